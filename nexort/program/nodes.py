@@ -1,0 +1,164 @@
+"""Nodes of the program graph: interned, immutable, typed.
+
+Equal nodes are identical, so common subexpressions are shared by construction. A node's ``op`` says
+what its ``args`` and ``attr`` mean:
+
+====================  ==============================  ==========================================
+op                    args                            attr
+====================  ==============================  ==========================================
+CONST                                                 number, or nested tuples of numbers
+PARAM, SIZE, INDEX                                    name; name of a dim; :class:`Affine`
+DATA                                                  name
+INIT_SCALAR/VECTOR                                    (name, indices)
+REF                                                   (name, indices): a member of a family
+CALL                  arguments                       entrywise function's name (``add``, ``relu``)
+CONTRACT              left, right                     how many axes are joined: the last of left
+                                                      with the first of right, in order
+TAKE                  value                           one item an axis: Affine, or None to keep it
+TRANSPOSE, DIAGONAL   value                           axes reversed; diagonal of two equal axes
+FACTOR                matrix                          R with R^T R = matrix (positive semidefinite)
+STACK                 values                          a new first axis (list literals)
+SUM                   body                            Loop
+INNER                 ket, ket                        <x|y>: axes of x, then axes of y
+AVERAGE               ket                             <1|x>
+COPY                  ket                             k: the k-th iid copy
+MEAN                  body                            copies averaged: E{1,2}[body]
+APPLY                 operator, ket
+INIT_MATRIX                                           (name, indices)
+ADJOINT               operator
+COMPOSE               operator, operator              the right one acts first
+OP_ADD                operators (two or more)
+OP_SCALE              scalar, operator
+OP_SUM                operator                        Loop
+OUTER                 ket, chi, ket                   |x> chi <y|; axes of x and y joined
+ENTRYWISE             body (a ket on copies {0, 1})   the operator whose entry (a, b) is the body,
+                                                      copy 0 at a, copy 1 at b
+ENTRY                 operator                        entry (a, b) of a linear outer product
+FOLD                  history (LIST), parameters      update function's name: state over history
+LIST, GENERATE        values; body                    -; Loop (a comprehension in a LIST)
+SLOT                                                  (name,): a formal argument of a function
+MATMUL                ket                             (name, indices, transposed); unrolled only
+====================  ==============================  ==========================================
+
+An *unrolled* graph has numbers for indices, and no PARAM, SIZE, INDEX, REF, SUM, GENERATE, FOLD,
+LIST or SLOT; after ``transform.operators`` it has no operators either, only MATMUL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from enum import Enum, auto
+from itertools import count
+from weakref import WeakValueDictionary
+
+from nexort.program.types import Type
+
+
+class Op(Enum):
+    """What a node does; see the module's table."""
+
+    CONST = auto()
+    PARAM = auto()
+    SIZE = auto()
+    INDEX = auto()
+    DATA = auto()
+    INIT_SCALAR = auto()
+    INIT_VECTOR = auto()
+    REF = auto()
+    CALL = auto()
+    CONTRACT = auto()
+    TAKE = auto()
+    TRANSPOSE = auto()
+    DIAGONAL = auto()
+    FACTOR = auto()
+    STACK = auto()
+    SUM = auto()
+    INNER = auto()
+    AVERAGE = auto()
+    COPY = auto()
+    MEAN = auto()
+    APPLY = auto()
+    INIT_MATRIX = auto()
+    ADJOINT = auto()
+    COMPOSE = auto()
+    OP_ADD = auto()
+    OP_SCALE = auto()
+    OP_SUM = auto()
+    OUTER = auto()
+    ENTRYWISE = auto()
+    ENTRY = auto()
+    FOLD = auto()
+    LIST = auto()
+    GENERATE = auto()
+    SLOT = auto()
+    MATMUL = auto()
+
+
+_interned: WeakValueDictionary[Hashable, Node] = WeakValueDictionary()
+_serial = count()
+
+
+class Node:
+    """One interned node. ``serial`` grows in order of creation, so arguments come first."""
+
+    __slots__ = ("__weakref__", "args", "attr", "op", "serial", "type")
+
+    op: Op
+    args: tuple[Node, ...]
+    attr: Hashable
+    type: Type
+    serial: int
+
+    def __new__(cls, op: Op, args: tuple[Node, ...], attr: Hashable, type: Type) -> Node:
+        # repr keeps apart the equal hashes of 1, 1.0 and True
+        tag = repr(attr) if op is Op.CONST else attr
+        key = (op, tuple(a.serial for a in args), tag, type)
+        found = _interned.get(key)
+        if found is None:
+            found = super().__new__(cls)
+            found.op, found.args, found.attr, found.type = op, args, attr, type
+            found.serial = next(_serial)
+            _interned[key] = found
+        return found
+
+    def __repr__(self) -> str:
+        attr = "" if self.attr is None else f"{self.attr!r}, "
+        return f"{self.op.name}({attr}{', '.join(map(repr, self.args))})"
+
+    def __copy__(self) -> Node:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Node:
+        return self
+
+    def with_args(self, args: tuple[Node, ...]) -> Node:
+        """The same node over other arguments of the same types."""
+        return self if args == self.args else Node(self.op, args, self.attr, self.type)
+
+
+def walk(roots: Iterable[Node]) -> list[Node]:
+    """Every node reachable from the roots, arguments before users, in order of creation."""
+    seen: set[Node] = set()
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            stack.extend(node.args)
+    return sorted(seen, key=lambda node: node.serial)
+
+
+def rewrite(roots: Iterable[Node], rule: Callable[[Node], Node]) -> dict[Node, Node]:
+    """Apply ``rule`` bottom-up, once to every reachable node; returns old node -> new node.
+
+    The rule gets a node whose arguments are already rewritten, and may change its type.
+    """
+    done: dict[Node, Node] = {}
+    for node in walk(roots):
+        done[node] = rule(node.with_args(tuple(done[a] for a in node.args)))
+    return done
+
+
+def children(node: Node) -> Iterator[Node]:
+    """The arguments of a node."""
+    return iter(node.args)

@@ -1,0 +1,395 @@
+"""Text to syntax tree: ``parse(source)``.
+
+Lark parses one statement at a time. An LALR parser sees only the kinds of tokens, so two statements
+with the same kinds have the same parse: the parse is kept by kinds and :class:`_Builder`, whose
+methods are the productions of ``grammar/nexort.lark``, replays it over the tokens at hand.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from nexort.diagnostics import (
+    Diagnostic,
+    NexortError,
+    Report,
+    Source,
+    Span,
+    did_you_mean,
+)
+from nexort.syntax import tree as t
+from nexort.syntax.lexing import STATEMENT_WORDS, Token, scan
+
+Recipe = tuple[str, tuple[Any, ...]]
+"""A production and its children: positions of tokens in the statement, or further recipes."""
+
+
+def grammar_text() -> str:
+    """The grammar: beside the package in a wheel, in ``grammar/`` in a checkout."""
+    packaged = resources.files("nexort") / "grammar" / "nexort.lark"
+    if packaged.is_file():
+        return packaged.read_text("utf-8")
+    return (Path(__file__).parents[2] / "grammar" / "nexort.lark").read_text("utf-8")
+
+
+def parse(source: Source) -> t.Module:
+    """The syntax tree of a source. Raises NexortError with the first error of every statement."""
+    comments: list[t.Comment] = []
+    report = Report()
+    builder = _Builder(source)
+    statements: list[t.Statement] = []
+    with _collector_paused():
+        for tokens in _statements(scan(source, comments)):
+            try:
+                statements.append(builder.build(_recipe(tuple(tok.kind for tok in tokens)), tokens))
+            except _Unexpected as error:
+                report.add(_explain(source, tokens, error))
+            except RecursionError:
+                where = Span(source, tokens[0].start, tokens[-1].end)
+                report.error("syntax", "this statement is nested too deeply", where)
+    report.stop()
+    return t.Module(tuple(statements), tuple(comments), Span(source, 0, len(source.text)))
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Parsing makes many objects and no cycles: the cyclic collector would only rescan them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _statements(tokens: Iterable[Token]) -> Iterator[list[Token]]:
+    """The tokens of each top-level statement; braces keep their block together."""
+    current: list[Token] = []
+    depth = 0
+    for token in tokens:
+        if token.kind == "SEP" and depth == 0:
+            if current:
+                yield current
+            current = []
+            continue
+        if token.kind == "LBRACE":
+            depth += 1
+        elif token.kind == "RBRACE":
+            depth = max(0, depth - 1)
+        current.append(token)
+    if current:
+        yield current
+
+
+# ---- Lark, one statement shape at a time ---------------------------------------------------------
+
+
+class _Unexpected(Exception):
+    """The parser stopped at token ``position`` (the statement's length: at its end)."""
+
+    def __init__(self, position: int, expected: frozenset[str]) -> None:
+        super().__init__()
+        self.position, self.expected = position, expected
+
+
+@cache
+def _lark() -> Any:
+    """Lark's parser over a sequence of token kinds; a token's text is its position."""
+    from lark import Lark
+    from lark import Token as LarkToken
+    from lark.lexer import Lexer
+
+    class Kinds(Lexer):
+        def __init__(self, lexer_conf: object) -> None:
+            pass
+
+        def lex(self, lexer_state: Any, parser_state: object = None) -> Iterator[LarkToken]:
+            return (LarkToken(kind, str(k)) for k, kind in enumerate(lexer_state))
+
+    return Lark(
+        grammar_text(), parser="lalr", lexer=Kinds, keep_all_tokens=True, maybe_placeholders=False
+    )
+
+
+@cache
+def _recipe(kinds: tuple[str, ...]) -> Recipe:
+    """The parse of a statement with these token kinds. Raises _Unexpected."""
+    from lark.exceptions import UnexpectedToken
+
+    try:
+        tree = _lark().parse(kinds)
+    except UnexpectedToken as error:
+        position = len(kinds) if error.token.type == "$END" else int(error.token)
+        expected = frozenset(error.accepts or error.expected)
+        raise _Unexpected(position, expected) from None
+    return _as_recipe(tree.children[0])
+
+
+def _as_recipe(tree: Any) -> Recipe:
+    children = (int(x) if isinstance(x, str) else _as_recipe(x) for x in tree.children)
+    return str(tree.data), tuple(children)
+
+
+# ---- building the tree ---------------------------------------------------------------------------
+
+
+class _Builder:
+    """One method a production; ``c`` holds tokens and finished nodes, in order."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def build(self, recipe: Recipe, tokens: list[Token]) -> Any:
+        """Replay a recipe over the statement's tokens."""
+        method, children = recipe
+        build = self.build
+        return getattr(self, method)(
+            [tokens[x] if isinstance(x, int) else build(x, tokens) for x in children]
+        )
+
+    def _span(self, children: list[Any]) -> Span:
+        first, last = children[0], children[-1]
+        start = first.start if isinstance(first, Token) else first.span.start
+        end = last.end if isinstance(last, Token) else last.span.end
+        return Span(self.source, start, end)
+
+    # statements
+
+    def import_(self, c: list[Any]) -> t.Import:
+        return t.Import(c[1].text[1:-1], self._span(c))
+
+    def declaration(self, c: list[Any]) -> t.Declaration:
+        return t.Declaration(c[0].text, _nodes(c[1:]), self._span(c))
+
+    def declared(self, c: list[Any]) -> t.Declared:
+        items = c[1].items if len(c) > 1 and isinstance(c[1], _Axes) else ()
+        value = c[-1] if len(c) > 2 else None
+        return t.Declared(c[0].text, items, value, self._span(c))
+
+    def names(self, c: list[Any]) -> _Names:
+        return _Names(_nodes(c), isinstance(c[0], Token), self._span(c))
+
+    def random(self, c: list[Any]) -> t.Random:
+        return t.Random(c[0].text, c[1].names, c[3], c[1].joint, False, self._span(c))
+
+    def arrow(self, c: list[Any]) -> t.Random:
+        return t.Random(c[0].text, c[1].names, c[3], c[1].joint, True, self._span(c))
+
+    def axes(self, c: list[Any]) -> _Axes:
+        return _Axes(_nodes(c), self._span(c))
+
+    def parameters(self, c: list[Any]) -> tuple[t.Parameter, ...]:
+        return _nodes(c)
+
+    def parameter(self, c: list[Any]) -> t.Parameter:
+        return t.Parameter(c[0].text, c[2] if len(c) > 1 else None, self._span(c))
+
+    def function(self, c: list[Any]) -> t.Function:
+        return t.Function(c[1].text, c[3], c[6], self._span(c))
+
+    def update(self, c: list[Any]) -> t.Update:
+        body = tuple(x for x in c if isinstance(x, t.Assign))
+        result = next(
+            c[k + 1] for k, x in enumerate(c) if isinstance(x, Token) and x.kind == "RETURN"
+        )
+        return t.Update(c[1].text, c[3], body, result, self._span(c))
+
+    def assign(self, c: list[Any]) -> t.Assign:
+        return t.Assign(c[-3].text, c[-1], len(c) == 4, self._span(c))
+
+    def target(self, c: list[Any]) -> t.Target:
+        return t.Target(c[0].text, c[1].items if len(c) > 1 else (), False, self._span(c))
+
+    def ket_target(self, c: list[Any]) -> t.Target:
+        return t.Target(c[1].name, c[1].items, True, self._span(c))
+
+    def binding(self, c: list[Any]) -> t.Binding:
+        return t.Binding(c[0], c[2], tuple(c[3:]), self._span(c))
+
+    def for_clause(self, c: list[Any]) -> t.Binder:
+        return c[1]  # type: ignore[no-any-return]
+
+    def for_(self, c: list[Any]) -> t.For:
+        return t.For(c[1], _nodes(c[2:]), self._span(c))
+
+    def binder(self, c: list[Any]) -> t.Binder:
+        return t.Binder(c[0].text, c[2], self._span(c))
+
+    def output(self, c: list[Any]) -> t.Output:
+        return t.Output(_nodes(c), self._span(c))
+
+    def output_item(self, c: list[Any]) -> t.OutputItem:
+        return t.OutputItem(c[0], c[2].text if len(c) > 1 else None, self._span(c))
+
+    # expressions
+
+    def full_slice(self, c: list[Any]) -> t.FullSlice:
+        return t.FullSlice(self._span(c))
+
+    def range(self, c: list[Any]) -> t.Range:
+        return t.Range(c[0], c[2], c[4] if len(c) > 3 else None, self._span(c))
+
+    def binary(self, c: list[Any]) -> t.Binary:
+        return t.Binary(_OPERATORS[c[1].kind], c[0], c[2], self._span(c))
+
+    def negative(self, c: list[Any]) -> t.Negative:
+        return t.Negative(c[1], self._span(c))
+
+    def sum(self, c: list[Any]) -> t.Sum:
+        loops = tuple(x for x in c[:-1] if isinstance(x, t.Binder))
+        return t.Sum(loops, c[-1], self._span(c))
+
+    def juxtaposed(self, c: list[Any]) -> t.Juxtaposed:
+        return t.Juxtaposed(tuple(c), self._span(c))
+
+    def paren(self, c: list[Any]) -> t.Paren:
+        return t.Paren(c[1], self._span(c))
+
+    def list_literal(self, c: list[Any]) -> t.ListLiteral:
+        return t.ListLiteral(_nodes(c), self._span(c))
+
+    def index(self, c: list[Any]) -> t.Index:
+        return t.Index(c[0], c[1].items, self._span(c))
+
+    def named_index(self, c: list[Any]) -> t.Index:
+        return t.Index(self.name(c[:1]), c[1].items, self._span(c))
+
+    def call(self, c: list[Any]) -> t.Call:
+        return t.Call(c[0], _nodes(c[1:]), self._span(c))
+
+    def argument(self, c: list[Any]) -> t.Argument:
+        loops = tuple(x for x in c[1:] if isinstance(x, t.Binder))
+        return t.Argument(c[0], None, loops, self._span(c))
+
+    def keyword_argument(self, c: list[Any]) -> t.Argument:
+        return t.Argument(c[2], c[0].text, (), self._span(c))
+
+    def prime(self, c: list[Any]) -> t.Prime:
+        return t.Prime(c[0], self._span(c))
+
+    def transpose(self, c: list[Any]) -> t.Transpose:
+        return t.Transpose(c[0], self._span(c))
+
+    def copied(self, c: list[Any]) -> t.Copied:
+        return t.Copied(c[0], int(c[1].text[1:-1]), self._span(c))
+
+    def number(self, c: list[Any]) -> t.Number:
+        return t.Number(c[0].text, self._span(c))
+
+    def name(self, c: list[Any]) -> t.Name:
+        return t.Name(c[0].text, self._span(c))
+
+    def ket(self, c: list[Any]) -> t.Ket:
+        return t.Ket(c[1], self._span(c))
+
+    def bra(self, c: list[Any]) -> t.Bra:
+        return t.Bra(c[1], self._span(c))
+
+    def braket(self, c: list[Any]) -> t.BraKet:
+        return t.BraKet(c[1], c[3], self._span(c))
+
+    def expectation(self, c: list[Any]) -> t.Expectation:
+        inside = c[0].text[c[0].text.index("{") + 1 : -1]
+        return t.Expectation(tuple(int(k) for k in inside.split(",")), c[2], self._span(c))
+
+    def label(self, c: list[Any]) -> t.Label:
+        return t.Label(c[0].text, c[1].items if len(c) > 1 else (), self._span(c))
+
+
+class _Axes:
+    """The items of a bracket, while the tree is built."""
+
+    __slots__ = ("items", "span")
+
+    def __init__(self, items: tuple[t.Item, ...], span: Span) -> None:
+        self.items, self.span = items, span
+
+
+class _Names:
+    """The names of a declaration, while the tree is built."""
+
+    __slots__ = ("joint", "names", "span")
+
+    def __init__(self, names: tuple[t.Declared, ...], joint: bool, span: Span) -> None:
+        self.names, self.joint, self.span = names, joint, span
+
+
+_OPERATORS = {"PLUS": "+", "MINUS": "-", "STAR": "*", "SLASH": "/", "AT": "@", "CARET": "^"}
+
+
+def _nodes(children: list[Any]) -> tuple[Any, ...]:
+    """The finished nodes among the children, without the tokens."""
+    return tuple(x for x in children if not isinstance(x, Token))
+
+
+# ---- explaining syntax errors --------------------------------------------------------------------
+
+_SPELLED = {
+    "SEP": "end of line", "LPAR": "'('", "RPAR": "')'", "LSQB": "'['", "RSQB": "']'",
+    "LBRACE": "'{'", "RBRACE": "'}'", "RANGLE": "'>'", "LANGLE": "'<'", "KETBAR": "'|x>'",
+    "BRABAR": "'|'", "EQUAL": "'='", "TILDE": "'~'", "COMMA": "','", "DOTS": "'..'",
+    "NAME": "a name", "NUMBER": "a number", "IN": "'in'", "ARROW": "'->'", "COLON": "':'",
+    "STRING": 'a "string"', "RETURN": "'return'", "FOR": "'for'", "BY": "'by'", "AS": "'as'",
+}  # fmt: skip
+
+
+def _explain(source: Source, tokens: list[Token], error: _Unexpected) -> Diagnostic:
+    """A diagnostic for an unexpected token, with special help for the usual slips."""
+    at_end = error.position >= len(tokens)
+    if at_end:
+        token = Token("END", "", tokens[-1].end, tokens[-1].end + 1)
+    else:
+        token = tokens[error.position]
+    span = Span(source, token.start, token.end)
+    before = tokens[: error.position]
+    opened = [x for x in before if x.kind in ("LBRACE", "RBRACE")]
+    if at_end and opened and opened[-1].kind == "LBRACE":
+        brace = Span(source, opened[-1].start, opened[-1].end)
+        return Diagnostic("unclosed-block", "this block is never closed", brace, (), "add '}'")
+    slip = _slip(source, token, before, error.expected)
+    if slip is not None:
+        return Diagnostic(slip[0], slip[1], span, (), slip[2])
+    ends = at_end or token.kind == "SEP"
+    found = "the end of the statement" if ends else f"'{token.text}'"
+    expected = error.expected
+    if "KETBAR" in expected and "NUMBER" in expected:
+        wanted = "a value"
+    else:
+        names = sorted(_SPELLED[name] for name in expected if name in _SPELLED)
+        wanted = " or ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+    message = f"found {found}" + (f", expected {wanted}" if wanted else "")
+    return Diagnostic("syntax", message, span)
+
+
+def _slip(
+    source: Source, token: Token, before: list[Token], expected: frozenset[str]
+) -> tuple[str, str, str] | None:
+    """Code, message and help of a usual slip."""
+    ends = token.kind in ("LBRACE", "SEP", "RPAR", "END")
+    if "BRABAR" in expected and "RANGLE" not in expected:
+        bra = max((x for x in before if x.kind == "LANGLE"), key=lambda x: x.start)
+        name = source.text[bra.start + 1 : token.start].strip() or "x"
+        message = f"the bra '<{name}' is never closed"
+        return "unclosed-bra", message, f"write <{name}|y> for a scalar or <{name}| for a bra"
+    if ends and ("DOTS" in expected or (before and before[-1].kind == "DOTS")):
+        return "endless-loop", "this loop has no end", "write both ends: for k in 1..4"
+    if token.kind == "BRABAR":
+        rest = source.text[token.start :].split("\n", 1)[0]
+        if re.match(r"[|∣]\s*\w", rest):
+            return "unclosed-ket", "this '|' opens a ket that is never closed", "write |x> or <x|y>"
+    if len(before) == 1 and before[0].kind == "NAME":
+        suggestion = did_you_mean(before[0].text, sorted(STATEMENT_WORDS | {"for"}))
+        if suggestion:
+            return "syntax", f"'{before[0].text}' does not start a statement", suggestion
+    if token.kind in ("RANGLE", "LANGLE"):
+        message = f"'{token.text}' is not a comparison: it only closes kets and opens bras"
+        return "syntax", message, "use step(a - b), max(a, b) or min(a, b)"
+    return None
