@@ -18,7 +18,9 @@ TAKE                  value                           one item an axis: Affine, 
 TRANSPOSE, DIAGONAL   value                           axes reversed; diagonal of two equal axes
 FACTOR                matrix                          R with R^T R = matrix (positive semidefinite)
 STACK                 values                          a new first axis (list literals)
-SUM                   body                            Loop
+SPREAD                value                           repeated to the node's type: over axes, or a
+                                                      scalar as a constant ket
+SUM                   body                            :class:`Loop`
 INNER                 ket, ket                        <x|y>: axes of x, then axes of y
 AVERAGE               ket                             <1|x>
 COPY                  ket                             k: the k-th iid copy
@@ -34,7 +36,8 @@ OUTER                 ket, chi, ket                   |x> chi <y|; axes of x and
 ENTRYWISE             body (a ket on copies {0, 1})   the operator whose entry (a, b) is the body,
                                                       copy 0 at a, copy 1 at b
 ENTRY                 operator                        entry (a, b) of a linear outer product
-FOLD                  history (LIST), parameters      update function's name: state over history
+FOLD                  history (LIST), parameters      update function's name: its state is carried
+                                                      through the history, the result is the last
 LIST, GENERATE        values; body                    -; Loop (a comprehension in a LIST)
 SLOT                                                  (name,): a formal argument of a function
 MATMUL                ket                             (name, indices, transposed); unrolled only
@@ -72,6 +75,7 @@ class Op(Enum):
     DIAGONAL = auto()
     FACTOR = auto()
     STACK = auto()
+    SPREAD = auto()
     SUM = auto()
     INNER = auto()
     AVERAGE = auto()

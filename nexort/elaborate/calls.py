@@ -1,0 +1,291 @@
+"""Calls: entrywise functions and their derivatives, update functions, operators on parentheses."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from nexort import functions
+from nexort.diagnostics import Source, Span, did_you_mean
+from nexort.elaborate.differentiate import derivative, substitute
+from nexort.elaborate.scope import Bound, Scope, UserFunction
+from nexort.program import build
+from nexort.program.nodes import Node, Op
+from nexort.program.program import UpdateRule
+from nexort.program.types import Kind, ket, scalar
+from nexort.syntax import tree as t
+from nexort.syntax.parser import parse
+
+if TYPE_CHECKING:
+    from nexort.elaborate.expressions import Elaborator, Value
+
+MAX_INLINING = 60
+Callee = functions.Function | UserFunction | UpdateRule
+
+
+def call(e: Elaborator, expr: t.Call) -> Value:
+    """``f(...)`` for a function, else the product of the callee and the parenthesis."""
+    base, primes = _strip_primes(expr.callee)
+    step = None
+    if isinstance(base, t.Index) and isinstance(base.base, t.Name):
+        known = e.scope.find(base.base.name) is not None
+        if known and isinstance(e.lookup(base.base.name, base.span), UpdateRule):
+            base, step = base.base, base.items
+    if isinstance(base, t.Name):
+        if e.scope.find(base.name) is not None:
+            e.lookup(base.name, base.span)
+        if base.name == "diag" and e.scope.find("diag") is None:
+            [value] = _positional(e, expr, "diag", 1, 1)
+            return e.typed([expr.args[0].span], expr.span, lambda: build.diagonal(value))
+        callee = _callee(e, base.name)
+        if isinstance(callee, UpdateRule):
+            return _update(e, expr, callee, step)
+        if callee is not None:
+            return _entrywise(e, expr, callee, primes)
+    if primes:
+        message = f"'{base.span.text}' is not a function"
+        raise e.problem("wrong-kind", message, base.span, help=_suggest(e, base))
+    if isinstance(base, t.Name) and e.scope.find(base.name) is None and base.name != "pi":
+        raise e.problem(
+            "unknown-name", f"unknown function '{base.name}'", base.span, help=_suggest(e, base)
+        )
+    if len(expr.args) != 1 or expr.args[0].keyword or expr.args[0].loops:
+        message = f"'{base.span.text}' is not a function"
+        raise e.problem("wrong-kind", message, base.span, help=_suggest(e, base))
+    left, right = e.value(expr.callee), e.value(expr.args[0].value)
+    return e.product(left, right, expr.callee.span, expr.args[0].span, expr.span)
+
+
+def _strip_primes(callee: t.Expr) -> tuple[t.Expr, int]:
+    primes = 0
+    while isinstance(callee, t.Prime):
+        callee, primes = callee.base, primes + 1
+    return callee, primes
+
+
+def _callee(e: Elaborator, name: str) -> Callee | None:
+    entry = e.scope.find(name)
+    if isinstance(entry, UserFunction | UpdateRule):
+        return entry
+    return functions.lookup(name) if entry is None else None
+
+
+def _suggest(e: Elaborator, base: t.Expr) -> str | None:
+    if not isinstance(base, t.Name):
+        return None
+    known = [n for n in e.scope.names() if isinstance(e.scope.find(n), UserFunction | UpdateRule)]
+    return did_you_mean(base.name, [*known, *functions.registry(), "diag"])
+
+
+# ---- arguments -----------------------------------------------------------------------------------
+
+
+def _positional(e: Elaborator, expr: t.Call, name: str, least: int, most: int) -> list[Node]:
+    for arg in expr.args:
+        if arg.keyword:
+            message = f"'{name}' has no argument '{arg.keyword}'"
+            raise e.problem("bad-argument", message, arg.span)
+        if arg.loops:
+            message = f"'{name}' takes single values: only update functions take 'x for s in ...'"
+            raise e.problem("bad-argument", message, arg.span)
+    if not least <= len(expr.args) <= most:
+        wanted = str(least) if least == most else f"{least} to {most}"
+        plural = "" if wanted == "1" else "s"
+        message = f"'{name}' takes {wanted} argument{plural}, found {len(expr.args)}"
+        raise e.problem("bad-argument", message, expr.span)
+    return [e.node(arg.value) for arg in expr.args]
+
+
+def _bind(e: Elaborator, expr: t.Call, function: t.Function) -> list[tuple[Node, Span]]:
+    """The arguments of a user function in order, with defaults and keywords."""
+    given: dict[str, tuple[Node, Span]] = {}
+    names = [p.name for p in function.parameters]
+    for position, arg in enumerate(expr.args):
+        name = arg.keyword or (names[position] if position < len(names) else "")
+        if arg.loops or name not in names or name in given:
+            what = f"'{arg.keyword}'" if arg.keyword else f"number {position + 1}"
+            message = f"'{function.name}' has no argument {what}"
+            if arg.loops:
+                message = f"'{function.name}' takes single values, not 'x for s in ...'"
+            elif name in given:
+                message = f"argument '{name}' of '{function.name}' is given twice"
+            raise e.problem(
+                "bad-argument", message, arg.span,
+                notes=((f"'{function.name}' is defined here", function.span),),
+                help=did_you_mean(arg.keyword or "", names),
+            )  # fmt: skip
+        given[name] = e.node(arg.value), arg.span
+    bound = []
+    for parameter in function.parameters:
+        if parameter.name in given:
+            bound.append(given[parameter.name])
+        elif parameter.default is not None:
+            bound.append((e.node(parameter.default), expr.span))
+        else:
+            message = f"'{function.name}' misses its argument '{parameter.name}'"
+            raise e.problem(
+                "bad-argument", message, expr.span,
+                notes=((f"'{function.name}' is defined here", function.span),),
+            )  # fmt: skip
+    return bound
+
+
+# ---- entrywise functions -------------------------------------------------------------------------
+
+
+def _entrywise(
+    e: Elaborator, expr: t.Call, callee: functions.Function | UserFunction, primes: int
+) -> Node:
+    if isinstance(callee, UserFunction):
+        bound = _bind(e, expr, callee.tree)
+    else:
+        nodes = _positional(e, expr, callee.name, callee.arity, callee.arity)
+        bound = [(n, a.span) for n, a in zip(nodes, expr.args, strict=True)]
+    args, spans = [n for n, _ in bound], [s for _, s in bound]
+    if not any(a.type.kind is Kind.OPERATOR for a in args):
+        return _invoke(e, callee, args, spans, expr.span, primes)
+    entries = []
+    for arg, span in bound:
+        if arg.type.kind is Kind.KET:
+            message = "found a ket beside an operator: a function takes one or the other"
+            hint = "write iid copies by hand: E{1}[ f(|x>, |y>{1}) * |z>{1} ]"
+            raise e.problem("wrong-kind", message, span, help=hint)
+        is_scalar = arg.type.kind is Kind.SCALAR
+        entries.append(arg if is_scalar else e.typed([span], span, lambda a=arg: build.entry(a)))
+    return build.entrywise(_invoke(e, callee, entries, spans, expr.span, primes))
+
+
+def _invoke(
+    e: Elaborator,
+    callee: functions.Function | UserFunction,
+    args: list[Node],
+    spans: list[Span],
+    span: Span,
+    primes: int = 0,
+) -> Node:
+    """The function of the arguments; with primes, its derivative by the first one."""
+    if not primes:
+        return _inline(e, callee, args, spans, span)
+    slots = [Node(Op.SLOT, (), ("argument", k), a.type) for k, a in enumerate(args)]
+    body = _inline(e, callee, slots, spans, span)
+    wanted = body.type
+    for _ in range(primes):
+        body = derivative(body, slots[0], partial)
+    found = substitute(body, dict(zip(slots, args, strict=True)))
+    return build.spread(found, wanted)
+
+
+def _inline(
+    e: Elaborator,
+    callee: functions.Function | UserFunction,
+    args: list[Node],
+    spans: list[Span],
+    span: Span,
+) -> Node:
+    if isinstance(callee, functions.Function):
+        name = callee.name
+        return e.typed(spans, span, lambda: build.call(name, *args))
+    if e.depth >= MAX_INLINING:
+        message = f"'{callee.tree.name}' calls itself"
+        raise e.problem("recursive-function", message, callee.span, help="unfold it with a loop")
+    scope = Scope(_global(e.scope))
+    for parameter, arg in zip(callee.tree.parameters, args, strict=True):
+        scope.entries[parameter.name] = Bound(arg, parameter.span)
+    outer, e.scope = e.scope, scope
+    e.depth += 1
+    try:
+        return e.node(callee.tree.body)
+    finally:
+        e.scope = outer
+        e.depth -= 1
+
+
+def _global(scope: Scope) -> Scope:
+    """A function's body sees the file's names, not the loop variables around its call."""
+    while scope.outer is not None:
+        scope = scope.outer
+    return scope
+
+
+# ---- derivatives of the registry's functions -----------------------------------------------------
+
+
+@cache
+def _partial_tree(text: str) -> t.Expr:
+    module = parse(Source("derivative", f"value = {text}"))
+    binding = module.statements[0]
+    assert isinstance(binding, t.Binding)
+    return binding.value
+
+
+def partial(name: str, position: int, args: tuple[Node, ...]) -> Node:
+    """The derivative of a registry function by one argument, at ``args``."""
+    from nexort.diagnostics import Report
+    from nexort.elaborate.expressions import Elaborator
+
+    function = functions.registry()[name]
+    e = Elaborator(Report())
+    span = Span(Source("derivative", ""), 0, 0)
+    for letter, arg in zip("xyz", args, strict=False):
+        e.scope.entries[letter] = Bound(arg, span)
+    return e.node(_partial_tree(function.partials[position]))
+
+
+# ---- update functions ----------------------------------------------------------------------------
+
+
+def _update(
+    e: Elaborator, expr: t.Call, rule: UpdateRule, step: tuple[t.Item, ...] | None
+) -> Node:
+    """``adam[t](x[s] for s in 0..t, eps=1e-4)``: the last step's result over the history."""
+    from nexort.elaborate import indices
+
+    history, spans = [], []
+    given: dict[str, Node] = {}
+    names = [name for name, _ in rule.parameters]
+    for arg in expr.args:
+        if arg.keyword is not None:
+            if arg.keyword not in names:
+                message = f"'{rule.name}' has no hyperparameter '{arg.keyword}'"
+                hint = did_you_mean(arg.keyword, names)
+                raise e.problem("bad-argument", message, arg.span, help=hint)
+            given[arg.keyword] = e.node(arg.value)
+            continue
+        history.append(_history_item(e, arg))
+        spans.append(arg.span)
+    if not history:
+        raise e.problem("bad-argument", f"'{rule.name}' needs a history", expr.span)
+    parameters = []
+    for name, default in rule.parameters:
+        node = given.get(name, default)
+        if node is None:
+            message = f"'{rule.name}' misses its hyperparameter '{name}'"
+            raise e.problem("bad-argument", message, expr.span)
+        parameters.append(node)
+    body = history[0]
+    for position, item in enumerate(history):
+        if (item.type.kind, item.type.copies) != (body.type.kind, body.type.copies):
+            message = "a history holds values of one kind"
+            raise e.problem("wrong-kind", message, spans[position])
+    is_operator = any(x.op is Op.ENTRY or x.type.copies == frozenset({0, 1}) for x in history)
+    count = indices.affine(e, step[0]) if step and len(step) == 1 else None
+    if step and count is None:
+        raise e.problem("bad-index", "an update function takes one step index", expr.callee.span)
+    items = Node(Op.LIST, tuple(history), None, body.type)
+    result = ket((), body.type.copies) if is_operator else body.type
+    if not is_operator and body.type.kind is Kind.SCALAR:
+        result = scalar(body.type.axes)
+    fold = Node(Op.FOLD, (items, *parameters), (rule.name, count), result)
+    return build.entrywise(fold) if is_operator else fold
+
+
+def _history_item(e: Elaborator, arg: t.Argument) -> Node:
+    def body() -> Node:
+        node = e.node(arg.value)
+        if node.type.kind is Kind.OPERATOR:
+            return e.typed([arg.span], arg.span, lambda: build.entry(node))
+        return node
+
+    return e.looped(
+        arg.loops, body, lambda loop, node: Node(Op.GENERATE, (node,), loop, node.type)
+    )

@@ -1,0 +1,82 @@
+"""Index expressions and ranges: tree to :class:`Affine` and :class:`Interval`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nexort.elaborate.scope import LoopVariable
+from nexort.program.index import Affine, Interval, Loop
+from nexort.program.program import Dim, Param
+from nexort.syntax import tree as t
+
+if TYPE_CHECKING:
+    from nexort.elaborate.expressions import Elaborator
+
+
+def affine(e: Elaborator, expr: t.Item) -> Affine:
+    """An integer expression in loop variables, params and dims."""
+    match expr:
+        case t.Number(text):
+            if not text.isdigit():
+                raise e.problem("bad-index", f"an index is an integer, found {text}", expr.span)
+            return Affine(int(text))
+        case t.Paren(value):
+            return affine(e, value)
+        case t.Negative(value):
+            return affine(e, value).scaled(-1)
+        case t.Name(name):
+            entry = e.lookup(name, expr.span)
+            if isinstance(entry, LoopVariable | Param | Dim):
+                return Affine.variable(name)
+        case t.Binary("+" | "-" as op, left, right):
+            a, b = affine(e, left), affine(e, right)
+            return a + b if op == "+" else a - b
+        case t.Binary("*", left, right):
+            a, b = affine(e, left), affine(e, right)
+            if not a.terms:
+                return b.scaled(a.constant)
+            if not b.terms:
+                return a.scaled(b.constant)
+        case _:
+            pass
+    raise e.problem(
+        "bad-index",
+        f"'{expr.span.text}' is not an index",
+        expr.span,
+        help="an index is an integer expression in loop variables, params and dims, such as l - 1",
+    )
+
+
+def interval(e: Elaborator, tree: t.Range) -> Interval:
+    """A range. Without ``by`` its direction is told by its ends, so that ``2..L`` and ``L..2`` are
+    both empty at L = 1: a symbolic end is taken to lie above a literal one."""
+    first, last = affine(e, tree.first), affine(e, tree.last)
+    if tree.step is not None:
+        step = affine(e, tree.step)
+        if step.terms or step.constant == 0:
+            message = "the step of a range is an integer other than 0"
+            raise e.problem("bad-range", message, tree.step.span, help="1..9 by 2, L..1 by -1")
+        return Interval(first, last, step.constant)
+    difference = last - first
+    if not difference.terms:
+        return Interval(first, last, 1 if difference.constant >= -1 else -1)
+    return Interval(first, last, -1 if first.terms and not last.terms else 1)
+
+
+def loop(e: Elaborator, binder: t.Binder) -> Loop:
+    """``var in range``."""
+    clash = e.scope.find(binder.var)
+    if clash is not None:
+        raise e.problem(
+            "redefinition",
+            f"the loop variable '{binder.var}' hides another '{binder.var}'",
+            binder.span,
+            notes=(("first defined here", clash.span),),
+            help="choose another name for the loop variable",
+        )
+    return Loop(binder.var, interval(e, binder.range))
+
+
+def loop_variable(binder: t.Binder) -> LoopVariable:
+    """The scope entry of a binder."""
+    return LoopVariable(binder.var, binder.span)

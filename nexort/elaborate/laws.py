@@ -1,0 +1,177 @@
+"""Laws of initial objects: ``~ N(0, 1/n)``, ``~ rademacher(1)``, ``~ law(f, 1/n)``.
+
+Everything is reduced to standard objects (Setup 2.6.3): a vector of another mean, variance,
+covariance or law is a function of standard normal ones; a matrix is a multiple of one with
+variance 1/n, whose entries are sqrt(1/n) f(z) for the law's function f.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nexort.diagnostics import did_you_mean
+from nexort.elaborate.scope import UserFunction
+from nexort.program import build
+from nexort.program.nodes import Node, Op
+from nexort.program.types import Axes, Axis, Kind, ket, operator, scalar
+from nexort.syntax import tree as t
+
+if TYPE_CHECKING:
+    from nexort.elaborate.expressions import Elaborator
+
+STANDARD_LAWS = {
+    "rademacher": "sign(z)",
+    "uniform": "sqrt(3) * erf(z / sqrt(2))",
+}
+"""Standardized laws (mean 0, variance 1) as functions of a standard normal z."""
+
+FORMS = "N(mean, variance), rademacher(variance), uniform(variance) or law(f, variance)"
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """``mean``, ``variance`` (a number, or a covariance matrix) and the standardized function of a
+    standard normal (None: Gaussian). ``over_n``: the variance was written as ``.../n``."""
+
+    mean: t.Expr | None
+    variance: t.Expr
+    name: str
+    function: t.Expr | None
+    over_n: bool
+
+
+def law(e: Elaborator, tree: t.Expr) -> Law:
+    """Read the right side of ``~``."""
+    if not (isinstance(tree, t.Call) and isinstance(tree.callee, t.Name)):
+        raise e.problem("bad-law", "expected a law", tree.span, help=FORMS)
+    name, args = tree.callee.name, tree.args
+    if any(a.keyword or a.loops for a in args):
+        raise e.problem("bad-law", "a law takes plain arguments", tree.span, help=FORMS)
+    values = [a.value for a in args]
+    wanted = {"N": 2, "law": 2} | dict.fromkeys(STANDARD_LAWS, 1)
+    if name not in wanted:
+        hint = did_you_mean(name, wanted) or FORMS
+        raise e.problem("bad-law", f"unknown law '{name}'", tree.callee.span, help=hint)
+    if len(values) != wanted[name]:
+        message = f"'{name}' takes {wanted[name]} arguments, found {len(values)}"
+        raise e.problem("bad-law", message, tree.span, help=FORMS)
+    mean = values[0] if name == "N" else None
+    function = values[0] if name == "law" else None
+    variance, over_n = _without_n(values[-1])
+    return Law(mean, variance, name, function, over_n)
+
+
+def _without_n(tree: t.Expr) -> tuple[t.Expr, bool]:
+    """``c/n`` as ``c`` and True."""
+    bare = tree
+    while isinstance(bare, t.Paren):
+        bare = bare.value
+    if isinstance(bare, t.Binary) and bare.op == "/" and bare.right == t.Name("n", bare.span):
+        return bare.left, True
+    return tree, False
+
+
+def standardized(e: Elaborator, found: Law, z: Node) -> Node | None:
+    """The law's standardized function at ``z``; None for a Gaussian."""
+    from nexort.elaborate import calls
+    from nexort.elaborate.calls import _invoke, _partial_tree
+    from nexort.elaborate.scope import Bound, Scope
+
+    if found.name == "N":
+        return None
+    if found.function is not None:
+        name = found.function.name if isinstance(found.function, t.Name) else ""
+        callee = calls._callee(e, name)
+        one = isinstance(callee, UserFunction) and len(callee.tree.parameters) == 1
+        if not one and not getattr(callee, "arity", 0) == 1:
+            message = "the first argument of law is the name of a function of one argument"
+            raise e.problem("bad-law", message, found.function.span, help="fn f(z) = sign(z)")
+        assert not isinstance(callee, type(None))
+        span = found.function.span
+        return _invoke(e, callee, [z], [span], span)  # type: ignore[arg-type]
+    outer, e.scope = e.scope, Scope()
+    e.scope.entries["z"] = Bound(z, found.variance.span)
+    try:
+        return e.node(_partial_tree(STANDARD_LAWS[found.name]))
+    finally:
+        e.scope = outer
+
+
+def vector(e: Elaborator, found: Law, z: Node, axes: Axes) -> Node:
+    """The ket of a declared vector over the standard one ``z``."""
+    if found.over_n:
+        message = "an initial vector has entries of size 1: its variance does not have n"
+        raise e.problem("bad-law", message, found.variance.span, help="write N(0, 1)")
+    shaped = standardized(e, found, z)
+    value = z if shaped is None else shaped
+    variance = e.node(found.variance)
+    if variance.type.kind is not Kind.SCALAR:
+        message = "a variance is a scalar"
+        raise e.problem("bad-law", message, found.variance.span)
+    span = found.variance.span
+    if variance.type.axes:
+        root = e.typed([span], span, lambda: build.factor(variance))
+        value = e.typed([span, span], span, lambda: build.contract(value, root))
+        if value.type.axes != axes:
+            value = build.spread(value, ket(axes))
+    elif not build.is_number(variance, 1):
+        value = build.call("mul", build.call("sqrt", variance), value)
+    return _shifted(e, found, value)
+
+
+def _shifted(e: Elaborator, found: Law, value: Node) -> Node:
+    if found.mean is None:
+        return value
+    mean = e.node(found.mean)
+    if mean.type.kind is not Kind.SCALAR:
+        raise e.problem("bad-law", "a mean is a scalar", found.mean.span)
+    if build.is_number(mean, 0):
+        return value
+    span = found.mean.span
+    return e.typed([span, span], span, lambda: build.call("add", value, mean))
+
+
+def joint(e: Elaborator, found: Law, names: str, count: int) -> list[Node]:
+    """The kets of ``vector (u, v) ~ N(mean, covariance)``."""
+    axis = Axis(str(count), count)
+    z = Node(Op.INIT_VECTOR, (), (names, ()), ket((axis,)))
+    both = vector(e, found, z, (axis,))
+    if both.type.axes != (axis,):
+        message = f"a covariance of {count} vectors is a {count} x {count} matrix"
+        raise e.problem("bad-law", message, found.variance.span)
+    from nexort.program.index import Affine
+
+    return [build.take(both, [Affine(k)]) for k in range(count)]
+
+
+def matrix(e: Elaborator, found: Law, name: str, axes: Axes) -> tuple[Node, Node | None]:
+    """The operator of a declared matrix, and its entries' standardized function."""
+    span = found.variance.span
+    if not found.over_n:
+        message = "an initial matrix has entries of variance c/n"
+        raise e.problem("bad-law", message, span, help="write N(0, 1/n) or N(0, 2/n)")
+    if found.mean is not None and not build.is_number(e.node(found.mean), 0):
+        message = "an initial matrix has entries of mean 0"
+        hint = "add the mean as an outer product: W + c * |one> <one|"
+        raise e.problem("bad-law", message, found.mean.span, help=hint)
+    value = Node(Op.INIT_MATRIX, (), (name, ()), operator(axes))
+    variance = e.node(found.variance)
+    if not build.is_number(variance, 1):
+        root = e.typed([span], span, lambda: build.call("sqrt", variance))
+        value = e.typed([span], span, lambda: build.scale(root, value))
+    z = Node(Op.SLOT, (), ("z",), ket())
+    return value, standardized(e, found, z)
+
+
+def initial_scalar(e: Elaborator, found: Law, name: str, axes: Axes) -> Node:
+    """An initial scalar: its mean plus a fluctuation of variance c/n (limit 0)."""
+    if not found.over_n or found.name != "N":
+        message = "an initial scalar is N(mean, c/n), which tends to its mean"
+        hint = "scalar c -> 2 for a fixed number"
+        raise e.problem("bad-law", message, found.variance.span, help=hint)
+    variance = e.node(found.variance)
+    noise = Node(Op.INIT_SCALAR, (), (name, ()), scalar(axes))
+    if not build.is_number(variance, 1):
+        noise = build.call("mul", build.call("sqrt", variance), noise)
+    return _shifted(e, found, noise)

@@ -1,0 +1,85 @@
+"""Names in scope, and what a name stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nexort.diagnostics import Span
+from nexort.program.nodes import Node
+from nexort.program.program import Data, Dim, Family, Initial, Param, UpdateRule
+from nexort.syntax import tree as t
+
+
+@dataclass(frozen=True, slots=True)
+class LoopVariable:
+    """A variable of a loop, sum or comprehension."""
+
+    name: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class UserFunction:
+    """A ``fn``, kept as a tree and inlined where it is called."""
+
+    tree: t.Function
+
+    @property
+    def span(self) -> Span:
+        """Where it is defined."""
+        return self.tree.span
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A formal argument bound to a node, while a function body is elaborated."""
+
+    node: Node
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Poisoned:
+    """A name whose definition had an error: its uses are not reported again."""
+
+    span: Span
+
+
+Entry = (
+    LoopVariable
+    | UserFunction
+    | Bound
+    | Poisoned
+    | Param
+    | Dim
+    | Data
+    | Initial
+    | Family
+    | UpdateRule
+)
+
+
+class Scope:
+    """A chain of name tables; the innermost wins."""
+
+    def __init__(self, outer: Scope | None = None) -> None:
+        self.outer = outer
+        self.entries: dict[str, Entry] = {}
+
+    def find(self, name: str) -> Entry | None:
+        """What a name stands for here, or None."""
+        scope: Scope | None = self
+        while scope is not None:
+            entry = scope.entries.get(name)
+            if entry is not None:
+                return entry
+            scope = scope.outer
+        return None
+
+    def names(self) -> Iterator[str]:
+        """Every visible name."""
+        scope: Scope | None = self
+        while scope is not None:
+            yield from scope.entries
+            scope = scope.outer

@@ -1,0 +1,239 @@
+"""The limit of every output, with an error bar on everything sampled.
+
+R independent replicates of N points each give a mean and its standard error. Because averages feed
+back into kets, a replicate has a bias that shrinks with N; it is measured by a second set of R
+replicates of N/2 points, and where it is significant it is part of the reported error.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from nexort.diagnostics import Diagnostic, NexortError, Span
+from nexort.lower.arrays import NotPositive
+from nexort.lower.sampler import Plan, Replicate
+from nexort.program.nodes import Node, Op, walk
+from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
+
+Progress = Callable[[int, int], None]
+"""Called with (finished, total) replicates."""
+
+DEFAULT_SAMPLES = 4096
+DEFAULT_SAMPLES_OUTER = 1024
+DEFAULT_REPLICATES = 16
+DEFAULT_MAX_SAMPLES = 2**17
+EPS = float(np.finfo(float).eps)
+
+
+@dataclass(frozen=True)
+class LimitValue:
+    """An output: ``value`` and ``error`` (standard error, 0 where exact) of shape
+    family_shape + axes, ``method`` in words, ``met`` whether a requested rtol was reached."""
+
+    value: Array
+    error: Array
+    method: str
+    met: bool = True
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to sample. ``samples`` None picks a number that suits the program; with ``rtol`` the
+    samples are doubled until every output's error is below rtol times its largest entry, or
+    ``max_samples`` is reached."""
+
+    samples: int | None = None
+    replicates: int = DEFAULT_REPLICATES
+    seed: int = 0
+    rtol: float | None = None
+    max_samples: int = DEFAULT_MAX_SAMPLES
+    threads: int | None = None
+
+
+def evaluate(
+    program: Unrolled, settings: Settings | None = None, progress: Progress | None = None
+) -> dict[str, LimitValue]:
+    """The limit of every output of an unrolled program without operators (Def 2.6.5).
+
+    Raises NexortError where a number is not finite or a covariance is not positive semidefinite,
+    pointing at the line that made it.
+    """
+    settings = settings or Settings()
+    plan = Plan.of(program)
+    if not plan.sampled:
+        return _exact(plan)
+    size = _power_of_two(settings.samples) if settings.samples else _default_samples(plan)
+    half: _Stage | None = None
+    while True:
+        if half is None:
+            half = _stage(plan, size // 2, settings, progress)
+        full = _stage(plan, size, settings, progress)
+        values = _summary(plan, half, full)
+        if settings.rtol is None:
+            return values
+        if all(_met(v, settings.rtol) for v in values.values()):
+            return values
+        if 2 * size > settings.max_samples:
+            return {k: _missed(v, settings.rtol) for k, v in values.items()}
+        half, size = full, 2 * size
+
+
+def _exact(plan: Plan) -> dict[str, LimitValue]:
+    replicate = Replicate(plan, 2, np.random.SeedSequence(0))
+    return {
+        output.name: LimitValue(value, np.zeros_like(value), "exact")
+        for output, value in zip(
+            plan.program.outputs, _assembled(plan.program, replicate.run()), strict=True
+        )
+    }
+
+
+def _default_samples(plan: Plan) -> int:
+    """Enough points for the innovation bases to stay a small part of the sample."""
+    least = DEFAULT_SAMPLES_OUTER if plan.regions else DEFAULT_SAMPLES
+    return min(max(least, _power_of_two(8 * plan.directions)), 2**15)
+
+
+def _power_of_two(size: int) -> int:
+    """The next power of two, at least 64: Sobol points come in powers of two."""
+    return max(64, 1 << (size - 1).bit_length())
+
+
+# ---- replicates ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """The replicates of one sample size; ``draws[i]`` has shape (R, *shape) for output i."""
+
+    size: int
+    draws: list[Array]
+    dropped: float
+    rank: int
+
+
+def _stage(plan: Plan, size: int, settings: Settings, progress: Progress | None) -> _Stage:
+    count = max(2, settings.replicates)
+    seeds = np.random.SeedSequence([settings.seed, size]).spawn(count)
+
+    def one(seed: np.random.SeedSequence) -> tuple[list[Array], float, int]:
+        replicate = Replicate(plan, size, seed)
+        try:
+            members = replicate.run()
+        except NotPositive as problem:
+            raise _not_positive(plan.program, problem) from None
+        if not all(np.isfinite(m).all() for m in members):
+            raise _not_finite(plan, size, seed)
+        return _assembled(plan.program, members), replicate.dropped, replicate.rank
+
+    runs = []
+    with threadpool_limits(1), ThreadPoolExecutor(settings.threads or _cores()) as pool:
+        for run in pool.map(one, seeds):
+            runs.append(run)
+            if progress is not None:
+                progress(len(runs), count)
+    draws = [np.stack(columns) for columns in zip(*(r[0] for r in runs), strict=True)]
+    return _Stage(size, draws, max(r[1] for r in runs), max(r[2] for r in runs))
+
+
+def _cores() -> int:
+    return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+
+
+def _assembled(program: Unrolled, members: list[Array]) -> list[Array]:
+    """The members of each output stacked to family_shape + axes."""
+    arrays, position = [], 0
+    for output in program.outputs:
+        part = members[position : position + len(output.members)]
+        position += len(output.members)
+        shape = output.family_shape + program.shape(output.axes)
+        full = [np.broadcast_to(m, program.shape(output.axes)) for m in part]
+        arrays.append(np.stack(full).reshape(shape).astype(float))
+    return arrays
+
+
+# ---- errors --------------------------------------------------------------------------------------
+
+
+def _summary(plan: Plan, half: _Stage, full: _Stage) -> dict[str, LimitValue]:
+    count = len(full.draws[0])
+    method = f"sampled: {count} x {full.size} points"
+    found = {}
+    for output, coarse, fine in zip(plan.program.outputs, half.draws, full.draws, strict=True):
+        value, spread = fine.mean(axis=0), fine.std(axis=0, ddof=1) / np.sqrt(count)
+        bias = coarse.mean(axis=0) - value
+        noise = np.hypot(spread, coarse.std(axis=0, ddof=1) / np.sqrt(count))
+        # a bias within twice its own error is not told from none
+        excess = np.where(np.abs(bias) > 2 * noise, bias**2, 0.0)
+        scale = np.abs(value).max() if value.size else 0.0
+        floor = scale * (max(half.dropped, full.dropped) + 64 * EPS * np.sqrt(len(plan.order)))
+        error = np.sqrt(spread**2 + excess + floor**2)
+        if not _random(plan, output):
+            found[output.name] = LimitValue(value, np.zeros_like(value), "exact")
+            continue
+        text = method
+        if full.rank > full.size // 4:
+            text += f" (rank {full.rank}: raise --samples)"
+        found[output.name] = LimitValue(value, error, text)
+    return found
+
+
+def _random(plan: Plan, output: UnrolledOutput) -> bool:
+    return any(x.op in (Op.INNER, Op.AVERAGE, Op.MEAN) for x in walk(output.members))
+
+
+def _met(value: LimitValue, rtol: float) -> bool:
+    scale = np.abs(value.value).max() if value.value.size else 0.0
+    return bool((value.error <= rtol * scale).all()) or value.method == "exact"
+
+
+def _missed(value: LimitValue, rtol: float) -> LimitValue:
+    if _met(value, rtol):
+        return value
+    text = f"{value.method}; rtol {rtol:g} not reached within the sample budget"
+    return LimitValue(value.value, value.error, text, met=False)
+
+
+# ---- failures ------------------------------------------------------------------------------------
+
+
+def _not_finite(plan: Plan, size: int, seed: np.random.SeedSequence) -> NexortError:
+    """Run once more, watching for the first node that is not finite."""
+    replicate = Replicate(plan, size, seed)
+    replicate.run(watch=True)
+    span, name = _place(plan.program, replicate.first_bad)
+    return NexortError(
+        [
+            Diagnostic(
+                "not-finite",
+                f"a value of {name} is infinite or not a number in the limit",
+                span,
+                (),
+                "look for a division by zero, a root or logarithm of a negative number, or growth "
+                "without bound",
+            )
+        ]
+    )
+
+
+def _not_positive(program: Unrolled, problem: NotPositive) -> NexortError:
+    span, name = _place(program, problem.node)
+    message = f"the covariance in {name} is not symmetric positive semidefinite"
+    message += f" (smallest eigenvalue {problem.eigenvalue:.3g})"
+    return NexortError([Diagnostic("not-positive", message, span)])
+
+
+def _place(program: Unrolled, node: Node | None) -> tuple[Span | None, str]:
+    """The first written binding that reaches a node, and its text."""
+    if node is not None:
+        users = [(x.serial, s) for x, s in program.spans.items() if x is node or node in walk([x])]
+        if users:
+            span = min(users, key=lambda u: u[0])[1]
+            return span, f"'{span.text}'"
+    return None, "the program"

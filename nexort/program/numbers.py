@@ -1,0 +1,94 @@
+"""Numbers at compile time: params, sizes, literal arithmetic."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from nexort import functions
+from nexort.diagnostics import Report, did_you_mean
+from nexort.program.nodes import Node, Op, walk
+from nexort.program.program import Program
+
+Number = int | float
+
+
+def fold(name: str, args: tuple[Number, ...]) -> Number | None:
+    """An entrywise function of literals; exact for integers, None where it is not finite."""
+    if all(isinstance(a, int) for a in args):
+        match name, args:
+            case "add", (int(a), int(b)):
+                return a + b
+            case "sub", (int(a), int(b)):
+                return a - b
+            case "mul", (int(a), int(b)):
+                return a * b
+            case "neg", (int(a),):
+                return -a
+            case "pow", (int(a), int(b)) if 0 <= b <= 64:
+                return int(a**b)
+            case _:
+                pass
+    try:
+        with np.errstate(all="ignore"):
+            value = float(functions.registry()[name].evaluate(*(np.float64(a) for a in args)))
+    except (OverflowError, ZeroDivisionError):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def evaluate(node: Node, numbers: Mapping[str, Number]) -> Number | None:
+    """A scalar graph over literals, params and sizes; None where one has no number."""
+    values: dict[Node, Number | None] = {}
+    for x in walk([node]):
+        if x.op is Op.CONST and isinstance(x.attr, int | float):
+            values[x] = x.attr
+        elif x.op in (Op.PARAM, Op.SIZE):
+            values[x] = numbers.get(str(x.attr))
+        elif x.op is Op.CALL:
+            args = tuple(values[a] for a in x.args)
+            known = tuple(a for a in args if a is not None)
+            values[x] = fold(str(x.attr), known) if len(known) == len(args) else None
+        else:
+            values[x] = None
+    return values[node]
+
+
+def resolve(
+    program: Program, given: Mapping[str, Number], report: Report
+) -> tuple[dict[str, Number], dict[str, int | None]]:
+    """The numbers of params and the sizes of dims, from defaults and from ``given`` (--set).
+
+    Reports a name that is neither, a param without value and a size that is not a positive
+    integer.
+    """
+    for name in given:
+        if name not in program.params and name not in program.dims:
+            known = [*program.params, *program.dims]
+            message = f"--set {name}: the program has no param or dim '{name}'"
+            report.error("unknown-name", message, help=did_you_mean(name, known))
+    numbers: dict[str, Number] = {}
+    for name, param in program.params.items():
+        value = given.get(name)
+        if value is None and param.default is not None:
+            value = evaluate(param.default, numbers)
+        if value is None:
+            message = f"param '{name}' has no value"
+            if param.default is not None:
+                message = f"the value of param '{name}' is not a finite number"
+            report.error("no-value", message, param.span, help=f"--set {name}=3")
+        else:
+            numbers[name] = value
+    sizes: dict[str, int | None] = {}
+    for name, dim in program.dims.items():
+        size = given.get(name)
+        if size is None and dim.size is not None:
+            size = evaluate(dim.size, numbers)
+        if size is not None and not (isinstance(size, int) and size > 0):
+            message = f"the size of dim '{name}' is {size}, expected a positive integer"
+            report.error("bad-size", message, dim.span)
+            size = 1
+        sizes[name] = size
+    return numbers, sizes

@@ -1,0 +1,388 @@
+"""Program to straight-line graph: loops run, indices and params become numbers.
+
+``unroll`` also checks what only numbers can tell: that every member is defined once, before its
+use, and within its family's range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from nexort.diagnostics import Report, Span
+from nexort.program import build, numbers
+from nexort.program.index import Affine, Loop
+from nexort.program.nodes import Node, Op, rewrite
+from nexort.program.program import Block, OutputRule, Program, Rule
+from nexort.program.types import Kind
+from nexort.program.unrolled import UnrolledOutput
+
+MAX_INSTRUCTIONS = 2_000_000
+Key = tuple[str, tuple[int, ...]]
+_LOOPS = frozenset((Op.SUM, Op.OP_SUM, Op.GENERATE))
+_INITIAL = frozenset((Op.INIT_SCALAR, Op.INIT_VECTOR, Op.INIT_MATRIX))
+
+
+class _Missing(Exception):
+    """A part cannot be instantiated; the reason is reported, or follows from one that is."""
+
+
+@dataclass
+class Unroller:
+    """State of one unrolling. ``sizes`` may miss dims (before data are given): what depends on
+    them is then left out of the checks."""
+
+    program: Program
+    params: Mapping[str, numbers.Number]
+    sizes: Mapping[str, int | None]
+    report: Report
+    limit: int = MAX_INSTRUCTIONS
+    members: dict[Key, Node | None] = field(default_factory=dict)
+    spans: dict[Node, Span] = field(default_factory=dict)
+    count: int = 0
+
+    def __post_init__(self) -> None:
+        known: dict[str, int] = {k: v for k, v in self.params.items() if isinstance(v, int)}
+        known.update({k: v for k, v in self.sizes.items() if v is not None})
+        self.base = known
+        self.schedules: dict[Node, list[Node]] = {}
+        self.shared: dict[Node, Node] = {}
+        self.moving: dict[Node, bool] = {}
+        self.rule: Rule | OutputRule | None = None
+
+    # ---- statements ----------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Run the program's body."""
+        self._items(self.program.body, dict(self.base))
+
+    def _items(self, items: tuple[Rule | Block, ...], env: dict[str, int]) -> None:
+        for item in items:
+            if isinstance(item, Rule):
+                self._define(item, env)
+                continue
+            values = self._values(item.loop, env, item.span)
+            if values is None:
+                continue
+            inner = dict(env)
+            for value in values:
+                inner[item.loop.var] = value
+                self._items(item.body, inner)
+
+    def _values(self, loop: Loop, env: Mapping[str, int], span: Span | None) -> range | None:
+        """The loop's values; None where they depend on a size that is not known yet."""
+        try:
+            return loop.interval.values(env)
+        except KeyError as error:
+            name = str(error.args[0])
+            if name in self.params:
+                message = f"'{name}' is used as an integer, its value is {self.params[name]}"
+                self.report.error("bad-index", message, span, help=f"--set {name}=3")
+            return None
+
+    def _define(self, rule: Rule, env: dict[str, int]) -> None:
+        self._count(rule.span)
+        self.rule = rule
+        try:
+            key = rule.name, self._integers(rule.indices, env, rule.span)
+        except _Missing:
+            return
+        if key in self.members:
+            message = f"'{_spell(*key)}' is defined twice"
+            self.report.error("redefinition", message, rule.span)
+            return
+        try:
+            node = self.instance(rule.value, env)
+        except _Missing:
+            self.members[key] = None
+            return
+        self.members[key] = node
+        self.spans.setdefault(node, rule.span)
+
+    def _count(self, span: Span | None) -> None:
+        self.count += 1
+        if self.count > self.limit:
+            message = f"the program unrolls to more than {self.limit} instructions"
+            self.report.error("too-long", message, span, help="--max-instructions raises the limit")
+            self.report.stop()
+
+    def _integers(
+        self, indices: tuple[Affine, ...], env: Mapping[str, int], span: Span | None
+    ) -> tuple[int, ...]:
+        try:
+            return tuple(i.value(env) for i in indices)
+        except KeyError as error:
+            name = str(error.args[0])
+            if name in self.params:
+                message = f"'{name}' is used as an index, its value is {self.params[name]}"
+                self.report.error("bad-index", message, span)
+            raise _Missing from None
+
+    # ---- expressions ---------------------------------------------------------------------------
+
+    def instance(self, root: Node, env: Mapping[str, int]) -> Node:
+        """A graph with the loop variables of ``env`` in place. Raises _Missing."""
+        made: dict[Node, Node] = {}
+        shared = self.shared
+        for node in self._schedule(root):
+            found = shared.get(node)
+            if found is None:
+                if node.op in _LOOPS:
+                    found = self._looped(node, env)
+                else:
+                    found = self._node(node, tuple(made[a] for a in node.args), env)
+                if not self._moves(node):
+                    shared[node] = found
+            made[node] = found
+        return made[root]
+
+    def _schedule(self, root: Node) -> list[Node]:
+        """Arguments before users, with the bodies of sums and comprehensions left out."""
+        found = self.schedules.get(root)
+        if found is None:
+            seen: set[Node] = set()
+            stack = [root]
+            while stack:
+                node = stack.pop()
+                if node not in seen:
+                    seen.add(node)
+                    if node.op not in _LOOPS:
+                        stack.extend(node.args)
+            found = self.schedules[root] = sorted(seen, key=lambda n: n.serial)
+        return found
+
+    def _moves(self, node: Node) -> bool:
+        """Whether a node's instance may depend on loop variables."""
+        known = self.moving.get(node)
+        if known is None:
+            known = node.op in _LOOPS or node.op in (Op.REF, Op.INDEX, Op.FOLD, Op.TAKE)
+            known = known or node.op in _INITIAL or any(self._moves(a) for a in node.args)
+            self.moving[node] = known
+        return known
+
+    def _looped(self, node: Node, env: Mapping[str, int]) -> Node:
+        """A sum as a chain of additions; a comprehension as a LIST."""
+        loop = node.attr
+        assert isinstance(loop, Loop)
+        span = self.rule.span if self.rule else None
+        values = self._values(loop, env, span)
+        if values is None:
+            raise _Missing
+        inner = dict(env)
+        terms = []
+        for value in values:
+            self._count(span)
+            inner[loop.var] = value
+            terms.append(self.instance(node.args[0], inner))
+        if node.op is Op.GENERATE:
+            return Node(Op.LIST, tuple(terms), None, node.type)
+        if node.op is Op.OP_SUM:
+            return Node(Op.OP_ADD, tuple(terms), None, node.type)
+        if not terms:
+            return build.spread(build.constant(0), node.type)
+        total = terms[0]
+        for term in terms[1:]:
+            total = build.call("add", total, term)
+        return total
+
+    def _node(self, node: Node, args: tuple[Node, ...], env: Mapping[str, int]) -> Node:
+        match node.op:
+            case Op.PARAM:
+                value = self.params.get(str(node.attr))
+                if value is None:
+                    raise _Missing
+                return build.constant(value)
+            case Op.SIZE:
+                size = self.sizes.get(str(node.attr))
+                return node if size is None else build.constant(size)
+            case Op.INDEX:
+                assert isinstance(node.attr, Affine)
+                return build.constant(self._integers((node.attr,), env, None)[0])
+            case Op.REF:
+                return self._member(node, env)
+            case Op.INIT_SCALAR | Op.INIT_VECTOR | Op.INIT_MATRIX:
+                return self._initial(node, env)
+            case Op.TAKE:
+                return self._take(node, args[0], env)
+            case Op.FOLD:
+                return self._fold(node, args, env)
+            case Op.CALL:
+                return self._call(node, args)
+            case _:
+                return node.with_args(args)
+
+    def _call(self, node: Node, args: tuple[Node, ...]) -> Node:
+        if all(a.op is Op.CONST and not a.type.axes for a in args):
+            literals = tuple(a.attr for a in args if isinstance(a.attr, int | float))
+            value = numbers.fold(str(node.attr), literals)
+            if value is not None:
+                return build.constant(value)
+        return node.with_args(args)
+
+    def _member(self, node: Node, env: Mapping[str, int]) -> Node:
+        name, indices = node.attr  # type: ignore[misc]
+        span = self._span_of(node)
+        key = name, self._integers(indices, env, span)
+        found = self.members.get(key)
+        if found is not None:
+            return found
+        if key not in self.members and not self._waits(name):
+            known = [k for n, k in self.members if n == name]
+            message = f"'{_spell(*key)}' is not defined here"
+            notes: list[tuple[str, Span | None]] = []
+            family = self.program.families[name]
+            if known:
+                low, high = min(known), max(known)
+                text = f"'{name}' is defined for {_spell_key(low)} to {_spell_key(high)} so far"
+                notes.append((text, family.span))
+            self.report.error("index-range", message, span, notes=notes)
+        raise _Missing
+
+    def _waits(self, name: str) -> bool:
+        """Whether members of a family may be missing because a size is not known yet."""
+        unknown = {k for k, v in self.sizes.items() if v is None}
+        return bool(unknown) and any(
+            rule.name == name and any(loop.interval.names & unknown for loop in loops)
+            for loops, rule in self.program.rules()
+        )
+
+    def _span_of(self, node: Node) -> Span | None:
+        if self.rule is None:
+            return None
+        return next((s for ref, s in self.rule.refs if ref is node), self.rule.span)
+
+    def _initial(self, node: Node, env: Mapping[str, int]) -> Node:
+        name, indices = node.attr  # type: ignore[misc]
+        declared = self.program.initial.get(name)
+        if not indices or declared is None:
+            return node
+        span = self._span_of(node)
+        key = self._integers(indices, env, span)
+        for value, interval in zip(key, declared.ranges, strict=True):
+            try:
+                allowed = interval.values(env)
+            except KeyError:
+                raise _Missing from None
+            if value not in allowed:
+                message = f"'{_spell(name, key)}' lies outside of the family's range {interval}"
+                notes = ((f"'{name}' is declared here", declared.span),)
+                self.report.error("index-range", message, span, notes=notes)
+                raise _Missing
+        return Node(node.op, (), (name, key), node.type)
+
+    def _take(self, node: Node, value: Node, env: Mapping[str, int]) -> Node:
+        span = self.rule.span if self.rule else None
+        items: list[int | None] = []
+        attr = node.attr
+        assert isinstance(attr, tuple)
+        for item, axis in zip(attr, value.type.axes, strict=True):
+            if item is None:
+                items.append(None)
+                continue
+            [index] = self._integers((item,), env, span)
+            size = axis.size if axis.size is not None else self.sizes.get(axis.name)
+            if size is not None and not 0 <= index < size:
+                message = f"index {index} lies outside of axis {axis} of size {size}"
+                help_text = f"indices of an axis run from 0 to {size - 1}"
+                self.report.error("index-range", message, span, help=help_text)
+                raise _Missing
+            items.append(index)
+        return Node(Op.TAKE, (value,), tuple(items), node.type)
+
+    # ---- update functions ------------------------------------------------------------------------
+
+    def _fold(self, node: Node, args: tuple[Node, ...], env: Mapping[str, int]) -> Node:
+        """An update function over its history: the states are carried from step to step."""
+        name, count = node.attr  # type: ignore[misc]
+        history = tuple(_flat(args[0]))
+        span = self.rule.span if self.rule else None
+        if count is not None:
+            [step] = self._integers((count,), env, span)
+            if step + 1 != len(history):
+                message = f"{name}[{step}] takes {step + 1} arguments, found {len(history)}"
+                help_text = "its arguments are the history, for s in 0..t"
+                self.report.error("bad-argument", message, span, help=help_text)
+                raise _Missing
+        if not history:
+            message = f"the history of '{name}' is empty"
+            self.report.error("bad-argument", message, span)
+            raise _Missing
+        rule = self.program.updates[name]
+        slots: dict[tuple[str, ...], Node] = {}
+        for (parameter, _), value in zip(rule.parameters, args[1:], strict=True):
+            slots["parameter", parameter] = value
+        for state, start in rule.states:
+            slots["state", state] = self._filled(start, slots)
+        result = rule.result
+        for number, value in enumerate(history):
+            slots["history",] = value
+            slots["step",] = build.constant(number)
+            for state, expression in rule.assigns:
+                slots["state", state] = self._filled(expression, slots)
+            if number == len(history) - 1:
+                result = self._filled(rule.result, slots)
+        return result
+
+    def _filled(self, node: Node, slots: Mapping[tuple[str, ...], Node]) -> Node:
+        """A graph of the update function with its slots filled."""
+
+        def place(x: Node) -> Node:
+            if x.op is Op.SLOT:
+                return slots[x.attr]  # type: ignore[index]
+            if x.op is Op.CALL:
+                return self._call(build.call(str(x.attr), *x.args), x.args)
+            return x
+
+        plain = self.instance(node, self.base)
+        return rewrite([plain], place)[plain]
+
+
+def _flat(items: Node) -> Iterator[Node]:
+    for item in items.args:
+        if item.op is Op.LIST:
+            yield from _flat(item)
+        else:
+            yield item
+
+
+def _spell_key(key: tuple[int, ...]) -> str:
+    return f"[{', '.join(map(str, key))}]"
+
+
+def _spell(name: str, key: tuple[int, ...]) -> str:
+    return name + (_spell_key(key) if key else "")
+
+
+# ---- outputs -------------------------------------------------------------------------------------
+
+
+def unrolled_outputs(unroller: Unroller) -> Iterator[UnrolledOutput]:
+    """The program's outputs over the unrolled members; those that cannot be told are left out."""
+    for output in unroller.program.outputs:
+        unroller.rule = output
+        if output.family is None:
+            assert output.value is not None
+            try:
+                node = unroller.instance(output.value, unroller.base)
+            except _Missing:
+                continue
+            unroller.spans.setdefault(node, output.span)
+            yield UnrolledOutput(output.name, (node,), ((),), (), output.axes, output.span)
+            continue
+        found = {k: node for (n, k), node in unroller.members.items() if n == output.family}
+        keys = sorted(found)
+        nodes = [found[k] for k in keys]
+        known = tuple(node for node in nodes if node is not None)
+        if len(known) == len(keys) and known and all(n.type.kind is Kind.SCALAR for n in known):
+            yield UnrolledOutput(
+                output.name, known, tuple(keys), _grid(keys), output.axes, output.span
+            )
+
+
+def _grid(keys: list[tuple[int, ...]]) -> tuple[int, ...]:
+    """The shape of a full grid of indices; the number of members where they form none."""
+    sizes = tuple(len(set(column)) for column in zip(*keys, strict=True))
+    cells = 1
+    for size in sizes:
+        cells *= size
+    return sizes if cells == len(keys) else (len(keys),)
