@@ -1,0 +1,202 @@
+"""The Python interface: ``nexort.load(path)`` and what can be done with a program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nexort import driver
+from nexort.diagnostics import Source, fail
+from nexort.driver import Given, Number
+from nexort.program.program import Program
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    from nexort.compare import Verification
+    from nexort.data import LoadedArray
+    from nexort.program.unrolled import Unrolled
+    from nexort.results import Results
+
+VERIFY_WIDTHS = (64, 128, 256, 512, 1024)
+Progress = Callable[[int, int], None]
+
+
+def load(path: str | Path, **numbers: Number) -> TensorProgram:
+    """The program in a ``.nxt`` file, with values for its params and sizes for its dims.
+
+    Raises NexortError with every error found.
+    """
+    return TensorProgram(driver.compile_source(driver.read(path)), numbers)
+
+
+def loads(text: str, **numbers: Number) -> TensorProgram:
+    """The program in a text."""
+    return TensorProgram(driver.compile_source(Source("<text>", text)), numbers)
+
+
+class TensorProgram:
+    """A compiled program. Data are given by name: ``p.limit(xi=X)``, X of the declared shape."""
+
+    def __init__(self, program: Program, numbers: Mapping[str, Number] | None = None) -> None:
+        self.program = program
+        self.numbers = dict(numbers or {})
+        driver.check(program, Given(self.numbers, {}))
+
+    def with_numbers(self, **numbers: Number) -> TensorProgram:
+        """The same program with other values for params and dims."""
+        return TensorProgram(self.program, {**self.numbers, **numbers})
+
+    def unrolled(
+        self, data: Mapping[str, Any] | None = None, max_instructions: int | None = None
+    ) -> Unrolled:
+        """The straight-line program over some data."""
+        given = Given(self.numbers, _arrays(data or {}))
+        return driver.unroll(self.program, given, max_instructions)
+
+    def limit(
+        self,
+        *,
+        samples: int | None = None,
+        replicates: int | None = None,
+        seed: int = 0,
+        rtol: float | None = None,
+        max_samples: int | None = None,
+        threads: int | None = None,
+        progress: Progress | None = None,
+        data: Mapping[str, Any] | None = None,
+        **more_data: Any,
+    ) -> Results:
+        """The infinite-width limit of every output (Master Theorem 2.6.10).
+
+        Each result is an array of shape (family indices, axes) with ``.error``, its standard error
+        (0 where exact), and ``.method``. See :class:`nexort.lower.evaluate.Settings` for the
+        options.
+        """
+        from nexort.lower import evaluate as lower
+        from nexort.results import Estimate, Results
+
+        settings = lower.Settings(
+            samples,
+            replicates or lower.DEFAULT_REPLICATES,
+            seed,
+            rtol,
+            max_samples or lower.DEFAULT_MAX_SAMPLES,
+            threads,
+        )
+        program = self.unrolled({**(data or {}), **more_data})
+        found = lower.evaluate(program, settings, progress)
+        return Results(
+            {
+                name: Estimate(v.value, v.error, v.method, name)
+                for name, v in found.items()
+            }
+        )
+
+    def simulate(
+        self,
+        width: int,
+        seeds: int = 8,
+        *,
+        seed: int = 0,
+        dtype: str = "float64",
+        entries: str | None = None,
+        threads: int | None = None,
+        memory: int = 2 * 2**30,
+        progress: Callable[[int], None] | None = None,
+        data: Mapping[str, Any] | None = None,
+        **more_data: Any,
+    ) -> Results:
+        """The outputs at width n: the mean over ``seeds`` runs, ``.error`` its standard error, and
+        ``.runs`` the array of all runs, shape (seeds, ...)."""
+        import numpy as np
+
+        from nexort.results import Estimate, Results
+
+        runs = self.runs(
+            width,
+            seeds,
+            seed=seed,
+            dtype=dtype,
+            entries=entries,
+            threads=threads,
+            memory=memory,
+            progress=progress,
+            data={**(data or {}), **more_data},
+        )
+        method = f"width {width}, {seeds} runs"
+        found = {}
+        for name, array in runs.items():
+            spread = array.std(axis=0, ddof=1) if seeds > 1 else np.full(array.shape[1:], np.nan)
+            estimate = Estimate(array.mean(axis=0), spread / np.sqrt(seeds), method, name)
+            estimate.runs = array
+            found[name] = estimate
+        return Results(found)
+
+    def runs(
+        self,
+        width: int,
+        seeds: int,
+        *,
+        data: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """The outputs of every run at width n: arrays of shape (seeds, ...)."""
+        from nexort.finite import simulate
+
+        if width < 1 or seeds < 1:
+            raise fail("bad-option", f"width and seeds are at least 1, found {width} and {seeds}")
+        return simulate(self.unrolled(data or {}), width, seeds, **options)
+
+    def verify(
+        self,
+        widths: Sequence[int] = VERIFY_WIDTHS,
+        seeds: int = 32,
+        *,
+        data: Mapping[str, Any] | None = None,
+        limit: Results | None = None,
+        confidence: float = 0.999,
+        **more_data: Any,
+    ) -> Verification:
+        """The limit against finite widths: does the Master Theorem hold in numbers?"""
+        from nexort.compare import verify
+
+        given = {**(data or {}), **more_data}
+        found = limit if limit is not None else self.limit(data=given)
+        runs = {w: self.runs(w, seeds, data=given) for w in widths}
+        return verify({k: (v, v.error) for k, v in found.items()}, runs, confidence=confidence)
+
+    def graph(self) -> nx.MultiDiGraph:
+        """The graph of declarations and rules; families stay families."""
+        from nexort.program.view import graph
+
+        return graph(self.program)
+
+    def table(self) -> list[tuple[str, ...]]:
+        """A row a name: name, kind, axes, instruction."""
+        from nexort.program.view import table
+
+        return [row.cells for row in table(self.program)]
+
+    def __repr__(self) -> str:
+        outputs = ", ".join(o.name for o in self.program.outputs)
+        return f"<TensorProgram {self.program.source.name}: outputs {outputs or 'none'}>"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        head = "".join(f"<th>{h}</th>" for h in ("name", "kind", "axes", "instruction"))
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
+            for row in self.table()
+        )
+        name = escape(self.program.source.name)
+        return f"<table><caption>{name}</caption><tr>{head}</tr>{rows}</table>"
+
+
+def _arrays(data: Mapping[str, Any]) -> dict[str, LoadedArray]:
+    """Arrays of a caller, checked like those of files."""
+    from nexort.data import from_array
+
+    return {name: from_array(name, value) for name, value in data.items()}

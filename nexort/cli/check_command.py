@@ -1,0 +1,40 @@
+"""``nexort check``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from nexort.cli import options
+
+
+@click.command(
+    "check",
+    epilog="""\b
+Examples:
+  nexort check mlp.nxt
+  nexort check mlp.nxt --set L=10 --json""",
+)
+@options.program_argument
+@options.set_option
+@options.data_option
+@options.json_option
+def command(file: str, settings: Sequence[str], data: Sequence[str], as_json: bool) -> None:
+    """Check a program: names, kinds, axes, index ranges. Prints a table of what it defines."""
+    from nexort import driver
+    from nexort.program.view import table
+
+    program, given = options.load(file, settings, data)
+    if data:
+        driver.unroll(program, given)
+    else:
+        driver.check(program, given)
+    rows = table(program)
+    header = ("name", "kind", "axes", "instruction")
+    if as_json:
+        import json
+
+        click.echo(json.dumps([dict(zip(header, r.cells, strict=True)) for r in rows], indent=2))
+    else:
+        click.echo(options.columns([r.cells for r in rows], header))

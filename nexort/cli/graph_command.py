@@ -1,0 +1,61 @@
+"""``nexort graph``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from nexort.cli import options
+from nexort.diagnostics import fail
+
+
+@click.command(
+    "graph",
+    epilog="""\b
+Examples:
+  nexort graph mlp.nxt
+  nexort graph mlp.nxt -o mlp.svg
+  nexort graph mlp.nxt --format json""",
+)
+@options.program_argument
+@options.set_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["dot", "json", "svg", "png", "pdf"]),
+    help="Format; by default that of -o, else dot.",
+)
+@click.option("-o", "--output", type=click.Path(), help="Write to a file.")
+def command(file: str, settings: Sequence[str], form: str | None, output: str | None) -> None:
+    """Write the program graph: declarations, rules (families stay families) and their uses."""
+    from nexort import driver
+    from nexort.program.drawing import as_dot, as_json, draw
+    from nexort.program.view import graph
+
+    program, given = options.load(file, settings, ())
+    driver.check(program, given)
+    form = form or (Path(output).suffix[1:] if output else "dot")
+    g = graph(program)
+    if form in ("dot", "gv", "json"):
+        text = as_json(g) if form == "json" else as_dot(g)
+        if output is None:
+            click.echo(text)
+        else:
+            try:
+                Path(output).write_text(text + "\n", "utf-8")
+            except OSError as error:
+                raise fail("cannot-write", f"{output}: {error.strerror}") from None
+        return
+    if form not in ("svg", "png", "pdf"):
+        message = f"cannot write a graph as '{form}'"
+        raise fail("bad-option", message, help="use .dot, .json, .svg, .png or .pdf")
+    data = draw(g, form)
+    if output is None:
+        click.get_binary_stream("stdout").write(data)
+    else:
+        try:
+            Path(output).write_bytes(data)
+        except OSError as error:
+            raise fail("cannot-write", f"{output}: {error.strerror}") from None

@@ -1,0 +1,101 @@
+"""The ``nexort`` command: subcommands, exit codes, errors.
+
+Exit codes: 0 success, 1 a verification does not hold, 2 a user error, 3 a defect of nexort.
+Results go to stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from nexort.diagnostics import InternalError, NexortError
+
+COMMANDS = {
+    "check": "Check a program and list its names, kinds, axes and instructions.",
+    "eval": "Evaluate the infinite-width limit of every output.",
+    "fmt": "Format programs in the canonical style.",
+    "graph": "Write the program graph as DOT, SVG, PNG, PDF or JSON.",
+    "simulate": "Run a program at finite width.",
+    "verify": "Compare the limit with finite widths.",
+}
+
+
+class Group(click.Group):
+    """Loads a subcommand's module only when it is used, and turns errors into exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command of that name."""
+        if name not in COMMANDS:
+            return None
+        module = import_module(f"nexort.cli.{name}_command")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """The command; an unknown one gets a suggestion."""
+        if args and args[0] not in COMMANDS:
+            from nexort.diagnostics import did_you_mean
+
+            hint = did_you_mean(args[0], COMMANDS) or f"commands: {', '.join(COMMANDS)}"
+            ctx.fail(f"No such command '{args[0]}' ({hint})")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run, and exit with the documented code."""
+        kwargs["standalone_mode"] = False
+        sys.exit(_guarded(lambda: super(Group, self).main(*args, **kwargs)))
+
+
+def _guarded(run: Any) -> int:
+    try:
+        result = run()
+    except NexortError as error:
+        click.echo(str(error), err=True)
+        count = sum(d.severity == "error" for d in error.diagnostics)
+        if count > 1:
+            click.echo(f"{count} errors", err=True)
+        return 2
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        click.echo("error[memory]: out of memory; lower --memory, --samples or --width", err=True)
+        return 2
+    except Exception as error:
+        if os.environ.get("NEXORT_DEBUG"):
+            raise
+        text = str(error) if isinstance(error, InternalError) else f"{type(error).__name__}: {error}"
+        prefix = "" if isinstance(error, InternalError) else "internal error, please report: "
+        click.echo(f"{prefix}{text}\n(NEXORT_DEBUG=1 shows the traceback)", err=True)
+        return 3
+    return result if isinstance(result, int) else 0
+
+
+@click.group(
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Run 'nexort COMMAND --help' for options and examples.",
+)
+@click.version_option(package_name="nexort", prog_name="nexort")
+def main() -> None:
+    """A compiler for Tensor Programs: bra-ket programs and their infinite-width limits."""

@@ -1,0 +1,194 @@
+"""Options that commands share, and reading of programs, numbers and data from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+
+from nexort.diagnostics import NexortError, Report, fail
+from nexort.driver import Given, compile_source, read
+from nexort.program.program import Program
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+program_argument = click.argument("file", type=click.Path())
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+set_option = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Value of a param, size of a dim, or a literal for data: --set L=3, --set 'y=[1,2]'.",
+)
+data_option = click.option(
+    "--data",
+    "data",
+    multiple=True,
+    metavar="[NAME=]FILE",
+    help="Data: xi=inputs.npy, xi=digits.npz:xi[:, :8], train.npz (entries by name), x=table.csv.",
+)
+seed_option = click.option("--seed", default=0, show_default=True, help="Seed of all randomness.")
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Threads; all cores by default. Results do not depend on it.",
+)
+
+
+def sampling_options(command: F) -> F:
+    """The options of the limit's sampler."""
+    for option in reversed(
+        (
+            click.option(
+                "--samples",
+                type=click.IntRange(min=1),
+                help="Sample points a replicate (rounded up to a power of two).",
+            ),
+            click.option(
+                "--replicates",
+                type=click.IntRange(min=2),
+                default=16,
+                show_default=True,
+                help="Independent replicates, which give the error bars.",
+            ),
+            click.option(
+                "--rtol",
+                type=click.FloatRange(min=0, min_open=True),
+                help="Double the samples until every output's error is below this part of it.",
+            ),
+            click.option(
+                "--max-samples",
+                type=click.IntRange(min=64),
+                default=2**17,
+                show_default=True,
+                help="Where --rtol stops growing the samples.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def finite_options(command: F) -> F:
+    """The options of the finite-width simulator."""
+    for option in reversed(
+        (
+            click.option(
+                "--dtype",
+                type=click.Choice(["float64", "float32"]),
+                default="float64",
+                show_default=True,
+                help="Precision of the simulation.",
+            ),
+            click.option(
+                "--entries",
+                type=click.Choice(["gaussian", "rademacher", "uniform"]),
+                help="Law of every matrix's entries, in place of the program's.",
+            ),
+            click.option(
+                "--memory",
+                default="2GiB",
+                show_default=True,
+                callback=lambda _c, _p, text: parse_memory(text),
+                help="Bound on the arrays held at a time.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def widths_value(text: str) -> tuple[int, ...]:
+    """``64,128,256`` as numbers. Raises NexortError."""
+    parts = [p.strip() for p in text.split(",") if p.strip()]
+    if not parts or not all(p.isdigit() and int(p) > 0 for p in parts):
+        message = f"'{text}' is not a list of widths"
+        raise fail("bad-option", message, help="--width 64,256,1024")
+    return tuple(sorted({int(p) for p in parts}))
+
+
+def parse_memory(text: str) -> int:
+    """``2GiB``, ``512M``, ``1000000`` in bytes. Raises click.BadParameter."""
+    units = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+    bare = text.strip().lower().removesuffix("b").removesuffix("i")
+    unit = bare[-1:] if bare[-1:].isalpha() else ""
+    try:
+        size = float(bare.removesuffix(unit)) * units[unit]
+    except (ValueError, KeyError):
+        raise click.BadParameter(f"'{text}' is not a size such as 2GiB or 512M") from None
+    if not 2**20 <= size < 2**60:
+        raise click.BadParameter(f"'{text}': at least 1M is needed")
+    return int(size)
+
+
+def load(file: str, settings: Sequence[str], data: Sequence[str]) -> tuple[Program, Given]:
+    """The program and what is given to it. Raises NexortError with every error of the options."""
+    program = compile_source(read(file))
+    return program, given(program, settings, data)
+
+
+def given(program: Program, settings: Sequence[str], data: Sequence[str]) -> Given:
+    """Numbers and arrays from ``--set`` and ``--data``."""
+    if not settings and not data:
+        return Given({}, {})
+    from nexort.data import from_array, literal, load_entries
+
+    report = Report()
+    numbers: dict[str, int | float] = {}
+    arrays = {}
+    try:
+        arrays = dict(load_entries(data))
+    except NexortError as error:
+        for diagnostic in error.diagnostics:
+            report.add(diagnostic)
+    for setting in settings:
+        name, found, text = setting.partition("=")
+        name = name.strip()
+        if not found or not name:
+            report.error("bad-option", f"--set {setting}: expected NAME=VALUE", help="--set L=3")
+            continue
+        try:
+            value = literal(text.strip())
+            if name in program.data:
+                arrays[name] = from_array(name, value)
+            elif isinstance(value, list):
+                message = f"--set {name}: a list is a value for data, '{name}' is not declared so"
+                report.error("bad-option", message)
+            else:
+                numbers[name] = value
+        except NexortError as error:
+            for diagnostic in error.diagnostics:
+                report.add(diagnostic)
+    report.stop()
+    return Given(numbers, arrays)
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar on stderr, on a terminal; otherwise nothing."""
+    import sys
+
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    with Progress(
+        *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
+    ) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def columns(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
+    """Rows as aligned text under a header."""
+    table = [list(header), *(list(row) for row in rows)]
+    sizes = [max(len(row[k]) for row in table) for k in range(len(header))]
+    lines = ["  ".join(c.ljust(s) for c, s in zip(row, sizes, strict=True)).rstrip() for row in table]
+    rule = "  ".join("-" * s for s in sizes)
+    return "\n".join([lines[0], rule, *lines[1:]])

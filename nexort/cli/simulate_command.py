@@ -1,0 +1,71 @@
+"""``nexort simulate``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import click
+
+from nexort.cli import options
+
+
+@click.command(
+    "simulate",
+    epilog="""\b
+Examples:
+  nexort simulate wishart.nxt --width 1024 --seeds 16
+  nexort simulate wishart.nxt --width 64,256,1024 --entries rademacher
+  nexort simulate mlp.nxt --data xi=x.npy --width 7000 --dtype float32 --json""",
+)
+@options.program_argument
+@options.set_option
+@options.data_option
+@click.option("--width", default="1024", show_default=True, help="Width, or several: 64,256,1024.")
+@click.option("--seeds", type=click.IntRange(min=1), default=8, show_default=True, help="Runs.")
+@options.finite_options
+@options.seed_option
+@options.threads_option
+@options.json_option
+@click.option("-o", "--output", type=click.Path(), help="Save all runs: .npz.")
+def command(
+    file: str,
+    settings: Sequence[str],
+    data: Sequence[str],
+    width: str,
+    seeds: int,
+    dtype: str,
+    entries: str | None,
+    memory: int,
+    seed: int,
+    threads: int | None,
+    as_json: bool,
+    output: str | None,
+) -> None:
+    """Run a program at finite width: mean and standard error over independent runs."""
+    from nexort.api import TensorProgram
+    from nexort.results import render, save_runs
+
+    program, given = options.load(file, settings, data)
+    tensor_program = TensorProgram(program, given.numbers)
+    found = {}
+    for n in options.widths_value(width):
+        with options.progress(f"width {n}") as bar:
+            found[n] = tensor_program.simulate(
+                n,
+                seeds,
+                seed=seed,
+                dtype=dtype,
+                entries=entries,
+                threads=threads,
+                memory=memory,
+                progress=None if bar is None else (lambda done, b=bar: b(done, seeds)),
+                data=given.arrays,
+            )
+        if not as_json:
+            click.echo(f"width {n}")
+            click.echo(render(found[n]))
+    if output:
+        save_runs(output, {n: {k: v.runs for k, v in r.items()} for n, r in found.items()})
+    if as_json:
+        click.echo(json.dumps({str(n): r.as_json() for n, r in found.items()}, indent=2))

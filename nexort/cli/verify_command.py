@@ -1,0 +1,100 @@
+"""``nexort verify``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import click
+
+from nexort.cli import options
+
+
+@click.command(
+    "verify",
+    epilog="""\b
+Examples:
+  nexort verify wishart.nxt
+  nexort verify mlp.nxt --data xi=digits.npz:xi[:, :8] --plot digits.png
+  nexort verify mlp.nxt --data xi=x.npy --width 64,512,4096 --seeds 16 --dtype float32""",
+)
+@options.program_argument
+@options.set_option
+@options.data_option
+@click.option("--width", default="64,128,256,512,1024", show_default=True, help="Widths.")
+@click.option("--seeds", type=click.IntRange(min=2), default=32, show_default=True, help="Runs.")
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0.5, 1, max_open=True),
+    default=0.999,
+    show_default=True,
+    help="Probability with which a true limit passes.",
+)
+@options.sampling_options
+@options.finite_options
+@options.seed_option
+@options.threads_option
+@options.json_option
+@click.option("--plot", type=click.Path(), help="Draw the comparison: .png, .pdf or .svg.")
+def command(
+    file: str,
+    settings: Sequence[str],
+    data: Sequence[str],
+    width: str,
+    seeds: int,
+    confidence: float,
+    samples: int | None,
+    replicates: int,
+    rtol: float | None,
+    max_samples: int,
+    dtype: str,
+    entries: str | None,
+    memory: int,
+    seed: int,
+    threads: int | None,
+    as_json: bool,
+    plot: str | None,
+) -> int:
+    """Compare the limit with finite widths; exit code 1 if the limit theorem does not hold."""
+    from nexort.api import TensorProgram
+    from nexort.compare import render, verify
+
+    if plot is not None:
+        from nexort.compare.plot import check_path
+
+        check_path(plot)
+    program, given = options.load(file, settings, data)
+    tensor_program = TensorProgram(program, given.numbers)
+    with options.progress("limit") as bar:
+        limit = tensor_program.limit(
+            samples=samples,
+            replicates=replicates,
+            seed=seed,
+            rtol=rtol,
+            max_samples=max_samples,
+            threads=threads,
+            progress=bar,
+            data=given.arrays,
+        )
+    runs = {}
+    for n in options.widths_value(width):
+        with options.progress(f"width {n}") as bar:
+            runs[n] = tensor_program.runs(
+                n,
+                seeds,
+                seed=seed,
+                dtype=dtype,
+                entries=entries,
+                threads=threads,
+                memory=memory,
+                progress=None if bar is None else (lambda done, b=bar: b(done, seeds)),
+                data=given.arrays,
+            )
+    found = verify({k: (v, v.error) for k, v in limit.items()}, runs, confidence=confidence)
+    click.echo(json.dumps(found.as_json(), indent=2) if as_json else render(found))
+    if plot is not None:
+        from nexort.compare.plot import plot as draw
+
+        draw(found, plot)
+        click.echo(f"wrote {plot}", err=True)
+    return 0 if found.holds else 1

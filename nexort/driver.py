@@ -1,0 +1,161 @@
+"""The pipeline on one page.
+
+======================  ==============================  ==========================================
+stage                   in -> out                       what it does
+======================  ==============================  ==========================================
+``read``                path -> Source                  the text of a file
+``parse``               Source -> Module                syntax (nexort.syntax)
+``elaborate``           Module -> Program               names, kinds, axes; imports (nexort.elaborate)
+``simplify``            Program -> Program              dead rules (nexort.transform.simplify)
+``unroll``              Program, numbers -> Unrolled    loops run, operators expand
+``evaluate``            Unrolled -> limits              nexort.lower
+``simulate``            Unrolled -> samples at width n  nexort.finite
+======================  ==============================  ==========================================
+
+A verifier (nexort.program.verify) runs between the stages that build graphs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nexort.diagnostics import NexortError, Report, Source, did_you_mean, fail
+from nexort.program.numbers import resolve
+from nexort.program.program import Program
+from nexort.syntax import tree as t
+from nexort.syntax.parser import parse
+
+if TYPE_CHECKING:
+    from nexort.data import LoadedArray
+    from nexort.program.unroll import Unroller
+    from nexort.program.unrolled import Array, Unrolled
+
+MAX_SOURCE = 64 * 2**20
+Number = int | float
+
+
+def read(path: str | Path) -> Source:
+    """The text of a ``.nxt`` file. Raises NexortError if it cannot be read."""
+    path = Path(path)
+    if path.suffix != ".nxt":
+        raise fail("not-a-program", f"{path}: a program's name ends in .nxt")
+    try:
+        if path.is_file() and path.stat().st_size > MAX_SOURCE:
+            raise fail("not-a-program", f"{path}: larger than {MAX_SOURCE // 2**20} MiB")
+        return Source(str(path), path.read_bytes().decode("utf-8"))
+    except OSError as error:
+        near = None
+        if not path.exists() and path.parent.is_dir():
+            near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.nxt")])
+        reason = error.strerror or str(error)
+        raise fail("not-a-program", f"{path}: {reason}", help=near) from None
+    except UnicodeDecodeError as error:
+        message = f"{path}: not UTF-8 text (byte {error.start})"
+        raise fail("not-a-program", message) from None
+
+
+def compile_source(source: Source) -> Program:
+    """Source to a simplified, verified program. Raises NexortError with every error found."""
+    from nexort.elaborate import elaborate
+    from nexort.program.verify import verify_program
+    from nexort.transform.simplify import simplify
+
+    program = elaborate(parse(source), _importer(source))
+    verify_program(program)
+    program = simplify(program)
+    verify_program(program)
+    return program
+
+
+def _importer(source: Source):  # type: ignore[no-untyped-def]
+    """Loads the imports of a file and of its imports; paths are relative to the importing file."""
+
+    def load(statement: t.Import) -> t.Module:
+        path = Path(statement.path)
+        if path.is_absolute() or path.suffix != ".nxt":
+            message = f'"{statement.path}" is not a relative path to a .nxt file'
+            raise fail("bad-import", message, statement.span, help='import "layers.nxt"')
+        try:
+            imported = read(Path(statement.span.source.name).parent / path)
+        except NexortError as error:
+            message = error.diagnostics[0].message
+            help_text = error.diagnostics[0].help
+            raise fail("bad-import", message, statement.span, help=help_text) from None
+        return parse(imported)
+
+    return load
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a user hands to a program: numbers for params and dims, arrays for data."""
+
+    numbers: Mapping[str, Number]
+    arrays: Mapping[str, LoadedArray]
+
+
+def check(program: Program, given: Given) -> Unroller:
+    """Unroll as far as sizes are known, to find what only numbers can tell.
+
+    Raises NexortError with every error found.
+    """
+    from nexort.program.unroll import Unroller, unrolled_outputs
+
+    report = Report()
+    params, sizes = resolve(program, given.numbers, report)
+    report.stop()
+    unroller = Unroller(program, params, sizes, report)
+    unroller.run()
+    for _ in unrolled_outputs(unroller):
+        pass
+    report.stop()
+    return unroller
+
+
+def unroll(program: Program, given: Given, limit: int | None = None) -> Unrolled:
+    """The straight-line program over given numbers and data, operators expanded.
+
+    Raises NexortError for missing or misshapen data, undefined members and the like.
+    """
+    from nexort.data import bind
+    from nexort.program.unroll import MAX_INSTRUCTIONS, Unroller, unrolled_outputs
+    from nexort.program.unrolled import Unrolled
+    from nexort.program.verify import verify_unrolled
+    from nexort.transform.operators import expand_operators
+
+    report = Report()
+    params, dims = resolve(program, given.numbers, report)
+    report.stop()
+    given_arrays = {**_defaults(program, given), **given.arrays}
+    declared = {name: (d.axes, d.span) for name, d in program.data.items()}
+    data, sizes = bind(declared, given_arrays, dims)
+    unroller = Unroller(program, params, sizes, report, limit or MAX_INSTRUCTIONS)
+    unroller.run()
+    outputs = tuple(unrolled_outputs(unroller))
+    report.stop()
+    if not outputs:
+        message = "the program has no output"
+        raise fail("no-output", message, help="output <x|x>")
+    laws = {i.name: i.law for i in program.initial.values() if i.law is not None}
+    unrolled = expand_operators(Unrolled(outputs, data, sizes, laws, unroller.spans))
+    verify_unrolled(unrolled)
+    return unrolled
+
+
+def _defaults(program: Program, given: Given) -> dict[str, LoadedArray]:
+    """The literal values of data that are not given."""
+    import numpy as np
+
+    from nexort.data import LoadedArray
+
+    found: dict[str, LoadedArray] = {}
+    for name, declared in program.data.items():
+        if declared.default is not None and name not in given.arrays:
+            array: Array = np.asarray(declared.default.attr, dtype=float)
+            found[name] = LoadedArray(array, f"the default of {name}")
+    return found
+
+
