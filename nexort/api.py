@@ -88,10 +88,7 @@ class TensorProgram:
         program = self.unrolled({**(data or {}), **more_data})
         found = lower.evaluate(program, settings, progress)
         return Results(
-            {
-                name: Estimate(v.value, v.error, v.method, name)
-                for name, v in found.items()
-            }
+            {name: Estimate(v.value, v.error, v.method, name) for name, v in found.items()}
         )
 
     def simulate(

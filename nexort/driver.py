@@ -17,11 +17,12 @@ A verifier (nexort.program.verify) runs between the stages that build graphs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nexort import collector
 from nexort.diagnostics import NexortError, Report, Source, did_you_mean, fail
 from nexort.program.numbers import resolve
 from nexort.program.program import Program
@@ -57,20 +58,21 @@ def read(path: str | Path) -> Source:
         raise fail("not-a-program", message) from None
 
 
+@collector.paused()
 def compile_source(source: Source) -> Program:
     """Source to a simplified, verified program. Raises NexortError with every error found."""
     from nexort.elaborate import elaborate
     from nexort.program.verify import verify_program
     from nexort.transform.simplify import simplify
 
-    program = elaborate(parse(source), _importer(source))
+    program = elaborate(parse(source), _importer())
     verify_program(program)
     program = simplify(program)
     verify_program(program)
     return program
 
 
-def _importer(source: Source):  # type: ignore[no-untyped-def]
+def _importer() -> Callable[[t.Import], t.Module]:
     """Loads the imports of a file and of its imports; paths are relative to the importing file."""
 
     def load(statement: t.Import) -> t.Module:
@@ -97,6 +99,7 @@ class Given:
     arrays: Mapping[str, LoadedArray]
 
 
+@collector.paused()
 def check(program: Program, given: Given) -> Unroller:
     """Unroll as far as sizes are known, to find what only numbers can tell.
 
@@ -115,6 +118,7 @@ def check(program: Program, given: Given) -> Unroller:
     return unroller
 
 
+@collector.paused()
 def unroll(program: Program, given: Given, limit: int | None = None) -> Unrolled:
     """The straight-line program over given numbers and data, operators expanded.
 
@@ -157,5 +161,3 @@ def _defaults(program: Program, given: Given) -> dict[str, LoadedArray]:
             array: Array = np.asarray(declared.default.attr, dtype=float)
             found[name] = LoadedArray(array, f"the default of {name}")
     return found
-
-

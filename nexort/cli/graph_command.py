@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def command(file: str, settings: Sequence[str], form: str | None, output: str | 
         raise fail("bad-option", message, help="use .dot, .json, .svg, .png or .pdf")
     data = draw(g, form)
     if output is None:
-        click.get_binary_stream("stdout").write(data)
+        sys.stdout.buffer.write(data)
     else:
         try:
             Path(output).write_bytes(data)

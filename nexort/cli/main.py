@@ -84,7 +84,9 @@ def _guarded(run: Any) -> int:
     except Exception as error:
         if os.environ.get("NEXORT_DEBUG"):
             raise
-        text = str(error) if isinstance(error, InternalError) else f"{type(error).__name__}: {error}"
+        text = (
+            str(error) if isinstance(error, InternalError) else f"{type(error).__name__}: {error}"
+        )
         prefix = "" if isinstance(error, InternalError) else "internal error, please report: "
         click.echo(f"{prefix}{text}\n(NEXORT_DEBUG=1 shows the traceback)", err=True)
         return 3

@@ -177,7 +177,11 @@ def progress(label: str) -> Iterator[Callable[[int, int], None] | None]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+    )
     with Progress(
         *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
     ) as bar:
@@ -185,10 +189,17 @@ def progress(label: str) -> Iterator[Callable[[int, int], None] | None]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+def counting(bar: Callable[[int, int], None] | None, total: int) -> Callable[[int], None] | None:
+    """A progress bar's update as a function of the finished units alone."""
+    return None if bar is None else lambda done: bar(done, total)
+
+
 def columns(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
     """Rows as aligned text under a header."""
     table = [list(header), *(list(row) for row in rows)]
     sizes = [max(len(row[k]) for row in table) for k in range(len(header))]
-    lines = ["  ".join(c.ljust(s) for c, s in zip(row, sizes, strict=True)).rstrip() for row in table]
+    lines = [
+        "  ".join(c.ljust(s) for c, s in zip(row, sizes, strict=True)).rstrip() for row in table
+    ]
     rule = "  ".join("-" * s for s in sizes)
     return "\n".join([lines[0], rule, *lines[1:]])

@@ -59,7 +59,7 @@ def command(
                 entries=entries,
                 threads=threads,
                 memory=memory,
-                progress=None if bar is None else (lambda done, b=bar: b(done, seeds)),
+                progress=options.counting(bar, seeds),
                 data=given.arrays,
             )
         if not as_json:

@@ -87,7 +87,7 @@ def command(
                 entries=entries,
                 threads=threads,
                 memory=memory,
-                progress=None if bar is None else (lambda done, b=bar: b(done, seeds)),
+                progress=options.counting(bar, seeds),
                 data=given.arrays,
             )
     found = verify({k: (v, v.error) for k, v in limit.items()}, runs, confidence=confidence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -26,11 +27,7 @@ Callee = functions.Function | UserFunction | UpdateRule
 def call(e: Elaborator, expr: t.Call) -> Value:
     """``f(...)`` for a function, else the product of the callee and the parenthesis."""
     base, primes = _strip_primes(expr.callee)
-    step = None
-    if isinstance(base, t.Index) and isinstance(base.base, t.Name):
-        known = e.scope.find(base.base.name) is not None
-        if known and isinstance(e.lookup(base.base.name, base.span), UpdateRule):
-            base, step = base.base, base.items
+    base, step = _step_index(e, base)
     if isinstance(base, t.Name):
         if e.scope.find(base.name) is not None:
             e.lookup(base.name, base.span)
@@ -54,6 +51,15 @@ def call(e: Elaborator, expr: t.Call) -> Value:
         raise e.problem("wrong-kind", message, base.span, help=_suggest(e, base))
     left, right = e.value(expr.callee), e.value(expr.args[0].value)
     return e.product(left, right, expr.callee.span, expr.args[0].span, expr.span)
+
+
+def _step_index(e: Elaborator, base: t.Expr) -> tuple[t.Expr, tuple[t.Item, ...] | None]:
+    """``adam[t]`` as ``adam`` and its step, for an update function."""
+    if isinstance(base, t.Index) and isinstance(base.base, t.Name):
+        known = e.scope.find(base.base.name) is not None
+        if known and isinstance(e.lookup(base.base.name, base.span), UpdateRule):
+            return base.base, base.items
+    return base, None
 
 
 def _strip_primes(callee: t.Expr) -> tuple[t.Expr, int]:
@@ -151,7 +157,9 @@ def _entrywise(
             hint = "write iid copies by hand: E{1}[ f(|x>, |y>{1}) * |z>{1} ]"
             raise e.problem("wrong-kind", message, span, help=hint)
         is_scalar = arg.type.kind is Kind.SCALAR
-        entries.append(arg if is_scalar else e.typed([span], span, lambda a=arg: build.entry(a)))
+        entries.append(
+            arg if is_scalar else e.typed([span], span, functools.partial(build.entry, arg))
+        )
     return build.entrywise(_invoke(e, callee, entries, spans, expr.span, primes))
 
 
@@ -188,7 +196,8 @@ def _inline(
     if e.depth >= MAX_INLINING:
         message = f"'{callee.tree.name}' calls itself"
         raise e.problem("recursive-function", message, callee.span, help="unfold it with a loop")
-    scope = Scope(_global(e.scope))
+    # a function's body sees the file's names, not the loop variables around its call
+    scope = Scope(e.scope.outermost())
     for parameter, arg in zip(callee.tree.parameters, args, strict=True):
         scope.entries[parameter.name] = Bound(arg, parameter.span)
     outer, e.scope = e.scope, scope
@@ -198,13 +207,6 @@ def _inline(
     finally:
         e.scope = outer
         e.depth -= 1
-
-
-def _global(scope: Scope) -> Scope:
-    """A function's body sees the file's names, not the loop variables around its call."""
-    while scope.outer is not None:
-        scope = scope.outer
-    return scope
 
 
 # ---- derivatives of the registry's functions -----------------------------------------------------
@@ -234,9 +236,7 @@ def partial(name: str, position: int, args: tuple[Node, ...]) -> Node:
 # ---- update functions ----------------------------------------------------------------------------
 
 
-def _update(
-    e: Elaborator, expr: t.Call, rule: UpdateRule, step: tuple[t.Item, ...] | None
-) -> Node:
+def _update(e: Elaborator, expr: t.Call, rule: UpdateRule, step: tuple[t.Item, ...] | None) -> Node:
     """``adam[t](x[s] for s in 0..t, eps=1e-4)``: the last step's result over the history."""
     from nexort.elaborate import indices
 
@@ -286,6 +286,4 @@ def _history_item(e: Elaborator, arg: t.Argument) -> Node:
             return e.typed([arg.span], arg.span, lambda: build.entry(node))
         return node
 
-    return e.looped(
-        arg.loops, body, lambda loop, node: Node(Op.GENERATE, (node,), loop, node.type)
-    )
+    return e.looped(arg.loops, body, lambda loop, node: Node(Op.GENERATE, (node,), loop, node.type))

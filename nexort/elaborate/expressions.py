@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import cached_property
+from typing import Any, TypeVar
 
 from nexort import functions
 from nexort.diagnostics import Diagnostic, NexortError, Report, Span, did_you_mean, fail
@@ -16,7 +17,6 @@ from nexort.elaborate.scope import (
     LoopVariable,
     Poisoned,
     Scope,
-    UserFunction,
 )
 from nexort.program import build
 from nexort.program.build import TypeProblem
@@ -25,7 +25,6 @@ from nexort.program.nodes import Node, Op, rewrite, walk
 from nexort.program.program import Data, Dim, Family, Initial, Param
 from nexort.program.types import Kind, scalar
 from nexort.syntax import tree as t
-
 
 T = TypeVar("T")
 
@@ -193,53 +192,63 @@ class Elaborator:
             )  # fmt: skip
         return value
 
-    def value(self, expr: t.Expr) -> Value:  # noqa: C901, PLR0911, PLR0912 - one case a form
+    def value(self, expr: t.Expr) -> Value:
         """A node, or a bra."""
-        match expr:
-            case t.Number(text):
-                return build.constant(number(text))
-            case t.Paren(value):
-                return self.value(value)
-            case t.Name(name, span):
-                if name == "pi" and self.scope.find(name) is None:
-                    return build.constant(math.pi)
-                return self.member(name, (), span, ket=False)
-            case t.Index(t.Name(name), items, span):
-                return self.member(name, items, span, ket=False)
-            case t.Index(base, items, span):
-                node = self.node(base)
-                picks = [None if isinstance(x, t.FullSlice) else indices.affine(self, x) for x in items]
-                return self.typed([base.span], span, lambda: build.take(node, picks))
-            case t.Ket(label):
-                return self.label(label)
-            case t.Bra(label):
-                return BraValue(None if label.name == "1" else self.label(label))
-            case t.BraKet(left, right, span):
-                return self._braket(left, right, span)
-            case t.Copied(base, number_, span):
-                node = self.node(base)
-                return self.typed([base.span], span, lambda: build.copy(node, number_))
-            case t.Expectation(copies, body, span):
-                node = self.node(body)
-                return self.typed([body.span], span, lambda: build.mean(copies, node))
-            case t.Call():
-                return calls.call(self, expr)
-            case t.Prime(base, span):
-                hint = f"call it: {base.span.text}'(|x>)"
-                raise self.problem("wrong-kind", "a derivative is called", span, help=hint)
-            case t.Transpose(base, span):
-                return self._transpose(self.node(base), base.span, span)
-            case t.Negative(value, span):
-                return self._negative(self.value(value), value.span, span)
-            case t.Binary():
-                return self._chain(expr)
-            case t.Juxtaposed(factors, span):
-                return self._juxtaposed(factors, span)
-            case t.Sum(loops, body):
-                return self.looped(loops, lambda: self.node(body), build.total)
-            case t.ListLiteral(items, span):
-                nodes = [self.node(item) for item in items]
-                return self.typed([x.span for x in items], span, lambda: build.stack(nodes))
+        return self._forms[type(expr)](expr)
+
+    @cached_property
+    def _forms(self) -> dict[type[Any], Callable[[Any], Value]]:
+        """How each form of expression is elaborated."""
+        return {
+            t.Number: lambda x: build.constant(number(x.text)),
+            t.Paren: lambda x: self.value(x.value),
+            t.Name: self._name,
+            t.Index: self._index,
+            t.Ket: lambda x: self.label(x.label),
+            t.Bra: lambda x: BraValue(None if x.label.name == "1" else self.label(x.label)),
+            t.BraKet: self._braket,
+            t.Copied: self._copied,
+            t.Expectation: self._expectation,
+            t.Call: lambda x: calls.call(self, x),
+            t.Prime: self._prime,
+            t.Transpose: self._transpose,
+            t.Negative: self._negative,
+            t.Binary: self._chain,
+            t.Juxtaposed: self._juxtaposed,
+            t.Sum: lambda x: self.looped(x.loops, lambda: self.node(x.body), build.total),
+            t.ListLiteral: self._list,
+        }
+
+    def _name(self, expr: t.Name) -> Node:
+        if expr.name == "pi" and self.scope.find("pi") is None:
+            return build.constant(math.pi)
+        return self.member(expr.name, (), expr.span, ket=False)
+
+    def _index(self, expr: t.Index) -> Node:
+        base = expr.base
+        if isinstance(base, t.Name):
+            return self.member(base.name, expr.items, expr.span, ket=False)
+        node = self.node(base)
+        picks = [
+            None if isinstance(x, t.FullSlice) else indices.affine(self, x) for x in expr.items
+        ]
+        return self.typed([base.span], expr.span, lambda: build.take(node, picks))
+
+    def _copied(self, expr: t.Copied) -> Node:
+        node = self.node(expr.base)
+        return self.typed([expr.base.span], expr.span, lambda: build.copy(node, expr.copy))
+
+    def _expectation(self, expr: t.Expectation) -> Node:
+        node = self.node(expr.body)
+        return self.typed([expr.body.span], expr.span, lambda: build.mean(expr.copies, node))
+
+    def _prime(self, expr: t.Prime) -> Node:
+        hint = f"call it: {expr.base.span.text}'(|x>)"
+        raise self.problem("wrong-kind", "a derivative is called", expr.span, help=hint)
+
+    def _list(self, expr: t.ListLiteral) -> Node:
+        nodes = [self.node(item) for item in expr.items]
+        return self.typed([x.span for x in expr.items], expr.span, lambda: build.stack(nodes))
 
     def label(self, label: t.Label) -> Node:
         """The ket named between the bars."""
@@ -248,7 +257,8 @@ class Elaborator:
             raise self.problem("wrong-kind", message, label.span, help="the average is <1|x>")
         return self.member(label.name, label.items, label.span, ket=True)
 
-    def _braket(self, left: t.Label, right: t.Label, span: Span) -> Node:
+    def _braket(self, expr: t.BraKet) -> Node:
+        left, right, span = expr.left, expr.right, expr.span
         if left.name == "1":
             ket = self.label(right)
             return self.typed([right.span], span, lambda: build.average(ket))
@@ -279,12 +289,14 @@ class Elaborator:
             node = wrap(loop, node)
         return node
 
-    def _transpose(self, node: Node, at: Span, span: Span) -> Node:
+    def _transpose(self, expr: t.Transpose) -> Node:
+        node = self.node(expr.base)
         if node.type.kind is Kind.OPERATOR:
             return build.adjoint(node)
-        return self.typed([at], span, lambda: build.transpose(node))
+        return self.typed([expr.base.span], expr.span, lambda: build.transpose(node))
 
-    def _negative(self, value: Value, at: Span, span: Span) -> Value:
+    def _negative(self, expr: t.Negative) -> Value:
+        value, at, span = self.value(expr.value), expr.value.span, expr.span
         minus = build.constant(-1)
         if isinstance(value, BraValue):
             return self.product(minus, value, at, at, span)
@@ -337,7 +349,11 @@ class Elaborator:
         if base.type.kind is not Kind.OPERATOR:
             power = self.node(exponent)
             return self.typed([at, exponent.span], span, lambda: build.call("pow", base, power))
-        if not isinstance(exponent, t.Number) or not exponent.text.isdigit() or exponent.text == "0":
+        if (
+            not isinstance(exponent, t.Number)
+            or not exponent.text.isdigit()
+            or exponent.text == "0"
+        ):
             message = "an operator's power is a positive integer literal"
             raise self.problem("wrong-kind", message, exponent.span)
         result = base
@@ -368,7 +384,9 @@ class Elaborator:
             case (Kind.OPERATOR, Kind.OPERATOR):
                 if entrywise:
                     message = "'*' is entrywise and does not join operators"
-                    raise self.problem("wrong-kind", message, span, help="write A B for the product")
+                    raise self.problem(
+                        "wrong-kind", message, span, help="write A B for the product"
+                    )
                 return build.compose(left, right)
             case (Kind.OPERATOR, Kind.SCALAR) if entrywise:
                 return self.typed([b], span, lambda: build.scale(right, left))
@@ -423,9 +441,9 @@ class Elaborator:
                 bra = self._bra_ket(left, a)
                 return BraValue(self.typed([a, b], span, lambda: build.call("mul", bra, right)))
 
-    def _juxtaposed(self, factors: Sequence[t.Expr], span: Span) -> Value:
+    def _juxtaposed(self, expr: t.Juxtaposed) -> Value:
         """Outer products first, then right to left, so that ``W^T W |x>`` is two applications."""
-        items = [(self.value(f), f.span) for f in factors]
+        items = [(self.value(f), f.span) for f in expr.factors]
         items = self._outer_products(items)
         value, at = items[-1]
         for left, left_span in reversed(items[:-1]):
@@ -482,7 +500,7 @@ def _at_indices(value: Node, key: tuple[Affine, ...]) -> Node:
 
     def place(node: Node) -> Node:
         if node.op in (Op.INIT_VECTOR, Op.INIT_MATRIX, Op.INIT_SCALAR):
-            name, _ = node.attr  # type: ignore[misc]
+            name, _ = node.attr
             return Node(node.op, (), (name, key), node.type)
         return node
 

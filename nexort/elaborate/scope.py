@@ -83,3 +83,10 @@ class Scope:
         while scope is not None:
             yield from scope.entries
             scope = scope.outer
+
+    def outermost(self) -> Scope:
+        """The file's own scope."""
+        scope = self
+        while scope.outer is not None:
+            scope = scope.outer
+        return scope

@@ -1,32 +1,20 @@
-"""Statements: declarations, rules, loops, outputs. Every error of a file is reported in one run."""
+"""Statements: rules, loops, outputs. Every error of a file is reported in one run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
 from nexort.diagnostics import InternalError, NexortError, Report, Source, Span
-from nexort.elaborate import indices, laws
-from nexort.elaborate.expressions import Elaborator, Skip
-from nexort.elaborate.scope import Bound, Poisoned, Scope, UserFunction
+from nexort.elaborate import indices
+from nexort.elaborate.declarations import Declarations
+from nexort.elaborate.expressions import Skip
+from nexort.elaborate.scope import Poisoned, Scope
 from nexort.program import build
-from nexort.program.index import Interval
-from nexort.program.nodes import Node, Op
-from nexort.program.program import (
-    Block,
-    Data,
-    Dim,
-    Family,
-    Initial,
-    OutputRule,
-    Param,
-    Program,
-    Rule,
-    UpdateRule,
-)
-from nexort.program.types import Axes, Axis, AxisMismatch, Kind, Type, ket, scalar, unify
+from nexort.program.nodes import Node
+from nexort.program.program import Block, Family, OutputRule, Program, Rule
+from nexort.program.types import Kind, Type, ket
 from nexort.syntax import tree as t
 
-RESERVED = ("n", "E", "pi")
 Load = Callable[[t.Import], t.Module]
 
 
@@ -38,20 +26,14 @@ def elaborate(module: t.Module, load: Load) -> Program:
     return _Elaboration(module.span.source, load).run(module)
 
 
-class _Elaboration:
+class _Elaboration(Declarations):
     def __init__(self, source: Source, load: Load) -> None:
+        super().__init__(Report())
         self.source = source
         self.load = load
-        self.report = Report()
-        self.e = Elaborator(self.report)
-        self.params: dict[str, Param] = {}
-        self.dims: dict[str, Dim] = {}
-        self.data: dict[str, Data] = {}
-        self.initial: dict[str, Initial] = {}
-        self.updates: dict[str, UpdateRule] = {}
         self.families: dict[str, Family] = {}
         self.outputs: list[OutputRule] = []
-        self.imported: set[str] = set()
+        self.imported: set[str] = {source.name}
 
     def run(self, module: t.Module) -> Program:
         statements = self._with_imports(module.statements)
@@ -95,259 +77,29 @@ class _Elaboration:
             made = self.e.guarded(lambda s=statement: self._statement(s))  # type: ignore[misc]
             if made is not None:
                 body.append(made)
-            elif isinstance(statement, t.Binding | t.Declaration | t.Random | t.Function | t.Update):
+            else:
                 self._poison(statement)
         return tuple(body)
 
     def _poison(self, statement: t.Statement) -> None:
-        """Names of a failed statement: their uses say nothing more."""
+        """Names that a failed statement left undefined: their uses say nothing more."""
         for name, span in _defined_names([statement]).items():
             if self.e.scope.find(name) is None:
-                _outermost(self.e.scope).entries[name] = Poisoned(span)
+                self.e.scope.outermost().entries[name] = Poisoned(span)
 
-    def _statement(self, statement: t.Statement) -> Rule | Block | None:  # noqa: PLR0911
+    def _statement(self, statement: t.Statement) -> Rule | Block | None:
         match statement:
-            case t.Declaration("param"):
-                return self._params(statement)
-            case t.Declaration("dim"):
-                return self._dims(statement)
-            case t.Declaration():
-                return self._data(statement)
-            case t.Random():
-                return self._random(statement)
-            case t.Function():
-                return self._function(statement)
-            case t.Update():
-                return self._update(statement)
             case t.Binding():
                 return self._binding(statement)
             case t.For():
                 return self._for(statement)
             case t.Output():
-                return self._output(statement)
+                self._output(statement)
             case t.Import():
                 raise InternalError("an import was not resolved")
-
-    # ---- declarations --------------------------------------------------------------------------
-
-    def _top_level(self, span: Span, what: str) -> None:
-        if self.e.scope.outer is not None:
-            message = f"{what} stands outside of loops"
-            raise self.e.problem("misplaced", message, span)
-
-    def _define(self, name: str, entry: object, span: Span) -> None:
-        """Add a name to the file's scope. Raises NexortError if it is taken."""
-        if name in RESERVED:
-            message = f"'{name}' has a fixed meaning and cannot be redefined"
-            raise self.e.problem("redefinition", message, span)
-        old = self.e.scope.find(name)
-        if old is not None:
-            raise self.e.problem(
-                "redefinition", f"'{name}' is defined twice", span,
-                notes=(("first defined here", old.span),), help="choose another name",
-            )  # fmt: skip
-        _outermost(self.e.scope).entries[name] = entry  # type: ignore[assignment]
-
-    def _params(self, tree: t.Declaration) -> None:
-        self._top_level(tree.span, "a param")
-        for item in tree.names:
-            if item.items:
-                raise self.e.problem("bad-declaration", "a param is one number", item.span)
-            value = None if item.value is None else self.e.node(item.value)
-            if value is not None and (value.type != scalar() or not _numeric(value)):
-                message = "a param's value is a number, or an expression of params"
-                raise self.e.problem("bad-declaration", message, item.span)
-            param = Param(item.name, value, item.span)
-            self._define(item.name, param, item.span)
-            self.params[item.name] = param
-
-    def _dims(self, tree: t.Declaration) -> None:
-        self._top_level(tree.span, "a dim")
-        for item in tree.names:
-            value = None if item.value is None else self.e.node(item.value)
-            if item.items or (value is not None and not _numeric(value)):
-                message = "a dim is one size: dim d, or dim d = 10"
-                raise self.e.problem("bad-declaration", message, item.span)
-            dim = Dim(item.name, value, item.span)
-            self._define(item.name, dim, item.span)
-            self.dims[item.name] = dim
-
-    def _data(self, tree: t.Declaration) -> None:
-        self._top_level(tree.span, "data")
-        for item in tree.names:
-            ranges, axes = self._shape(item)
-            if ranges:
-                raise self.e.problem("bad-declaration", "data have axes, not ranges", item.span)
-            default = None if item.value is None else self.e.node(item.value)
-            if default is not None:
-                self._fits(default, axes, item)
-            data = Data(item.name, axes, default, item.span)
-            self._define(item.name, data, item.span)
-            self.data[item.name] = data
-
-    def _fits(self, default: Node, axes: Axes, item: t.Declared) -> None:
-        same = default.op is Op.CONST and len(default.type.axes) == len(axes)
-        try:
-            for a, b in zip(axes, default.type.axes, strict=same):
-                unify(a, b)
-        except (AxisMismatch, ValueError):
-            same = False
-        if not same:
-            message = f"'{item.name}' has axes [{', '.join(map(str, axes))}], "
-            message += f"its value is a {default.type}"
-            raise self.e.problem("axis-mismatch", message, item.span, help="write [1, 2, 3]")
-
-    def _shape(self, item: t.Declared) -> tuple[tuple[Interval, ...], Axes]:
-        """Index ranges first, then axes."""
-        ranges: list[Interval] = []
-        axes: list[Axis] = []
-        for part in item.items:
-            match part:
-                case t.Range():
-                    if axes:
-                        message = "index ranges stand before axes"
-                        raise self.e.problem("bad-declaration", message, part.span)
-                    ranges.append(indices.interval(self.e, part))
-                case t.Number(text) if text.isdigit() and int(text) > 0:
-                    axes.append(Axis(text, int(text)))
-                case t.Name(name):
-                    if not isinstance(self.e.lookup(name, part.span), Dim):
-                        message = f"'{name}' is not a dim"
-                        hint = f"declare it: dim {name}; a family has a range: {item.name}[1..{name}]"
-                        raise self.e.problem("bad-declaration", message, part.span, help=hint)
-                    axes.append(Axis(name))
-                case _:
-                    message = "an axis is a dim or a size, an index is a range such as 1..L"
-                    raise self.e.problem("bad-declaration", message, part.span)
-        return tuple(ranges), tuple(axes)
-
-    def _random(self, tree: t.Random) -> None:
-        self._top_level(tree.span, f"a {tree.keyword}")
-        found = None if tree.arrow else laws.law(self.e, tree.law)
-        if tree.joint:
-            if found is None or tree.keyword != "vector" or any(x.items for x in tree.names):
-                message = "only plain vectors are declared jointly"
-                raise self.e.problem("bad-declaration", message, tree.span)
-            name = f"({', '.join(x.name for x in tree.names)})"
-            values = laws.joint(self.e, found, name, len(tree.names))
-            for item, value in zip(tree.names, values, strict=True):
-                self._add_initial(tree, item, Kind.KET, (), (), value, None)
-            return
-        for item in tree.names:
-            ranges, axes = self._shape(item)
-            law = None
-            if found is None:
-                kind, value = Kind.SCALAR, self.e.node(tree.law)
-                if value.type.kind is not Kind.SCALAR or value.type.axes != axes:
-                    message = f"the limit of '{item.name}' is a {value.type}"
-                    raise self.e.problem("bad-declaration", message, tree.law.span)
-            elif tree.keyword == "vector":
-                kind = Kind.KET
-                z = Node(Op.INIT_VECTOR, (), (item.name, ()), ket(axes))
-                value = laws.vector(self.e, found, z, axes)
-            elif tree.keyword == "matrix":
-                kind = Kind.OPERATOR
-                value, law = laws.matrix(self.e, found, item.name, axes)
-            else:
-                kind, value = Kind.SCALAR, laws.initial_scalar(self.e, found, item.name, axes)
-            self._add_initial(tree, item, kind, ranges, axes, value, law)
-
-    def _add_initial(
-        self,
-        tree: t.Random,
-        item: t.Declared,
-        kind: Kind,
-        ranges: tuple[Interval, ...],
-        axes: Axes,
-        value: Node,
-        law: Node | None,
-    ) -> None:
-        text = ("-> " if tree.arrow else "~ ") + tree.law.span.text
-        initial = Initial(item.name, kind, ranges, axes, value, law, text, item.span)
-        self._define(item.name, initial, item.span)
-        self.initial[item.name] = initial
-
-    # ---- functions -----------------------------------------------------------------------------
-
-    def _function(self, tree: t.Function) -> None:
-        self._top_level(tree.span, "a function")
-        self._formals(tree.parameters)
-        e = self.e
-        outer, e.scope = e.scope, Scope(e.scope)
-        for p in tree.parameters:
-            e.scope.entries[p.name] = Bound(Node(Op.SLOT, (), ("formal", p.name), scalar()), p.span)
-        try:
-            e.node(tree.body)
-        finally:
-            e.scope = outer
-        self._define(tree.name, UserFunction(tree), tree.span)
-
-    def _formals(self, parameters: tuple[t.Parameter, ...]) -> None:
-        seen: dict[str, Span] = {}
-        for p in parameters:
-            if p.name in seen:
-                message = f"argument '{p.name}' is named twice"
-                notes = (("first named here", seen[p.name]),)
-                raise self.e.problem("redefinition", message, p.span, notes=notes)
-            seen[p.name] = p.span
-
-    def _update(self, tree: t.Update) -> None:
-        """``update``: the first argument is the history's current value."""
-        self._top_level(tree.span, "an update function")
-        self._formals(tree.parameters)
-        if not tree.parameters:
-            message = "an update function takes the current value as its first argument"
-            raise self.e.problem("bad-declaration", message, tree.span, help="update sgd(g) { ... }")
-        e = self.e
-        outer, e.scope = e.scope, Scope(e.scope)
-        try:
-            rule = self._update_rule(tree)
-        finally:
-            e.scope = outer
-        self._define(tree.name, rule, tree.span)
-        self.updates[tree.name] = rule
-
-    def _update_rule(self, tree: t.Update) -> UpdateRule:
-        e = self.e
-        first, *rest = tree.parameters
-        parameters = [(p.name, None if p.default is None else e.node(p.default)) for p in rest]
-
-        def slot(*attr: str) -> Node:
-            return Node(Op.SLOT, (), attr, scalar())
-
-        names = e.scope.entries
-        names[first.name] = Bound(slot("history"), first.span)
-        if first.name != "t":
-            names["t"] = Bound(slot("step"), tree.span)
-        for p in rest:
-            names[p.name] = Bound(slot("parameter", p.name), p.span)
-        states: dict[str, Node] = {}
-        assigns: list[tuple[str, Node]] = []
-        for assign in tree.body:
-            node = e.node(assign.value)
-            if assign.state:
-                if assign.name in names:
-                    message = f"'{assign.name}' is defined twice"
-                    raise e.problem("redefinition", message, assign.span)
-                states[assign.name] = node
-                names[assign.name] = Bound(slot("state", assign.name), assign.span)
-            else:
-                known = names.get(assign.name)
-                if known is not None and assign.name not in states:
-                    message = f"'{assign.name}' is not a state"
-                    raise e.problem("redefinition", message, assign.span)
-                assigns.append((assign.name, node))
-                if assign.name not in states:
-                    names[assign.name] = Bound(slot("state", assign.name), assign.span)
-        result = e.node(tree.result)
-        return UpdateRule(
-            tree.name,
-            tuple(parameters),
-            tuple(states.items()),
-            tuple(assigns),
-            result,
-            tree.span,
-        )
+            case _:
+                self.declare(statement)
+        return None
 
     # ---- rules ---------------------------------------------------------------------------------
 
@@ -395,7 +147,9 @@ class _Elaboration:
             return build.spread(value, ket(value.type.axes))
         if target.ket and kind is Kind.OPERATOR:
             message = f"'{target.name}' is written as a ket, its value is an operator"
-            raise e.problem("wrong-kind", message, tree.value.span, help=f"write {target.name} = ...")
+            raise e.problem(
+                "wrong-kind", message, tree.value.span, help=f"write {target.name} = ..."
+            )
         if not target.ket and kind is Kind.KET:
             message = f"'{target.name}' is written as a scalar, its value is a ket"
             hint = f"write |{target.name}> = ... for a ket, <x|y> or <1|x> for a scalar"
@@ -411,7 +165,7 @@ class _Elaboration:
         known = self.families.get(name)
         if known is None:
             family = Family(name, arity, type, tree.target.span)
-            self._define(name, family, tree.target.span)
+            self.define(name, family, tree.target.span)
             self.families[name] = family
             return
         notes = ((f"'{name}' is first defined here", known.span),)
@@ -429,7 +183,7 @@ class _Elaboration:
     # ---- outputs -------------------------------------------------------------------------------
 
     def _output(self, tree: t.Output) -> None:
-        self._top_level(tree.span, "output")
+        self.top_level(tree.span, "output")
         for item in tree.items:
             self.e.guarded(lambda i=item: self._output_item(i))  # type: ignore[misc]
 
@@ -451,7 +205,9 @@ class _Elaboration:
         if value.type.kind is not Kind.SCALAR:
             what = "an operator" if value.type.kind is Kind.OPERATOR else "a ket"
             hint = "put out a scalar of it: <x|x>, <1|x> or <v|W|x>"
-            raise e.problem("wrong-kind", f"an output is a scalar, found {what}", item.span, help=hint)
+            raise e.problem(
+                "wrong-kind", f"an output is a scalar, found {what}", item.span, help=hint
+            )
         self._add_output(OutputRule(name, value, None, value.type.axes, item.span, tuple(e.refs)))
 
     def _add_output(self, rule: OutputRule) -> None:
@@ -462,19 +218,6 @@ class _Elaboration:
                 hint = "name one of them: output x as y"
                 raise self.e.problem("redefinition", message, rule.span, notes=notes, help=hint)
         self.outputs.append(rule)
-
-
-def _outermost(scope: Scope) -> Scope:
-    while scope.outer is not None:
-        scope = scope.outer
-    return scope
-
-
-def _numeric(node: Node) -> bool:
-    """Whether a scalar graph is made of literals and params alone."""
-    from nexort.program.nodes import walk
-
-    return all(x.op in (Op.CONST, Op.PARAM, Op.CALL, Op.SIZE) for x in walk([node]))
 
 
 def _defined_names(statements: Iterable[t.Statement]) -> dict[str, Span]:
@@ -495,5 +238,3 @@ def _defined_names(statements: Iterable[t.Statement]) -> dict[str, Span]:
             case _:
                 pass
     return names
-
-

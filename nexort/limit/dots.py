@@ -24,7 +24,7 @@ def sources_of_dots(roots: Iterable[Node]) -> Mapping[Node, tuple[Node, ...]]:
     found: dict[Node, tuple[Node, ...]] = {}
     for node in nodes:
         if node.op is Op.MATMUL:
-            name, indices, flipped = node.attr  # type: ignore[misc]
+            name, indices, flipped = node.attr
             argument = depends[node.args[0]]
             mask = argument & same.get((name, indices, not flipped), 0)
             sources = tuple(_members(mask, order))

@@ -46,7 +46,7 @@ class Roots:
             new = new - (new @ known.T / self.size) @ known
         # symmetric orthonormalization moves every ket as little as possible
         values, vectors = np.linalg.eigh(new @ new.T / self.size)
-        new = (vectors / np.sqrt(values)) @ (vectors.T @ new)
+        new = np.asarray((vectors / np.sqrt(values)) @ (vectors.T @ new))
         if self.count + count > len(self.known):
             grown = np.empty((2 * (self.count + count), self.size))
             grown[: self.count] = known

@@ -129,7 +129,7 @@ class Replicate:
     def _shape(self, node: Node) -> tuple[int, ...]:
         return self.program.shape(node.type.axes)
 
-    def _value(self, node: Node) -> Array:  # noqa: PLR0911 - one case an operation
+    def _value(self, node: Node) -> Array:
         values = self.values
         match node.op:
             case Op.CONST:
@@ -202,7 +202,7 @@ class Replicate:
 
     def _matmul(self, node: Node) -> Array:
         """|Wx> = hat(Wx) + dot(Wx)."""
-        name, indices, flipped = node.attr  # type: ignore[misc]
+        name, indices, flipped = node.attr
         # rows over sqrt(N): the sample inner product becomes the plain one
         rows = self._rows(node.args[0]) / np.sqrt(self.size)
         forward = self._map((name, indices, flipped), self.size)

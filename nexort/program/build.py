@@ -107,8 +107,9 @@ def contract(left: Node, right: Node, joined: int = 1) -> Node:
     """``left @ right``: the last axes of left summed with the first of right."""
     for position, side in enumerate((left, right)):
         if side.type.kind is Kind.OPERATOR:
-            hint = "an operator acts by standing before a ket: W |x>"
-            raise TypeProblem("wrong-kind", "@ contracts axes of kets and scalars", hint, (position,))
+            message = "@ contracts axes of kets and scalars, found an operator"
+            advice = "an operator acts by standing before a ket: W |x>"
+            raise TypeProblem("wrong-kind", message, advice, (position,))
         if len(side.type.axes) < joined:
             raise TypeProblem(
                 "axis-mismatch",
@@ -123,7 +124,7 @@ def contract(left: Node, right: Node, joined: int = 1) -> Node:
         try:
             unify(a, b)
         except AxisMismatch as problem:
-            hint = None
+            hint: str | None = None
             if right.type.axes[-1] == a and right.type.kind is Kind.SCALAR:
                 hint = "transpose the right side: @ (...)^T"
             elif left.type.axes[0] == b and left.type.kind is Kind.SCALAR:
@@ -165,9 +166,7 @@ def diagonal(value: Node) -> Node:
     if value.type.kind is Kind.OPERATOR or len(axes) < 2 or axes[-1] != axes[-2]:
         message = f"diag needs two equal axes, found {_article(value.type)}"
         raise TypeProblem("axis-mismatch", message, "diag(<x|x>) has one axis less", (0,))
-    return Node(
-        Op.DIAGONAL, (value,), None, Type(value.type.kind, axes[:-1], value.type.copies)
-    )
+    return Node(Op.DIAGONAL, (value,), None, Type(value.type.kind, axes[:-1], value.type.copies))
 
 
 def factor(value: Node) -> Node:
@@ -287,7 +286,9 @@ def compose(left: Node, right: Node) -> Node:
 def scale(factor: Node, value: Node) -> Node:
     """``c A``."""
     if factor.type.kind is not Kind.SCALAR or factor.type.axes:
-        message = f"an operator is multiplied by a scalar without axes, found {_article(factor.type)}"
+        message = (
+            f"an operator is multiplied by a scalar without axes, found {_article(factor.type)}"
+        )
         raise TypeProblem("wrong-kind", message, None, (0,))
     return value if is_number(factor, 1) else Node(Op.OP_SCALE, (factor, value), None, value.type)
 
@@ -314,7 +315,9 @@ def outer(left: Node, chi: Node | None, right: Node) -> Node:
         for a, b in zip(left.type.axes, right.type.axes, strict=True):
             unify(a, b)
     except AxisMismatch as problem:
-        error = _mismatch(problem, left, right, "the ket and the bra of an outer product share axes")
+        error = _mismatch(
+            problem, left, right, "the ket and the bra of an outer product share axes"
+        )
         raise TypeProblem(error.code, error.message, error.help, (0, 2)) from None
     if chi is not None:
         try:

@@ -60,7 +60,6 @@ def draw(g: nx.MultiDiGraph, form: str) -> bytes:
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
-    from matplotlib.patches import ArrowStyle
 
     layers = _layers(g)
     widest = max((len(names) for names in layers), default=1)
@@ -74,7 +73,7 @@ def draw(g: nx.MultiDiGraph, form: str) -> bytes:
         bend = 0.12 if abs(places[source][0] - places[target][0]) > 2.6 else 0.03
         nx.draw_networkx_edges(
             g, places, edgelist=[(source, target, 0)], ax=axes, edge_color="#8a8a8a", width=0.9,
-            arrowstyle=ArrowStyle("-|>", head_width=0.2, head_length=0.4), node_size=2600,
+            arrowstyle="-|>,head_width=0.2,head_length=0.4", node_size=2600,
             connectionstyle=f"arc3,rad={bend}",
         )  # fmt: skip
     for name, (x, y) in places.items():

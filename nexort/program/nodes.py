@@ -52,7 +52,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from enum import Enum, auto
 from itertools import count
-from weakref import WeakValueDictionary
+from typing import Any
+from weakref import ref
 
 from nexort.program.types import Type
 
@@ -97,32 +98,54 @@ class Op(Enum):
     SLOT = auto()
     MATMUL = auto()
 
+    # members are singletons: the default hash of an Enum would hash the name every time
+    __hash__ = object.__hash__
 
-_interned: WeakValueDictionary[Hashable, Node] = WeakValueDictionary()
+
+class _Interned(ref):  # type: ignore[type-arg]
+    """A weak reference that knows its key, so that a dead node leaves the table."""
+
+    __slots__ = ("key",)
+    key: Hashable
+
+
+_interned: dict[Hashable, _Interned] = {}
 _serial = count()
 
 
-class Node:
-    """One interned node. ``serial`` grows in order of creation, so arguments come first."""
+def _forget(dead: ref[Node]) -> None:
+    assert isinstance(dead, _Interned)
+    if _interned.get(dead.key) is dead:
+        del _interned[dead.key]
 
-    __slots__ = ("__weakref__", "args", "attr", "op", "serial", "type")
+
+class Node:
+    """One interned node. ``serial`` grows in order of creation, so arguments come first;
+    ``sound`` marks that the verifier has seen it."""
+
+    __slots__ = ("__weakref__", "args", "attr", "op", "serial", "sound", "type")
 
     op: Op
     args: tuple[Node, ...]
-    attr: Hashable
+    attr: Any
     type: Type
     serial: int
+    sound: bool
 
     def __new__(cls, op: Op, args: tuple[Node, ...], attr: Hashable, type: Type) -> Node:
         # repr keeps apart the equal hashes of 1, 1.0 and True
         tag = repr(attr) if op is Op.CONST else attr
-        key = (op, tuple(a.serial for a in args), tag, type)
-        found = _interned.get(key)
+        key = (op, tuple([a.serial for a in args]), tag, type)
+        known = _interned.get(key)
+        found = known() if known is not None else None
         if found is None:
             found = super().__new__(cls)
             found.op, found.args, found.attr, found.type = op, args, attr, type
             found.serial = next(_serial)
-            _interned[key] = found
+            found.sound = False
+            entry = _Interned(found, _forget)
+            entry.key = key
+            _interned[key] = entry
         return found
 
     def __repr__(self) -> str:

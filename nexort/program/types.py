@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 
 
 class Kind(Enum):
@@ -12,6 +13,8 @@ class Kind(Enum):
     SCALAR = "scalar"
     KET = "ket"
     OPERATOR = "operator"
+
+    __hash__ = object.__hash__
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,13 @@ class Type:
     kind: Kind
     axes: Axes = ()
     copies: frozenset[int] = NO_COPIES
+    _hash: int = field(init=False, repr=False, compare=False, default=0)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.kind, self.axes, self.copies)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @property
     def open(self) -> bool:
@@ -50,16 +60,19 @@ class Type:
         return f"{self.kind.value}{axes}"
 
 
+@lru_cache(4096)
 def scalar(axes: Axes = ()) -> Type:
     """A multi-scalar."""
     return Type(Kind.SCALAR, axes)
 
 
+@lru_cache(4096)
 def ket(axes: Axes = (), copies: frozenset[int] = ROOT) -> Type:
     """A multi-ket."""
     return Type(Kind.KET, axes, copies)
 
 
+@lru_cache(4096)
 def operator(axes: Axes = ()) -> Type:
     """An operator."""
     return Type(Kind.OPERATOR, axes)
@@ -90,8 +103,12 @@ def unify(a: Axis, b: Axis) -> Axis:
 def broadcast(a: Axes, b: Axes) -> Axes:
     """The axes of an entrywise product: aligned from the right, the shorter repeated over the
     others. Raises AxisMismatch."""
+    if a is b or a == b:
+        return a
     if len(a) < len(b):
-        return broadcast(b, a) if not a else b[: len(b) - len(a)] + _aligned(a, b[len(b) - len(a) :])
+        return (
+            broadcast(b, a) if not a else b[: len(b) - len(a)] + _aligned(a, b[len(b) - len(a) :])
+        )
     return a[: len(a) - len(b)] + _aligned(a[len(a) - len(b) :], b)
 
 

@@ -220,7 +220,7 @@ class Unroller:
         return node.with_args(args)
 
     def _member(self, node: Node, env: Mapping[str, int]) -> Node:
-        name, indices = node.attr  # type: ignore[misc]
+        name, indices = node.attr
         span = self._span_of(node)
         key = name, self._integers(indices, env, span)
         found = self.members.get(key)
@@ -252,7 +252,7 @@ class Unroller:
         return next((s for ref, s in self.rule.refs if ref is node), self.rule.span)
 
     def _initial(self, node: Node, env: Mapping[str, int]) -> Node:
-        name, indices = node.attr  # type: ignore[misc]
+        name, indices = node.attr
         declared = self.program.initial.get(name)
         if not indices or declared is None:
             return node
@@ -293,7 +293,7 @@ class Unroller:
 
     def _fold(self, node: Node, args: tuple[Node, ...], env: Mapping[str, int]) -> Node:
         """An update function over its history: the states are carried from step to step."""
-        name, count = node.attr  # type: ignore[misc]
+        name, count = node.attr
         history = tuple(_flat(args[0]))
         span = self.rule.span if self.rule else None
         if count is not None:
@@ -328,7 +328,7 @@ class Unroller:
 
         def place(x: Node) -> Node:
             if x.op is Op.SLOT:
-                return slots[x.attr]  # type: ignore[index]
+                return slots[x.attr]
             if x.op is Op.CALL:
                 return self._call(build.call(str(x.attr), *x.args), x.args)
             return x

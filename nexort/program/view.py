@@ -71,7 +71,7 @@ def instruction_of(value: Node) -> str:
         return "operator"
     if Op.APPLY in ops:
         found.append("MatMul" if _linear(value) else "MatMul, OuterNonlin of order 1")
-    orders = {len(x.attr) for x in walk([value]) if x.op is Op.MEAN}  # type: ignore[arg-type]
+    orders = {len(x.attr) for x in walk([value]) if x.op is Op.MEAN}
     found += [f"OuterNonlin of order {k}" for k in sorted(orders)]
     if Op.INNER in ops or Op.AVERAGE in ops:
         found.append("Avg")
@@ -124,9 +124,7 @@ def graph(program: Program) -> nx.MultiDiGraph:
                 g.add_edge(key, label + _for(loops), index=index)
     for output in program.outputs:
         key = f"output {output.name}"
-        g.add_node(
-            key, kind="output", axes=_axes(output.axes), instruction="", label=output.name
-        )
+        g.add_node(key, kind="output", axes=_axes(output.axes), instruction="", label=output.name)
         uses = [(output.family, "")] if output.family else list(_uses(output.value))
         for source, index in uses:
             for rule_key in by_family.get(str(source), [str(source)]):
@@ -148,7 +146,7 @@ def _uses(value: Node | None) -> Iterator[tuple[str, str]]:
             if x.op is Op.DATA:
                 yield str(x.attr), ""
             elif x.op is Op.REF or x.op in leaves:
-                name, indices = x.attr  # type: ignore[misc]
+                name, indices = x.attr
                 yield name, _index_text(indices)
 
 

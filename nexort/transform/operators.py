@@ -52,9 +52,7 @@ class _NotLinear(Exception):
 def _explain(error: _NotLinear, program: Unrolled) -> NexortError:
     from nexort.program.nodes import walk
 
-    span = next(
-        (s for node, s in program.spans.items() if error.found in walk([node])), None
-    )
+    span = next((s for node, s in program.spans.items() if error.found in walk([node])), None)
     return fail(
         "wrong-kind",
         "a nonlinearity acts on an operator that is not a sum of linear outer products",
@@ -103,7 +101,7 @@ def _apply(acting: Node, value: Node, transposed: bool, sizes: Mapping[str, int]
 def _apply_leaf(leaf: Node, value: Node, flipped: bool, sizes: Mapping[str, int]) -> Node:
     match leaf.op:
         case Op.INIT_MATRIX:
-            name, indices = leaf.attr  # type: ignore[misc]
+            name, indices = leaf.attr
             return _matmul(name, indices, flipped, leaf.type.axes, value, sizes)
         case Op.COMPOSE:
             left, right = leaf.args

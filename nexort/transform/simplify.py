@@ -44,7 +44,7 @@ def drop_dead_rules(program: Program) -> Program:
 
 
 def _families(value: Node) -> set[str]:
-    return {x.attr[0] for x in walk([value]) if x.op is Op.REF}  # type: ignore[index]
+    return {x.attr[0] for x in walk([value]) if x.op is Op.REF}
 
 
 def _kept(items: tuple[Rule | Block, ...], live: set[str]) -> tuple[Rule | Block, ...]:
@@ -91,7 +91,7 @@ def _factor_mean(node: Node) -> Node:
     """
     if node.op is not Op.MEAN:
         return node
-    averaged = frozenset(node.attr)  # type: ignore[arg-type]
+    averaged = frozenset(node.attr)
     groups: list[tuple[frozenset[int], Node]] = []
     for factor in _factors(node.args[0]):
         touched = factor.type.copies & averaged

@@ -1,0 +1,221 @@
+"""Declarations: params, dims, data, initial objects, functions."""
+
+from __future__ import annotations
+
+from nexort.diagnostics import Report, Span
+from nexort.elaborate import indices, laws
+from nexort.elaborate.expressions import Elaborator
+from nexort.elaborate.scope import Bound, Entry, Scope, UserFunction
+from nexort.elaborate.updates import update_rule
+from nexort.program.index import Interval
+from nexort.program.nodes import Node, Op, walk
+from nexort.program.program import Data, Dim, Initial, Param, UpdateRule
+from nexort.program.types import Axes, Axis, AxisMismatch, Kind, ket, scalar, unify
+from nexort.syntax import tree as t
+
+RESERVED = ("n", "E", "pi")
+
+
+class Declarations:
+    """What a file declares, as it is read from top to bottom."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self.e = Elaborator(report)
+        self.params: dict[str, Param] = {}
+        self.dims: dict[str, Dim] = {}
+        self.data: dict[str, Data] = {}
+        self.initial: dict[str, Initial] = {}
+        self.updates: dict[str, UpdateRule] = {}
+
+    def declare(self, statement: t.Declaration | t.Random | t.Function | t.Update) -> None:
+        """Add what a declaration declares. Raises NexortError."""
+        match statement:
+            case t.Declaration("param"):
+                self._params(statement)
+            case t.Declaration("dim"):
+                self._dims(statement)
+            case t.Declaration():
+                self._data(statement)
+            case t.Random():
+                self._random(statement)
+            case t.Function():
+                self._function(statement)
+            case t.Update():
+                self._update(statement)
+
+    def top_level(self, span: Span, what: str) -> None:
+        """Raises NexortError inside a loop."""
+        if self.e.scope.outer is not None:
+            message = f"{what} stands outside of loops"
+            raise self.e.problem("misplaced", message, span)
+
+    def define(self, name: str, entry: Entry, span: Span) -> None:
+        """Add a name to the file's scope. Raises NexortError if it is taken."""
+        if name in RESERVED:
+            message = f"'{name}' has a fixed meaning and cannot be redefined"
+            raise self.e.problem("redefinition", message, span)
+        old = self.e.scope.find(name)
+        if old is not None:
+            raise self.e.problem(
+                "redefinition", f"'{name}' is defined twice", span,
+                notes=(("first defined here", old.span),), help="choose another name",
+            )  # fmt: skip
+        self.e.scope.outermost().entries[name] = entry
+
+    def _params(self, tree: t.Declaration) -> None:
+        self.top_level(tree.span, "a param")
+        for item in tree.names:
+            if item.items:
+                raise self.e.problem("bad-declaration", "a param is one number", item.span)
+            value = None if item.value is None else self.e.node(item.value)
+            if value is not None and (value.type != scalar() or not _numeric(value)):
+                message = "a param's value is a number, or an expression of params"
+                raise self.e.problem("bad-declaration", message, item.span)
+            param = Param(item.name, value, item.span)
+            self.define(item.name, param, item.span)
+            self.params[item.name] = param
+
+    def _dims(self, tree: t.Declaration) -> None:
+        self.top_level(tree.span, "a dim")
+        for item in tree.names:
+            value = None if item.value is None else self.e.node(item.value)
+            if item.items or (value is not None and not _numeric(value)):
+                message = "a dim is one size: dim d, or dim d = 10"
+                raise self.e.problem("bad-declaration", message, item.span)
+            dim = Dim(item.name, value, item.span)
+            self.define(item.name, dim, item.span)
+            self.dims[item.name] = dim
+
+    def _data(self, tree: t.Declaration) -> None:
+        self.top_level(tree.span, "data")
+        for item in tree.names:
+            ranges, axes = self._shape(item)
+            if ranges:
+                raise self.e.problem("bad-declaration", "data have axes, not ranges", item.span)
+            default = None if item.value is None else self.e.node(item.value)
+            if default is not None:
+                self._fits(default, axes, item)
+            data = Data(item.name, axes, default, item.span)
+            self.define(item.name, data, item.span)
+            self.data[item.name] = data
+
+    def _fits(self, default: Node, axes: Axes, item: t.Declared) -> None:
+        same = default.op is Op.CONST and len(default.type.axes) == len(axes)
+        try:
+            for a, b in zip(axes, default.type.axes, strict=same):
+                unify(a, b)
+        except (AxisMismatch, ValueError):
+            same = False
+        if not same:
+            message = f"'{item.name}' has axes [{', '.join(map(str, axes))}], "
+            message += f"its value is a {default.type}"
+            raise self.e.problem("axis-mismatch", message, item.span, help="write [1, 2, 3]")
+
+    def _shape(self, item: t.Declared) -> tuple[tuple[Interval, ...], Axes]:
+        """Index ranges first, then axes."""
+        ranges: list[Interval] = []
+        axes: list[Axis] = []
+        for part in item.items:
+            match part:
+                case t.Range():
+                    if axes:
+                        message = "index ranges stand before axes"
+                        raise self.e.problem("bad-declaration", message, part.span)
+                    ranges.append(indices.interval(self.e, part))
+                case t.Number(text) if text.isdigit() and int(text) > 0:
+                    axes.append(Axis(text, int(text)))
+                case t.Name(name):
+                    if not isinstance(self.e.lookup(name, part.span), Dim):
+                        message = f"'{name}' is not a dim"
+                        hint = (
+                            f"declare it: dim {name}; a family has a range: {item.name}[1..{name}]"
+                        )
+                        raise self.e.problem("bad-declaration", message, part.span, help=hint)
+                    axes.append(Axis(name))
+                case _:
+                    message = "an axis is a dim or a size, an index is a range such as 1..L"
+                    raise self.e.problem("bad-declaration", message, part.span)
+        return tuple(ranges), tuple(axes)
+
+    def _random(self, tree: t.Random) -> None:
+        self.top_level(tree.span, f"a {tree.keyword}")
+        found = None if tree.arrow else laws.law(self.e, tree.law)
+        if tree.joint:
+            if found is None or tree.keyword != "vector" or any(x.items for x in tree.names):
+                message = "only plain vectors are declared jointly"
+                raise self.e.problem("bad-declaration", message, tree.span)
+            name = f"({', '.join(x.name for x in tree.names)})"
+            values = laws.joint(self.e, found, name, len(tree.names))
+            for item, value in zip(tree.names, values, strict=True):
+                self._add_initial(tree, item, Kind.KET, (), (), value, None)
+            return
+        for item in tree.names:
+            ranges, axes = self._shape(item)
+            law = None
+            if found is None:
+                kind, value = Kind.SCALAR, self.e.node(tree.law)
+                if value.type.kind is not Kind.SCALAR or value.type.axes != axes:
+                    message = f"the limit of '{item.name}' is a {value.type}"
+                    raise self.e.problem("bad-declaration", message, tree.law.span)
+            elif tree.keyword == "vector":
+                kind = Kind.KET
+                z = Node(Op.INIT_VECTOR, (), (item.name, ()), ket(axes))
+                value = laws.vector(self.e, found, z, axes)
+            elif tree.keyword == "matrix":
+                kind = Kind.OPERATOR
+                value, law = laws.matrix(self.e, found, item.name, axes)
+            else:
+                kind, value = Kind.SCALAR, laws.initial_scalar(self.e, found, item.name, axes)
+            self._add_initial(tree, item, kind, ranges, axes, value, law)
+
+    def _add_initial(
+        self,
+        tree: t.Random,
+        item: t.Declared,
+        kind: Kind,
+        ranges: tuple[Interval, ...],
+        axes: Axes,
+        value: Node,
+        law: Node | None,
+    ) -> None:
+        text = ("-> " if tree.arrow else "~ ") + tree.law.span.text
+        initial = Initial(item.name, kind, ranges, axes, value, law, text, item.span)
+        self.define(item.name, initial, item.span)
+        self.initial[item.name] = initial
+
+    # ---- functions -----------------------------------------------------------------------------
+
+    def _function(self, tree: t.Function) -> None:
+        self.top_level(tree.span, "a function")
+        self._formals(tree.parameters)
+        e = self.e
+        outer, e.scope = e.scope, Scope(e.scope)
+        for p in tree.parameters:
+            e.scope.entries[p.name] = Bound(Node(Op.SLOT, (), ("formal", p.name), scalar()), p.span)
+        try:
+            e.node(tree.body)
+        finally:
+            e.scope = outer
+        self.define(tree.name, UserFunction(tree), tree.span)
+
+    def _formals(self, parameters: tuple[t.Parameter, ...]) -> None:
+        seen: dict[str, Span] = {}
+        for p in parameters:
+            if p.name in seen:
+                message = f"argument '{p.name}' is named twice"
+                notes = (("first named here", seen[p.name]),)
+                raise self.e.problem("redefinition", message, p.span, notes=notes)
+            seen[p.name] = p.span
+
+    def _update(self, tree: t.Update) -> None:
+        self.top_level(tree.span, "an update function")
+        self._formals(tree.parameters)
+        rule = update_rule(self.e, tree)
+        self.define(tree.name, rule, tree.span)
+        self.updates[tree.name] = rule
+
+
+def _numeric(node: Node) -> bool:
+    """Whether a scalar graph is made of literals and params alone."""
+    return all(x.op in (Op.CONST, Op.PARAM, Op.CALL, Op.SIZE) for x in walk([node]))
