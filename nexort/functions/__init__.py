@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-Evaluate = Callable[..., np.ndarray[Any, Any]]
+Array = np.ndarray[Any, Any]
+Evaluate = Callable[..., Array]
 
 
 @dataclass(frozen=True, slots=True)

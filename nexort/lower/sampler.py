@@ -13,6 +13,7 @@ import numpy as np
 
 from nexort.diagnostics import InternalError
 from nexort.limit.dots import sources_of_dots
+from nexort.limit.symmetry import vanishing
 from nexort.lower import arrays
 from nexort.lower.innovations import Innovations, Roots
 from nexort.lower.points import Points
@@ -35,6 +36,8 @@ class Plan:
     kept: frozenset[Node]
     dots: Mapping[Node, tuple[Node, ...]]
     regions: Mapping[Node, Region]
+    zero: frozenset[Node]
+    """Bra-kets and averages that vanish by symmetry."""
     projected: frozenset[Node]
     """Initial multi-vectors that are only contracted with numbers: never sampled as a whole."""
 
@@ -54,8 +57,16 @@ class Plan:
                 if not (_projects(x) and a is x.args[0]):
                     plain.add(a)
         initial = {x for x in order if x.op is Op.INIT_VECTOR and len(x.type.axes) == 1}
-        projected = frozenset(initial - plain)
-        return Plan(program, order, last, kept, sources_of_dots(kept), regions, projected)
+        return Plan(
+            program,
+            order,
+            last,
+            kept,
+            sources_of_dots(kept),
+            regions,
+            vanishing(kept),
+            frozenset(initial - plain),
+        )
 
     @property
     def sampled(self) -> bool:
@@ -131,6 +142,8 @@ class Replicate:
 
     def _value(self, node: Node) -> Array:
         values = self.values
+        if node in self.plan.zero:
+            return np.zeros(self._shape(node))
         match node.op:
             case Op.CONST:
                 return np.asarray(node.attr, dtype=float)

@@ -11,32 +11,37 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nexort.diagnostics import NexortError, Source, Span, fail
+from nexort.diagnostics import Source, Span
 from nexort.syntax.tree import Comment
 
 GREEK = {
-    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ϵ": "epsilon",
-    "ζ": "zeta", "η": "eta", "θ": "theta", "ι": "iota", "κ": "kappa", "λ": "lambda", "μ": "mu",
-    "ν": "nu", "ξ": "xi", "ο": "omicron", "π": "pi", "ρ": "rho", "σ": "sigma", "ς": "sigma",
-    "τ": "tau", "υ": "upsilon", "φ": "phi", "ϕ": "phi", "χ": "chi", "ψ": "psi", "ω": "omega",
-    "Γ": "Gamma", "Δ": "Delta", "Θ": "Theta", "Λ": "Lambda", "Ξ": "Xi", "Π": "Pi", "Σ": "Sigma",
-    "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega",
+    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ζ": "zeta",
+    "η": "eta", "θ": "theta", "ι": "iota", "κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu",
+    "ξ": "xi", "ο": "omicron", "π": "pi", "ρ": "rho", "σ": "sigma", "τ": "tau", "υ": "upsilon",
+    "φ": "phi", "χ": "chi", "ψ": "psi", "ω": "omega",
 }  # fmt: skip
+GREEK |= {letter.upper(): name.capitalize() for letter, name in GREEK.items()}
+GREEK |= {"ϵ": "epsilon", "ς": "sigma", "ϕ": "phi", "µ": "mu", "ϑ": "theta"}
 
-_NAME = r"[A-Za-z_\u0391-\u03c9ϕϵ][A-Za-z_0-9\u0391-\u03c9ϕϵ]*"
-_LABEL = rf"(?:{_NAME}(?:\s*\[[^\[\]\n]*\])?|\d+)"
+_LETTER = "A-Za-z_" + "".join(GREEK)
+_NAME = rf"[{_LETTER}][0-9{_LETTER}]*"
+_INSIDE = r"[^\[\]\n]"
+for _ in range(3):  # brackets within the brackets of a label
+    _INSIDE = rf"(?:[^\[\]\n]|\[{_INSIDE}*\])"
+_LABEL = rf"(?:{_NAME}(?:\s*\[{_INSIDE}*\])?|[0-9]+)"
+_COPY = "[0-9]{1,6}"  # the number of an iid copy
 
 # Tried in this order at every position; the first that matches wins.
 _TOKENS = {
     "SPACE": r"[ \t\f]+",
     "KETBAR": rf"[|∣](?=\s*{_LABEL}\s*[>⟩〉])",
     "BRABAR": r"[|∣]",
-    "EXPECT": r"(?:E|𝔼)\s*\{\s*\d+(?:\s*,\s*\d+)*\s*\}(?=\s*\[)",
+    "EXPECT": rf"(?:E|𝔼)\s*\{{\s*{_COPY}(?:\s*,\s*{_COPY})*\s*\}}(?=\s*\[)",
     "SUM": r"(?:sum|∑|Σ)(?=\s*\(\s*\w+\s*(?:\bin\b|∈))",
     "NAME": _NAME,
-    "NUMBER": r"(?:\d+(?:\.(?!\.)\d*)?|\.\d+)(?:[eE][+-]?\d+)?",
-    "COPY": r"\{\s*\d+\s*\}",
-    "TRANSPOSE": r"\^\s*(?:T|⊤|\{T\})(?![A-Za-z_0-9])|ᵀ|⊤",
+    "NUMBER": r"(?:[0-9]+(?:\.(?!\.)[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?",
+    "COPY": rf"\{{\s*{_COPY}\s*\}}",
+    "TRANSPOSE": rf"\^\s*(?:T(?![0-9{_LETTER}])|⊤|\{{T\}})|ᵀ|⊤",
     "LANGLE": r"[<⟨〈]",
     "RANGLE": r"[>⟩〉]",
     "ARROW": r"->|→",
@@ -66,15 +71,13 @@ _TOKENS = {
 _SCANNER = re.compile("|".join(f"(?P<{name}>{regex})" for name, regex in _TOKENS.items()))
 
 STATEMENT_WORDS = frozenset(
-    "param dim data vector matrix scalar fn update output import state return".split()
-)
+    ("param", "dim", "data", "vector", "matrix", "scalar", "fn", "update", "output", "import")
+) | {"state", "return"}
 _WORDS = {"for": "FOR", "in": "IN", "by": "BY", "as": "AS"}
-_CONTINUES = frozenset(
-    "PLUS MINUS STAR SLASH AT CARET TILDE COMMA".split()
-)
-_CONTINUED_BY = re.compile(r"(?:\s|#[^\n]*)*(?:[+*·×⋅/@]|[-−](?!>))")
+_CONTINUES = frozenset(("PLUS", "MINUS", "STAR", "SLASH", "AT", "CARET", "TILDE", "COMMA"))
+_CONTINUED_BY = re.compile(r"(?:\s|#[^\n]*\n)*(?:[+*·×⋅/@]|[-−](?!>))")
 _STARTS = frozenset(("SEP", "LBRACE", "START"))
-_AFTER_WORD = re.compile(r"[ \t]*(?:=|\[|'|\()")
+_AFTER_WORD = re.compile(r"[ \t]*[=\[']")
 
 
 class Token(NamedTuple):
@@ -89,17 +92,20 @@ class Token(NamedTuple):
 def scan(source: Source, comments: list[Comment]) -> Iterator[Token]:
     """The tokens of a source; comments are appended to ``comments``.
 
-    Raises NexortError at a character that no token starts with.
+    A character that no token starts with is a token of kind UNKNOWN, which no statement accepts.
     """
     text = source.text
     position, end = 0, len(text)
     match_at = _SCANNER.match
     previous = "START"
-    depth = 0
+    depth = joined = 0  # open brackets; line breaks before ``joined`` do not end the statement
     while position < end:
         match = match_at(text, position)
         if match is None:
-            raise _unknown_character(source, position)
+            previous = "UNKNOWN"
+            yield Token(previous, text[position], position, position + 1)
+            position += 1
+            continue
         kind = match.lastgroup or ""
         start, position = position, match.end()
         if kind == "SPACE":
@@ -110,12 +116,15 @@ def scan(source: Source, comments: list[Comment]) -> Iterator[Token]:
             comments.append(Comment(value, alone, Span(source, start, position)))
             continue
         if kind == "SEP":
-            if value != ";" and (
-                depth > 0 or previous in _CONTINUES or _CONTINUED_BY.match(text, position)
-            ):
-                continue
             if previous in _STARTS:
                 continue
+            if value != ";":
+                if depth > 0 or previous in _CONTINUES or position < joined:
+                    continue
+                continued = _CONTINUED_BY.match(text, position)
+                if continued:
+                    joined = continued.end()
+                    continue
         elif kind == "NAME":
             kind, value = _word(text, value, position, previous)
         elif kind in ("LPAR", "LSQB"):
@@ -133,23 +142,9 @@ def _word(text: str, value: str, position: int, previous: str) -> tuple[str, str
     if value in _WORDS:
         return _WORDS[value], value
     if value in STATEMENT_WORDS and previous in _STARTS:
-        after = _AFTER_WORD.match(text, position)
-        joint = value in ("vector", "return", "output") and after and after.group()[-1] == "("
-        if after is None or joint or value == "return":
+        assigned = _AFTER_WORD.match(text, position)
+        if not assigned or value == "return":
             return value.upper(), value
     if not value.isascii():
         value = "".join(GREEK.get(character, character) for character in value)
     return "NAME", value
-
-
-def _unknown_character(source: Source, position: int) -> NexortError:
-    character = source.text[position]
-    help_text = None
-    if character == '"':
-        help_text = "a string ends on the line where it starts: import \"layers.nxt\""
-    return fail(
-        "syntax",
-        f"unexpected character {character!r}",
-        Span(source, position, position + 1),
-        help=help_text,
-    )

@@ -8,27 +8,25 @@ methods are the productions of ``grammar/nexort.lark``, replays it over the toke
 from __future__ import annotations
 
 import gc
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from nexort.diagnostics import (
-    Diagnostic,
-    NexortError,
-    Report,
-    Source,
-    Span,
-    did_you_mean,
-)
+from nexort.diagnostics import Report, Source, Span
 from nexort.syntax import tree as t
-from nexort.syntax.lexing import STATEMENT_WORDS, Token, scan
+from nexort.syntax.explain import UnexpectedError, explain
+from nexort.syntax.lexing import Token, scan
 
-Recipe = tuple[str, tuple[Any, ...]]
-"""A production and its children: positions of tokens in the statement, or further recipes."""
+Recipe = tuple[int | tuple[str, int], ...]
+"""A parse in postfix order: positions of tokens in the statement, and productions, each with how
+many of the latest results are its children."""
+
+DEEPEST = 100
+"""How many productions may be inside one another; a chain ``a + b + ...`` counts as one."""
 
 
 def grammar_text() -> str:
@@ -49,9 +47,9 @@ def parse(source: Source) -> t.Module:
         for tokens in _statements(scan(source, comments)):
             try:
                 statements.append(builder.build(_recipe(tuple(tok.kind for tok in tokens)), tokens))
-            except _Unexpected as error:
-                report.add(_explain(source, tokens, error))
-            except RecursionError:
+            except UnexpectedError as error:
+                report.add(explain(source, tokens, error))
+            except _TooDeepError:
                 where = Span(source, tokens[0].start, tokens[-1].end)
                 report.error("syntax", "this statement is nested too deeply", where)
     report.stop()
@@ -92,12 +90,8 @@ def _statements(tokens: Iterable[Token]) -> Iterator[list[Token]]:
 # ---- Lark, one statement shape at a time ---------------------------------------------------------
 
 
-class _Unexpected(Exception):
-    """The parser stopped at token ``position`` (the statement's length: at its end)."""
-
-    def __init__(self, position: int, expected: frozenset[str]) -> None:
-        super().__init__()
-        self.position, self.expected = position, expected
+class _TooDeepError(Exception):
+    """A statement is nested more than ``DEEPEST`` deep."""
 
 
 @cache
@@ -121,7 +115,7 @@ def _lark() -> Any:
 
 @cache
 def _recipe(kinds: tuple[str, ...]) -> Recipe:
-    """The parse of a statement with these token kinds. Raises _Unexpected."""
+    """The parse of a statement with these token kinds. Raises UnexpectedError or _TooDeepError."""
     from lark.exceptions import UnexpectedToken
 
     try:
@@ -129,13 +123,31 @@ def _recipe(kinds: tuple[str, ...]) -> Recipe:
     except UnexpectedToken as error:
         position = len(kinds) if error.token.type == "$END" else int(error.token)
         expected = frozenset(error.accepts or error.expected)
-        raise _Unexpected(position, expected) from None
+        raise UnexpectedError(position, expected) from None
     return _as_recipe(tree.children[0])
 
 
-def _as_recipe(tree: Any) -> Recipe:
-    children = (int(x) if isinstance(x, str) else _as_recipe(x) for x in tree.children)
-    return str(tree.data), tuple(children)
+def _as_recipe(root: Any) -> Recipe:
+    """The tree's nodes with children before parents: right to left from the root, reversed."""
+    recipe: list[int | tuple[str, int]] = []
+    waiting = [(root, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        if isinstance(node, str):
+            recipe.append(int(node))
+            continue
+        if depth > DEEPEST:
+            raise _TooDeepError
+        recipe.append((str(node.data), len(node.children)))
+        for child in node.children:
+            chained = child is node.children[0] and _is_binary(child) and _is_binary(node)
+            waiting.append((child, depth if chained else depth + 1))
+    recipe.reverse()
+    return tuple(recipe)
+
+
+def _is_binary(node: Any) -> bool:
+    return not isinstance(node, str) and node.data == "binary"
 
 
 # ---- building the tree ---------------------------------------------------------------------------
@@ -149,11 +161,17 @@ class _Builder:
 
     def build(self, recipe: Recipe, tokens: list[Token]) -> Any:
         """Replay a recipe over the statement's tokens."""
-        method, children = recipe
-        build = self.build
-        return getattr(self, method)(
-            [tokens[x] if isinstance(x, int) else build(x, tokens) for x in children]
-        )
+        done: list[Any] = []
+        for step in recipe:
+            if isinstance(step, int):
+                done.append(tokens[step])
+            else:
+                method, count = step
+                first = len(done) - count
+                children = done[first:]
+                del done[first:]
+                done.append(getattr(self, method)(children))
+        return done[0]
 
     def _span(self, children: list[Any]) -> Span:
         first, last = children[0], children[-1]
@@ -263,7 +281,15 @@ class _Builder:
         return t.Index(self.name(c[:1]), c[1].items, self._span(c))
 
     def call(self, c: list[Any]) -> t.Call:
-        return t.Call(c[0], _nodes(c[1:]), self._span(c))
+        args: list[t.Argument] = []
+        for x in _nodes(c[1:]):
+            if isinstance(x, t.Binder):
+                before = args.pop()
+                loops = (*before.loops, x)
+                args.append(replace(before, loops=loops, span=before.span.to(x.span)))
+            else:
+                args.append(x)
+        return t.Call(c[0], tuple(args), self._span(c))
 
     def argument(self, c: list[Any]) -> t.Argument:
         loops = tuple(x for x in c[1:] if isinstance(x, t.Binder))
@@ -328,68 +354,3 @@ _OPERATORS = {"PLUS": "+", "MINUS": "-", "STAR": "*", "SLASH": "/", "AT": "@", "
 def _nodes(children: list[Any]) -> tuple[Any, ...]:
     """The finished nodes among the children, without the tokens."""
     return tuple(x for x in children if not isinstance(x, Token))
-
-
-# ---- explaining syntax errors --------------------------------------------------------------------
-
-_SPELLED = {
-    "SEP": "end of line", "LPAR": "'('", "RPAR": "')'", "LSQB": "'['", "RSQB": "']'",
-    "LBRACE": "'{'", "RBRACE": "'}'", "RANGLE": "'>'", "LANGLE": "'<'", "KETBAR": "'|x>'",
-    "BRABAR": "'|'", "EQUAL": "'='", "TILDE": "'~'", "COMMA": "','", "DOTS": "'..'",
-    "NAME": "a name", "NUMBER": "a number", "IN": "'in'", "ARROW": "'->'", "COLON": "':'",
-    "STRING": 'a "string"', "RETURN": "'return'", "FOR": "'for'", "BY": "'by'", "AS": "'as'",
-}  # fmt: skip
-
-
-def _explain(source: Source, tokens: list[Token], error: _Unexpected) -> Diagnostic:
-    """A diagnostic for an unexpected token, with special help for the usual slips."""
-    at_end = error.position >= len(tokens)
-    if at_end:
-        token = Token("END", "", tokens[-1].end, tokens[-1].end + 1)
-    else:
-        token = tokens[error.position]
-    span = Span(source, token.start, token.end)
-    before = tokens[: error.position]
-    opened = [x for x in before if x.kind in ("LBRACE", "RBRACE")]
-    if at_end and opened and opened[-1].kind == "LBRACE":
-        brace = Span(source, opened[-1].start, opened[-1].end)
-        return Diagnostic("unclosed-block", "this block is never closed", brace, (), "add '}'")
-    slip = _slip(source, token, before, error.expected)
-    if slip is not None:
-        return Diagnostic(slip[0], slip[1], span, (), slip[2])
-    ends = at_end or token.kind == "SEP"
-    found = "the end of the statement" if ends else f"'{token.text}'"
-    expected = error.expected
-    if "KETBAR" in expected and "NUMBER" in expected:
-        wanted = "a value"
-    else:
-        names = sorted(_SPELLED[name] for name in expected if name in _SPELLED)
-        wanted = " or ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
-    message = f"found {found}" + (f", expected {wanted}" if wanted else "")
-    return Diagnostic("syntax", message, span)
-
-
-def _slip(
-    source: Source, token: Token, before: list[Token], expected: frozenset[str]
-) -> tuple[str, str, str] | None:
-    """Code, message and help of a usual slip."""
-    ends = token.kind in ("LBRACE", "SEP", "RPAR", "END")
-    if "BRABAR" in expected and "RANGLE" not in expected:
-        bra = max((x for x in before if x.kind == "LANGLE"), key=lambda x: x.start)
-        name = source.text[bra.start + 1 : token.start].strip() or "x"
-        message = f"the bra '<{name}' is never closed"
-        return "unclosed-bra", message, f"write <{name}|y> for a scalar or <{name}| for a bra"
-    if ends and ("DOTS" in expected or (before and before[-1].kind == "DOTS")):
-        return "endless-loop", "this loop has no end", "write both ends: for k in 1..4"
-    if token.kind == "BRABAR":
-        rest = source.text[token.start :].split("\n", 1)[0]
-        if re.match(r"[|∣]\s*\w", rest):
-            return "unclosed-ket", "this '|' opens a ket that is never closed", "write |x> or <x|y>"
-    if len(before) == 1 and before[0].kind == "NAME":
-        suggestion = did_you_mean(before[0].text, sorted(STATEMENT_WORDS | {"for"}))
-        if suggestion:
-            return "syntax", f"'{before[0].text}' does not start a statement", suggestion
-    if token.kind in ("RANGLE", "LANGLE"):
-        message = f"'{token.text}' is not a comparison: it only closes kets and opens bras"
-        return "syntax", message, "use step(a - b), max(a, b) or min(a, b)"
-    return None

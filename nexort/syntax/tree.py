@@ -1,4 +1,5 @@
 """The syntax tree: what was written, with source spans that take no part in equality."""
+# ruff: noqa: RUF009  (_span() is dataclasses.field)
 
 from __future__ import annotations
 

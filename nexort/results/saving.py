@@ -1,0 +1,58 @@
+"""Writing of results to files."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nexort.diagnostics import NexortError, fail
+from nexort.program.unrolled import Array
+
+
+def save_runs(path: str | Path, runs: Mapping[int, Mapping[str, Array]]) -> None:
+    """Write runs at several widths to ``.npz``: entry NAME.nWIDTH, shape (seeds, ...)."""
+    suffix_of(path, (".npz",))
+    save_arrays(
+        path, {f"{name}.n{n}": v for n, outputs in runs.items() for name, v in outputs.items()}
+    )
+
+
+def suffix_of(path: str | Path, known: Sequence[str]) -> str:
+    """The extension of a path to write to. Raises NexortError unless it is a known one."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in known:
+        message = f"{path}: unknown kind of file, expected {' or '.join(known)}"
+        raise fail("bad-output-file", message, help=f"-o results{known[0]}")
+    return suffix
+
+
+def save_arrays(path: str | Path, arrays: Mapping[str, Array]) -> None:
+    """Write a ``.npz`` file; equal arrays give equal bytes, and any name is allowed."""
+    try:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, array in arrays.items():
+                member = zipfile.ZipInfo(f"{name}.npy")
+                member.compress_type = zipfile.ZIP_DEFLATED
+                with archive.open(member, "w", force_zip64=True) as stream:
+                    np.lib.format.write_array(stream, np.asarray(array), allow_pickle=False)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def save_json(path: str | Path, value: Any) -> None:
+    """Write a ``.json`` file."""
+    text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)
+    try:
+        Path(path).write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: str | Path, error: OSError) -> NexortError:
+    message = f"{path}: cannot be written: {error.strerror or error}"
+    return fail("bad-output-file", message)

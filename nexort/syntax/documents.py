@@ -1,0 +1,359 @@
+"""Syntax tree to layout documents, with the parentheses that precedence requires.
+
+One kind of tree has no text of its own: a factor after another one cannot start with a bracket. So
+``W`` beside ``a + b`` becomes the product ``W(a + b)``, and a juxtaposition after a factor becomes
+its factors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from nexort.syntax import tree as t
+from nexort.syntax.layout import Doc, bracket, commas, fill, flat, row
+
+EXPR, TERM, PRODUCT, UNARY, BESIDE, POWER, POSTFIX = range(7)
+"""How tightly an expression binds: the productions of the grammar of these names."""
+
+Atom = t.Number | t.Name | t.Ket | t.Bra | t.BraKet
+Postfixed = t.Index | t.Copied | t.Call | t.Prime | t.Transpose
+Bracketed = t.Expectation | t.ListLiteral | t.Paren
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an expression stands: ``tight`` has no spaces around operators, as in ``x[l-1]``;
+    ``inside`` brackets a line may be broken anywhere."""
+
+    tight: bool = False
+    inside: bool = False
+
+    @property
+    def nested(self) -> Place:
+        """The place inside a further bracket."""
+        return Place(self.tight, inside=True)
+
+
+OUTSIDE = Place()
+INDEX = Place(tight=True, inside=True)
+
+
+def expression(expr: t.Expr, place: Place = OUTSIDE, level: int = EXPR) -> Doc:
+    """An expression where one that binds at least as tightly as ``level`` may stand."""
+    if isinstance(expr, t.Juxtaposed):
+        expr = _writable(expr.factors)
+    if _binds(expr) < level:
+        return bracket("(", [expression(expr, place.nested)], ")")
+    match expr:
+        case t.Number() | t.Name() | t.Ket() | t.Bra() | t.BraKet():
+            return _atom(expr)
+        case t.Index() | t.Copied() | t.Call() | t.Prime() | t.Transpose():
+            return _postfixed(expr, place)
+        case t.Expectation() | t.ListLiteral() | t.Paren():
+            return _bracketed(expr, place)
+        case t.Negative(value):
+            inner = expression(value, place, TERM if isinstance(value, t.Sum) else UNARY)
+            return row("-", inner)
+        case t.Binary("^", left, right):
+            return row(expression(left, place, POSTFIX), "^", _exponent(right, place))
+        case t.Binary():
+            return _chain(expr, place)
+        case t.Juxtaposed(factors):
+            parts = [expression(factor, place, POWER) for factor in factors]
+            gaps = _gaps(factors)
+            if place.inside:
+                return fill(parts, gaps)
+            return row(parts[0], *(x for pair in zip(gaps, parts[1:], strict=True) for x in pair))
+        case t.Sum(loops, body):
+            binders = bracket("sum(", [binder(x, place.nested) for x in loops], ")")
+            return row(binders, " ", expression(body, place, TERM))
+        case _:
+            assert_never(expr)
+
+
+def _binds(expr: t.Expr) -> int:
+    match expr:
+        case t.Binary("+" | "-"):
+            return EXPR
+        case t.Sum() | t.Negative(t.Sum()) | t.Binary("*", _, t.Sum()):
+            return TERM
+        case t.Binary("^"):
+            return POWER
+        case t.Binary():
+            return PRODUCT
+        case t.Negative():
+            return UNARY
+        case t.Juxtaposed():
+            return BESIDE
+        case _:
+            return POSTFIX
+
+
+# ---- the productions -----------------------------------------------------------------------------
+
+
+def _atom(expr: Atom) -> str:
+    match expr:
+        case t.Number(text):
+            return text
+        case t.Name(name):
+            return name
+        case t.Ket(name):
+            return f"|{label(name)}>"
+        case t.Bra(name):
+            return f"<{label(name)}|"
+        case t.BraKet(left, right):
+            return f"<{label(left)}|{label(right)}>"
+        case _:
+            assert_never(expr)
+
+
+def label(name: t.Label | t.Target) -> str:
+    """What stands between bars; it cannot be broken."""
+    return flat(row(name.name, _items(name.items)))
+
+
+def _postfixed(expr: Postfixed, place: Place) -> Doc:
+    if isinstance(expr, t.Call):
+        base = expression(expr.callee, place, POSTFIX)
+        return row(base, bracket("(", [_argument(x, place.nested) for x in expr.args], ")"))
+    base = expression(expr.base, place, POSTFIX)
+    match expr:
+        case t.Index(_, items):
+            shown = row("(", base, ")") if _reads_as_expectation(expr) else base
+            return row(shown, _items(items))
+        case t.Copied(_, copy):
+            return row(base, f"{{{copy}}}")
+        case t.Prime():
+            return row(base, "'")
+        case t.Transpose():
+            return row(base, "^T")
+        case _:
+            assert_never(expr)
+
+
+def _reads_as_expectation(expr: t.Index) -> bool:
+    """``E{1}[x]`` where E is a name."""
+    return isinstance(expr.base, t.Copied) and expr.base.base == t.Name("E", expr.span)
+
+
+def _bracketed(expr: Bracketed, place: Place) -> Doc:
+    match expr:
+        case t.Expectation(copies, body):
+            opening = f"E{{{','.join(map(str, copies))}}}["
+            return bracket(opening, [expression(body, place.nested)], "]")
+        case t.ListLiteral(items):
+            return bracket("[", [expression(x, place.nested) for x in items], "]")
+        case t.Paren(value):
+            return bracket("(", [expression(value, place.nested)], ")")
+        case _:
+            assert_never(expr)
+
+
+def _exponent(expr: t.Expr, place: Place, negative: bool = False) -> Doc:
+    """An exponent; ``x^(T)`` keeps its parentheses because ``x^T`` is a transpose."""
+    match expr:
+        case t.Number() | t.Paren():
+            return expression(expr, place)
+        case t.Name(name) | t.Index(t.Name(name)) if name != "T" or negative:
+            return expression(expr, place)
+        case t.Negative(value):
+            return row("-", _exponent(value, place, negative=True))
+        case _:
+            return bracket("(", [expression(expr, place.nested)], ")")
+
+
+def _chain(expr: t.Binary, place: Place) -> Doc:
+    """``a + b - c`` or ``a * b / c``: the left operands unwound, however many there are."""
+    ours, first, others = ("+-", EXPR, TERM) if expr.op in "+-" else ("*/@", PRODUCT, UNARY)
+    operands: list[Doc] = []
+    operators: list[str] = []
+    left: t.Expr = expr
+    while (
+        isinstance(left, t.Binary) and left.op in ours and (not operators or _binds(left) == first)
+    ):
+        after_star = left.op == "*" and not operators and isinstance(left.right, t.Sum)
+        operands.append(expression(left.right, place, TERM if after_star else others))
+        operators.append(left.op)
+        bottom, left = left, left.left
+    operands.append(expression(left, place, first))
+    operands.reverse()
+    operators.reverse()
+    alone = len(operators) == 1 or operators[1] != "/"
+    if operators[0] == "/" and alone and _is_short(left) and _is_short(bottom.right):
+        operands[:2] = [f"{flat(operands[0])}/{flat(operands[1])}"]
+        operators.pop(0)
+        if not operators:
+            return operands[0]
+    return fill(operands, operators if place.tight else [f" {x} " for x in operators])
+
+
+def _is_short(expr: t.Expr) -> bool:
+    """Whether ``expr/n`` needs no spaces: a name or a number, perhaps negative."""
+    value = expr.value if isinstance(expr, t.Negative) else expr
+    return isinstance(value, t.Number | t.Name)
+
+
+def _argument(argument: t.Argument, place: Place) -> Doc:
+    value = expression(argument.value, place)
+    if argument.keyword:
+        return row(f"{argument.keyword}=", value)
+    if not argument.loops:
+        return value
+    binders = [binder(x, place) for x in argument.loops]
+    return fill([value, *binders], [" for ", *(", " for _ in binders[1:])])
+
+
+def binder(loop: t.Binder, place: Place = OUTSIDE) -> Doc:
+    """``k in first..last``."""
+    return row(f"{loop.var} in ", _range(loop.range, place))
+
+
+def _range(interval: t.Range, place: Place) -> Doc:
+    place = Place(tight=True, inside=place.inside)
+    first = expression(interval.first, place)
+    gap = " " if flat(first).endswith(".") else ""  # `1. ..3`: three dots would be two and one
+    parts = [first, f"{gap}..", expression(interval.last, place)]
+    if interval.step is not None:
+        parts += [" by ", expression(interval.step, place)]
+    return row(*parts)
+
+
+def _items(items: tuple[t.Item, ...]) -> Doc:
+    """``[i, j..k, :]``, or nothing."""
+    return bracket("[", map(_item, items), "]") if items else ""
+
+
+def _item(item: t.Item) -> Doc:
+    match item:
+        case t.FullSlice():
+            return ":"
+        case t.Range():
+            return _range(item, INDEX)
+        case _:
+            return expression(item, INDEX)
+
+
+# ---- factors side by side ------------------------------------------------------------------------
+
+
+def _writable(factors: tuple[t.Expr, ...]) -> t.Expr:
+    """Factors side by side as they can be written: what cannot follow a factor is its argument."""
+    done: list[t.Expr] = []
+    waiting = list(reversed(factors))
+    while waiting:
+        factor = waiting.pop()
+        if done and isinstance(factor, t.Juxtaposed):
+            waiting += reversed(factor.factors)
+            continue
+        done.append(factor)
+        while len(done) > 1 and not _may_follow(done[-1]):
+            last = done.pop()
+            value = last.value if isinstance(last, t.Paren) else last
+            argument = t.Argument(value, None, (), last.span)
+            done[-1] = t.Call(done[-1], (argument,), last.span)
+    return done[0] if len(done) == 1 else t.Juxtaposed(tuple(done), factors[0].span)
+
+
+def _gaps(factors: tuple[t.Expr, ...]) -> list[str]:
+    """What stands between factors: a space, and nothing at the inner bars of ``<x|W|y>``."""
+    gaps = [" "] * (len(factors) - 1)
+    bra = None
+    for k, factor in enumerate(factors):
+        if isinstance(factor, t.Ket) and bra is not None and k > bra + 1:
+            gaps[bra] = gaps[k - 1] = ""
+        if isinstance(factor, t.Bra):
+            bra = k
+        elif isinstance(factor, t.Ket | t.BraKet):
+            bra = None
+    return gaps
+
+
+def _may_follow(expr: t.Expr) -> bool:
+    """Whether the text of a factor starts without a bracket."""
+    while True:
+        match expr:
+            case t.Binary("^", first) | t.Index(first) | t.Copied(first):
+                if isinstance(expr, t.Index) and _reads_as_expectation(expr):
+                    return False
+            case t.Call(first) | t.Prime(first) | t.Transpose(first):
+                pass
+            case _:
+                return isinstance(expr, Atom | t.Expectation)
+        if _binds(first) < POSTFIX:
+            return False
+        expr = first
+
+
+# ---- statements ----------------------------------------------------------------------------------
+
+
+def statement(node: t.Statement) -> Doc:
+    """A statement; of a block, the line that opens it."""
+    match node:
+        case t.Import(path):
+            return f'import "{path}"'
+        case t.Declaration(keyword, names):
+            return row(f"{keyword} ", commas(map(_declared, names)))
+        case t.Random():
+            return _random(node)
+        case t.Function(name, parameters, body):
+            return row(f"fn {name}", _parameters(parameters), " = ", expression(body))
+        case t.Update(name, parameters):
+            return row(f"update {name}", _parameters(parameters), " {")
+        case t.Binding(target, value, loops):
+            clauses = [x for loop in loops for x in (" for ", binder(loop))]
+            return row(_target(target), " = ", expression(value), *clauses)
+        case t.For(loop):
+            return row("for ", binder(loop), " {")
+        case t.Output(items):
+            return row("output ", commas(_output(x, k == 0) for k, x in enumerate(items)))
+        case _:
+            assert_never(node)
+
+
+def _declared(name: t.Declared) -> Doc:
+    head = row(name.name, _items(name.items))
+    return head if name.value is None else row(head, " = ", expression(name.value))
+
+
+def _random(node: t.Random) -> Doc:
+    declared = [_declared(name) for name in node.names]
+    names = bracket("(", declared, ")") if node.joint else commas(declared)
+    return row(f"{node.keyword} ", names, " -> " if node.arrow else " ~ ", expression(node.law))
+
+
+def _parameters(parameters: tuple[t.Parameter, ...]) -> Doc:
+    return bracket(
+        "(",
+        [
+            x.name
+            if x.default is None
+            else row(f"{x.name}=", expression(x.default, OUTSIDE.nested))
+            for x in parameters
+        ],
+        ")",
+    )
+
+
+def _target(target: t.Target) -> Doc:
+    return f"|{label(target)}>" if target.ket else row(target.name, _items(target.items))
+
+
+def _output(item: t.OutputItem, first: bool) -> Doc:
+    """An output; ``output [`` would start a binding of a name ``output``."""
+    value = expression(item.value)
+    if first and flat(value).startswith("["):
+        value = bracket("(", [expression(item.value, OUTSIDE.nested)], ")")
+    return value if item.alias is None else row(value, f" as {item.alias}")
+
+
+def assignment(node: t.Assign) -> Doc:
+    """A line of an update function."""
+    return row("state " if node.state else "", f"{node.name} = ", expression(node.value))
+
+
+def result(node: t.Update) -> Doc:
+    """The last line of an update function."""
+    return row("return ", expression(node.result))

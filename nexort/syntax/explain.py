@@ -1,0 +1,109 @@
+"""Syntax errors explained: what was found, what was expected, and the usual slips."""
+
+from __future__ import annotations
+
+import re
+
+from nexort.diagnostics import Diagnostic, Source, Span, did_you_mean
+from nexort.syntax.lexing import STATEMENT_WORDS, Token
+
+
+class UnexpectedError(Exception):
+    """The parser stopped at token ``position`` (the statement's length: at its end)."""
+
+    def __init__(self, position: int, expected: frozenset[str]) -> None:
+        super().__init__()
+        self.position, self.expected = position, expected
+
+
+_CLOSED_BY = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
+_SPELLED = {
+    "SEP": "end of line", "LPAR": "'('", "RPAR": "')'", "LSQB": "'['", "RSQB": "']'",
+    "LBRACE": "'{'", "RBRACE": "'}'", "RANGLE": "'>'", "LANGLE": "'<'", "KETBAR": "'|x>'",
+    "BRABAR": "'|'", "EQUAL": "'='", "TILDE": "'~'", "COMMA": "','", "DOTS": "'..'",
+    "NAME": "a name", "NUMBER": "a number", "IN": "'in'", "ARROW": "'->'", "COLON": "':'",
+    "STRING": 'a "string"', "RETURN": "'return'", "FOR": "'for'", "BY": "'by'", "AS": "'as'",
+}  # fmt: skip
+
+
+def explain(source: Source, tokens: list[Token], error: UnexpectedError) -> Diagnostic:
+    """A diagnostic for an unexpected token, with special help for the usual slips."""
+    at_end = error.position >= len(tokens)
+    if at_end:
+        token = Token("END", "", tokens[-1].end, tokens[-1].end + 1)
+    else:
+        token = tokens[error.position]
+    span = Span(source, token.start, token.end)
+    if token.kind == "UNKNOWN":
+        return _unknown_character(token.text, span)
+    if at_end or token.kind in ("EQUAL", "TILDE", "LBRACE", "RBRACE", "SEP"):
+        opened = _never_closed(tokens, error.position)
+        if opened is not None:
+            return _unclosed(opened, Span(source, opened.start, opened.end))
+    before = tokens[: error.position]
+    slip = _slip(source, token, before, error.expected)
+    if slip is not None:
+        return Diagnostic(slip[0], slip[1], span, (), slip[2])
+    ends = at_end or token.kind == "SEP"
+    found = "the end of the statement" if ends else f"'{token.text}'"
+    expected = error.expected
+    if "KETBAR" in expected and "NUMBER" in expected:
+        wanted = "a value"
+    else:
+        names = sorted(_SPELLED[name] for name in expected if name in _SPELLED)
+        wanted = " or ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+    message = f"found {found}" + (f", expected {wanted}" if wanted else "")
+    return Diagnostic("syntax", message, span)
+
+
+def _slip(
+    source: Source, token: Token, before: list[Token], expected: frozenset[str]
+) -> tuple[str, str, str] | None:
+    """Code, message and help of a usual slip."""
+    ends = token.kind in ("LBRACE", "SEP", "RPAR", "END")
+    if "BRABAR" in expected and "RANGLE" not in expected:
+        bra = max((x for x in before if x.kind == "LANGLE"), key=lambda x: x.start)
+        name = source.text[bra.start + 1 : token.start].strip() or "x"
+        message = f"the bra '<{name}' is never closed"
+        return "unclosed-bra", message, f"write <{name}|y> for a scalar or <{name}| for a bra"
+    loop = "DOTS" in expected and "RSQB" not in expected
+    if ends and (loop or (before and before[-1].kind == "DOTS")):
+        return "endless-loop", "this loop has no end", "write both ends: for k in 1..4"
+    if token.kind == "BRABAR":
+        rest = source.text[token.start :].split("\n", 1)[0]
+        if re.match(r"[|∣]\s*\w", rest):
+            return "unclosed-ket", "this '|' opens a ket that is never closed", "write |x> or <x|y>"
+    if len(before) == 1 and before[0].kind == "NAME":
+        suggestion = did_you_mean(before[0].text, sorted(STATEMENT_WORDS | {"for"}))
+        if suggestion:
+            return "syntax", f"'{before[0].text}' does not start a statement", suggestion
+    if token.kind in ("RANGLE", "LANGLE"):
+        message = f"'{token.text}' is not a comparison: it only closes kets and opens bras"
+        return "syntax", message, "use step(a - b), max(a, b) or min(a, b)"
+    return None
+
+
+def _never_closed(tokens: list[Token], position: int) -> Token | None:
+    """The innermost bracket before ``position`` that nothing in the statement closes."""
+    opened: list[tuple[int, Token]] = []
+    for k, token in enumerate(tokens):
+        if token.kind in _CLOSED_BY:
+            opened.append((k, token))
+        elif opened and token.kind == _CLOSED_BY[opened[-1][1].kind]:
+            opened.pop()
+    return next((token for k, token in reversed(opened) if k < position), None)
+
+
+def _unclosed(opened: Token, span: Span) -> Diagnostic:
+    if opened.kind == "LBRACE":
+        return Diagnostic("unclosed-block", "this block is never closed", span, (), "add '}'")
+    closing = _SPELLED[_CLOSED_BY[opened.kind]]
+    message = f"this '{opened.text}' is never closed"
+    return Diagnostic("unclosed-bracket", message, span, (), f"add {closing}")
+
+
+def _unknown_character(character: str, span: Span) -> Diagnostic:
+    help_text = None
+    if character == '"':
+        help_text = 'a string ends on the line where it starts: import "layers.nxt"'
+    return Diagnostic("syntax", f"unexpected character {character!r}", span, (), help_text)

@@ -1,0 +1,187 @@
+"""Known answers of the programs in programs/, by routes that share no code with nexort."""
+
+from __future__ import annotations
+
+from math import acos, asin, comb, exp, pi, sqrt, tanh
+from typing import Any
+
+import numpy as np
+from scipy.integrate import dblquad, quad
+
+Answers = dict[str, Any]
+
+INPUTS = np.random.default_rng(0).standard_normal((10, 3))
+"""Inputs of the perceptron programs, d x M."""
+
+
+def normal(f: Any) -> float:
+    """E f(z) for a standard normal z."""
+    return quad(lambda z: f(z) * exp(-z * z / 2) / sqrt(2 * pi), -12, 12, epsabs=1e-12)[0]
+
+
+def catalan(k: int) -> int:
+    """The k-th Catalan number."""
+    return comb(2 * k, k) // (k + 1)
+
+
+def wishart() -> Answers:
+    """Moments of the Marchenko-Pastur law at aspect ratio 1."""
+    return {"m": [catalan(k) for k in range(1, 9)]}
+
+
+def semicircle() -> Answers:
+    """Moments of the semicircle law."""
+    return {"m": [0 if k % 2 else catalan(k // 2) for k in range(1, 17)]}
+
+
+def free_product() -> Answers:
+    """Fuss-Catalan numbers: moments of the free multiplicative square of Marchenko-Pastur."""
+    return {"m": [comb(3 * k, k) // (2 * k + 1) for k in range(1, 6)]}
+
+
+def arccos_one(covariance: np.ndarray) -> np.ndarray:
+    """E relu(a) relu(b) over a covariance matrix (Cho & Saul 2009)."""
+    d = np.sqrt(np.diag(covariance))
+    c = np.clip(covariance / np.outer(d, d), -1, 1)
+    angle = np.arccos(c)
+    return np.outer(d, d) * (np.sin(angle) + (pi - angle) * c) / (2 * pi)
+
+
+def arccos_zero(covariance: np.ndarray) -> np.ndarray:
+    """E step(a) step(b) over a covariance matrix."""
+    d = np.sqrt(np.diag(covariance))
+    return (pi - np.arccos(np.clip(covariance / np.outer(d, d), -1, 1))) / (2 * pi)
+
+
+def perceptron(inputs: np.ndarray, depth: int = 3, variance: float = 1.0) -> Answers:
+    """NNGP and NTK of a relu network (Jacot et al. 2018), all layers trained."""
+    kernels = [inputs.T @ inputs]
+    slopes = []
+    for layer in range(depth):
+        covariance = kernels[-1] * (variance if layer else 1.0)
+        slopes.append(arccos_zero(covariance))
+        kernels.append(arccos_one(covariance))
+    nngp = kernels[depth]
+    gradient = slopes[depth - 1]
+    ntk = nngp
+    for layer in range(depth - 1, 0, -1):
+        ntk = ntk + gradient * kernels[layer]
+        gradient = variance * gradient * slopes[layer - 1]
+    return {"nngp": nngp, "ntk": ntk + gradient * kernels[0]}
+
+
+def mlp() -> Answers:
+    """programs/mlp.nxt on INPUTS."""
+    return perceptron(INPUTS)
+
+
+def digits() -> Answers:
+    """programs/digits.nxt on INPUTS."""
+    return perceptron(INPUTS, variance=2.0)
+
+
+def recurrent() -> Answers:
+    """The arcsine kernel (Williams 1997) along the sequence."""
+    xi, variance = [1.0, -0.5, 0.3, 0.8, -1.2], 1.1**2
+    steps = len(xi)
+    q = np.zeros((steps, steps))
+
+    def covariance(s: int, t: int) -> float:
+        carried = variance * q[s - 1, t - 1] if s > 0 and t > 0 else 0.0
+        return carried + xi[s] * xi[t]
+
+    for t in range(steps):
+        for s in range(t + 1):
+            size = (1 + 2 * covariance(s, s)) * (1 + 2 * covariance(t, t))
+            q[s, t] = q[t, s] = 2 / pi * asin(2 * covariance(s, t) / sqrt(size))
+    return {"q": q}
+
+
+def autoencoder() -> Answers:
+    """|y> = hat + |x> E tanh'(z)."""
+    slope = normal(lambda z: z * tanh(z))
+    return {"<x|y>": slope, "<y|y>": normal(lambda z: tanh(z) ** 2) + slope**2}
+
+
+def symmetric_tanh() -> Answers:
+    """The first two steps: |x1> = tanh(z1), |x2> = tanh(z2 + |v> E tanh'(z1))."""
+    slope = normal(lambda z: 1 - tanh(z) ** 2)
+    first = normal(lambda z: tanh(z) ** 2)
+
+    def second(f: Any) -> float:
+        density = lambda v, z: exp(-(v * v + z * z) / 2) / (2 * pi)  # noqa: E731
+        root = sqrt(first)
+        return dblquad(
+            lambda v, z: f(v, tanh(root * z + slope * v)) * density(v, z), -8, 8, -8, 8
+        )[0]
+
+    q = np.full((6, 6), np.nan)
+    q[0, 0], q[1, 1] = 1.0, first
+    q[0, 1] = q[1, 0] = q[1, 2] = q[2, 1] = 0.0
+    q[0, 2] = q[2, 0] = second(lambda v, x: v * x)
+    q[2, 2] = second(lambda v, x: x * x)
+    return {"q": q}
+
+
+def symmetric_sign() -> Answers:
+    """As above with sign: E sign'(z) = sqrt(2 / pi), E v sign(z + c v) = c sqrt(2 / (pi(1 + c^2)))."""
+    slope = sqrt(2 / pi)
+    q = np.full((6, 6), np.nan)
+    np.fill_diagonal(q, 1.0)
+    q[0, 1] = q[1, 0] = q[1, 2] = q[2, 1] = 0.0
+    q[0, 2] = q[2, 0] = slope * sqrt(2 / pi) / sqrt(1 + slope**2)
+    return {"q": q}
+
+
+def outer_order1() -> Answers:
+    """|y> = sign(|x>) E |w|."""
+    mean = sqrt(2 / pi)
+    return {"<x|y>": mean * mean, "<w|yt>": mean * mean, "<y|y>": mean * mean}
+
+
+def outer_order2() -> Answers:
+    """|y> = cos(|x>) / sqrt(2)."""
+    return {"<y|y>": (1 + exp(-2)) / 4, "<1|y>": exp(-0.5) / sqrt(2)}
+
+
+def outer_order3() -> Answers:
+    """|y> = cos(|x>) exp(-1/2) / sqrt(2)."""
+    return {"<y|y>": exp(-1) * (1 + exp(-2)) / 4, "<1|y>": exp(-1) / sqrt(2)}
+
+
+def layernorm() -> Answers:
+    """Means and variances of relu(a u + b)."""
+    a = np.array([0.5, 1.0, 2.0])
+    kernel = arccos_one(1 + np.outer(a, a))
+    mean = np.sqrt((1 + a * a) / (2 * pi))
+    variance = np.diag(kernel) - mean**2
+    normed = (kernel - np.outer(mean, mean)) / np.sqrt(np.outer(variance, variance))
+    return {"mean": mean, "var": variance, "<y|y>": normed, "<h|h>": normed}
+
+
+def correlated() -> Answers:
+    """The arc-cosine kernel at correlation 0.6, and 4 times a covariance."""
+    rho = 0.6
+    covariance = np.array([[1, 0.5, 0.2], [0.5, 2, 0.3], [0.2, 0.3, 1]])
+    kernel = (sqrt(1 - rho**2) + rho * (pi - acos(rho))) / (2 * pi)
+    return {"<x|y>": kernel, "<u|v>": rho, "<z|z>": 4 * covariance}
+
+
+def universality() -> Answers:
+    """Catalan numbers for every law."""
+    moments = [catalan(k) for k in range(1, 4)]
+    return {"rademacher": moments, "user": moments}
+
+
+ANSWERS = {
+    f.__name__: f
+    for f in (
+        wishart, semicircle, free_product, mlp, digits, recurrent, autoencoder, symmetric_tanh,
+        symmetric_sign, outer_order1, outer_order2, outer_order3, layernorm, correlated,
+        universality,
+    )
+}  # fmt: skip
+
+DATA: dict[str, Answers] = {"mlp": {"xi": INPUTS}, "digits": {"xi": INPUTS}}
+"""Data that the programs need."""
+
