@@ -198,6 +198,11 @@ def fail(
     return NexortError([Diagnostic(code, message, span, tuple(notes), help)])
 
 
+def counted(count: int, singular: str, plural: str | None = None) -> str:
+    """``1 index``, ``2 indices``."""
+    return f"{count} {singular if count == 1 else plural or singular + 's'}"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """A help text with the nearest known name, or None."""
     near = get_close_matches(name, list(known), n=1, cutoff=0.6)

@@ -5,9 +5,10 @@ stage                   in -> out                       what it does
 ======================  ==============================  ==========================================
 ``read``                path -> Source                  the text of a file
 ``parse``               Source -> Module                syntax (nexort.syntax)
-``elaborate``           Module -> Program               names, kinds, axes; imports (nexort.elaborate)
+``elaborate``           Module -> Program               names, kinds, axes (nexort.elaborate)
+``check``               Program, numbers                what only numbers can tell, of every rule
 ``simplify``            Program -> Program              dead rules (nexort.transform.simplify)
-``unroll``              Program, numbers -> Unrolled    loops run, operators expand
+``unroll``              Program, numbers -> Unrolled    simplified; loops run, operators expand
 ``evaluate``            Unrolled -> limits              nexort.lower
 ``simulate``            Unrolled -> samples at width n  nexort.finite
 ======================  ==============================  ==========================================
@@ -60,14 +61,11 @@ def read(path: str | Path) -> Source:
 
 @collector.paused()
 def compile_source(source: Source) -> Program:
-    """Source to a simplified, verified program. Raises NexortError with every error found."""
+    """Source to a verified program. Raises NexortError with every error found."""
     from nexort.elaborate import elaborate
     from nexort.program.verify import verify_program
-    from nexort.transform.simplify import simplify
 
     program = elaborate(parse(source), _importer())
-    verify_program(program)
-    program = simplify(program)
     verify_program(program)
     return program
 
@@ -100,17 +98,17 @@ class Given:
 
 
 @collector.paused()
-def check(program: Program, given: Given) -> Unroller:
+def check(program: Program, given: Given, limit: int | None = None) -> Unroller:
     """Unroll as far as sizes are known, to find what only numbers can tell.
 
     Raises NexortError with every error found.
     """
-    from nexort.program.unroll import Unroller, unrolled_outputs
+    from nexort.program.unroll import MAX_INSTRUCTIONS, Unroller, unrolled_outputs
 
     report = Report()
     params, sizes = resolve(program, given.numbers, report)
     report.stop()
-    unroller = Unroller(program, params, sizes, report)
+    unroller = Unroller(program, params, sizes, report, limit or MAX_INSTRUCTIONS)
     unroller.run()
     for _ in unrolled_outputs(unroller):
         pass
@@ -127,24 +125,33 @@ def unroll(program: Program, given: Given, limit: int | None = None) -> Unrolled
     from nexort.data import bind
     from nexort.program.unroll import MAX_INSTRUCTIONS, Unroller, unrolled_outputs
     from nexort.program.unrolled import Unrolled
-    from nexort.program.verify import verify_unrolled
+    from nexort.program.verify import verify_program, verify_unrolled
     from nexort.transform.operators import expand_operators
+    from nexort.transform.simplify import simplify
 
+    program = simplify(program)
+    verify_program(program)
     report = Report()
     params, dims = resolve(program, given.numbers, report)
     report.stop()
     given_arrays = {**_defaults(program, given), **given.arrays}
     declared = {name: (d.axes, d.span) for name, d in program.data.items()}
     data, sizes = bind(declared, given_arrays, dims)
-    unroller = Unroller(program, params, sizes, report, limit or MAX_INSTRUCTIONS)
+    limit = limit or MAX_INSTRUCTIONS
+    unroller = Unroller(program, params, sizes, report, limit)
     unroller.run()
     outputs = tuple(unrolled_outputs(unroller))
     report.stop()
     if not outputs:
         message = "the program has no output"
         raise fail("no-output", message, help="output <x|x>")
-    laws = {i.name: i.law for i in program.initial.values() if i.law is not None}
-    unrolled = expand_operators(Unrolled(outputs, data, sizes, laws, unroller.spans))
+    laws = {
+        i.name: unroller.instance(i.law, unroller.base)
+        for i in program.initial.values()
+        if i.law is not None
+    }
+    unrolled = Unrolled(outputs, data, sizes, laws, unroller.spans)
+    unrolled = expand_operators(unrolled, limit)
     verify_unrolled(unrolled)
     return unrolled
 

@@ -21,7 +21,7 @@ LIMIT_DOF = 15.0
 REJECTED = 0.01
 """Below this p-value a model does not describe an entry's means."""
 
-TREND = 0.2
+TREND = 0.1
 """Below this p-value the means of an output do change with the width."""
 
 Powers = tuple[float, ...]
@@ -87,14 +87,14 @@ def extrapolate(means: Means, limit: Array, limit_error: Array, tolerance: Array
 
 
 def _design(widths: Array, powers: Powers) -> Array:
-    return (float(widths.min()) / widths[:, None]) ** np.array(powers)
+    return np.power(float(widths.min()) / widths[:, None], powers)
 
 
 def _combinations(means: Means, powers: Powers) -> Array:
     """Rows: the combinations of means that fit the coefficients of a model."""
     weights = means.widths * means.counts
     root = np.sqrt(weights / weights.sum())
-    return np.linalg.pinv(root[:, None] * _design(means.widths, powers)) * root
+    return np.asarray(np.linalg.pinv(root[:, None] * _design(means.widths, powers)) * root)
 
 
 def _combined(means: Means, combination: Array, noise: Array) -> tuple[Array, Array, Array]:

@@ -1,9 +1,9 @@
 """The test: do runs at finite widths converge to the limit, at the rate of the theorem?
 
 Three parts share the probability 1 - confidence of refusing a true limit: every entry's
-extrapolation to infinite width (half, Bonferroni over all entries of all outputs), all entries of an
-output together (a quarter), and the exponent of the deviation (a quarter). With one width there is no
-extrapolation and no exponent.
+extrapolation to infinite width (half, Bonferroni over all entries of all outputs), all entries of
+an output together (a quarter), and the exponent of the deviation (a quarter). With one width there
+is no extrapolation and no exponent.
 """
 
 from __future__ import annotations
@@ -193,7 +193,8 @@ def _decay_reason(shrink: Decay | None, level: float) -> str:
     if shrink is None or shrink.exponent is None or not shrink.too_slow(level):
         return ""
     shown = uncertain(shrink.exponent, shrink.exponent_error or 0.0)
-    return f"the deviation shrinks like n^({shown}), expected n^{EXPECTED}"
+    how = "shrinks too slowly" if shrink.exponent < -0.1 else "does not shrink"
+    return f"the deviation from the limit {how}, like n^({shown}); expected n^{EXPECTED}"
 
 
 def _verdict(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ class OutputCheck:
 
     ``limit``, ``limit_error``, ``extrapolated``, ``extrapolated_error``, ``score`` (the deviation
     of the extrapolation from the limit in standard errors of both), ``p`` (its p-value), ``bent``
-    (a term in n^-1/2 was needed) and ``exact`` (the same number in all runs) have shape S;
+    (the fit has a term in n^-1/2) and ``exact`` (the same number in all runs) have shape S;
     ``means``, ``errors`` and ``z`` (the plain deviation of a mean in standard errors) have shape
     (K, *S). ``rms`` and its relative standard error ``rms_error`` have shape (K,); the exponent is
     None where there is nothing to fit. ``p_together`` tests all entries at once.
@@ -58,15 +59,19 @@ class OutputCheck:
             "score": json_numbers(self.score),
             "p": json_numbers(self.p),
             "exact": self.exact.tolist(),
-            "p_together": json_numbers(self.p_together),
+            "p_together": _number(self.p_together),
             "rms": json_numbers(self.rms),
             "rms_relative_error": json_numbers(self.rms_error),
-            "exponent": json_numbers(self.exponent),
-            "exponent_error": json_numbers(self.exponent_error),
+            "exponent": _number(self.exponent),
+            "exponent_error": _number(self.exponent_error),
         }
 
 
-@dataclass(frozen=True)
+def _number(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+@dataclass(frozen=True, repr=False)
 class Verification:
     """The comparison of all outputs. ``seeds`` are the numbers of runs, in the order of the widths;
     a true limit holds with probability of at least about ``confidence``."""
@@ -91,7 +96,7 @@ class Verification:
             "outputs": {output.name: output.as_json() for output in self.outputs},
         }
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         from nexort.compare.text import render
 
         return render(self)

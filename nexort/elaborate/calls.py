@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
 from nexort import functions
-from nexort.diagnostics import Source, Span, did_you_mean
+from nexort.diagnostics import NexortError, Source, Span, counted, did_you_mean
 from nexort.elaborate.differentiate import derivative, substitute
 from nexort.elaborate.scope import Bound, Scope, UserFunction
 from nexort.program import build
 from nexort.program.nodes import Node, Op
 from nexort.program.program import UpdateRule
-from nexort.program.types import Kind, ket, scalar
+from nexort.program.types import Kind, scalar
 from nexort.syntax import tree as t
 from nexort.syntax.parser import parse
 
 if TYPE_CHECKING:
     from nexort.elaborate.expressions import Elaborator, Value
 
-MAX_INLINING = 60
+DEEPEST_CALL = 60
+"""How many user functions may be inside one another."""
+
+MOST_CALLS = 50_000
+"""How many calls of user functions a program may unfold to."""
+
+MOST_PRIMES = 8
 Callee = functions.Function | UserFunction | UpdateRule
 
 
@@ -31,24 +38,19 @@ def call(e: Elaborator, expr: t.Call) -> Value:
     if isinstance(base, t.Name):
         if e.scope.find(base.name) is not None:
             e.lookup(base.name, base.span)
-        if base.name == "diag" and e.scope.find("diag") is None:
-            [value] = _positional(e, expr, "diag", 1, 1)
+        if base.name == "diag" and not primes and e.scope.find("diag") is None:
+            [value] = _positional(e, expr, "diag", 1)
             return e.typed([expr.args[0].span], expr.span, lambda: build.diagonal(value))
         callee = _callee(e, base.name)
         if isinstance(callee, UpdateRule):
             return _update(e, expr, callee, step)
         if callee is not None:
             return _entrywise(e, expr, callee, primes)
-    if primes:
-        message = f"'{base.span.text}' is not a function"
-        raise e.problem("wrong-kind", message, base.span, help=_suggest(e, base))
     if isinstance(base, t.Name) and e.scope.find(base.name) is None and base.name != "pi":
-        raise e.problem(
-            "unknown-name", f"unknown function '{base.name}'", base.span, help=_suggest(e, base)
-        )
-    if len(expr.args) != 1 or expr.args[0].keyword or expr.args[0].loops:
+        raise _unknown(e, base)
+    if primes or len(expr.args) != 1 or expr.args[0].keyword or expr.args[0].loops:
         message = f"'{base.span.text}' is not a function"
-        raise e.problem("wrong-kind", message, base.span, help=_suggest(e, base))
+        raise e.problem("wrong-kind", message, base.span)
     left, right = e.value(expr.callee), e.value(expr.args[0].value)
     return e.product(left, right, expr.callee.span, expr.args[0].span, expr.span)
 
@@ -76,28 +78,28 @@ def _callee(e: Elaborator, name: str) -> Callee | None:
     return functions.lookup(name) if entry is None else None
 
 
-def _suggest(e: Elaborator, base: t.Expr) -> str | None:
-    if not isinstance(base, t.Name):
-        return None
+def _unknown(e: Elaborator, base: t.Name) -> NexortError:
+    if base.name in e.later or e.incomplete:
+        e.lookup(base.name, base.span)
     known = [n for n in e.scope.names() if isinstance(e.scope.find(n), UserFunction | UpdateRule)]
-    return did_you_mean(base.name, [*known, *functions.registry(), "diag"])
+    hint = did_you_mean(base.name, [*known, *functions.registry(), "diag"])
+    return e.problem("unknown-name", f"unknown function '{base.name}'", base.span, help=hint)
 
 
 # ---- arguments -----------------------------------------------------------------------------------
 
 
-def _positional(e: Elaborator, expr: t.Call, name: str, least: int, most: int) -> list[Node]:
+def _positional(e: Elaborator, expr: t.Call, name: str, count: int) -> list[Node]:
     for arg in expr.args:
         if arg.keyword:
             message = f"'{name}' has no argument '{arg.keyword}'"
-            raise e.problem("bad-argument", message, arg.span)
+            hint = f"write {name}({arg.value.span.text})"
+            raise e.problem("bad-argument", message, arg.span, help=hint)
         if arg.loops:
             message = f"'{name}' takes single values: only update functions take 'x for s in ...'"
             raise e.problem("bad-argument", message, arg.span)
-    if not least <= len(expr.args) <= most:
-        wanted = str(least) if least == most else f"{least} to {most}"
-        plural = "" if wanted == "1" else "s"
-        message = f"'{name}' takes {wanted} argument{plural}, found {len(expr.args)}"
+    if len(expr.args) != count:
+        message = f"'{name}' takes {counted(count, 'argument')}, found {len(expr.args)}"
         raise e.problem("bad-argument", message, expr.span)
     return [e.node(arg.value) for arg in expr.args]
 
@@ -109,16 +111,20 @@ def _bind(e: Elaborator, expr: t.Call, function: t.Function) -> list[tuple[Node,
     for position, arg in enumerate(expr.args):
         name = arg.keyword or (names[position] if position < len(names) else "")
         if arg.loops or name not in names or name in given:
-            what = f"'{arg.keyword}'" if arg.keyword else f"number {position + 1}"
-            message = f"'{function.name}' has no argument {what}"
+            hint = None
             if arg.loops:
                 message = f"'{function.name}' takes single values, not 'x for s in ...'"
             elif name in given:
                 message = f"argument '{name}' of '{function.name}' is given twice"
+            elif arg.keyword:
+                message = f"'{function.name}' has no argument '{arg.keyword}'"
+                hint = did_you_mean(arg.keyword, names)
+            else:
+                takes = counted(len(names), "argument")
+                message = f"'{function.name}' takes {takes}, found {len(expr.args)}"
             raise e.problem(
                 "bad-argument", message, arg.span,
-                notes=((f"'{function.name}' is defined here", function.span),),
-                help=did_you_mean(arg.keyword or "", names),
+                notes=((f"'{function.name}' is defined here", function.span),), help=hint,
             )  # fmt: skip
         given[name] = e.node(arg.value), arg.span
     bound = []
@@ -126,7 +132,7 @@ def _bind(e: Elaborator, expr: t.Call, function: t.Function) -> list[tuple[Node,
         if parameter.name in given:
             bound.append(given[parameter.name])
         elif parameter.default is not None:
-            bound.append((e.node(parameter.default), expr.span))
+            bound.append((e.in_file(parameter.default), expr.span))
         else:
             message = f"'{function.name}' misses its argument '{parameter.name}'"
             raise e.problem(
@@ -145,7 +151,7 @@ def _entrywise(
     if isinstance(callee, UserFunction):
         bound = _bind(e, expr, callee.tree)
     else:
-        nodes = _positional(e, expr, callee.name, callee.arity, callee.arity)
+        nodes = _positional(e, expr, callee.name, callee.arity)
         bound = [(n, a.span) for n, a in zip(nodes, expr.args, strict=True)]
     args, spans = [n for n, _ in bound], [s for _, s in bound]
     if not any(a.type.kind is Kind.OPERATOR for a in args):
@@ -156,11 +162,15 @@ def _entrywise(
             message = "found a ket beside an operator: a function takes one or the other"
             hint = "write iid copies by hand: E{1}[ f(|x>, |y>{1}) * |z>{1} ]"
             raise e.problem("wrong-kind", message, span, help=hint)
-        is_scalar = arg.type.kind is Kind.SCALAR
-        entries.append(
-            arg if is_scalar else e.typed([span], span, functools.partial(build.entry, arg))
-        )
+        entries.append(arg if arg.type.kind is Kind.SCALAR else _entry(e, arg, span))
     return build.entrywise(_invoke(e, callee, entries, spans, expr.span, primes))
+
+
+def _entry(e: Elaborator, acting: Node, span: Span) -> Node:
+    """The entry of an operator, with its place for errors that only numbers can tell."""
+    made = e.typed([span], span, lambda: build.entry(acting))
+    e.refs.append((made, span))
+    return made
 
 
 def _invoke(
@@ -174,11 +184,14 @@ def _invoke(
     """The function of the arguments; with primes, its derivative by the first one."""
     if not primes:
         return _inline(e, callee, args, spans, span)
+    if primes > MOST_PRIMES or not args:
+        message = "no derivative of so high an order" if args else "a derivative has an argument"
+        raise e.problem("bad-argument", message, span)
     slots = [Node(Op.SLOT, (), ("argument", k), a.type) for k, a in enumerate(args)]
     body = _inline(e, callee, slots, spans, span)
     wanted = body.type
     for _ in range(primes):
-        body = derivative(body, slots[0], partial)
+        body = e.typed(spans, span, functools.partial(derivative, body, slots[0], partial))
     found = substitute(body, dict(zip(slots, args, strict=True)))
     return build.spread(found, wanted)
 
@@ -193,20 +206,42 @@ def _inline(
     if isinstance(callee, functions.Function):
         name = callee.name
         return e.typed(spans, span, lambda: build.call(name, *args))
-    if e.depth >= MAX_INLINING:
-        message = f"'{callee.tree.name}' calls itself"
-        raise e.problem("recursive-function", message, callee.span, help="unfold it with a loop")
+    name = callee.tree.name
+    if callee.tree in e.inlining:
+        raise e.problem(
+            "recursive-function", f"'{name}' calls itself", span,
+            help="unfold it with a family: |x[k]> = f(|x[k-1]>) for k in 1..K",
+        )  # fmt: skip
+    e.inlined += 1
+    if len(e.inlining) >= DEEPEST_CALL or e.inlined > MOST_CALLS:
+        message = f"functions call one another more than {DEEPEST_CALL} deep"
+        if e.inlined > MOST_CALLS:
+            message = f"the calls of functions unfold to more than {MOST_CALLS}"
+        raise e.problem("too-long", message, span)
     # a function's body sees the file's names, not the loop variables around its call
     scope = Scope(e.scope.outermost())
     for parameter, arg in zip(callee.tree.parameters, args, strict=True):
         scope.entries[parameter.name] = Bound(arg, parameter.span)
     outer, e.scope = e.scope, scope
-    e.depth += 1
+    e.inlining.append(callee.tree)
     try:
         return e.node(callee.tree.body)
+    except NexortError as error:
+        raise _called(error, name, span) from None
     finally:
         e.scope = outer
-        e.depth -= 1
+        e.inlining.pop()
+
+
+def _called(error: NexortError, name: str, span: Span) -> NexortError:
+    """An error inside a function, with the call that led to it; of several, the outermost."""
+    note = f"in this call of '{name}'"
+    found = []
+    for d in error.diagnostics:
+        others = tuple(n for n in d.notes if not n[0].startswith("in this call of "))
+        inside = d.code in ("recursive-function", "too-long")
+        found.append(d if inside else replace(d, notes=(*others, (note, span))))
+    return NexortError(found)
 
 
 # ---- derivatives of the registry's functions -----------------------------------------------------
@@ -249,7 +284,7 @@ def _update(e: Elaborator, expr: t.Call, rule: UpdateRule, step: tuple[t.Item, .
                 message = f"'{rule.name}' has no hyperparameter '{arg.keyword}'"
                 hint = did_you_mean(arg.keyword, names)
                 raise e.problem("bad-argument", message, arg.span, help=hint)
-            given[arg.keyword] = e.node(arg.value)
+            given[arg.keyword] = _hyperparameter(e, arg)
             continue
         history.append(_history_item(e, arg))
         spans.append(arg.span)
@@ -260,30 +295,47 @@ def _update(e: Elaborator, expr: t.Call, rule: UpdateRule, step: tuple[t.Item, .
         node = given.get(name, default)
         if node is None:
             message = f"'{rule.name}' misses its hyperparameter '{name}'"
-            raise e.problem("bad-argument", message, expr.span)
+            notes = ((f"'{rule.name}' is defined here", rule.span),)
+            raise e.problem("bad-argument", message, expr.span, notes=notes)
         parameters.append(node)
-    body = history[0]
-    for position, item in enumerate(history):
-        if (item.type.kind, item.type.copies) != (body.type.kind, body.type.copies):
-            message = "a history holds values of one kind"
-            raise e.problem("wrong-kind", message, spans[position])
-    is_operator = any(x.op is Op.ENTRY or x.type.copies == frozenset({0, 1}) for x in history)
+    first = history[0].type
+    is_operator = _is_entry(history[0])
+    for item, span in zip(history, spans, strict=True):
+        if item.type != first or _is_entry(item) != is_operator:
+            found = "an operator" if _is_entry(item) else f"a {item.type}"
+            beside = "an operator" if is_operator else f"a {first}"
+            message = f"a history holds values of one type, found {found} beside {beside}"
+            raise e.problem("wrong-kind", message, span)
     count = indices.affine(e, step[0]) if step and len(step) == 1 else None
     if step and count is None:
         raise e.problem("bad-index", "an update function takes one step index", expr.callee.span)
-    items = Node(Op.LIST, tuple(history), None, body.type)
-    result = ket((), body.type.copies) if is_operator else body.type
-    if not is_operator and body.type.kind is Kind.SCALAR:
-        result = scalar(body.type.axes)
-    fold = Node(Op.FOLD, (items, *parameters), (rule.name, count), result)
+    items = Node(Op.LIST, tuple(history), None, first)
+    fold = Node(Op.FOLD, (items, *parameters), (rule.name, count), first)
+    e.refs.append((fold, expr.span))
     return build.entrywise(fold) if is_operator else fold
+
+
+def _is_entry(item: Node) -> bool:
+    """Whether an item of a history is an operator's entry, in a comprehension or not."""
+    while item.op is Op.GENERATE:
+        [item] = item.args
+    return item.op is Op.ENTRY
+
+
+def _hyperparameter(e: Elaborator, arg: t.Argument) -> Node:
+    node = e.node(arg.value)
+    if node.type != scalar():
+        article = "an" if node.type.kind is Kind.OPERATOR else "a"
+        message = f"a hyperparameter is a scalar without axes, found {article} {node.type}"
+        raise e.problem("wrong-kind", message, arg.value.span)
+    return node
 
 
 def _history_item(e: Elaborator, arg: t.Argument) -> Node:
     def body() -> Node:
         node = e.node(arg.value)
         if node.type.kind is Kind.OPERATOR:
-            return e.typed([arg.span], arg.span, lambda: build.entry(node))
+            return _entry(e, node, arg.value.span)
         return node
 
     return e.looped(arg.loops, body, lambda loop, node: Node(Op.GENERATE, (node,), loop, node.type))

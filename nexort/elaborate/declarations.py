@@ -47,8 +47,8 @@ class Declarations:
     def top_level(self, span: Span, what: str) -> None:
         """Raises NexortError inside a loop."""
         if self.e.scope.outer is not None:
-            message = f"{what} stands outside of loops"
-            raise self.e.problem("misplaced", message, span)
+            message = f"{what} cannot stand inside a loop"
+            raise self.e.problem("misplaced", message, span, help="move it out of the loop")
 
     def define(self, name: str, entry: Entry, span: Span) -> None:
         """Add a name to the file's scope. Raises NexortError if it is taken."""
@@ -68,10 +68,7 @@ class Declarations:
         for item in tree.names:
             if item.items:
                 raise self.e.problem("bad-declaration", "a param is one number", item.span)
-            value = None if item.value is None else self.e.node(item.value)
-            if value is not None and (value.type != scalar() or not _numeric(value)):
-                message = "a param's value is a number, or an expression of params"
-                raise self.e.problem("bad-declaration", message, item.span)
+            value = self._number(item, "a param's value")
             param = Param(item.name, value, item.span)
             self.define(item.name, param, item.span)
             self.params[item.name] = param
@@ -79,38 +76,56 @@ class Declarations:
     def _dims(self, tree: t.Declaration) -> None:
         self.top_level(tree.span, "a dim")
         for item in tree.names:
-            value = None if item.value is None else self.e.node(item.value)
-            if item.items or (value is not None and not _numeric(value)):
+            if item.items:
                 message = "a dim is one size: dim d, or dim d = 10"
                 raise self.e.problem("bad-declaration", message, item.span)
+            value = self._number(item, "a dim's size")
             dim = Dim(item.name, value, item.span)
             self.define(item.name, dim, item.span)
             self.dims[item.name] = dim
+
+    def _number(self, item: t.Declared, what: str) -> Node | None:
+        """The value behind ``=``, if any: literals and params only."""
+        if item.value is None:
+            return None
+        value = self.e.node(item.value)
+        allowed = (Op.CONST, Op.CALL, Op.PARAM) + ((Op.SIZE,) if what == "a dim's size" else ())
+        if value.type != scalar() or any(x.op not in allowed for x in walk([value])):
+            message = f"{what} is a number, or an expression of params"
+            raise self.e.problem("bad-declaration", message, item.value.span)
+        return value
 
     def _data(self, tree: t.Declaration) -> None:
         self.top_level(tree.span, "data")
         for item in tree.names:
             ranges, axes = self._shape(item)
             if ranges:
-                raise self.e.problem("bad-declaration", "data have axes, not ranges", item.span)
-            default = None if item.value is None else self.e.node(item.value)
-            if default is not None:
-                self._fits(default, axes, item)
+                hint = "data a[3]; its entries are a[0] to a[2]"
+                message = "data have axes, not index ranges"
+                raise self.e.problem("bad-declaration", message, item.span, help=hint)
+            default = None if item.value is None else self._default(item.value, axes, item.name)
             data = Data(item.name, axes, default, item.span)
             self.define(item.name, data, item.span)
             self.data[item.name] = data
 
-    def _fits(self, default: Node, axes: Axes, item: t.Declared) -> None:
-        same = default.op is Op.CONST and len(default.type.axes) == len(axes)
+    def _default(self, tree: t.Expr, axes: Axes, name: str) -> Node:
+        """The literal value of data, of the declared axes."""
+        value = self.e.node(tree)
+        if value.op is not Op.CONST:
+            message = "the value of data is a number or a list of numbers"
+            hint = f"data {name} = 0.5, or [1, 2, 3]; for an expression write a rule, {name} = ..."
+            raise self.e.problem("bad-declaration", message, tree.span, help=hint)
+        found = value.type.axes
         try:
-            for a, b in zip(axes, default.type.axes, strict=same):
+            for a, b in zip(axes, found, strict=True):
                 unify(a, b)
         except (AxisMismatch, ValueError):
-            same = False
-        if not same:
-            message = f"'{item.name}' has axes [{', '.join(map(str, axes))}], "
-            message += f"its value is a {default.type}"
-            raise self.e.problem("axis-mismatch", message, item.span, help="write [1, 2, 3]")
+            declared, written = (f"[{', '.join(map(str, x))}]" if x else "" for x in (axes, found))
+            message = f"'{name}' is declared with {f'axes {declared}' if axes else 'no axis'}, "
+            message += f"its value has {f'axes {written}' if found else 'no axis'}"
+            hint = f"data {name}{written} = ..."
+            raise self.e.problem("axis-mismatch", message, tree.span, help=hint) from None
+        return value
 
     def _shape(self, item: t.Declared) -> tuple[tuple[Interval, ...], Axes]:
         """Index ranges first, then axes."""
@@ -126,17 +141,22 @@ class Declarations:
                 case t.Number(text) if text.isdigit() and int(text) > 0:
                     axes.append(Axis(text, int(text)))
                 case t.Name(name):
-                    if not isinstance(self.e.lookup(name, part.span), Dim):
-                        message = f"'{name}' is not a dim"
-                        hint = (
-                            f"declare it: dim {name}; a family has a range: {item.name}[1..{name}]"
-                        )
-                        raise self.e.problem("bad-declaration", message, part.span, help=hint)
-                    axes.append(Axis(name))
+                    axes.append(self._axis(name, part.span, item.name))
                 case _:
                     message = "an axis is a dim or a size, an index is a range such as 1..L"
                     raise self.e.problem("bad-declaration", message, part.span)
         return tuple(ranges), tuple(axes)
+
+    def _axis(self, name: str, span: Span, owner: str) -> Axis:
+        known = self.e.scope.find(name)
+        if known is None and name not in self.e.later and not self.e.incomplete:
+            hint = f"declare it: dim {name}"
+            raise self.e.problem("unknown-name", f"unknown dim '{name}'", span, help=hint)
+        if not isinstance(self.e.lookup(name, span), Dim):
+            message = f"'{name}' is not a dim"
+            hint = f"an axis is a dim or a size; a family has a range: {owner}[1..{name}]"
+            raise self.e.problem("bad-declaration", message, span, help=hint)
+        return Axis(name)
 
     def _random(self, tree: t.Random) -> None:
         self.top_level(tree.span, f"a {tree.keyword}")
@@ -155,8 +175,10 @@ class Declarations:
             law = None
             if found is None:
                 kind, value = Kind.SCALAR, self.e.node(tree.law)
-                if value.type.kind is not Kind.SCALAR or value.type.axes != axes:
-                    message = f"the limit of '{item.name}' is a {value.type}"
+                if value.type != scalar(axes):
+                    article = "an" if value.type.kind is Kind.OPERATOR else "a"
+                    message = f"the limit of '{item.name}' is a {scalar(axes)}, "
+                    message += f"found {article} {value.type}"
                     raise self.e.problem("bad-declaration", message, tree.law.span)
             elif tree.keyword == "vector":
                 kind = Kind.KET
@@ -190,13 +212,20 @@ class Declarations:
         self.top_level(tree.span, "a function")
         self._formals(tree.parameters)
         e = self.e
+        for p in tree.parameters:
+            if p.default is not None:
+                e.node(p.default)
         outer, e.scope = e.scope, Scope(e.scope)
+        if outer.find(tree.name) is None:
+            e.scope.entries[tree.name] = UserFunction(tree)
         for p in tree.parameters:
             e.scope.entries[p.name] = Bound(Node(Op.SLOT, (), ("formal", p.name), scalar()), p.span)
+        e.inlining.append(tree)
         try:
             e.node(tree.body)
         finally:
             e.scope = outer
+            e.inlining.pop()
         self.define(tree.name, UserFunction(tree), tree.span)
 
     def _formals(self, parameters: tuple[t.Parameter, ...]) -> None:
@@ -214,8 +243,3 @@ class Declarations:
         rule = update_rule(self.e, tree)
         self.define(tree.name, rule, tree.span)
         self.updates[tree.name] = rule
-
-
-def _numeric(node: Node) -> bool:
-    """Whether a scalar graph is made of literals and params alone."""
-    return all(x.op in (Op.CONST, Op.PARAM, Op.CALL, Op.SIZE) for x in walk([node]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from nexort.diagnostics import InternalError
 from nexort.program import build
 from nexort.program.nodes import Node, Op, rewrite, walk
 
@@ -12,7 +11,8 @@ Partial = Callable[[str, int, tuple[Node, ...]], Node]
 
 
 def derivative(body: Node, by: Node, partial: Partial) -> Node:
-    """d body / d by, for a graph of CALL nodes over ``by`` and nodes that do not depend on it.
+    """d body / d by, for a graph of CALL and SUM nodes over ``by`` and nodes that do not depend on
+    it. Raises TypeProblem for any other.
 
     ``partial(name, i, args)`` is the derivative of a registry function by its i-th argument. Right
     almost everywhere: jumps contribute nothing (numerics: the sampler's dots use Stein's form).
@@ -22,19 +22,24 @@ def derivative(body: Node, by: Node, partial: Partial) -> Node:
     for node in walk([body]):
         if node in slopes:
             continue
-        if node.op is not Op.CALL:
-            if any(not build.is_number(slopes[a], 0) for a in node.args):
-                raise InternalError(f"no derivative of {node.op.name}")
+        if all(build.is_number(slopes[a], 0) for a in node.args):
             slopes[node] = zero
             continue
+        if node.op is Op.SUM:
+            slopes[node] = build.total(node.attr, slopes[node.args[0]])
+            continue
+        if node.op is not Op.CALL:
+            message = "a derivative is of an entrywise function"
+            raise build.TypeProblem("wrong-kind", message, "write the derivative as a function")
         name = str(node.attr)
         total = zero
         for position, arg in enumerate(node.args):
             slope = slopes[arg]
             if build.is_number(slope, 0):
                 continue
-            if name == "pow" and position == 0 and node.args[1].op is Op.CONST:
-                outer = _power_slope(*node.args)
+            power = node.args[-1].attr if node.args[-1].op is Op.CONST else None
+            if name == "pow" and position == 0 and isinstance(power, int | float):
+                outer = _power_slope(node.args[0], power)
             else:
                 outer = partial(name, position, node.args)
             total = _sum(total, _times(outer, slope))
@@ -42,14 +47,12 @@ def derivative(body: Node, by: Node, partial: Partial) -> Node:
     return slopes[body]
 
 
-def _power_slope(base: Node, exponent: Node) -> Node:
+def _power_slope(base: Node, exponent: int | float) -> Node:
     """d x^c / dx = c x^(c-1) for a literal c."""
-    value = exponent.attr
-    assert isinstance(value, int | float)
-    if value == 1:
-        return build.constant(1)
-    lower = base if value == 2 else build.call("pow", base, build.constant(value - 1))
-    return _times(exponent, lower)
+    if exponent in (0, 1):
+        return build.constant(exponent)
+    lower = base if exponent == 2 else build.call("pow", base, build.constant(exponent - 1))
+    return _times(build.constant(exponent), lower)
 
 
 def _times(a: Node, b: Node) -> Node:

@@ -9,7 +9,15 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from nexort import functions
-from nexort.diagnostics import Diagnostic, NexortError, Report, Span, did_you_mean, fail
+from nexort.diagnostics import (
+    Diagnostic,
+    NexortError,
+    Report,
+    Span,
+    counted,
+    did_you_mean,
+    fail,
+)
 from nexort.elaborate import calls, indices
 from nexort.elaborate.scope import (
     Bound,
@@ -51,7 +59,10 @@ class Elaborator:
         self.scope = Scope()
         self.later: dict[str, Span] = {}
         self.refs: list[tuple[Node, Span]] = []
-        self.depth = 0
+        self.inlining: list[t.Function] = []
+        self.inlined = 0
+        self.incomplete = False
+        """Whether an import failed: an unknown name may be one of its names."""
 
     # ---- errors --------------------------------------------------------------------------------
 
@@ -67,11 +78,14 @@ class Elaborator:
         """An error to be raised by the caller."""
         return fail(code, message, span, notes=notes, help=help)
 
-    def guarded(self, action: Callable[[], T]) -> T | None:
+    def guarded(self, action: Callable[[], T], span: Span) -> T | None:
         """Run a part of a statement; its errors are reported and None comes back."""
         try:
             return action()
         except Skip:
+            return None
+        except RecursionError:
+            self.report.error("syntax", "this statement is nested too deeply", span)
             return None
         except NexortError as error:
             for diagnostic in error.diagnostics:
@@ -106,10 +120,23 @@ class Elaborator:
                 span,
                 notes=((f"'{name}' is defined here", self.later[name]),),
             )
+        if functions.lookup(name) is not None:
+            raise self.not_a_value(name, span)
+        if name == "n":
+            message = "the width n stands only in laws"
+            hint = "matrix W ~ N(0, 1/n); averages such as <x|y> are divided by n already"
+            raise self.problem("unknown-name", message, span, help=hint)
+        if self.incomplete:
+            raise Skip
         known = [*self.scope.names(), *functions.registry(), *self.later]
         raise self.problem(
             "unknown-name", f"unknown name '{name}'", span, help=did_you_mean(name, known)
         )
+
+    def not_a_value(self, name: str, span: Span) -> NexortError:
+        """The error for a function that is not called."""
+        message = f"'{name}' is a function, expected a value"
+        return self.problem("wrong-kind", message, span, help=f"call it: {name}(|x>)")
 
     def member(self, name: str, items: Sequence[t.Item], span: Span, *, ket: bool) -> Node:
         """``name[items]`` as a value: family indices first, then selections along axes."""
@@ -119,16 +146,23 @@ class Elaborator:
         is_ket = node.type.kind is Kind.KET
         if ket and not is_ket:
             what = node.type.kind.value
-            hint = f"write {name} without bars" if what == "operator" else f"write {name}"
             message = f"'{name}' is {'an' if what == 'operator' else 'a'} {what}, expected a ket"
-            raise self._kind_error(message, span, entry, hint)
+            if isinstance(entry, Bound):
+                message = f"'{name}' is an argument of a function, expected a ket"
+            raise self._kind_error(message, span, entry, f"write {name} without bars")
         if not ket and is_ket and not isinstance(entry, Bound):
             raise self._kind_error(
                 f"'{name}' is a ket, expected a scalar or an operator", span, entry,
                 f"write |{name}{_brackets(span)}> for the ket",
             )  # fmt: skip
         rest = selectors[arity:]
-        return self.typed([span], span, lambda: build.take(node, rest)) if rest else node
+        return self._taken(node, rest, span, span) if rest else node
+
+    def _taken(self, node: Node, picks: Sequence[Affine | None], base: Span, span: Span) -> Node:
+        """A selection along axes, with its place kept for errors that only numbers can tell."""
+        made = self.typed([base], span, lambda: build.take(node, picks))
+        self.refs.append((made, span))
+        return made
 
     def _entry_node(
         self, entry: Entry, name: str, selectors: list[Affine | None], span: Span
@@ -156,19 +190,16 @@ class Elaborator:
                 self.refs.append((node, span))
                 return entry.arity, node
             case _:
-                message = f"'{name}' is a function, expected a value"
-                raise self.problem("wrong-kind", message, span, help=f"call it: {name}(...)")
+                raise self.not_a_value(name, span)
 
     def _family_indices(
         self, name: str, arity: int, selectors: list[Affine | None], span: Span
     ) -> tuple[Affine, ...]:
         found = [s for s in selectors[:arity] if s is not None]
         if len(found) < arity:
-            plural = "index" if arity == 1 else "indices"
-            raise self.problem(
-                "missing-index", f"'{name}' needs {arity} {plural}, found {len(found)}", span,
-                notes=self._defined(name), help=f"write {name}[...]",
-            )  # fmt: skip
+            message = f"'{name}' needs {counted(arity, 'index', 'indices')}, found {len(found)}"
+            hint = f"write {name}[{', '.join('klmpqrst'[:arity])}] for one member"
+            raise self.problem("missing-index", message, span, notes=self._defined(name), help=hint)
         return tuple(found)
 
     def _defined(self, name: str) -> tuple[tuple[str, Span], ...]:
@@ -192,6 +223,14 @@ class Elaborator:
             )  # fmt: skip
         return value
 
+    def in_file(self, expr: t.Expr) -> Node:
+        """A value in the file's own scope, without the loops around."""
+        outer, self.scope = self.scope, self.scope.outermost()
+        try:
+            return self.node(expr)
+        finally:
+            self.scope = outer
+
     def value(self, expr: t.Expr) -> Value:
         """A node, or a bra."""
         return self._forms[type(expr)](expr)
@@ -200,7 +239,7 @@ class Elaborator:
     def _forms(self) -> dict[type[Any], Callable[[Any], Value]]:
         """How each form of expression is elaborated."""
         return {
-            t.Number: lambda x: build.constant(number(x.text)),
+            t.Number: self._number,
             t.Paren: lambda x: self.value(x.value),
             t.Name: self._name,
             t.Index: self._index,
@@ -219,6 +258,12 @@ class Elaborator:
             t.ListLiteral: self._list,
         }
 
+    def _number(self, expr: t.Number) -> Node:
+        value = number(expr.text)
+        if value is None:
+            raise self.problem("bad-number", "this number is too large", expr.span)
+        return build.constant(value)
+
     def _name(self, expr: t.Name) -> Node:
         if expr.name == "pi" and self.scope.find("pi") is None:
             return build.constant(math.pi)
@@ -232,19 +277,30 @@ class Elaborator:
         picks = [
             None if isinstance(x, t.FullSlice) else indices.affine(self, x) for x in expr.items
         ]
-        return self.typed([base.span], expr.span, lambda: build.take(node, picks))
+        return self._taken(node, picks, base.span, expr.span)
 
     def _copied(self, expr: t.Copied) -> Node:
         node = self.node(expr.base)
         return self.typed([expr.base.span], expr.span, lambda: build.copy(node, expr.copy))
 
     def _expectation(self, expr: t.Expectation) -> Node:
+        scope: Scope | None = self.scope
+        while scope is not None:
+            for entry in scope.entries.values():
+                if isinstance(entry, Bound) and entry.node.type.open:
+                    message = "an argument on iid copies meets an expectation inside a function"
+                    hint = "give the inner expectation a name: |y> = E{1}[ ... ]"
+                    raise self.problem("open-copy", message, expr.span, help=hint)
+            scope = scope.outer
         node = self.node(expr.body)
         return self.typed([expr.body.span], expr.span, lambda: build.mean(expr.copies, node))
 
     def _prime(self, expr: t.Prime) -> Node:
-        hint = f"call it: {expr.base.span.text}'(|x>)"
-        raise self.problem("wrong-kind", "a derivative is called", expr.span, help=hint)
+        if isinstance(expr.base, t.Name) and functions.lookup(expr.base.name) is None:
+            self.lookup(expr.base.name, expr.base.span)
+        message = f"'{expr.span.text}' is a function, expected a value"
+        hint = f"call it: {expr.span.text}(|x>)"
+        raise self.problem("wrong-kind", message, expr.span, help=hint)
 
     def _list(self, expr: t.ListLiteral) -> Node:
         nodes = [self.node(item) for item in expr.items]
@@ -291,9 +347,8 @@ class Elaborator:
 
     def _transpose(self, expr: t.Transpose) -> Node:
         node = self.node(expr.base)
-        if node.type.kind is Kind.OPERATOR:
-            return build.adjoint(node)
-        return self.typed([expr.base.span], expr.span, lambda: build.transpose(node))
+        turned = build.adjoint if node.type.kind is Kind.OPERATOR else build.transpose
+        return self.typed([expr.base.span], expr.span, lambda: turned(node))
 
     def _negative(self, expr: t.Negative) -> Value:
         value, at, span = self.value(expr.value), expr.value.span, expr.span
@@ -356,6 +411,9 @@ class Elaborator:
         ):
             message = "an operator's power is a positive integer literal"
             raise self.problem("wrong-kind", message, exponent.span)
+        if len(exponent.text) > 3:
+            hint = "apply it in a loop: for k in 1..K { |x[k]> = W |x[k-1]> }"
+            raise self.problem("too-long", "this power is too large", exponent.span, help=hint)
         result = base
         for _ in range(int(exponent.text) - 1):
             result = build.compose(base, result)
@@ -490,9 +548,16 @@ def _brackets(span: Span) -> str:
     return text[text.index("[") :] if "[" in text else ""
 
 
-def number(text: str) -> int | float:
-    """The value of a literal: an int where it is written as one."""
-    return int(text) if text.isdigit() else float(text)
+LONGEST_INTEGER = 300
+"""Digits of an integer literal: it fits into a float."""
+
+
+def number(text: str) -> int | float | None:
+    """The value of a literal: an int where it is written as one, None where it is too large."""
+    if text.isdigit():
+        return int(text) if len(text) <= LONGEST_INTEGER else None
+    value = float(text)
+    return value if math.isfinite(value) else None
 
 
 def _at_indices(value: Node, key: tuple[Affine, ...]) -> Node:

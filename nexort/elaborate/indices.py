@@ -13,12 +13,17 @@ if TYPE_CHECKING:
     from nexort.elaborate.expressions import Elaborator
 
 
+LONGEST_INDEX = 15
+"""Digits of an index."""
+
+
 def affine(e: Elaborator, expr: t.Item) -> Affine:
     """An integer expression in loop variables, params and dims."""
     match expr:
         case t.Number(text):
-            if not text.isdigit():
-                raise e.problem("bad-index", f"an index is an integer, found {text}", expr.span)
+            if not text.isdigit() or len(text) > LONGEST_INDEX:
+                message = f"an index is an integer, found {text[:20]}"
+                raise e.problem("bad-index", message, expr.span)
             return Affine(int(text))
         case t.Paren(value):
             return affine(e, value)
@@ -39,12 +44,10 @@ def affine(e: Elaborator, expr: t.Item) -> Affine:
                 return a.scaled(b.constant)
         case _:
             pass
-    raise e.problem(
-        "bad-index",
-        f"'{expr.span.text}' is not an index",
-        expr.span,
-        help="an index is an integer expression in loop variables, params and dims, such as l - 1",
-    )
+    hint = "an index is an integer expression in loop variables, params and dims, such as l - 1"
+    if isinstance(expr, t.Range):
+        hint = "a range selects in declarations and loops only: x[k] for k in 1..4"
+    raise e.problem("bad-index", f"'{expr.span.text}' is not an index", expr.span, help=hint)
 
 
 def interval(e: Elaborator, tree: t.Range) -> Interval:
@@ -59,7 +62,7 @@ def interval(e: Elaborator, tree: t.Range) -> Interval:
         return Interval(first, last, step.constant)
     difference = last - first
     if not difference.terms:
-        return Interval(first, last, 1 if difference.constant >= -1 else -1)
+        return Interval(first, last, 1 if difference.constant >= 0 else -1)
     return Interval(first, last, -1 if first.terms and not last.terms else 1)
 
 

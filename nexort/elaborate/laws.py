@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nexort.diagnostics import did_you_mean
+from nexort.diagnostics import Span, counted, did_you_mean
 from nexort.elaborate.scope import UserFunction
 from nexort.program import build
+from nexort.program.index import Affine
 from nexort.program.nodes import Node, Op
-from nexort.program.types import Axes, Axis, Kind, ket, operator, scalar
+from nexort.program.types import Axes, Axis, AxisMismatch, Kind, ket, operator, scalar, unify
 from nexort.syntax import tree as t
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def law(e: Elaborator, tree: t.Expr) -> Law:
         hint = did_you_mean(name, wanted) or FORMS
         raise e.problem("bad-law", f"unknown law '{name}'", tree.callee.span, help=hint)
     if len(values) != wanted[name]:
-        message = f"'{name}' takes {wanted[name]} arguments, found {len(values)}"
+        message = f"'{name}' takes {counted(wanted[name], 'argument')}, found {len(values)}"
         raise e.problem("bad-law", message, tree.span, help=FORMS)
     mean = values[0] if name == "N" else None
     function = values[0] if name == "law" else None
@@ -84,7 +85,9 @@ def standardized(e: Elaborator, found: Law, z: Node) -> Node | None:
         name = found.function.name if isinstance(found.function, t.Name) else ""
         callee = calls._callee(e, name)
         one = isinstance(callee, UserFunction) and len(callee.tree.parameters) == 1
-        if not one and not getattr(callee, "arity", 0) == 1:
+        if not one and getattr(callee, "arity", 0) != 1:
+            if name and callee is None:
+                e.lookup(name, found.function.span)
             message = "the first argument of law is the name of a function of one argument"
             raise e.problem("bad-law", message, found.function.span, help="fn f(z) = sign(z)")
         assert not isinstance(callee, type(None))
@@ -105,19 +108,43 @@ def vector(e: Elaborator, found: Law, z: Node, axes: Axes) -> Node:
         raise e.problem("bad-law", message, found.variance.span, help="write N(0, 1)")
     shaped = standardized(e, found, z)
     value = z if shaped is None else shaped
-    variance = e.node(found.variance)
-    if variance.type.kind is not Kind.SCALAR:
-        message = "a variance is a scalar"
-        raise e.problem("bad-law", message, found.variance.span)
+    variance = _variance(e, found)
     span = found.variance.span
     if variance.type.axes:
         root = e.typed([span], span, lambda: build.factor(variance))
+        _covers(e, root, axes, span)
         value = e.typed([span, span], span, lambda: build.contract(value, root))
         if value.type.axes != axes:
             value = build.spread(value, ket(axes))
     elif not build.is_number(variance, 1):
         value = build.call("mul", build.call("sqrt", variance), value)
     return _shifted(e, found, value)
+
+
+def _variance(e: Elaborator, found: Law) -> Node:
+    """The variance or covariance: a scalar, not negative where it is a literal."""
+    variance, span = e.node(found.variance), found.variance.span
+    if variance.type.kind is not Kind.SCALAR:
+        article = "an" if variance.type.kind is Kind.OPERATOR else "a"
+        message = f"a variance is a scalar, found {article} {variance.type}"
+        raise e.problem("bad-law", message, span)
+    value = variance.attr if variance.op is Op.CONST else None
+    if isinstance(value, int | float) and value < 0:
+        raise e.problem("bad-law", f"a variance is not negative, found {value}", span)
+    return variance
+
+
+def _covers(e: Elaborator, root: Node, axes: Axes, span: Span) -> None:
+    """A covariance matrix is over the vector's last axis."""
+    try:
+        if axes:
+            unify(axes[-1], root.type.axes[0])
+            return
+    except AxisMismatch:
+        pass
+    message = f"a covariance [{', '.join(map(str, root.type.axes))}] is of a vector over "
+    message += f"[{root.type.axes[0]}], found {f'one over [{axes[-1]}]' if axes else 'no axis'}"
+    raise e.problem("axis-mismatch", message, span)
 
 
 def _shifted(e: Elaborator, found: Law, value: Node) -> Node:
@@ -137,11 +164,6 @@ def joint(e: Elaborator, found: Law, names: str, count: int) -> list[Node]:
     axis = Axis(str(count), count)
     z = Node(Op.INIT_VECTOR, (), (names, ()), ket((axis,)))
     both = vector(e, found, z, (axis,))
-    if both.type.axes != (axis,):
-        message = f"a covariance of {count} vectors is a {count} x {count} matrix"
-        raise e.problem("bad-law", message, found.variance.span)
-    from nexort.program.index import Affine
-
     return [build.take(both, [Affine(k)]) for k in range(count)]
 
 
@@ -156,10 +178,12 @@ def matrix(e: Elaborator, found: Law, name: str, axes: Axes) -> tuple[Node, Node
         hint = "add the mean as an outer product: W + c * |one> <one|"
         raise e.problem("bad-law", message, found.mean.span, help=hint)
     value = Node(Op.INIT_MATRIX, (), (name, ()), operator(axes))
-    variance = e.node(found.variance)
+    variance = _variance(e, found)
+    if variance.type.axes:
+        message = f"the variance of a matrix is one number, found a {variance.type}"
+        raise e.problem("bad-law", message, span)
     if not build.is_number(variance, 1):
-        root = e.typed([span], span, lambda: build.call("sqrt", variance))
-        value = e.typed([span], span, lambda: build.scale(root, value))
+        value = build.scale(build.call("sqrt", variance), value)
     z = Node(Op.SLOT, (), ("z",), ket())
     return value, standardized(e, found, z)
 
@@ -170,8 +194,9 @@ def initial_scalar(e: Elaborator, found: Law, name: str, axes: Axes) -> Node:
         message = "an initial scalar is N(mean, c/n), which tends to its mean"
         hint = "scalar c -> 2 for a fixed number"
         raise e.problem("bad-law", message, found.variance.span, help=hint)
-    variance = e.node(found.variance)
+    variance, span = _variance(e, found), found.variance.span
     noise = Node(Op.INIT_SCALAR, (), (name, ()), scalar(axes))
     if not build.is_number(variance, 1):
-        noise = build.call("mul", build.call("sqrt", variance), noise)
+        size = build.call("sqrt", variance)
+        noise = e.typed([span, span], span, lambda: build.call("mul", size, noise))
     return _shifted(e, found, noise)

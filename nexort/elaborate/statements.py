@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from nexort.diagnostics import InternalError, NexortError, Report, Source, Span
+from nexort.diagnostics import InternalError, NexortError, Report, Source, Span, counted
 from nexort.elaborate import indices
 from nexort.elaborate.declarations import Declarations
-from nexort.elaborate.expressions import Skip
 from nexort.elaborate.scope import Poisoned, Scope
 from nexort.program import build
 from nexort.program.nodes import Node
-from nexort.program.program import Block, Family, OutputRule, Program, Rule
+from nexort.program.program import Block, Family, Initial, OutputRule, Program, Rule
 from nexort.program.types import Kind, Type, ket
 from nexort.syntax import tree as t
 
@@ -62,6 +61,7 @@ class _Elaboration(Declarations):
             try:
                 module = self.load(statement)
             except NexortError as error:
+                self.e.incomplete = True
                 for diagnostic in error.diagnostics:
                     self.report.add(diagnostic)
                 continue
@@ -74,7 +74,7 @@ class _Elaboration(Declarations):
     def _body(self, statements: Iterable[t.Statement]) -> tuple[Rule | Block, ...]:
         body: list[Rule | Block] = []
         for statement in statements:
-            made = self.e.guarded(lambda s=statement: self._statement(s))  # type: ignore[misc]
+            made = self.e.guarded(lambda s=statement: self._statement(s), statement.span)  # type: ignore[misc]
             if made is not None:
                 body.append(made)
             else:
@@ -96,6 +96,7 @@ class _Elaboration(Declarations):
             case t.Output():
                 self._output(statement)
             case t.Import():
+                self.top_level(statement.span, "an import")
                 raise InternalError("an import was not resolved")
             case _:
                 self.declare(statement)
@@ -155,8 +156,11 @@ class _Elaboration(Declarations):
             hint = f"write |{target.name}> = ... for a ket, <x|y> or <1|x> for a scalar"
             raise e.problem("wrong-kind", message, tree.value.span, help=hint)
         if value.type.open:
-            message = f"the value depends on iid copies {sorted(value.type.copies - {0})}"
-            hint = "average over them: E{1}[ ... ]"
+            copies = ",".join(map(str, sorted(value.type.copies - {0})))
+            message = (
+                f"the value depends on iid {'copy' if copies.isdigit() else 'copies'} {copies}"
+            )
+            hint = f"average over them: E{{{copies}}}[ ... ]"
             raise e.problem("open-copy", message, tree.value.span, help=hint)
         return value
 
@@ -170,7 +174,8 @@ class _Elaboration(Declarations):
             return
         notes = ((f"'{name}' is first defined here", known.span),)
         if known.arity != arity:
-            message = f"'{name}' has {known.arity} indices, found {arity}"
+            takes = counted(known.arity, "index", "indices") if known.arity else "no index"
+            message = f"'{name}' has {takes}, found {arity or 'none'}"
             raise self.e.problem("missing-index", message, tree.target.span, notes=notes)
         if arity == 0:
             message = f"'{name}' is defined twice"
@@ -185,7 +190,7 @@ class _Elaboration(Declarations):
     def _output(self, tree: t.Output) -> None:
         self.top_level(tree.span, "output")
         for item in tree.items:
-            self.e.guarded(lambda i=item: self._output_item(i))  # type: ignore[misc]
+            self.e.guarded(lambda i=item: self._output_item(i), item.span)  # type: ignore[misc]
 
     def _output_item(self, item: t.OutputItem) -> None:
         e = self.e
@@ -198,17 +203,19 @@ class _Elaboration(Declarations):
                 rule = OutputRule(name, None, bare.name, family.type.axes, item.span, ())
                 self._add_output(rule)
                 return
-        try:
-            value = e.node(bare)
-        except Skip:
-            return
+            known = family.value if isinstance(family, Initial) else family
+            if isinstance(known, Family | Node) and known.type.kind is Kind.KET:
+                raise self._not_a_scalar(known.type, item.span)
+        value = e.node(bare)
         if value.type.kind is not Kind.SCALAR:
-            what = "an operator" if value.type.kind is Kind.OPERATOR else "a ket"
-            hint = "put out a scalar of it: <x|x>, <1|x> or <v|W|x>"
-            raise e.problem(
-                "wrong-kind", f"an output is a scalar, found {what}", item.span, help=hint
-            )
+            raise self._not_a_scalar(value.type, item.span)
         self._add_output(OutputRule(name, value, None, value.type.axes, item.span, tuple(e.refs)))
+
+    def _not_a_scalar(self, type: Type, span: Span) -> NexortError:
+        what = "an operator" if type.kind is Kind.OPERATOR else f"a {type}"
+        message = f"an output is a scalar, found {what}"
+        hint = "put out a scalar of it: <x|x>, <1|x> or <v|W|x>"
+        return self.e.problem("wrong-kind", message, span, help=hint)
 
     def _add_output(self, rule: OutputRule) -> None:
         for old in self.outputs:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from nexort.elaborate.expressions import Elaborator
 from nexort.elaborate.scope import Bound, Scope
-from nexort.program.nodes import Node, Op
+from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import UpdateRule
 from nexort.program.types import scalar
 from nexort.syntax import tree as t
@@ -26,6 +28,10 @@ def update_rule(e: Elaborator, tree: t.Update) -> UpdateRule:
 def _rule(e: Elaborator, tree: t.Update) -> UpdateRule:
     first, *rest = tree.parameters
     parameters = [(p.name, None if p.default is None else e.node(p.default)) for p in rest]
+    for p, (_, default) in zip(rest, parameters, strict=True):
+        if default is not None and default.type != scalar():
+            message = f"a hyperparameter is a scalar without axes, found a {default.type}"
+            raise e.problem("bad-declaration", message, p.span)
 
     def slot(*attr: str) -> Node:
         return Node(Op.SLOT, (), attr, scalar())
@@ -39,22 +45,25 @@ def _rule(e: Elaborator, tree: t.Update) -> UpdateRule:
     states: dict[str, Node] = {}
     assigns: list[tuple[str, Node]] = []
     for assign in tree.body:
-        node = e.node(assign.value)
+        node = _entrywise(e, assign.value)
         if assign.state:
             if assign.name in names:
                 message = f"'{assign.name}' is defined twice"
                 raise e.problem("redefinition", message, assign.span)
+            if not _constant(node, states):
+                message = f"the state '{assign.name}' starts from numbers and hyperparameters"
+                raise e.problem("bad-declaration", message, assign.value.span)
             states[assign.name] = node
             names[assign.name] = Bound(slot("state", assign.name), assign.span)
         else:
             known = names.get(assign.name)
             if known is not None and assign.name not in states:
-                message = f"'{assign.name}' is not a state"
-                raise e.problem("redefinition", message, assign.span)
+                message = f"'{assign.name}' has a value already, and is not a state"
+                raise e.problem("redefinition", message, assign.span, help="choose another name")
             assigns.append((assign.name, node))
             if assign.name not in states:
                 names[assign.name] = Bound(slot("state", assign.name), assign.span)
-    result = e.node(tree.result)
+    result = _entrywise(e, tree.result)
     return UpdateRule(
         tree.name,
         tuple(parameters),
@@ -63,3 +72,22 @@ def _rule(e: Elaborator, tree: t.Update) -> UpdateRule:
         result,
         tree.span,
     )
+
+
+def _entrywise(e: Elaborator, tree: t.Expr) -> Node:
+    """A value of an update function: functions of its arguments and states, entry by entry."""
+    node = e.node(tree)
+    reads: set[Node] = set()
+    for x in walk([node]):
+        if x.op is Op.SLOT or any(a in reads for a in x.args):
+            reads.add(x)
+    if node.type != scalar() or any(x.op not in (Op.SLOT, Op.CALL, Op.SUM) for x in reads):
+        message = "an update function is entrywise: its values are scalars without axes"
+        raise e.problem("wrong-kind", message, tree.span)
+    return node
+
+
+def _constant(node: Node, states: Mapping[str, Node]) -> bool:
+    """Whether a state's first value can be told before the first step."""
+    slots = [x.attr for x in walk([node]) if x.op is Op.SLOT]
+    return all(s[0] == "parameter" or (s[0] == "state" and s[1] in states) for s in slots)

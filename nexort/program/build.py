@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from functools import reduce
 
+from nexort.diagnostics import counted
 from nexort.program.index import Affine, Loop
 from nexort.program.nodes import Node, Op
 from nexort.program.types import (
@@ -38,9 +39,13 @@ class TypeProblem(Exception):
 
 
 def _mismatch(problem: AxisMismatch, a: Node, b: Node, help: str | None = None) -> TypeProblem:
-    left = "no axis" if problem.left is None else f"axis {problem.left}"
-    right = "no axis" if problem.right is None else f"axis {problem.right}"
-    message = f"{left} of a {a.type} does not match {right} of a {b.type}"
+    if problem.left is None or problem.right is None:
+        axis = problem.left or problem.right
+        first, second = (a, b) if problem.left else (b, a)
+        message = f"axis {axis} of a {first.type} has no partner in a {second.type}"
+    else:
+        message = f"axis {problem.left} of a {a.type} does not match "
+        message += f"axis {problem.right} of a {b.type}"
     return TypeProblem("axis-mismatch", message, help, (0, 1))
 
 
@@ -66,12 +71,16 @@ def is_number(node: Node, value: Number) -> bool:
     return node.op is Op.CONST and not node.type.axes and node.attr == value
 
 
+_SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "^", "neg": "-"}
+
+
 def call(name: str, *args: Node) -> Node:
     """An entrywise function of scalars and kets; axes broadcast, copies join."""
     for position, arg in enumerate(args):
         if arg.type.kind is Kind.OPERATOR:
             raise TypeProblem(
-                "wrong-kind", f"found an operator where a ket or scalar is expected in '{name}'",
+                "wrong-kind",
+                f"found an operator, expected a ket or a scalar in '{_SYMBOLS.get(name, name)}'",
                 None, (position,),
             )  # fmt: skip
     axes: Axes = ()
@@ -141,8 +150,10 @@ def contract(left: Node, right: Node, joined: int = 1) -> Node:
 def take(value: Node, items: Sequence[Affine | int | None]) -> Node:
     """Selection along the first axes; None keeps an axis."""
     if len(items) > len(value.type.axes):
-        found, expected = len(items), len(value.type.axes)
-        raise TypeProblem("axis-mismatch", f"{found} indices for {expected} axes", None, (0,))
+        found = counted(len(items), "index", "indices")
+        has = counted(len(value.type.axes), "axis", "axes") if value.type.axes else "no axis"
+        message = f"found {found} along axes, but {_article(value.type)} has {has}"
+        raise TypeProblem("axis-mismatch", message, None, (0,))
     padded = (*items, *[None] * (len(value.type.axes) - len(items)))
     axes = tuple(a for a, item in zip(value.type.axes, padded, strict=True) if item is None)
     if len(axes) == len(padded):
@@ -265,6 +276,9 @@ def adjoint(value: Node) -> Node:
     """``A^T``."""
     if value.op is Op.ADJOINT:
         return value.args[0]
+    if len(value.type.axes) > 1 and value.op in (Op.COMPOSE, Op.REF):
+        message = "the transpose of a product of operators with axes has its axes in reverse order"
+        raise TypeProblem("axis-mismatch", message, "write B^T A^T for (A B)^T", (0,))
     return Node(Op.ADJOINT, (value,), None, value.type)
 
 

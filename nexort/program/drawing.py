@@ -56,41 +56,68 @@ def _label(attributes: dict[str, Any]) -> list[str]:
 def draw(g: nx.MultiDiGraph, form: str) -> bytes:
     """A picture (svg, png or pdf), laid out in layers from inputs to outputs."""
     import matplotlib as mpl
-    import networkx as nx
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
     layers = _layers(g)
-    widest = max((len(names) for names in layers), default=1)
-    figure, axes = plt.subplots(figsize=(2.0 + 2.5 * len(layers), 1.2 + 0.95 * widest))
-    places = {
-        name: (2.5 * column, -(row - (len(names) - 1) / 2))
-        for column, names in enumerate(layers)
-        for row, name in enumerate(names)
-    }
-    for source, target in dict.fromkeys((s, t) for s, t, _ in g.edges(keys=True)):
-        bend = 0.12 if abs(places[source][0] - places[target][0]) > 2.6 else 0.03
-        nx.draw_networkx_edges(
-            g, places, edgelist=[(source, target, 0)], ax=axes, edge_color="#8a8a8a", width=0.9,
-            arrowstyle="-|>,head_width=0.2,head_length=0.4", node_size=2600,
-            connectionstyle=f"arc3,rad={bend}",
-        )  # fmt: skip
-    for name, (x, y) in places.items():
-        attributes = g.nodes[name]
-        colour = COLOURS.get(attributes["kind"], "white")
-        axes.text(
-            x, y, "\n".join(_wrapped(_label(attributes))), ha="center", va="center", fontsize=8,
-            bbox={"boxstyle": "round,pad=0.35", "fc": colour, "ec": "#6b6b6b", "lw": 0.8},
-        )  # fmt: skip
-    axes.set_xlim(-1.4, 2.5 * (len(layers) - 1) + 1.4)
-    axes.set_ylim(-widest / 2 - 0.3, widest / 2 + 0.3)
+    tallest = max((len(names) for names in layers), default=1) + 1
+    figure, axes = plt.subplots(figsize=(2.6 * len(layers), 1.15 * tallest))
+    axes.set_xlim(-0.6, len(layers) - 0.4)
+    axes.set_ylim(-tallest / 2, tallest / 2)
     axes.axis("off")
+    boxes = {}
+    for column, names in enumerate(layers):
+        # neighbouring columns are shifted against each other, so that long edges pass between boxes
+        shift = 0.3 * (column % 3 - 1)
+        for row, name in enumerate(names):
+            attributes = g.nodes[name]
+            colour = COLOURS.get(attributes["kind"], "white")
+            boxes[name] = axes.text(
+                column, (len(names) - 1) / 2 - row + shift, "\n".join(_wrapped(_label(attributes))),
+                ha="center", va="center", fontsize=9, zorder=3,
+                bbox={"boxstyle": "round,pad=0.4", "fc": colour, "ec": "#6b6b6b", "lw": 0.8},
+            )  # fmt: skip
+    figure.canvas.draw()  # boxes get their size
+    for source, target in dict.fromkeys((s, t) for s, t, _ in g.edges(keys=True)):
+        _arrow(axes, boxes[source], boxes[target])
     buffer = io.BytesIO()
     metadata = {"Date": None} if form == "svg" else None
-    figure.savefig(buffer, format=form, bbox_inches="tight", dpi=150, metadata=metadata)
+    figure.savefig(buffer, format=form, bbox_inches="tight", dpi=130, metadata=metadata)
     plt.close(figure)
     return buffer.getvalue()
+
+
+def _arrow(axes: Any, source: Any, target: Any) -> None:
+    """An edge from box to box; a recursion is a loop above its box."""
+    (x, y), (u, v) = source.get_position(), target.get_position()
+    style: dict[str, Any] = {
+        "arrowstyle": "-|>",
+        "color": "#777777",
+        "lw": 0.9,
+        "mutation_scale": 11,
+    }
+    if source is target:
+        axes.annotate(
+            "", (x - 0.12, y + 0.28), (x + 0.12, y + 0.28), zorder=2,
+            arrowprops=style | {"connectionstyle": "arc3,rad=1.3"},
+        )  # fmt: skip
+        return
+    bend = 0.0 if abs(u - x) < 1.5 else 0.13
+    boxes = {"patchA": _outline(axes, source), "patchB": _outline(axes, target)}
+    style |= boxes | {"shrinkA": 0, "shrinkB": 1}
+    style["connectionstyle"] = f"arc3,rad={bend if v >= y else -bend}"
+    axes.annotate("", (u, v), (x, y), zorder=2, arrowprops=style)
+
+
+def _outline(axes: Any, text: Any) -> Any:
+    """The box of a text in data coordinates, for edges to end at."""
+    from matplotlib.patches import Rectangle
+
+    box = text.get_bbox_patch().get_window_extent().transformed(axes.transData.inverted())
+    outline = Rectangle((box.x0, box.y0), box.width, box.height, transform=axes.transData)
+    outline.set_figure(axes.figure)
+    return outline
 
 
 def _wrapped(lines: list[str], width: int = 26) -> list[str]:
@@ -100,24 +127,31 @@ def _wrapped(lines: list[str], width: int = 26) -> list[str]:
 
 
 def _layers(g: nx.MultiDiGraph) -> list[list[str]]:
-    """Nodes by longest distance from the inputs; cycles (recursions) count as one place."""
+    """Nodes by longest distance from the inputs; the members of a recursion stand side by side.
+
+    Within a layer, nodes are ordered by the mean row of what they read.
+    """
     import networkx as nx
 
     condensed = nx.condensation(nx.DiGraph(g))
     members = nx.get_node_attributes(condensed, "members")
     order = {name: k for k, name in enumerate(g.nodes)}
     layers: list[list[str]] = []
-    offset = 0
+    rows: dict[str, float] = {}
     for generation in nx.topological_generations(condensed):
-        depth = 1
-        rows: list[list[str]] = [[]]
+        columns: list[list[str]] = []
         for component in sorted(generation, key=lambda c: min(order[m] for m in members[c])):
-            names = sorted(members[component], key=order.__getitem__)
-            for k, name in enumerate(names):
-                if k >= len(rows):
-                    rows.append([])
-                rows[k].append(name)
-            depth = max(depth, len(names))
-        layers += rows
-        offset += depth
+            for k, name in enumerate(sorted(members[component], key=order.__getitem__)):
+                if k >= len(columns):
+                    columns.append([])
+                columns[k].append(name)
+        for names in columns:
+            names.sort(key=lambda name: (_mean_row(g, name, rows), order[name]))
+            rows.update({n: (len(names) - 1) / 2 - k for k, n in enumerate(names)})
+        layers += columns
     return layers
+
+
+def _mean_row(g: nx.MultiDiGraph, name: str, rows: dict[str, float]) -> float:
+    known = [rows[p] for p in g.predecessors(name) if p in rows]
+    return -sum(known) / len(known) if known else 0.0

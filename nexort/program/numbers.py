@@ -13,11 +13,13 @@ from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Program
 
 Number = int | float
+LONGEST = 1000
+"""Bits of an integer that is kept exact; floats reach to 1024."""
 
 
 def fold(name: str, args: tuple[Number, ...]) -> Number | None:
     """An entrywise function of literals; exact for integers, None where it is not finite."""
-    if all(isinstance(a, int) for a in args):
+    if all(isinstance(a, int) and a.bit_length() <= LONGEST for a in args):
         match name, args:
             case "add", (int(a), int(b)):
                 return a + b
@@ -27,7 +29,7 @@ def fold(name: str, args: tuple[Number, ...]) -> Number | None:
                 return a * b
             case "neg", (int(a),):
                 return -a
-            case "pow", (int(a), int(b)) if 0 <= b <= 64:
+            case "pow", (int(a), int(b)) if b >= 0 and a.bit_length() * b <= LONGEST:
                 return int(a**b)
             case _:
                 pass
@@ -73,22 +75,40 @@ def resolve(
     for name, param in program.params.items():
         value = given.get(name)
         if value is None and param.default is not None:
+            if _unknown(param.default, numbers):
+                continue  # the param that it depends on is reported
             value = evaluate(param.default, numbers)
-        if value is None:
-            message = f"param '{name}' has no value"
-            if param.default is not None:
-                message = f"the value of param '{name}' is not a finite number"
-            report.error("no-value", message, param.span, help=f"--set {name}=3")
-        else:
+        if value is not None and _finite(value):
             numbers[name] = value
+            continue
+        message = f"param '{name}' has no value"
+        if value is not None or param.default is not None:
+            message = f"the value of param '{name}' is not a finite number"
+        report.error("no-value", message, param.span, help=f"--set {name}=3")
     sizes: dict[str, int | None] = {}
+    found = dict(numbers)
     for name, dim in program.dims.items():
         size = given.get(name)
-        if size is None and dim.size is not None:
-            size = evaluate(dim.size, numbers)
-        if size is not None and not (isinstance(size, int) and size > 0):
+        if size is None and dim.size is not None and not _unknown(dim.size, found):
+            size = evaluate(dim.size, found)
+            size = math.nan if size is None else size
+        if size is not None and not (isinstance(size, int) and 0 < size < 2**53):
             message = f"the size of dim '{name}' is {size}, expected a positive integer"
             report.error("bad-size", message, dim.span)
             size = 1
         sizes[name] = size
+        if size is not None:
+            found[name] = size
     return numbers, sizes
+
+
+def _unknown(node: Node, known: Mapping[str, Number]) -> bool:
+    """Whether an expression reads a param or a dim that has no number."""
+    return any(x.op in (Op.PARAM, Op.SIZE) and x.attr not in known for x in walk([node]))
+
+
+def _finite(value: Number) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond the floats
+        return False

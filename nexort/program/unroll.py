@@ -6,20 +6,24 @@ use, and within its family's range.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from nexort.diagnostics import Report, Span
+from nexort.diagnostics import Report, Span, counted
 from nexort.program import build, numbers
 from nexort.program.index import Affine, Loop
 from nexort.program.nodes import Node, Op, rewrite
-from nexort.program.program import Block, OutputRule, Program, Rule
-from nexort.program.types import Kind
+from nexort.program.program import Block, Initial, OutputRule, Program, Rule
+from nexort.program.types import Axis, Kind
 from nexort.program.unrolled import UnrolledOutput
 
 MAX_INSTRUCTIONS = 2_000_000
+"""Nodes that a program may unroll to, rounds of loops included."""
+
 Key = tuple[str, tuple[int, ...]]
 _LOOPS = frozenset((Op.SUM, Op.OP_SUM, Op.GENERATE))
+_LINEAR = frozenset((Op.OP_ADD, Op.OP_SCALE, Op.ADJOINT))
 _INITIAL = frozenset((Op.INIT_SCALAR, Op.INIT_VECTOR, Op.INIT_MATRIX))
 
 
@@ -38,6 +42,7 @@ class Unroller:
     report: Report
     limit: int = MAX_INSTRUCTIONS
     members: dict[Key, Node | None] = field(default_factory=dict)
+    places: dict[Key, Span] = field(default_factory=dict)
     spans: dict[Node, Span] = field(default_factory=dict)
     count: int = 0
 
@@ -48,12 +53,32 @@ class Unroller:
         self.schedules: dict[Node, list[Node]] = {}
         self.shared: dict[Node, Node] = {}
         self.moving: dict[Node, bool] = {}
-        self.rule: Rule | OutputRule | None = None
+        self.rule: Rule | OutputRule | Initial | None = None
+        self.blamed: set[tuple[str, Span | None]] = set()
+
+    def error(
+        self,
+        code: str,
+        message: str,
+        span: Span | None,
+        *,
+        notes: Iterable[tuple[str, Span | None]] = (),
+        help: str | None = None,
+    ) -> None:
+        """Report the first error of its code at a place, not that of every round of a loop."""
+        if (code, span) not in self.blamed:
+            self.blamed.add((code, span))
+            self.report.error(code, message, span, notes=notes, help=help)
 
     # ---- statements ----------------------------------------------------------------------------
 
     def run(self) -> None:
         """Run the program's body."""
+        for initial in self.program.initial.values():
+            if not initial.ranges:
+                self.rule = initial
+                with suppress(_Missing):
+                    self.spans.setdefault(self.instance(initial.value, self.base), initial.span)
         self._items(self.program.body, dict(self.base))
 
     def _items(self, items: tuple[Rule | Block, ...], env: dict[str, int]) -> None:
@@ -64,6 +89,7 @@ class Unroller:
             values = self._values(item.loop, env, item.span)
             if values is None:
                 continue
+            self._count(item.span, _length(values))
             inner = dict(env)
             for value in values:
                 inner[item.loop.var] = value
@@ -76,21 +102,23 @@ class Unroller:
         except KeyError as error:
             name = str(error.args[0])
             if name in self.params:
-                message = f"'{name}' is used as an integer, its value is {self.params[name]}"
-                self.report.error("bad-index", message, span, help=f"--set {name}=3")
+                self._not_an_integer(name, span)
             return None
 
+    def _not_an_integer(self, name: str, span: Span | None) -> None:
+        message = f"'{name}' is used as an index, its value is {self.params[name]}"
+        self.error("bad-index", message, span, help=f"an index is an integer: --set {name}=3")
+
     def _define(self, rule: Rule, env: dict[str, int]) -> None:
-        self._count(rule.span)
         self.rule = rule
         try:
             key = rule.name, self._integers(rule.indices, env, rule.span)
         except _Missing:
             return
         if key in self.members:
-            message = f"'{_spell(*key)}' is defined twice"
-            self.report.error("redefinition", message, rule.span)
+            self._redefined(key, rule.span)
             return
+        self.places[key] = rule.span
         try:
             node = self.instance(rule.value, env)
         except _Missing:
@@ -99,11 +127,20 @@ class Unroller:
         self.members[key] = node
         self.spans.setdefault(node, rule.span)
 
-    def _count(self, span: Span | None) -> None:
-        self.count += 1
+    def _redefined(self, key: Key, span: Span) -> None:
+        first = self.places[key]
+        if first == span:
+            message = f"'{_spell(*key)}' is defined again in another round of its loop"
+            self.error("redefinition", message, span, help="index it by the loop's variable")
+        else:
+            notes = (("first defined here", first),)
+            self.error("redefinition", f"'{_spell(*key)}' is defined twice", span, notes=notes)
+
+    def _count(self, span: Span | None, nodes: int) -> None:
+        self.count += nodes
         if self.count > self.limit:
             message = f"the program unrolls to more than {self.limit} instructions"
-            self.report.error("too-long", message, span, help="--max-instructions raises the limit")
+            self.report.error("too-long", message, span, help="shorten the loops")
             self.report.stop()
 
     def _integers(
@@ -114,8 +151,7 @@ class Unroller:
         except KeyError as error:
             name = str(error.args[0])
             if name in self.params:
-                message = f"'{name}' is used as an index, its value is {self.params[name]}"
-                self.report.error("bad-index", message, span)
+                self._not_an_integer(name, span)
             raise _Missing from None
 
     # ---- expressions ---------------------------------------------------------------------------
@@ -124,7 +160,9 @@ class Unroller:
         """A graph with the loop variables of ``env`` in place. Raises _Missing."""
         made: dict[Node, Node] = {}
         shared = self.shared
-        for node in self._schedule(root):
+        schedule = self._schedule(root)
+        self._count(self.rule.span if self.rule else None, len(schedule))
+        for node in schedule:
             found = shared.get(node)
             if found is None:
                 if node.op in _LOOPS:
@@ -168,10 +206,10 @@ class Unroller:
         values = self._values(loop, env, span)
         if values is None:
             raise _Missing
+        self._count(span, _length(values))
         inner = dict(env)
         terms = []
         for value in values:
-            self._count(span)
             inner[loop.var] = value
             terms.append(self.instance(node.args[0], inner))
         if node.op is Op.GENERATE:
@@ -207,7 +245,13 @@ class Unroller:
             case Op.FOLD:
                 return self._fold(node, args, env)
             case Op.CALL:
+                self._agree(node)
                 return self._call(node, args)
+            case Op.CONTRACT | Op.OUTER:
+                self._agree(node)
+                return node.with_args(args)
+            case Op.ENTRY:
+                return self._entry(node, args)
             case _:
                 return node.with_args(args)
 
@@ -226,7 +270,7 @@ class Unroller:
         found = self.members.get(key)
         if found is not None:
             return found
-        if key not in self.members and not self._waits(name):
+        if key not in self.members and not self.waits(name):
             known = [k for n, k in self.members if n == name]
             message = f"'{_spell(*key)}' is not defined here"
             notes: list[tuple[str, Span | None]] = []
@@ -235,10 +279,10 @@ class Unroller:
                 low, high = min(known), max(known)
                 text = f"'{name}' is defined for {_spell_key(low)} to {_spell_key(high)} so far"
                 notes.append((text, family.span))
-            self.report.error("index-range", message, span, notes=notes)
+            self.error("index-range", message, span, notes=notes)
         raise _Missing
 
-    def _waits(self, name: str) -> bool:
+    def waits(self, name: str) -> bool:
         """Whether members of a family may be missing because a size is not known yet."""
         unknown = {k for k, v in self.sizes.items() if v is None}
         return bool(unknown) and any(
@@ -247,8 +291,8 @@ class Unroller:
         )
 
     def _span_of(self, node: Node) -> Span | None:
-        if self.rule is None:
-            return None
+        if self.rule is None or isinstance(self.rule, Initial):
+            return None if self.rule is None else self.rule.span
         return next((s for ref, s in self.rule.refs if ref is node), self.rule.span)
 
     def _initial(self, node: Node, env: Mapping[str, int]) -> Node:
@@ -260,18 +304,20 @@ class Unroller:
         key = self._integers(indices, env, span)
         for value, interval in zip(key, declared.ranges, strict=True):
             try:
-                allowed = interval.values(env)
-            except KeyError:
+                allowed = interval.values(self.base)
+            except KeyError as error:
+                if str(error.args[0]) in self.params:
+                    self._not_an_integer(str(error.args[0]), declared.span)
                 raise _Missing from None
             if value not in allowed:
                 message = f"'{_spell(name, key)}' lies outside of the family's range {interval}"
                 notes = ((f"'{name}' is declared here", declared.span),)
-                self.report.error("index-range", message, span, notes=notes)
+                self.error("index-range", message, span, notes=notes)
                 raise _Missing
         return Node(node.op, (), (name, key), node.type)
 
     def _take(self, node: Node, value: Node, env: Mapping[str, int]) -> Node:
-        span = self.rule.span if self.rule else None
+        span = self._span_of(node)
         items: list[int | None] = []
         attr = node.attr
         assert isinstance(attr, tuple)
@@ -280,14 +326,51 @@ class Unroller:
                 items.append(None)
                 continue
             [index] = self._integers((item,), env, span)
-            size = axis.size if axis.size is not None else self.sizes.get(axis.name)
+            size = self._size(axis)
             if size is not None and not 0 <= index < size:
-                message = f"index {index} lies outside of axis {axis} of size {size}"
+                which = f"axis {axis}" if axis.size is None else "an axis"
+                message = f"index {index} lies outside of {which} of size {size}"
                 help_text = f"indices of an axis run from 0 to {size - 1}"
-                self.report.error("index-range", message, span, help=help_text)
+                self.error("index-range", message, span, help=help_text)
                 raise _Missing
             items.append(index)
         return Node(Op.TAKE, (value,), tuple(items), node.type)
+
+    def _size(self, axis: Axis) -> int | None:
+        return axis.size if axis.size is not None else self.sizes.get(axis.name)
+
+    def _agree(self, node: Node) -> None:
+        """A literal size against a named axis, which types let pass: now the sizes are known."""
+        for a, b in _aligned(node):
+            if a is b or a == b:
+                continue
+            sizes = self._size(a), self._size(b)
+            if None not in sizes and sizes[0] != sizes[1]:
+                literal, named = (a, b) if a.size is not None else (b, a)
+                message = f"an axis of size {literal} does not match axis {named} of size "
+                message += str(self._size(named))
+                self.error("axis-mismatch", message, self.rule.span if self.rule else None)
+                raise _Missing
+
+    def _entry(self, node: Node, args: tuple[Node, ...]) -> Node:
+        """What a nonlinearity acts on is a sum of linear outer products."""
+        seen: set[Node] = set()
+        stack = list(args)
+        while stack:
+            x = stack.pop()
+            if x in seen or x.op is Op.OUTER:
+                continue
+            seen.add(x)
+            if x.op not in _LINEAR:
+                what = "an initial matrix"
+                if x.op is not Op.INIT_MATRIX:
+                    what = "a product" if x.op is Op.COMPOSE else "a nonlinear operator"
+                message = f"a nonlinearity of an operator takes linear outer products, found {what}"
+                hint = "Q(|x> chi <y|); sums of such operators, their multiples and transposes"
+                self.error("wrong-kind", message, self._span_of(node), help=hint)
+                raise _Missing
+            stack.extend(a for a in x.args if a.type.kind is Kind.OPERATOR)
+        return node.with_args(args)
 
     # ---- update functions ------------------------------------------------------------------------
 
@@ -295,17 +378,17 @@ class Unroller:
         """An update function over its history: the states are carried from step to step."""
         name, count = node.attr
         history = tuple(_flat(args[0]))
-        span = self.rule.span if self.rule else None
+        span = self._span_of(node)
         if count is not None:
             [step] = self._integers((count,), env, span)
             if step + 1 != len(history):
-                message = f"{name}[{step}] takes {step + 1} arguments, found {len(history)}"
-                help_text = "its arguments are the history, for s in 0..t"
-                self.report.error("bad-argument", message, span, help=help_text)
+                takes = counted(step + 1, "argument")
+                message = f"{name}[{step}] takes {takes}, found {len(history)}"
+                help_text = "its arguments are the history up to its step, x[s] for s in 0..t"
+                self.error("bad-argument", message, span, help=help_text)
                 raise _Missing
         if not history:
-            message = f"the history of '{name}' is empty"
-            self.report.error("bad-argument", message, span)
+            self.error("bad-argument", f"the history of '{name}' is empty", span)
             raise _Missing
         rule = self.program.updates[name]
         slots: dict[tuple[str, ...], Node] = {}
@@ -321,7 +404,7 @@ class Unroller:
                 slots["state", state] = self._filled(expression, slots)
             if number == len(history) - 1:
                 result = self._filled(rule.result, slots)
-        return result
+        return result if node.type.open else build.spread(result, node.type)
 
     def _filled(self, node: Node, slots: Mapping[tuple[str, ...], Node]) -> Node:
         """A graph of the update function with its slots filled."""
@@ -335,6 +418,24 @@ class Unroller:
 
         plain = self.instance(node, self.base)
         return rewrite([plain], place)[plain]
+
+
+def _length(values: range) -> int:
+    """How many, also beyond what len() can tell."""
+    return max(0, -((values.start - values.stop) // values.step))
+
+
+def _aligned(node: Node) -> Iterator[tuple[Axis, Axis]]:
+    """The axes that an operation holds to be the same."""
+    axes = [a.type.axes for a in node.args]
+    if node.op is Op.CONTRACT:
+        joined = node.attr
+        assert isinstance(joined, int)
+        yield from zip(axes[0][len(axes[0]) - joined :], axes[1][:joined], strict=True)
+        return
+    widest = max(axes, key=len)
+    for other in axes:
+        yield from zip(reversed(other), reversed(widest), strict=False)
 
 
 def _flat(items: Node) -> Iterator[Node]:
@@ -371,6 +472,9 @@ def unrolled_outputs(unroller: Unroller) -> Iterator[UnrolledOutput]:
             continue
         found = {k: node for (n, k), node in unroller.members.items() if n == output.family}
         keys = sorted(found)
+        if not keys and not unroller.waits(output.family):
+            message = f"'{output.family}' has no members to put out"
+            unroller.error("no-output", message, output.span)
         nodes = [found[k] for k in keys]
         known = tuple(node for node in nodes if node is not None)
         if len(known) == len(keys) and known and all(n.type.kind is Kind.SCALAR for n in known):

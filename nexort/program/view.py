@@ -1,10 +1,10 @@
-"""Views of a program for people: the table of ``nexort check`` and the graph of ``nexort graph``."""
+"""Views of a program: the table of ``nexort check`` and the graph of ``nexort graph``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nexort.program.index import Affine, Loop
 from nexort.program.nodes import Node, Op, walk
@@ -42,10 +42,10 @@ def table(program: Program) -> list[Row]:
         states = ", ".join(name for name, _ in update.states) or "no state"
         rows.append(Row(update.name, "update", "", f"with {states}"))
     for loops, rule in program.rules():
-        type = rule.value.type
+        made = rule.value.type
         name = _indexed(rule.name, tuple(str(i) for i in rule.indices))
         instruction = instruction_of(rule.value) + _for(loops)
-        rows.append(Row(name, type.kind.value, _axes(type.axes), instruction))
+        rows.append(Row(name, made.kind.value, _axes(made.axes), instruction))
     for output in program.outputs:
         rows.append(Row(output.name, "output", _axes(output.axes), ""))
     return rows
@@ -108,47 +108,90 @@ def graph(program: Program) -> nx.MultiDiGraph:
             name, kind=initial.kind.value, axes=_axes(initial.axes),
             instruction=f"Init {initial.text}", label=label,
         )  # fmt: skip
-    by_family: dict[str, list[str]] = {}
+    rules: dict[str, list[tuple[str, Bounds]]] = {}
     for loops, rule in program.rules():
         label = _indexed(rule.name, tuple(str(i) for i in rule.indices))
         key = label + _for(loops)
-        by_family.setdefault(rule.name, []).append(key)
+        rules.setdefault(rule.name, []).append((key, _bounds(rule.indices, loops)))
         g.add_node(
             key, kind=rule.value.type.kind.value, axes=_axes(rule.value.type.axes),
             instruction=instruction_of(rule.value), label=label, loops=_for(loops).strip(),
         )  # fmt: skip
     for loops, rule in program.rules():
         label = _indexed(rule.name, tuple(str(i) for i in rule.indices))
-        for source, index in _uses(rule.value):
-            for key in by_family.get(source, [source]):
-                g.add_edge(key, label + _for(loops), index=index)
+        _add_uses(g, label + _for(loops), _uses(rule.value), loops, rules)
     for output in program.outputs:
         key = f"output {output.name}"
         g.add_node(key, kind="output", axes=_axes(output.axes), instruction="", label=output.name)
-        uses = [(output.family, "")] if output.family else list(_uses(output.value))
-        for source, index in uses:
-            for rule_key in by_family.get(str(source), [str(source)]):
-                g.add_edge(rule_key, key, index=index)
+        if output.family:
+            for rule_key, _ in rules[output.family]:
+                g.add_edge(rule_key, key, index="")
+        else:
+            _add_uses(g, key, _uses(output.value), (), rules)
     return g
 
 
-def _uses(value: Node | None) -> Iterator[tuple[str, str]]:
-    """(name, index) for every reading of a family, initial object or data entry."""
+def _add_uses(
+    g: nx.MultiDiGraph,
+    key: str,
+    uses: Iterator[tuple[str, tuple[Affine, ...]]],
+    loops: tuple[Loop, ...],
+    rules: dict[str, list[tuple[str, Bounds]]],
+) -> None:
+    """An edge from every rule that may define what is read."""
+    for source, indices in uses:
+        wanted = _bounds(indices, loops)
+        text = ", ".join(str(i) for i in indices)
+        for rule_key, defined in rules.get(source, [(source, ())]):
+            if not defined or all(_meet(a, b) for a, b in zip(defined, wanted, strict=True)):
+                g.add_edge(rule_key, key, index=text)
+
+
+Bounds = tuple[tuple[int | None, int | None], ...]
+"""Least and greatest value of each index, None where it depends on a param."""
+
+
+def _bounds(indices: tuple[Affine, ...], loops: tuple[Loop, ...]) -> Bounds:
+    return tuple((_end(i, loops, least=True), _end(i, loops, least=False)) for i in indices)
+
+
+def _end(index: Affine, loops: tuple[Loop, ...], *, least: bool) -> int | None:
+    ends = {loop.var: loop.interval for loop in loops}
+    total = index.constant
+    for name, coefficient in index.terms:
+        if name not in ends:
+            return None
+        interval = ends[name]
+        low = (coefficient > 0) == least
+        end = interval.first if low == (interval.step > 0) else interval.last
+        if end.terms:
+            return None
+        total += coefficient * end.constant
+    return total
+
+
+def _meet(a: tuple[int | None, int | None], b: tuple[int | None, int | None]) -> bool:
+    (low, high), (least, most) = a, b
+    return not (
+        (high is not None and least is not None and high < least)
+        or (low is not None and most is not None and most < low)
+    )
+
+
+def _uses(value: Node | None) -> Iterator[tuple[str, tuple[Affine, ...]]]:
+    """(name, indices) for every reading of a family, initial object or data entry."""
     if value is None:
         return
-    leaves = (Op.INIT_SCALAR, Op.INIT_VECTOR, Op.INIT_MATRIX)
-    counts: dict[Node, int] = {}
-    for x in walk([value]):
+    leaves = (Op.INIT_SCALAR, Op.INIT_VECTOR, Op.INIT_MATRIX, Op.REF)
+    counts: dict[Node, int] = {value: 1}
+    nodes = walk([value])
+    for x in nodes:
         for a in x.args:
             counts[a] = counts.get(a, 0) + 1
-    for x in walk([value]):
-        for _ in range(max(1, counts.get(x, 1))):
+    for x in nodes:
+        for _ in range(counts[x]):
             if x.op is Op.DATA:
-                yield str(x.attr), ""
-            elif x.op is Op.REF or x.op in leaves:
+                yield str(x.attr), ()
+            elif x.op in leaves:
                 name, indices = x.attr
-                yield name, _index_text(indices)
-
-
-def _index_text(indices: tuple[Any, ...]) -> str:
-    return ", ".join(str(i) for i in indices if isinstance(i, Affine))
+                yield name, indices

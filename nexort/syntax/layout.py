@@ -47,7 +47,8 @@ def flat(doc: Doc) -> str:
 def row(*parts: Doc) -> Doc:
     """Parts after one another; text if all of them are."""
     joined: list[Doc] = []
-    for texts, run in groupby(parts, lambda part: isinstance(part, str)):
+    for texts, group in groupby(parts, lambda part: isinstance(part, str)):
+        run = list(group)
         joined += ["".join(map(flat, run))] if texts else run
     return joined[0] if len(joined) == 1 else Row(tuple(joined), "".join(map(flat, parts)))
 
@@ -103,7 +104,8 @@ class _Page:
         broken = False
         for k, item in enumerate(doc.items):
             joint = doc.joints[k - 1] if k else ""
-            tail = after if k == len(doc.joints) else len(doc.joints[k].rstrip())
+            last = k == len(doc.joints)
+            tail = after if last else doc.joints[k].count(",")
             size = len(flat(item)) + tail
             if len(self.line) + len(joint) + size <= WIDTH:
                 self.line += joint + flat(item)
@@ -115,7 +117,6 @@ class _Page:
                 broken = True
             else:
                 self.line += joint
-            last = k == len(doc.joints)
             self.lay(item, indent if last and not broken else inner, tail)
 
     def _break_at(self, joint: str, indent: int) -> None:

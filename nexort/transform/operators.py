@@ -7,31 +7,27 @@ Q(|x> chi <y|)|z> = E{1}[Q(sum_i chi_i |x_i> |y_i>{1}) |z>{1}] (Def 2.6.1, order
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
+from functools import partial, reduce
 
-from nexort.diagnostics import InternalError, NexortError, Span, fail
+from nexort.diagnostics import InternalError, Span, fail
 from nexort.program import build
 from nexort.program.nodes import Node, Op, rewrite
-from nexort.program.types import Axis, ket
+from nexort.program.types import Axis, Kind, ket
 from nexort.program.unrolled import Unrolled
 
 
-def expand_operators(program: Unrolled) -> Unrolled:
-    """The same program without operators. Raises NexortError for Q of an operator that is not a
-    sum of linear outer products."""
+def expand_operators(program: Unrolled, limit: int) -> Unrolled:
+    """The same program without operators. Raises NexortError where operators expand to more than
+    ``limit`` applications."""
     roots = [node for output in program.outputs for node in output.members]
-    sizes = program.sizes
+    expansion = _Expansion(program.sizes, limit)
 
     def rule(node: Node) -> Node:
-        if node.op is not Op.APPLY:
-            return node
-        return _apply(node.args[0], node.args[1], False, sizes)
+        return expansion.apply(*node.args) if node.op is Op.APPLY else node
 
-    try:
-        done = rewrite(roots, rule)
-    except _NotLinear as error:
-        raise _explain(error, program) from None
+    done = rewrite(roots, rule)
     outputs = tuple(
         replace(output, members=tuple(done[m] for m in output.members))
         for output in program.outputs
@@ -43,79 +39,88 @@ def expand_operators(program: Unrolled) -> Unrolled:
     return replace(program, outputs=outputs, spans=spans)
 
 
-class _NotLinear(Exception):
-    def __init__(self, found: Node) -> None:
-        super().__init__()
-        self.found = found
+# ---- applications --------------------------------------------------------------------------------
+
+_Application = tuple[Node, Node, bool]
+"""An operator, the ket it acts on, and whether it is transposed."""
+
+_Steps = Generator[_Application, Node, Node]
+"""How an application is found: it asks for others, gets their kets, and returns its own."""
 
 
-def _explain(error: _NotLinear, program: Unrolled) -> NexortError:
-    from nexort.program.nodes import walk
+class _Expansion:
+    """Applications, each expanded once."""
 
-    span = next((s for node, s in program.spans.items() if error.found in walk([node])), None)
-    return fail(
-        "wrong-kind",
-        "a nonlinearity acts on an operator that is not a sum of linear outer products",
-        span,
-        help="Q(|x> chi <y|): initial matrices and nonlinear operators cannot stand inside Q",
-    )
+    def __init__(self, sizes: Mapping[str, int], limit: int) -> None:
+        self.sizes = sizes
+        self.limit = limit
+        self.found: dict[_Application, Node] = {}
 
+    def apply(self, acting: Node, value: Node) -> Node:
+        """A|x>. Steps wait on a stack of their own: operators nest deeper than Python's calls."""
+        first = acting, value, False
+        waiting = [(first, self._steps(*first))]
+        answer: Node | None = self.found.get(first)
+        if answer is not None:
+            return answer
+        while waiting:
+            application, steps = waiting[-1]
+            try:
+                # None starts the steps of an application
+                asked = steps.send(answer)  # type: ignore[arg-type]
+            except StopIteration as stop:
+                answer = self.found[application] = stop.value
+                waiting.pop()
+                continue
+            answer = self.found.get(asked)
+            if answer is None:
+                waiting.append((asked, self._steps(*asked)))
+                if len(self.found) + len(waiting) > self.limit:
+                    message = f"products of operators expand to more than {self.limit} applications"
+                    hint = "apply operators to kets one after another: |x[k]> = A |x[k-1]>"
+                    raise fail("too-long", message, help=hint)
+        return self.found[first]
 
-Term = tuple[Node, Node, bool]
-"""Coefficient, leaf operator, whether it is transposed."""
-
-
-def _terms(acting: Node, transposed: bool) -> Iterator[Term]:
-    """An operator as a sum of multiples of leaves, in the order written."""
-    stack: list[Term] = [(build.constant(1), acting, transposed)]
-    while stack:
-        factor, node, flipped = stack.pop()
-        match node.op:
+    def _steps(self, acting: Node, value: Node, flipped: bool) -> _Steps:
+        match acting.op:
             case Op.OP_ADD:
-                stack.extend((factor, a, flipped) for a in reversed(node.args))
+                total = build.spread(build.constant(0), ket(acting.type.axes + value.type.axes))
+                for position, arg in enumerate(acting.args):
+                    term = yield arg, value, flipped
+                    total = build.call("add", total, term) if position else term
+                return total
             case Op.OP_SCALE:
-                stack.append((_times(factor, node.args[0]), node.args[1], flipped))
+                factor, arg = acting.args
+                return _times(factor, (yield arg, value, flipped))
             case Op.ADJOINT:
-                stack.append((factor, node.args[0], not flipped))
+                return (yield acting.args[0], value, not flipped)
+            case Op.COMPOSE:
+                left, right = acting.args
+                first, second = (left, right) if flipped else (right, left)
+                return (yield second, (yield first, value, flipped), flipped)
             case _:
-                yield factor, node, flipped
+                return self._leaf(acting, value, flipped)
+
+    def _leaf(self, leaf: Node, value: Node, flipped: bool) -> Node:
+        match leaf.op:
+            case Op.INIT_MATRIX:
+                name, indices = leaf.attr
+                return _matmul(name, indices, flipped, leaf.type.axes, value, self.sizes)
+            case Op.OUTER:
+                x, chi, y = leaf.args if not flipped else leaf.args[::-1]
+                return build.contract(_times(chi, x), build.inner(y, value), len(x.type.axes))
+            case Op.ENTRYWISE:
+                body = _with_entries(leaf.args[0], flipped)
+                averaged = build.mean((1,), build.call("mul", body, build.copy(value, 1)))
+                return build.spread(averaged, value.type)
+            case _:
+                raise InternalError(f"{leaf.op.name} is not an operator")
 
 
 def _times(a: Node, b: Node) -> Node:
     if build.is_number(a, 1):
         return b
     return a if build.is_number(b, 1) else build.call("mul", a, b)
-
-
-def _apply(acting: Node, value: Node, transposed: bool, sizes: Mapping[str, int]) -> Node:
-    total: Node | None = None
-    for factor, leaf, flipped in _terms(acting, transposed):
-        term = _times(factor, _apply_leaf(leaf, value, flipped, sizes))
-        total = term if total is None else build.call("add", total, term)
-    if total is None:
-        zero = ket(acting.type.axes + value.type.axes)
-        return build.spread(build.constant(0), zero)
-    return total
-
-
-def _apply_leaf(leaf: Node, value: Node, flipped: bool, sizes: Mapping[str, int]) -> Node:
-    match leaf.op:
-        case Op.INIT_MATRIX:
-            name, indices = leaf.attr
-            return _matmul(name, indices, flipped, leaf.type.axes, value, sizes)
-        case Op.COMPOSE:
-            left, right = leaf.args
-            first, second = (left, right) if flipped else (right, left)
-            return _apply(second, _apply(first, value, flipped, sizes), flipped, sizes)
-        case Op.OUTER:
-            x, chi, y = leaf.args if not flipped else leaf.args[::-1]
-            return build.contract(_times(chi, x), build.inner(y, value), len(x.type.axes))
-        case Op.ENTRYWISE:
-            body = _with_entries(leaf.args[0], flipped)
-            averaged = build.mean((1,), build.call("mul", body, build.copy(value, 1)))
-            return build.spread(averaged, value.type)
-        case _:
-            raise InternalError(f"{leaf.op.name} is not an operator")
 
 
 def _matmul(
@@ -137,22 +142,56 @@ def _matmul(
     return Node(Op.STACK, parts, None, ket((*axes, *value.type.axes)))
 
 
+# ---- entries -------------------------------------------------------------------------------------
+
+
 def _with_entries(body: Node, flipped: bool) -> Node:
     """Q's body with the entries of its operators in terms of kets on copies 0 and 1."""
+    entries: dict[tuple[Node, bool], Node] = {}
+    done: dict[Node, Node] = {}
+    for node in _inside(body, lambda x: x.type.open and x.op is not Op.ENTRY):
+        args = tuple(done.get(a, a) for a in node.args)
+        if node.op is Op.ENTRY:
+            _find_entries(node.args[0], entries)
+            done[node] = entries[node.args[0], flipped]
+        else:
+            call = node.op is Op.CALL
+            done[node] = build.call(str(node.attr), *args) if call else node.with_args(args)
+    return done.get(body, body)
 
-    def place(node: Node) -> Node:
-        if node.op is Op.CALL:
-            return build.call(str(node.attr), *node.args)
-        if node.op is not Op.ENTRY:
-            return node
-        total: Node | None = None
-        for factor, leaf, turned in _terms(node.args[0], flipped):
-            if leaf.op is not Op.OUTER:
-                raise _NotLinear(leaf)
-            x, chi, y = leaf.args if not turned else leaf.args[::-1]
-            pair = build.contract(_times(chi, x), build.copy(y, 1), len(x.type.axes))
-            term = _times(factor, pair)
-            total = term if total is None else build.call("add", total, term)
-        return build.constant(0) if total is None else total
 
-    return rewrite([body], place)[body]
+def _find_entries(acting: Node, entries: dict[tuple[Node, bool], Node]) -> None:
+    """The entry (a, b) of an operator and of all its parts, as they are and transposed."""
+    for node in _inside(acting, lambda x: x.op in (Op.OP_ADD, Op.OP_SCALE, Op.ADJOINT)):
+        for flipped in (False, True):
+            if (node, flipped) not in entries and node.type.kind is Kind.OPERATOR:
+                entries[node, flipped] = _entry(node, flipped, entries)
+
+
+def _entry(node: Node, flipped: bool, entries: Mapping[tuple[Node, bool], Node]) -> Node:
+    match node.op:
+        case Op.OP_ADD:
+            terms = [entries[a, flipped] for a in node.args]
+            return reduce(partial(build.call, "add"), terms) if terms else build.constant(0)
+        case Op.OP_SCALE:
+            return _times(node.args[0], entries[node.args[1], flipped])
+        case Op.ADJOINT:
+            return entries[node.args[0], not flipped]
+        case Op.OUTER:
+            x, chi, y = node.args if not flipped else node.args[::-1]
+            return build.contract(_times(chi, x), build.copy(y, 1), len(x.type.axes))
+        case _:
+            raise InternalError(f"a nonlinearity of {node.op.name}")
+
+
+def _inside(root: Node, enters: Callable[[Node], bool]) -> list[Node]:
+    """A root and what is under it, arguments first; only what ``enters`` says is gone into."""
+    seen: set[Node] = set()
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            if enters(node):
+                stack.extend(node.args)
+    return sorted(seen, key=lambda node: node.serial)

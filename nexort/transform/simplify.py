@@ -93,7 +93,10 @@ def _factor_mean(node: Node) -> Node:
         return node
     averaged = frozenset(node.attr)
     groups: list[tuple[frozenset[int], Node]] = []
-    for factor in _factors(node.args[0]):
+    factors = _factors(node.args[0])
+    if len(factors) > MOST_FACTORS:
+        return node
+    for factor in factors:
         touched = factor.type.copies & averaged
         joined = factor
         apart = []
@@ -112,10 +115,15 @@ def _factor_mean(node: Node) -> Node:
     return build.spread(result, node.type)
 
 
+MOST_FACTORS = 256
+"""Longer products, such as nested squares, stay as they are."""
+
+
 def _factors(body: Node) -> list[Node]:
-    """The factors of a product, from left to right."""
-    found, stack = [], [body]
-    while stack:
+    """The factors of a product, from left to right; no further than a little over the most."""
+    found: list[Node] = []
+    stack = [body]
+    while stack and len(found) <= MOST_FACTORS:
         node = stack.pop()
         if node.op is Op.CALL and node.attr == "mul":
             stack.extend(reversed(node.args))

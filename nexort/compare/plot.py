@@ -1,0 +1,269 @@
+"""A picture of a comparison: how deviations shrink, and where the means go."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nexort.compare.judge import entry_label
+from nexort.compare.verification import OutputCheck, Verification
+from nexort.diagnostics import fail
+from nexort.results.numbers import uncertain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+EXTENSIONS = (".png", ".pdf", ".svg")
+LINES, ENTRIES = 8, 6
+"""The most outputs, and entries, drawn."""
+
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#666666")
+_MARKERS = "osD^vP<>"
+_INK, _FAINT = "#222222", "#8A8A8A"
+_STYLE = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.edgecolor": _FAINT,
+    "axes.labelcolor": _INK,
+    "text.color": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "svg.hashsalt": "nexort",
+}
+
+
+def check_path(path: str | Path) -> None:
+    """Raise NexortError unless a picture can be written to ``path``."""
+    place = Path(path)
+    if place.suffix.lower() not in EXTENSIONS:
+        kinds = ", ".join(EXTENSIONS)
+        message = f"{path}: unknown kind of picture, expected {kinds}"
+        raise fail("bad-output-file", message, help="--plot picture.png")
+    if not place.parent.is_dir():
+        raise fail("bad-output-file", f"{path}: there is no folder {place.parent}")
+
+
+def plot(verification: Verification, path: str | Path) -> None:
+    """Draw the comparison to ``.png``, ``.pdf`` or ``.svg``.
+
+    Left, the root mean square deviation of a run from the limit against the width; right, the means
+    of some entries with their standard errors, and their extrapolation. Raises NexortError.
+    """
+    check_path(path)
+    import matplotlib
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type, unused-ignore]
+        layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08)
+        figure = Figure(figsize=(11, 5.6), layout=layout)
+        left, right = figure.subplots(1, 2)
+        _decay(left, verification)
+        _approach(right, verification)
+        suffix = Path(path).suffix.lower()
+        metadata = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(suffix)
+        try:
+            figure.savefig(path, dpi=200, metadata=metadata)
+        except OSError as error:
+            message = f"{path}: cannot be written: {error.strerror or error}"
+            raise fail("bad-output-file", message) from None
+
+
+def _decay(axes: Axes, verification: Verification) -> None:
+    """RMS deviation against width, log-log, with the theorem's n^-1/2."""
+    widths = np.array(verification.widths, dtype=float)
+    drawn = _drawn(verification)
+    for k, output in enumerate(drawn):
+        colour = _COLOURS[k]
+        axes.plot(
+            widths,
+            output.rms,
+            color=colour,
+            marker=_MARKERS[k],
+            markersize=5,
+            linewidth=1.6,
+            label=_decay_label(output),
+        )
+        band = np.exp(np.minimum(output.rms_error, 5))
+        axes.fill_between(
+            widths, output.rms / band, output.rms * band, color=colour, alpha=0.18, linewidth=0
+        )
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    if drawn and len(widths) > 1:
+        _reference(axes, widths, np.array([output.rms for output in drawn]))
+    _width_ticks(axes, verification.widths)
+    axes.set_xlabel("width n")
+    axes.set_ylabel("RMS deviation of a run from the limit")
+    axes.set_title("Deviation of single runs", loc="left")
+    _legend(axes, _left_out(verification, drawn))
+
+
+def _drawn(verification: Verification) -> list[OutputCheck]:
+    """The outputs to draw; where there are too many, those that fail come first."""
+    outputs = [output for output in verification.outputs if _has_decay(output)]
+    return outputs if len(outputs) <= LINES else sorted(outputs, key=lambda o: o.holds)[:LINES]
+
+
+def _has_decay(output: OutputCheck) -> bool:
+    return bool(np.isfinite(output.rms).all() and (output.rms > 0).all() and not output.exact.all())
+
+
+def _decay_label(output: OutputCheck) -> str:
+    verdict = "" if output.holds else ", fails"
+    if output.exponent is None:
+        return f"{_short(output.name)}{verdict}"
+    exponent = uncertain(output.exponent, output.exponent_error or 0.0).replace("-", "−")
+    return f"{_short(output.name)}: {exponent}{verdict}"
+
+
+def _reference(axes: Axes, widths: np.ndarray[Any, Any], rms: np.ndarray[Any, Any]) -> None:
+    """A line of slope -1/2 above all others, so that it hides none."""
+    top = float((rms * np.sqrt(widths)).max()) * 1.6
+    ends = widths[[0, -1]]
+    axes.plot(
+        ends,
+        top / np.sqrt(ends),
+        "--",
+        color=_FAINT,
+        linewidth=1.2,
+        label="theorem: −1/2",
+    )
+
+
+def _left_out(verification: Verification, drawn: Sequence[OutputCheck]) -> str:
+    """What the legend says, and a note on outputs that have no line."""
+    shown = {output.name for output in drawn}
+    exact = [o.name for o in verification.outputs if o.exact.all() and o.holds]
+    others = [o.name for o in verification.outputs if o.name not in shown and o.name not in exact]
+    notes = []
+    if exact:
+        notes.append(f"equal to the limit at every width: {_some(exact)}")
+    if others:
+        notes.append(f"not drawn: {_some(others)}")
+    if drawn and len(verification.widths) > 1:
+        notes.append("fitted exponents")
+    return "\n".join(notes)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(map(_short, names[:4])) + (f" and {len(names) - 4} more" if names[4:] else "")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 20 else f"{name[:19]}…"
+
+
+def _approach(axes: Axes, verification: Verification) -> None:
+    """Means with standard errors around the limit, entry by entry, out to infinite width."""
+    widths = np.array(verification.widths, dtype=float)
+    several = len(widths) > 1
+    step = float(np.median(np.diff(np.log(widths)))) if several else math.log(2)
+    infinity = float(np.log(widths[-1])) + 1.4 * step
+    entries = _representatives(verification)
+    axes.axhline(0, color=_INK, linewidth=1.2, zorder=1)
+    for k, (output, flat, colour, second) in enumerate(entries):
+        shift = (k - (len(entries) - 1) / 2) * 0.5 * step / ENTRIES
+        means, errors = (a.reshape(len(widths), -1)[:, flat] for a in (output.means, output.errors))
+        limit, limit_error = output.limit.flat[flat], output.limit_error.flat[flat]
+        unit = float(errors[0]) * math.sqrt(verification.seeds[0])
+        ends = [output.extrapolated.flat[flat]] if several else []
+        end_errors = [math.hypot(output.extrapolated_error.flat[flat], limit_error)] * len(ends)
+        axes.errorbar(
+            [*(np.log(widths) + shift), *([infinity + shift] if several else [])],
+            (np.array([*means, *ends]) - limit) / unit,
+            np.array([*np.hypot(errors, limit_error), *end_errors]) / unit,
+            color=_COLOURS[colour],
+            marker=_MARKERS[colour],
+            markersize=5,
+            markerfacecolor="white" if second else _COLOURS[colour],
+            linestyle="none",
+            elinewidth=1.4,
+            capsize=2.5,
+            zorder=3,
+            label=_entry_label(output, flat),
+        )
+    ticks = _thinned(verification.widths)
+    places = [*np.log(ticks), *([infinity] if several else [])]
+    axes.set_xticks(places, [*map(str, ticks), *(["∞"] if several else [])])
+    if several:
+        axes.axvspan(infinity - 0.5 * step, infinity + 0.5 * step, color="#F3F3F3", zorder=0)
+        axes.set_xlim(float(np.log(widths[0])) - 0.5 * step, infinity + 0.5 * step)
+    axes.set_xlabel("width n  (∞: extrapolated)" if several else "width n")
+    axes.set_ylabel(f"(mean − limit) / spread of a run at n = {verification.widths[0]}")
+    axes.set_title("Means over the runs, entry by entry", loc="left")
+    note = "the most deviant entry of each output" if entries else "no entry fluctuates"
+    if any(second for *_, second in entries):
+        note = "solid: the most deviant entry of an output; open: a typical one"
+    _legend(axes, note)
+
+
+def _entry_label(output: OutputCheck, flat: int) -> str:
+    score = f"{output.score.flat[flat]:.1f}".replace("-", "−")
+    entry = entry_label(output.limit.shape, output.labels, flat)
+    return f"{_short(output.name)}{entry}, z = {score}"
+
+
+def _representatives(verification: Verification) -> list[tuple[OutputCheck, int, int, bool]]:
+    """Entries to show: of each output the worst, then (True) the median by p-value; each with its
+    index and the number of the output's line."""
+    chosen: list[tuple[OutputCheck, int, int, bool]] = []
+    outputs = _drawn(verification)
+    for second in (False, True):
+        for colour, output in enumerate(outputs):
+            errors = output.errors.reshape(len(output.errors), -1)
+            loose = np.flatnonzero(~output.exact.ravel() & (errors[0] > 0))
+            order = loose[np.argsort(output.p.ravel()[loose], kind="stable")]
+            if len(order) > second and len(chosen) < ENTRIES:
+                flat = int(order[len(order) // 2 if second else 0])
+                chosen.append((output, flat, colour, second))
+    return sorted(chosen, key=lambda entry: entry[2:])
+
+
+def _thinned(widths: Sequence[int]) -> list[int]:
+    """Widths that get a label: all of up to seven, then every second, third, ..."""
+    return list(widths)[:: -(-len(widths) // 7)]
+
+
+def _width_ticks(axes: Axes, widths: Sequence[int]) -> None:
+    from matplotlib.ticker import NullLocator
+
+    ticks = _thinned(widths)
+    axes.set_xticks(ticks, [str(n) for n in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _legend(axes: Axes, note: str) -> None:
+    """Below the axes, outside of the data; long labels below each other."""
+    from matplotlib.transforms import ScaledTranslation
+
+    figure = axes.get_figure()
+    assert figure is not None
+    below = axes.transAxes + ScaledTranslation(0, -0.6, figure.dpi_scale_trans)
+    handles, labels = axes.get_legend_handles_labels()
+    legend = axes.legend(
+        handles,
+        labels,
+        loc="upper left",
+        bbox_to_anchor=(0, 0),
+        bbox_transform=below,
+        ncols=2 if max(map(len, labels), default=0) <= 30 else 1,
+        borderaxespad=0,
+        columnspacing=1.6,
+        handlelength=1.8,
+        title=note or None,
+        title_fontsize=9,
+        alignment="left",
+    )
+    legend.get_title().set_color(_FAINT)

@@ -1,0 +1,33 @@
+"""Quasi-Monte Carlo coordinates."""
+
+import numpy as np
+
+from nexort.lower.points import BLOCK, Points
+
+
+def seed(k: int) -> np.random.SeedSequence:
+    return np.random.SeedSequence(k)
+
+
+def test_coordinates_are_standard_normal_and_uncorrelated() -> None:
+    points = Points(4096, seed(0)).take(3 * BLOCK)
+    gram = points @ points.T / 4096
+    assert np.abs(points.mean(axis=1)).max() < 5 / 64
+    assert np.abs(gram - np.eye(len(points))).max() < 6 / 64
+
+
+def test_taking_in_parts_is_taking_at_once() -> None:
+    whole = Points(256, seed(3)).take(BLOCK + 10)
+    points = Points(256, seed(3))
+    parts = [points.take(k) for k in (1, 5, BLOCK, 4)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+def test_one_coordinate_integrates_better_than_random() -> None:
+    errors = [Points(1024, seed(k)).take(1)[0].mean() for k in range(20)]
+    assert np.std(errors) < 0.1 / np.sqrt(1024)
+
+
+def test_values_are_finite_at_any_size() -> None:
+    for size in (2, 64, 2**14):
+        assert np.isfinite(Points(size, seed(1)).take(5)).all()
