@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from nexort.compare import Verification
     from nexort.data import LoadedArray
-    from nexort.program.unrolled import Unrolled
+    from nexort.program.unrolled import Unrolled, UnrolledOutput
     from nexort.results import Results
 
 VERIFY_WIDTHS = (64, 128, 256, 512, 1024)
@@ -88,7 +88,16 @@ class TensorProgram:
         program = self.unrolled({**(data or {}), **more_data})
         found = lower.evaluate(program, settings, progress)
         return Results(
-            {name: Estimate(v.value, v.error, v.method, name) for name, v in found.items()}
+            {
+                output.name: Estimate(
+                    found[output.name].value,
+                    found[output.name].error,
+                    found[output.name].method,
+                    output.name,
+                    _labels(output),
+                )
+                for output in program.outputs
+            }
         )
 
     def simulate(
@@ -111,7 +120,9 @@ class TensorProgram:
 
         from nexort.results import Estimate, Results
 
-        runs = self.runs(
+        program = self.unrolled({**(data or {}), **more_data})
+        runs = _simulate(
+            program,
             width,
             seeds,
             seed=seed,
@@ -120,15 +131,22 @@ class TensorProgram:
             threads=threads,
             memory=memory,
             progress=progress,
-            data={**(data or {}), **more_data},
         )
         method = f"width {width}, {seeds} runs"
         found = {}
-        for name, array in runs.items():
+        for output in program.outputs:
+            array = runs[output.name]
             spread = array.std(axis=0, ddof=1) if seeds > 1 else np.full(array.shape[1:], np.nan)
-            estimate = Estimate(array.mean(axis=0), spread / np.sqrt(seeds), method, name)
+            error = spread / np.sqrt(seeds)
+            estimate = Estimate(
+                array.mean(axis=0),
+                error,
+                method,
+                output.name,
+                _labels(output),
+            )
             estimate.runs = array
-            found[name] = estimate
+            found[output.name] = estimate
         return Results(found)
 
     def runs(
@@ -139,12 +157,9 @@ class TensorProgram:
         data: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> dict[str, Any]:
-        """The outputs of every run at width n: arrays of shape (seeds, ...)."""
-        from nexort.finite import simulate
-
-        if width < 1 or seeds < 1:
-            raise fail("bad-option", f"width and seeds are at least 1, found {width} and {seeds}")
-        return simulate(self.unrolled(data or {}), width, seeds, **options)
+        """The outputs of every run at width n: arrays of shape (seeds, ...). Options as for
+        :meth:`simulate`."""
+        return _simulate(self.unrolled(data or {}), width, seeds, **options)
 
     def verify(
         self,
@@ -154,15 +169,25 @@ class TensorProgram:
         data: Mapping[str, Any] | None = None,
         limit: Results | None = None,
         confidence: float = 0.999,
-        **more_data: Any,
+        dtype: str = "float64",
+        watch: Callable[[int], Callable[[int], None] | None] | None = None,
+        **options: Any,
     ) -> Verification:
-        """The limit against finite widths: does the Master Theorem hold in numbers?"""
+        """The limit against finite widths: does the Master Theorem (2.6.10) hold in numbers?
+
+        ``limit`` is evaluated with default settings where it is not given; ``watch`` makes the
+        progress function of a width; further options as for :meth:`simulate`.
+        """
         from nexort.compare import verify
 
-        given = {**(data or {}), **more_data}
-        found = limit if limit is not None else self.limit(data=given)
-        runs = {w: self.runs(w, seeds, data=given) for w in widths}
-        return verify({k: (v, v.error) for k, v in found.items()}, runs, confidence=confidence)
+        found = limit if limit is not None else self.limit(data=data)
+        runs = {}
+        for width in widths:
+            progress = None if watch is None else watch(width)
+            runs[width] = self.runs(
+                width, seeds, data=data, dtype=dtype, progress=progress, **options
+            )
+        return verify(found, runs, confidence=confidence, dtype=dtype)
 
     def graph(self) -> nx.MultiDiGraph:
         """The graph of declarations and rules; families stay families."""
@@ -190,6 +215,22 @@ class TensorProgram:
         )
         name = escape(self.program.source.name)
         return f"<table><caption>{name}</caption><tr>{head}</tr>{rows}</table>"
+
+
+def _simulate(program: Unrolled, width: int, seeds: int, **options: Any) -> dict[str, Any]:
+    from nexort.finite import simulate
+
+    if width < 1 or seeds < 1:
+        raise fail("bad-option", f"width and seeds are at least 1, found {width} and {seeds}")
+    return simulate(program, width, seeds, **options)
+
+
+def _labels(output: UnrolledOutput) -> tuple[tuple[int, ...], ...]:
+    """The index values along the family axes of an output; () where its members form no grid."""
+    from nexort.results import grid_labels
+
+    full = len(output.family_shape) == len(output.indices[0])
+    return grid_labels(output.indices, output.family_shape) if full else ()
 
 
 def _arrays(data: Mapping[str, Any]) -> dict[str, LoadedArray]:

@@ -1,7 +1,7 @@
 """Python's cyclic collector, paused while graphs are built.
 
-Compiling makes many objects and next to no cycles; the collector would only rescan them, which makes
-compile time grow faster than linearly.
+Compiling makes many objects and next to no cycles; the collector would only rescan them, which
+makes compile time grow faster than linearly.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ A verifier (nexort.program.verify) runs between the stages that build graphs.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,8 @@ def read(path: str | Path) -> Source:
     if path.suffix != ".nxt":
         raise fail("not-a-program", f"{path}: a program's name ends in .nxt")
     try:
+        if path.exists() and not path.is_file():
+            raise fail("not-a-program", f"{path}: not a file")
         if path.is_file() and path.stat().st_size > MAX_SOURCE:
             raise fail("not-a-program", f"{path}: larger than {MAX_SOURCE // 2**20} MiB")
         return Source(str(path), path.read_bytes().decode("utf-8"))
@@ -57,6 +60,8 @@ def read(path: str | Path) -> Source:
     except UnicodeDecodeError as error:
         message = f"{path}: not UTF-8 text (byte {error.start})"
         raise fail("not-a-program", message) from None
+    except ValueError as error:  # a null character in the name
+        raise fail("not-a-program", f"{str(path)!r}: {error}") from None
 
 
 @collector.paused()
@@ -79,7 +84,8 @@ def _importer() -> Callable[[t.Import], t.Module]:
             message = f'"{statement.path}" is not a relative path to a .nxt file'
             raise fail("bad-import", message, statement.span, help='import "layers.nxt"')
         try:
-            imported = read(Path(statement.span.source.name).parent / path)
+            # without '..', so that a file has one name and is imported once
+            imported = read(os.path.normpath(Path(statement.span.source.name).parent / path))
         except NexortError as error:
             message = error.diagnostics[0].message
             help_text = error.diagnostics[0].help

@@ -111,9 +111,9 @@ def symmetric_tanh() -> Answers:
     def second(f: Any) -> float:
         density = lambda v, z: exp(-(v * v + z * z) / 2) / (2 * pi)  # noqa: E731
         root = sqrt(first)
-        return dblquad(
-            lambda v, z: f(v, tanh(root * z + slope * v)) * density(v, z), -8, 8, -8, 8
-        )[0]
+        return dblquad(lambda v, z: f(v, tanh(root * z + slope * v)) * density(v, z), -8, 8, -8, 8)[
+            0
+        ]
 
     q = np.full((6, 6), np.nan)
     q[0, 0], q[1, 1] = 1.0, first
@@ -124,7 +124,7 @@ def symmetric_tanh() -> Answers:
 
 
 def symmetric_sign() -> Answers:
-    """As above with sign: E sign'(z) = sqrt(2 / pi), E v sign(z + c v) = c sqrt(2 / (pi(1 + c^2)))."""
+    """As above with sign: E sign'(z) = sqrt(2/pi), E v sign(z + c v) = c sqrt(2/(pi(1 + c^2)))."""
     slope = sqrt(2 / pi)
     q = np.full((6, 6), np.nan)
     np.fill_diagonal(q, 1.0)
@@ -184,4 +184,3 @@ ANSWERS = {
 
 DATA: dict[str, Answers] = {"mlp": {"xi": INPUTS}, "digits": {"xi": INPUTS}}
 """Data that the programs need."""
-

@@ -35,7 +35,9 @@ def nexort(
     *args: str | Path, cwd: Path, stdin: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "nexort", *map(str, args)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, input=stdin, check=False)
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, input=stdin, check=False
+    )
 
 
 @pytest.fixture
@@ -86,17 +88,27 @@ def test_simulate_is_reproducible(here: Path) -> None:
 
 def test_verify_holds_and_plots(here: Path) -> None:
     done = nexort(
-        "verify", "moments.nxt", "--width", "32,64,128", "--seeds", "16", "--plot", "p.png", cwd=here
+        "verify",
+        "moments.nxt",
+        "--width",
+        "32,64,128",
+        "--seeds",
+        "16",
+        "--plot",
+        "p.png",
+        cwd=here,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert (here / "p.png").read_bytes().startswith(b"\x89PNG")
     assert "m" in done.stdout
 
 
-def test_verify_of_a_wrong_limit_exits_with_one(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import nexort.lower.sampler as sampler
+def test_verify_of_a_wrong_limit_exits_with_one(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from nexort.cli import main
     from nexort.limit.dots import sources_of_dots
+    from nexort.lower import sampler
 
     monkeypatch.setattr(
         sampler, "sources_of_dots", lambda roots: dict.fromkeys(sources_of_dots(roots), ())
@@ -182,7 +194,9 @@ def test_the_command_line_starts_without_heavy_imports(here: Path) -> None:
         "heavy = {'sympy', 'scipy', 'networkx', 'matplotlib', 'rich'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=here, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

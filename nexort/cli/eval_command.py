@@ -52,7 +52,7 @@ def command(
             rtol=rtol,
             max_samples=max_samples,
             threads=threads,
-            progress=bar,
+            progress=options.pairs(bar),
             data=given.arrays,
         )
     if output:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -166,32 +167,38 @@ def given(program: Program, settings: Sequence[str], data: Sequence[str]) -> Giv
     return Given(numbers, arrays)
 
 
-@contextmanager
-def progress(label: str) -> Iterator[Callable[[int, int], None] | None]:
-    """A progress bar on stderr, on a terminal; otherwise nothing."""
-    import sys
+Bar = Callable[[int, int, str | None], None]
+"""Sets a progress bar: units done, units in all, and a new label or None."""
 
+
+@contextmanager
+def progress(label: str) -> Iterator[Bar | None]:
+    """A progress bar on stderr, on a terminal; otherwise nothing."""
     if not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-    )
-    with Progress(
-        *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
-    ) as bar:
+    text = (TextColumn("{task.description}"), TextColumn("{task.completed}/{task.total}"))
+    shown = (text[0], BarColumn(), text[1], TimeRemainingColumn())
+    with Progress(*shown, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def update(done: int, total: int, new: str | None) -> None:
+            bar.update(task, completed=done, total=total, description=new)
+
+        yield update
 
 
-def counting(bar: Callable[[int, int], None] | None, total: int) -> Callable[[int], None] | None:
-    """A progress bar's update as a function of the finished units alone."""
-    return None if bar is None else lambda done: bar(done, total)
+def pairs(bar: Bar | None) -> Callable[[int, int], None] | None:
+    """A progress bar as a function of (done, total)."""
+    return None if bar is None else lambda done, total: bar(done, total, None)
+
+
+def counting(bar: Bar | None, total: int, label: str | None = None) -> Callable[[int], None] | None:
+    """A progress bar as a function of the finished units alone."""
+    return None if bar is None else lambda done: bar(done, total, label)
 
 
 def columns(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:

@@ -43,6 +43,8 @@ def command(
     output: str | None,
 ) -> None:
     """Run a program at finite width: mean and standard error over independent runs."""
+    import numpy as np
+
     from nexort.api import TensorProgram
     from nexort.results import render, save_runs
 
@@ -66,6 +68,8 @@ def command(
             click.echo(f"width {n}")
             click.echo(render(found[n]))
     if output:
-        save_runs(output, {n: {k: v.runs for k, v in r.items()} for n, r in found.items()})
+        save_runs(
+            output, {n: {k: np.asarray(v.runs) for k, v in r.items()} for n, r in found.items()}
+        )
     if as_json:
         click.echo(json.dumps({str(n): r.as_json() for n, r in found.items()}, indent=2))

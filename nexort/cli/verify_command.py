@@ -57,12 +57,13 @@ def command(
 ) -> int:
     """Compare the limit with finite widths; exit code 1 if the limit theorem does not hold."""
     from nexort.api import TensorProgram
-    from nexort.compare import render, verify
+    from nexort.compare import render
 
     if plot is not None:
         from nexort.compare.plot import check_path
 
         check_path(plot)
+    widths = options.widths_value(width)
     program, given = options.load(file, settings, data)
     tensor_program = TensorProgram(program, given.numbers)
     with options.progress("limit") as bar:
@@ -73,24 +74,23 @@ def command(
             rtol=rtol,
             max_samples=max_samples,
             threads=threads,
-            progress=bar,
+            progress=options.pairs(bar),
             data=given.arrays,
         )
-    runs = {}
-    for n in options.widths_value(width):
-        with options.progress(f"width {n}") as bar:
-            runs[n] = tensor_program.runs(
-                n,
-                seeds,
-                seed=seed,
-                dtype=dtype,
-                entries=entries,
-                threads=threads,
-                memory=memory,
-                progress=options.counting(bar, seeds),
-                data=given.arrays,
-            )
-    found = verify({k: (v, v.error) for k, v in limit.items()}, runs, confidence=confidence)
+    with options.progress("runs") as bar:
+        found = tensor_program.verify(
+            widths,
+            seeds,
+            data=given.arrays,
+            limit=limit,
+            confidence=confidence,
+            dtype=dtype,
+            watch=lambda width: options.counting(bar, seeds, f"width {width}"),
+            entries=entries,
+            memory=memory,
+            seed=seed,
+            threads=threads,
+        )
     click.echo(json.dumps(found.as_json(), indent=2) if as_json else render(found))
     if plot is not None:
         from nexort.compare.plot import plot as draw

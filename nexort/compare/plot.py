@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nexort.compare.judge import entry_label
 from nexort.compare.verification import OutputCheck, Verification
 from nexort.diagnostics import fail
+from nexort.program.unrolled import Array
 from nexort.results.numbers import uncertain
 
 if TYPE_CHECKING:
@@ -67,10 +68,10 @@ def plot(verification: Verification, path: str | Path) -> None:
 
     with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type, unused-ignore]
         layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08)
-        figure = Figure(figsize=(11, 5.6), layout=layout)
+        figure = Figure(layout=layout)
         left, right = figure.subplots(1, 2)
-        _decay(left, verification)
-        _approach(right, verification)
+        rows = max(_decay(left, verification), _approach(right, verification))
+        figure.set_size_inches(11, 4.6 + 0.2 * rows)
         suffix = Path(path).suffix.lower()
         metadata = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(suffix)
         try:
@@ -80,8 +81,8 @@ def plot(verification: Verification, path: str | Path) -> None:
             raise fail("bad-output-file", message) from None
 
 
-def _decay(axes: Axes, verification: Verification) -> None:
-    """RMS deviation against width, log-log, with the theorem's n^-1/2."""
+def _decay(axes: Axes, verification: Verification) -> int:
+    """RMS deviation against width, log-log, with the theorem's n^-1/2; the legend's height."""
     widths = np.array(verification.widths, dtype=float)
     drawn = _drawn(verification)
     for k, output in enumerate(drawn):
@@ -107,7 +108,7 @@ def _decay(axes: Axes, verification: Verification) -> None:
     axes.set_xlabel("width n")
     axes.set_ylabel("RMS deviation of a run from the limit")
     axes.set_title("Deviation of single runs", loc="left")
-    _legend(axes, _left_out(verification, drawn))
+    return _legend(axes, _left_out(verification, drawn))
 
 
 def _drawn(verification: Verification) -> list[OutputCheck]:
@@ -128,7 +129,7 @@ def _decay_label(output: OutputCheck) -> str:
     return f"{_short(output.name)}: {exponent}{verdict}"
 
 
-def _reference(axes: Axes, widths: np.ndarray[Any, Any], rms: np.ndarray[Any, Any]) -> None:
+def _reference(axes: Axes, widths: Array, rms: Array) -> None:
     """A line of slope -1/2 above all others, so that it hides none."""
     top = float((rms * np.sqrt(widths)).max()) * 1.6
     ends = widths[[0, -1]]
@@ -158,18 +159,23 @@ def _left_out(verification: Verification, drawn: Sequence[OutputCheck]) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(map(_short, names[:4])) + (f" and {len(names) - 4} more" if names[4:] else "")
+    count = 1
+    while count < len(names) and sum(len(_short(n)) + 2 for n in names[: count + 1]) <= 44:
+        count += 1
+    more = f" and {len(names) - count} more" if count < len(names) else ""
+    return ", ".join(map(_short, names[:count])) + more
 
 
 def _short(name: str) -> str:
     return name if len(name) <= 20 else f"{name[:19]}…"
 
 
-def _approach(axes: Axes, verification: Verification) -> None:
-    """Means with standard errors around the limit, entry by entry, out to infinite width."""
+def _approach(axes: Axes, verification: Verification) -> int:
+    """Means with standard errors around the limit, entry by entry, out to infinite width; the
+    legend's height."""
     widths = np.array(verification.widths, dtype=float)
     several = len(widths) > 1
-    step = float(np.median(np.diff(np.log(widths)))) if several else math.log(2)
+    step = _step(widths)
     infinity = float(np.log(widths[-1])) + 1.4 * step
     entries = _representatives(verification)
     axes.axhline(0, color=_INK, linewidth=1.2, zorder=1)
@@ -177,7 +183,7 @@ def _approach(axes: Axes, verification: Verification) -> None:
         shift = (k - (len(entries) - 1) / 2) * 0.5 * step / ENTRIES
         means, errors = (a.reshape(len(widths), -1)[:, flat] for a in (output.means, output.errors))
         limit, limit_error = output.limit.flat[flat], output.limit_error.flat[flat]
-        unit = float(errors[0]) * math.sqrt(verification.seeds[0])
+        unit = float(np.sqrt(np.mean(errors**2 * widths * verification.seeds) / widths[0]))
         ends = [output.extrapolated.flat[flat]] if several else []
         end_errors = [math.hypot(output.extrapolated_error.flat[flat], limit_error)] * len(ends)
         axes.errorbar(
@@ -201,12 +207,12 @@ def _approach(axes: Axes, verification: Verification) -> None:
         axes.axvspan(infinity - 0.5 * step, infinity + 0.5 * step, color="#F3F3F3", zorder=0)
         axes.set_xlim(float(np.log(widths[0])) - 0.5 * step, infinity + 0.5 * step)
     axes.set_xlabel("width n  (∞: extrapolated)" if several else "width n")
-    axes.set_ylabel(f"(mean − limit) / spread of a run at n = {verification.widths[0]}")
+    axes.set_ylabel(f"(mean − limit) / spread of runs at n = {verification.widths[0]}")
     axes.set_title("Means over the runs, entry by entry", loc="left")
     note = "the most deviant entry of each output" if entries else "no entry fluctuates"
     if any(second for *_, second in entries):
         note = "solid: the most deviant entry of an output; open: a typical one"
-    _legend(axes, note)
+    return _legend(axes, note)
 
 
 def _entry_label(output: OutputCheck, flat: int) -> str:
@@ -231,6 +237,14 @@ def _representatives(verification: Verification) -> list[tuple[OutputCheck, int,
     return sorted(chosen, key=lambda entry: entry[2:])
 
 
+def _step(widths: Array) -> float:
+    """A typical distance of widths on the logarithmic axis, but not too small a part of it."""
+    if len(widths) == 1:
+        return math.log(2)
+    places = np.log(widths)
+    return max(float(np.median(np.diff(places))), float(places[-1] - places[0]) / 8)
+
+
 def _thinned(widths: Sequence[int]) -> list[int]:
     """Widths that get a label: all of up to seven, then every second, third, ..."""
     return list(widths)[:: -(-len(widths) // 7)]
@@ -244,21 +258,22 @@ def _width_ticks(axes: Axes, widths: Sequence[int]) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
 
 
-def _legend(axes: Axes, note: str) -> None:
-    """Below the axes, outside of the data; long labels below each other."""
+def _legend(axes: Axes, note: str) -> int:
+    """Below the axes, outside of the data; long labels below each other. Returns its rows."""
     from matplotlib.transforms import ScaledTranslation
 
     figure = axes.get_figure()
     assert figure is not None
     below = axes.transAxes + ScaledTranslation(0, -0.6, figure.dpi_scale_trans)
     handles, labels = axes.get_legend_handles_labels()
+    columns = 2 if max(map(len, labels), default=0) <= 28 else 1
     legend = axes.legend(
         handles,
         labels,
         loc="upper left",
         bbox_to_anchor=(0, 0),
         bbox_transform=below,
-        ncols=2 if max(map(len, labels), default=0) <= 30 else 1,
+        ncols=columns,
         borderaxespad=0,
         columnspacing=1.6,
         handlelength=1.8,
@@ -267,3 +282,4 @@ def _legend(axes: Axes, note: str) -> None:
         alignment="left",
     )
     legend.get_title().set_color(_FAINT)
+    return -(-len(labels) // columns) + note.count("\n") + bool(note)

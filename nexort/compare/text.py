@@ -84,7 +84,7 @@ def _rows(output: OutputCheck) -> list[list[str]]:
 def _score(score: float) -> str:
     if math.isnan(score):
         return "-"
-    return f"{score:+.1f}" if abs(score) < 1e4 else f"{score:+.0e}"
+    return f"{round(score, 1) + 0.0:+.1f}" if abs(score) < 1e4 else f"{score:+.0e}"
 
 
 def _summary(output: OutputCheck, count: int) -> list[str]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DEEPEST_CALL = 60
 """How many user functions may be inside one another."""
 
-MOST_CALLS = 50_000
+MOST_CALLS = 20_000
 """How many calls of user functions a program may unfold to."""
 
 MOST_PRIMES = 8
@@ -235,12 +235,15 @@ def _inline(
 
 def _called(error: NexortError, name: str, span: Span) -> NexortError:
     """An error inside a function, with the call that led to it; of several, the outermost."""
-    note = f"in this call of '{name}'"
     found = []
     for d in error.diagnostics:
-        others = tuple(n for n in d.notes if not n[0].startswith("in this call of "))
-        inside = d.code in ("recursive-function", "too-long")
-        found.append(d if inside else replace(d, notes=(*others, (note, span))))
+        if d.code == "too-long":
+            found.append(replace(d, span=span))
+        elif d.code != "recursive-function":
+            others = tuple(n for n in d.notes if not n[0].startswith("in this call of "))
+            found.append(replace(d, notes=(*others, (f"in this call of '{name}'", span))))
+        else:
+            found.append(d)
     return NexortError(found)
 
 

@@ -1,7 +1,8 @@
 """Random streams: one for every initial array, or block of rows of an initial matrix.
 
-A stream is found by what it is for (seed, run, kind, name, indices, block) and by nothing else, so
-draws do not depend on threads, memory, the order of evaluation, or which other symbols exist.
+A stream is found by what it is for (seed, run, width, kind, name, indices, block) and by nothing
+else, so draws do not depend on threads, memory, the order of evaluation, or which other symbols
+exist, and runs at different widths are independent.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Streams:
     def generator(self, kind: str, symbol: Symbol, block: int = 0) -> np.random.Generator:
         """The stream of one block of one symbol."""
         name, indices = symbol
-        key = repr((self.seed, self.run, kind, name, tuple(map(int, indices)), block))
+        member = tuple(map(int, indices))
+        key = repr((self.seed, self.run, self.width, kind, name, member, block))
         entropy = int.from_bytes(blake2b(key.encode(), digest_size=32).digest(), "little")
         return np.random.Generator(np.random.SFC64(np.random.SeedSequence(entropy)))
 

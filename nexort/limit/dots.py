@@ -1,10 +1,10 @@
 """Which dots can arise, told from the graph alone.
 
-dot(Wx) is a sum over earlier applications W^T y of |y> E[d|x>/d hat(W^T y)] (Def 2.6.5, MatMul): it
-can differ from zero only where |x> depends on hat(W^T y). A ket depends on the hats that its own
-graph reaches through kets; scalars are deterministic and cut the dependence, and so does an iid copy
-inside an expectation. And it vanishes where |x> hat(W^T y) is odd under a sign symmetry: by Stein's
-lemma the expectation is that of their product over a constant.
+dot(Wx) is a sum over earlier applications W^T y of |y> E[d|x>/d hat(W^T y)] (Def 2.6.5, MatMul);
+it can differ from zero only where |x> depends on hat(W^T y). A ket depends on the hats that its
+own graph reaches through kets; scalars are deterministic and cut the dependence, and so does an
+iid copy inside an expectation. And it vanishes where |x> hat(W^T y) is odd under a sign symmetry:
+by Stein's lemma the expectation is that of their product over a constant.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Sign symmetries: what vanishes in the limit because it is odd.
 
-Initial vectors and matrices are symmetric about zero, so the joint law of all kets is unchanged when
-one of them changes its sign, or all initial vectors do. A ket that changes its sign with it is odd,
-one that stays is even; the expectation of an odd ket is zero. W x is odd in W and linear in x, hat
-and dot alike.
+Initial vectors and matrices are symmetric about zero, so the joint law of all kets is unchanged
+when one of them changes its sign, or all initial vectors do. A ket that changes its sign with it
+is odd, one that stays is even; the expectation of an odd ket is zero. W x is odd in W and linear
+in x, hat and dot alike.
 """
 
 from __future__ import annotations
@@ -111,4 +111,3 @@ def _call(name: str, node: Node, args: list[Parity]) -> Parity:
     for a in args:
         unknown |= a.odd | a.unknown
     return Parity(0, unknown)
-

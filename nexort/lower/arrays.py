@@ -1,8 +1,8 @@
 """Array meaning of the entrywise and axis operations.
 
-A scalar is an array of shape ``axes``, a ket one of shape ``axes + tail``: its tail holds the sample
-points, (N,) for an ordinary ket; inside an expectation over iid copies the tail is (K, B), tuples of
-copies by a block of points, with 1 where the ket does not depend on that side.
+A scalar is an array of shape ``axes``, a ket one of shape ``axes + tail``: its tail holds the
+sample points, (N,) for an ordinary ket; inside an expectation over iid copies the tail is (K, B),
+tuples of copies by a block of points, with 1 where the ket does not depend on that side.
 """
 
 from __future__ import annotations

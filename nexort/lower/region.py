@@ -1,10 +1,10 @@
 """Expectations over iid copies: OuterNonlin of any order on a sample (Def 2.6.5, OuterNonlin).
 
-f(x) = E psi(x; x^1; ..; x^r) is estimated for every sample point by an average over tuples of sample
-points. With one copy the tuples are all points. With more, they are a balanced incomplete design:
-the copies run through the points in independent random orders, so that every point serves equally
-often as every copy and the part of psi that depends on one copy alone keeps the full accuracy of the
-sample; another design for every block of points averages out the rest.
+f(x) = E psi(x; x^1; ..; x^r) is estimated for every sample point by an average over tuples of
+sample points. With one copy the tuples are all points. With more, they are a balanced incomplete
+design: the copies run through the points in independent random orders, so that every point serves
+equally often as every copy and the part of psi that depends on one copy alone keeps the full
+accuracy of the sample; another design for every block of points averages out the rest.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Region:
         copies = node.attr
         assert isinstance(copies, tuple)
         self.copies: tuple[int, ...] = copies
-        self.inside = [x for x in _open_nodes(node.args[0])]
+        self.inside = _open_nodes(node.args[0])
         users: dict[Node, int] = {}
         for position, x in enumerate(self.inside):
             for a in x.args:

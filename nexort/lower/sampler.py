@@ -1,7 +1,7 @@
 """One replicate of a limit: the program run on a sample of its kets (Def 2.6.5).
 
-Every ket is an array of its values at N sample points; scalars are sample averages. Initial matrices
-act through innovation bases, with dots in Stein's form wherever the graph lets one arise.
+Every ket is an array of its values at N sample points; scalars are sample averages. Initial
+matrices act through innovation bases, with dots in Stein's form wherever the graph lets one arise.
 """
 
 from __future__ import annotations
@@ -144,19 +144,9 @@ class Replicate:
         values = self.values
         if node in self.plan.zero:
             return np.zeros(self._shape(node))
+        if not node.args:
+            return self._leaf(node)
         match node.op:
-            case Op.CONST:
-                return np.asarray(node.attr, dtype=float)
-            case Op.SIZE:
-                return np.asarray(float(self.program.sizes[str(node.attr)]))
-            case Op.DATA:
-                return self.program.data[str(node.attr)]
-            case Op.INIT_SCALAR:
-                return np.zeros(self._shape(node))
-            case Op.INIT_VECTOR:
-                shape = self._shape(node)
-                count = int(np.prod(shape))
-                return self.roots.fresh(count).reshape((*shape, self.size))
             case Op.CALL:
                 return arrays.entrywise(node, [values[a] for a in node.args], 1)
             case Op.CONTRACT:
@@ -175,6 +165,22 @@ class Replicate:
                 tuples = max(16, PAIRS // self.size)
                 region = self.plan.regions[node]
                 return region.average(self._ket, self._shape, self.size, tuples, self.rng)
+            case _:
+                raise InternalError(f"{node.op.name} in an unrolled program")
+
+    def _leaf(self, node: Node) -> Array:
+        match node.op:
+            case Op.CONST:
+                return np.asarray(node.attr, dtype=float)
+            case Op.SIZE:
+                return np.asarray(float(self.program.sizes[str(node.attr)]))
+            case Op.DATA:
+                return self.program.data[str(node.attr)]
+            case Op.INIT_SCALAR:
+                return np.zeros(self._shape(node))
+            case Op.INIT_VECTOR:
+                shape = self._shape(node)
+                return self.roots.fresh(int(np.prod(shape))).reshape((*shape, self.size))
             case _:
                 raise InternalError(f"{node.op.name} in an unrolled program")
 

@@ -6,6 +6,7 @@ use, and within its family's range.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from nexort.program.program import Block, Initial, OutputRule, Program, Rule
 from nexort.program.types import Axis, Kind
 from nexort.program.unrolled import UnrolledOutput
 
-MAX_INSTRUCTIONS = 2_000_000
+MAX_INSTRUCTIONS = 1_000_000
 """Nodes that a program may unroll to, rounds of loops included."""
 
 Key = tuple[str, tuple[int, ...]]
@@ -89,7 +90,7 @@ class Unroller:
             values = self._values(item.loop, env, item.span)
             if values is None:
                 continue
-            self._count(item.span, _length(values))
+            self._rounds(item.span, (values, *self._inside(item.body, env)))
             inner = dict(env)
             for value in values:
                 inner[item.loop.var] = value
@@ -142,6 +143,31 @@ class Unroller:
             message = f"the program unrolls to more than {self.limit} instructions"
             self.report.error("too-long", message, span, help="shorten the loops")
             self.report.stop()
+
+    def _rounds(self, span: Span | None, loops: Iterable[range]) -> None:
+        """Count the rounds of a loop; those of the loops directly inside are only looked at."""
+        outer, *inner = (_length(values) for values in loops)
+        total = math.prod((outer, *inner))
+        self._count(span, max(outer, total))
+        self.count -= max(outer, total) - outer
+
+    def _inside(self, body: tuple[Rule | Block, ...], env: Mapping[str, int]) -> Iterator[range]:
+        """The values of the loops directly inside, as far as they can be told from outside."""
+        while len(body) == 1 and isinstance(body[0], Block):
+            try:
+                yield body[0].loop.interval.values(env)
+            except KeyError:
+                return
+            body = body[0].body
+
+    def _summed(self, node: Node, env: Mapping[str, int]) -> Iterator[range]:
+        """The same for the sums directly inside a sum."""
+        while node.op in _LOOPS:
+            try:
+                yield node.attr.interval.values(env)
+            except KeyError:
+                return
+            [node] = node.args
 
     def _integers(
         self, indices: tuple[Affine, ...], env: Mapping[str, int], span: Span | None
@@ -206,7 +232,7 @@ class Unroller:
         values = self._values(loop, env, span)
         if values is None:
             raise _Missing
-        self._count(span, _length(values))
+        self._rounds(span, (values, *self._summed(node.args[0], env)))
         inner = dict(env)
         terms = []
         for value in values:

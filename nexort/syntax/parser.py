@@ -7,15 +7,14 @@ methods are the productions of ``grammar/nexort.lark``, replays it over the toke
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from nexort import collector
 from nexort.diagnostics import Report, Source, Span
 from nexort.syntax import tree as t
 from nexort.syntax.explain import UnexpectedError, explain
@@ -43,7 +42,7 @@ def parse(source: Source) -> t.Module:
     report = Report()
     builder = _Builder(source)
     statements: list[t.Statement] = []
-    with _collector_paused():
+    with collector.paused():
         for tokens in _statements(scan(source, comments)):
             try:
                 statements.append(builder.build(_recipe(tuple(tok.kind for tok in tokens)), tokens))
@@ -54,18 +53,6 @@ def parse(source: Source) -> t.Module:
                 report.error("syntax", "this statement is nested too deeply", where)
     report.stop()
     return t.Module(tuple(statements), tuple(comments), Span(source, 0, len(source.text)))
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Parsing makes many objects and no cycles: the cyclic collector would only rescan them."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _statements(tokens: Iterable[Token]) -> Iterator[list[Token]]:

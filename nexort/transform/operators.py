@@ -2,18 +2,19 @@
 
 Identities: (A + c B)|z> = A|z> + c B|z>; (A B)|z> = A(B|z>);
 (|x> chi <y|)|z> = |x> Diag(chi) <y|z>; (|x> chi <y|)^T = |y> chi <x|;
-Q(|x> chi <y|)|z> = E{1}[Q(sum_i chi_i |x_i> |y_i>{1}) |z>{1}] (Def 2.6.1, order 1).
+Q(|x> chi <y|)|z> = E{1}[Q(sum_i chi_i |x_i> |y_i>{1}) |z>{1}] (Def 2.6.1, order 1); the nonlinear
+terms of a sum share one expectation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, reduce
 
-from nexort.diagnostics import InternalError, Span, fail
+from nexort.diagnostics import InternalError, NexortError, Span, fail
 from nexort.program import build
-from nexort.program.nodes import Node, Op, rewrite
+from nexort.program.nodes import Node, Op, rewrite, walk
 from nexort.program.types import Axis, Kind, ket
 from nexort.program.unrolled import Unrolled
 
@@ -23,11 +24,16 @@ def expand_operators(program: Unrolled, limit: int) -> Unrolled:
     ``limit`` applications."""
     roots = [node for output in program.outputs for node in output.members]
     expansion = _Expansion(program.sizes, limit)
+    at: list[Node] = []
 
     def rule(node: Node) -> Node:
+        at[:] = [node]
         return expansion.apply(*node.args) if node.op is Op.APPLY else node
 
-    done = rewrite(roots, rule)
+    try:
+        done = rewrite(roots, rule)
+    except _TooLongError:
+        raise _too_long(program, at[0], limit) from None
     outputs = tuple(
         replace(output, members=tuple(done[m] for m in output.members))
         for output in program.outputs
@@ -39,7 +45,21 @@ def expand_operators(program: Unrolled, limit: int) -> Unrolled:
     return replace(program, outputs=outputs, spans=spans)
 
 
+class _TooLongError(Exception):
+    """Products of operators expand to too much."""
+
+
+def _too_long(program: Unrolled, node: Node, limit: int) -> NexortError:
+    acting = node.args[0]
+    span = next((s for x, s in program.spans.items() if acting in walk([x])), None)
+    message = f"products of operators expand to more than {limit} applications"
+    hint = "apply operators to kets one after another: |x[k]> = A |x[k-1]>"
+    return fail("too-long", message, span, help=hint)
+
+
 # ---- applications --------------------------------------------------------------------------------
+
+_COMPOUND = frozenset((Op.OP_ADD, Op.OP_SCALE, Op.ADJOINT, Op.COMPOSE))
 
 _Application = tuple[Node, Node, bool]
 """An operator, the ket it acts on, and whether it is transposed."""
@@ -55,14 +75,17 @@ class _Expansion:
         self.sizes = sizes
         self.limit = limit
         self.found: dict[_Application, Node] = {}
+        self.lengths: dict[Node, int] = {}
 
     def apply(self, acting: Node, value: Node) -> Node:
         """A|x>. Steps wait on a stack of their own: operators nest deeper than Python's calls."""
         first = acting, value, False
-        waiting = [(first, self._steps(*first))]
         answer: Node | None = self.found.get(first)
         if answer is not None:
             return answer
+        if self._applications(acting) + len(self.found) > self.limit:
+            raise _TooLongError
+        waiting = [(first, self._steps(*first))]
         while waiting:
             application, steps = waiting[-1]
             try:
@@ -75,46 +98,63 @@ class _Expansion:
             answer = self.found.get(asked)
             if answer is None:
                 waiting.append((asked, self._steps(*asked)))
-                if len(self.found) + len(waiting) > self.limit:
-                    message = f"products of operators expand to more than {self.limit} applications"
-                    hint = "apply operators to kets one after another: |x[k]> = A |x[k-1]>"
-                    raise fail("too-long", message, help=hint)
         return self.found[first]
 
-    def _steps(self, acting: Node, value: Node, flipped: bool) -> _Steps:
-        match acting.op:
-            case Op.OP_ADD:
-                total = build.spread(build.constant(0), ket(acting.type.axes + value.type.axes))
-                for position, arg in enumerate(acting.args):
-                    term = yield arg, value, flipped
-                    total = build.call("add", total, term) if position else term
-                return total
-            case Op.OP_SCALE:
-                factor, arg = acting.args
-                return _times(factor, (yield arg, value, flipped))
-            case Op.ADJOINT:
-                return (yield acting.args[0], value, not flipped)
-            case Op.COMPOSE:
-                left, right = acting.args
-                first, second = (left, right) if flipped else (right, left)
-                return (yield second, (yield first, value, flipped), flipped)
-            case _:
-                return self._leaf(acting, value, flipped)
+    def _applications(self, acting: Node) -> int:
+        """How many applications of leaves an operator stands for."""
+        for node in _inside(acting, lambda x: x.op in _COMPOUND):
+            if node not in self.lengths and node.type.kind is Kind.OPERATOR:
+                parts = [self.lengths[a] for a in node.args if a in self.lengths]
+                self.lengths[node] = sum(parts) if node.op in _COMPOUND else 1
+        return self.lengths[acting]
 
-    def _leaf(self, leaf: Node, value: Node, flipped: bool) -> Node:
-        match leaf.op:
-            case Op.INIT_MATRIX:
-                name, indices = leaf.attr
-                return _matmul(name, indices, flipped, leaf.type.axes, value, self.sizes)
-            case Op.OUTER:
-                x, chi, y = leaf.args if not flipped else leaf.args[::-1]
-                return build.contract(_times(chi, x), build.inner(y, value), len(x.type.axes))
-            case Op.ENTRYWISE:
-                body = _with_entries(leaf.args[0], flipped)
-                averaged = build.mean((1,), build.call("mul", body, build.copy(value, 1)))
-                return build.spread(averaged, value.type)
+    def _steps(self, acting: Node, value: Node, flipped: bool) -> _Steps:
+        """The terms one by one, those with a nonlinearity under one expectation."""
+        terms: list[Node] = []
+        nonlinear: list[Node] = []
+        for factor, leaf, turned in _terms(acting, flipped):
+            match leaf.op:
+                case Op.ENTRYWISE:
+                    nonlinear.append(_times(factor, _with_entries(leaf.args[0], turned)))
+                    continue
+                case Op.COMPOSE:
+                    left, right = leaf.args
+                    first, second = (left, right) if turned else (right, left)
+                    term = yield second, (yield first, value, turned), turned
+                case Op.INIT_MATRIX:
+                    name, indices = leaf.attr
+                    term = _matmul(name, indices, turned, leaf.type.axes, value, self.sizes)
+                case Op.OUTER:
+                    x, chi, y = leaf.args if not turned else leaf.args[::-1]
+                    term = build.contract(_times(chi, x), build.inner(y, value), len(x.type.axes))
+                case _:
+                    raise InternalError(f"{leaf.op.name} is not an operator")
+            terms.append(_times(factor, term))
+        result = ket(acting.type.axes + value.type.axes)
+        if nonlinear:
+            body = build.call("mul", _sum(nonlinear), build.copy(value, 1))
+            terms.append(build.spread(build.mean((1,), body), result))
+        return build.spread(_sum(terms), result)
+
+
+def _terms(acting: Node, flipped: bool) -> Iterator[tuple[Node, Node, bool]]:
+    """An operator as a sum, in the order written: coefficient, leaf, whether it is transposed."""
+    stack = [(build.constant(1), acting, flipped)]
+    while stack:
+        factor, node, turned = stack.pop()
+        match node.op:
+            case Op.OP_ADD:
+                stack.extend((factor, a, turned) for a in reversed(node.args))
+            case Op.OP_SCALE:
+                stack.append((_times(factor, node.args[0]), node.args[1], turned))
+            case Op.ADJOINT:
+                stack.append((factor, node.args[0], not turned))
             case _:
-                raise InternalError(f"{leaf.op.name} is not an operator")
+                yield factor, node, turned
+
+
+def _sum(terms: Sequence[Node]) -> Node:
+    return reduce(partial(build.call, "add"), terms) if terms else build.constant(0)
 
 
 def _times(a: Node, b: Node) -> Node:
@@ -162,17 +202,16 @@ def _with_entries(body: Node, flipped: bool) -> Node:
 
 def _find_entries(acting: Node, entries: dict[tuple[Node, bool], Node]) -> None:
     """The entry (a, b) of an operator and of all its parts, as they are and transposed."""
-    for node in _inside(acting, lambda x: x.op in (Op.OP_ADD, Op.OP_SCALE, Op.ADJOINT)):
+    for node in _inside(acting, lambda x: x.op in _COMPOUND):
         for flipped in (False, True):
-            if (node, flipped) not in entries and node.type.kind is Kind.OPERATOR:
+            if node.type.kind is Kind.OPERATOR and (node, flipped) not in entries:
                 entries[node, flipped] = _entry(node, flipped, entries)
 
 
 def _entry(node: Node, flipped: bool, entries: Mapping[tuple[Node, bool], Node]) -> Node:
     match node.op:
         case Op.OP_ADD:
-            terms = [entries[a, flipped] for a in node.args]
-            return reduce(partial(build.call, "add"), terms) if terms else build.constant(0)
+            return _sum([entries[a, flipped] for a in node.args])
         case Op.OP_SCALE:
             return _times(node.args[0], entries[node.args[1], flipped])
         case Op.ADJOINT:

@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from answers import ANSWERS, DATA, catalan  # noqa: E402
+from answers import ANSWERS, DATA, catalan
 
-import nexort  # noqa: E402
+import nexort
 
+WIDE_RUNS = 16
 PROGRAMS = Path(__file__).parents[2] / "programs"
 
 
@@ -55,13 +56,12 @@ def symmetric() -> None:
         program = nexort.load(PROGRAMS / f"{name}.nxt")
         seconds, limit = timed(lambda p=program: p.limit(rtol=2e-3))  # type: ignore[misc]
         value, error = np.asarray(limit["q"]), limit["q"].error  # type: ignore[index]
-        seeds = 16
-        spent, runs = timed(lambda p=program: p.runs(4000, seeds))  # type: ignore[misc]
+        spent, runs = timed(lambda p=program: p.runs(4000, WIDE_RUNS))  # type: ignore[misc]
         finite = runs["q"]  # type: ignore[index]
-        sem = finite.std(axis=0, ddof=1) / np.sqrt(seeds)
+        sem = finite.std(axis=0, ddof=1) / np.sqrt(WIDE_RUNS)
         z = (finite.mean(axis=0) - value) / np.maximum(np.hypot(sem, error), 1e-12)
         print(
-            f"{name}: limit {seconds:.2f} s (errors up to {error.max():.1e}), width 4000 x {seeds} "
+            f"{name}: limit {seconds:.2f} s (errors up to {error.max():.1e}), width 4000 x {WIDE_RUNS} "
             f"{spent:.1f} s, rms z {np.sqrt(np.mean(z**2)):.2f}, max |z| {np.abs(z).max():.2f}"
         )
 

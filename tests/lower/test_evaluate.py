@@ -34,8 +34,8 @@ def test_linear_programs_are_exact_up_to_roundoff() -> None:
 
 
 def test_without_dots_the_moments_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    import nexort.lower.sampler as sampler
     from nexort.limit.dots import sources_of_dots
+    from nexort.lower import sampler
 
     monkeypatch.setattr(
         sampler, "sources_of_dots", lambda roots: dict.fromkeys(sources_of_dots(roots), ())
