@@ -16,9 +16,10 @@ class UnexpectedError(Exception):
         self.position, self.expected = position, expected
 
 
-_CLOSED_BY = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
+_CLOSED_BY = {"LPAR": "RPAR", "CALL": "RPAR", "LSQB": "RSQB", "INDEX": "RSQB", "LBRACE": "RBRACE"}
 _SPELLED = {
-    "SEP": "end of line", "LPAR": "'('", "RPAR": "')'", "LSQB": "'['", "RSQB": "']'",
+    "SEP": "end of line", "LPAR": "'('", "CALL": "'('", "INDEX": "'['", "RPAR": "')'",
+    "LSQB": "'['", "RSQB": "']'",
     "LBRACE": "'{'", "RBRACE": "'}'", "RANGLE": "'>'", "LANGLE": "'<'", "KETBAR": "'|x>'",
     "BRABAR": "'|'", "EQUAL": "'='", "TILDE": "'~'", "COMMA": "','", "DOTS": "'..'",
     "NAME": "a name", "NUMBER": "a number", "IN": "'in'", "ARROW": "'->'", "COLON": "':'",

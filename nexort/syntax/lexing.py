@@ -33,7 +33,6 @@ _COPY = "[0-9]{1,6}"  # the number of an iid copy
 
 # Tried in this order at every position; the first that matches wins.
 _TOKENS = {
-    "SPACE": r"[ \t\f]+",
     "KETBAR": rf"[|∣](?=\s*{_LABEL}\s*[>⟩〉])",
     "BRABAR": r"[|∣]",
     "EXPECT": rf"(?:E|𝔼)\s*\{{\s*{_COPY}(?:\s*,\s*{_COPY})*\s*\}}(?=\s*\[)",
@@ -67,8 +66,13 @@ _TOKENS = {
     "STRING": r'"[^"\n]*"',
     "COMMENT": r"#[^\n]*",
     "SEP": r";|\r?\n",
+    "END": r"\Z",
 }  # fmt: skip
-_SCANNER = re.compile("|".join(f"(?P<{name}>{regex})" for name, regex in _TOKENS.items()))
+_SPACE = r"[ \t\f]*"
+_BLANK = re.compile(_SPACE)
+_SCANNER = re.compile(
+    f"{_SPACE}(?:{'|'.join(f'(?P<{k}>{regex})' for k, regex in _TOKENS.items())})"
+)
 
 STATEMENT_WORDS = frozenset(
     ("param", "dim", "data", "vector", "matrix", "scalar", "fn", "update", "output", "import")
@@ -76,6 +80,11 @@ STATEMENT_WORDS = frozenset(
 _WORDS = {"for": "FOR", "in": "IN", "by": "BY", "as": "AS"}
 _CONTINUES = frozenset(("PLUS", "MINUS", "STAR", "SLASH", "AT", "CARET", "TILDE", "COMMA"))
 _CONTINUED_BY = re.compile(r"(?:\s|#[^\n]*\n)*(?:[+*·×⋅/@]|[-−](?!>))")
+_FACTOR_ENDS = frozenset(
+    ("NAME", "NUMBER", "RPAR", "RSQB", "RANGLE", "BRABAR", "PRIME", "TRANSPOSE", "COPY")
+)
+_AFTER_FACTOR = {"LPAR": "CALL", "LSQB": "INDEX"}
+_BRACKETS = frozenset(("LPAR", "RPAR", "LSQB", "RSQB", "LBRACE"))
 _STARTS = frozenset(("SEP", "LBRACE", "START"))
 _AFTER_WORD = re.compile(r"[ \t]*[=\[']")
 
@@ -98,28 +107,30 @@ def scan(source: Source, comments: list[Comment]) -> Iterator[Token]:
     position, end = 0, len(text)
     match_at = _SCANNER.match
     previous = "START"
-    depth = joined = 0  # open brackets; line breaks before ``joined`` do not end the statement
+    opened: list[str] = []  # what stands before each open bracket
+    joined = 0  # line breaks before here do not end the statement
     while position < end:
         match = match_at(text, position)
         if match is None:
+            position = _BLANK.match(text, position).end()  # type: ignore[union-attr]
             previous = "UNKNOWN"
             yield Token(previous, text[position], position, position + 1)
             position += 1
             continue
         kind = match.lastgroup or ""
-        start, position = position, match.end()
-        if kind == "SPACE":
-            continue
-        value = match.group()
+        start, position = match.span(kind)
+        value = text[start:position]
         if kind == "COMMENT":
             alone = text[text.rfind("\n", 0, start) + 1 : start].strip() == ""
             comments.append(Comment(value, alone, Span(source, start, position)))
             continue
+        if kind == "END":
+            return
         if kind == "SEP":
             if previous in _STARTS:
                 continue
             if value != ";":
-                if depth > 0 or previous in _CONTINUES or position < joined:
+                if opened or previous in _CONTINUES or position < joined:
                     continue
                 continued = _CONTINUED_BY.match(text, position)
                 if continued:
@@ -127,14 +138,25 @@ def scan(source: Source, comments: list[Comment]) -> Iterator[Token]:
                     continue
         elif kind == "NAME":
             kind, value = _word(text, value, position, previous)
-        elif kind in ("LPAR", "LSQB"):
-            depth += 1
-        elif kind in ("RPAR", "RSQB"):
-            depth = max(0, depth - 1)
-        elif kind == "LBRACE":
-            depth = 0
+        elif kind in _BRACKETS:
+            kind, previous = _bracket(kind, previous, opened)
+            yield Token(kind, value, start, position)
+            continue
         previous = kind
         yield Token(kind, value, start, position)
+
+
+def _bracket(kind: str, previous: str, opened: list[str]) -> tuple[str, str]:
+    """The token kind of a bracket, and what it is to the token after it."""
+    if kind in _AFTER_FACTOR:
+        opened.append(previous)
+        kind = _AFTER_FACTOR[kind] if previous in _FACTOR_ENDS else kind
+    elif kind == "LBRACE":
+        opened.clear()
+    elif opened and opened.pop() == "SUM":
+        # the parenthesis of ``sum(...)`` is not a factor: what follows is its body
+        return kind, "SUM"
+    return kind, kind
 
 
 def _word(text: str, value: str, position: int, previous: str) -> tuple[str, str]:

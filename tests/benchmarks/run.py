@@ -61,7 +61,8 @@ def symmetric() -> None:
         sem = finite.std(axis=0, ddof=1) / np.sqrt(WIDE_RUNS)
         z = (finite.mean(axis=0) - value) / np.maximum(np.hypot(sem, error), 1e-12)
         print(
-            f"{name}: limit {seconds:.2f} s (errors up to {error.max():.1e}), width 4000 x {WIDE_RUNS} "
+            f"{name}: limit {seconds:.2f} s (errors up to {error.max():.1e}), "
+            f"width 4000 x {WIDE_RUNS} "
             f"{spent:.1f} s, rms z {np.sqrt(np.mean(z**2)):.2f}, max |z| {np.abs(z).max():.2f}"
         )
 
