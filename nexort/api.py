@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from nexort.results import Results
 
 VERIFY_WIDTHS = (64, 128, 256, 512, 1024)
+OUTER_WIDTHS = {0: VERIFY_WIDTHS, 1: VERIFY_WIDTHS, 2: (32, 64, 128, 256), 3: (12, 16, 24, 32, 48)}
+"""Default widths by the highest order r of an outer nonlinearity: a run takes n^(r+1)."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -39,21 +42,25 @@ def loads(text: str, **numbers: Number) -> TensorProgram:
 class TensorProgram:
     """A compiled program. Data are given by name: ``p.limit(xi=X)``, X of the declared shape."""
 
-    def __init__(self, program: Program, numbers: Mapping[str, Number] | None = None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        numbers: Mapping[str, Number] | None = None,
+        max_instructions: int = driver.MAX_INSTRUCTIONS,
+    ) -> None:
         self.program = program
         self.numbers = dict(numbers or {})
-        driver.check(program, Given(self.numbers, {}))
+        self.max_instructions = max_instructions
+        driver.check(program, Given(self.numbers, {}, max_instructions))
 
     def with_numbers(self, **numbers: Number) -> TensorProgram:
         """The same program with other values for params and dims."""
-        return TensorProgram(self.program, {**self.numbers, **numbers})
+        return TensorProgram(self.program, {**self.numbers, **numbers}, self.max_instructions)
 
-    def unrolled(
-        self, data: Mapping[str, Any] | None = None, max_instructions: int | None = None
-    ) -> Unrolled:
+    def unrolled(self, data: Mapping[str, Any] | None = None) -> Unrolled:
         """The straight-line program over some data."""
-        given = Given(self.numbers, _arrays(data or {}))
-        return driver.unroll(self.program, given, max_instructions)
+        given = Given(self.numbers, _arrays(data or {}), self.max_instructions)
+        return driver.unroll(self.program, given)
 
     def limit(
         self,
@@ -64,6 +71,7 @@ class TensorProgram:
         rtol: float | None = None,
         max_samples: int | None = None,
         threads: int | None = None,
+        memory: int = 2 * 2**30,
         progress: Progress | None = None,
         data: Mapping[str, Any] | None = None,
         **more_data: Any,
@@ -84,6 +92,7 @@ class TensorProgram:
             rtol,
             max_samples or lower.DEFAULT_MAX_SAMPLES,
             threads,
+            memory,
         )
         program = self.unrolled({**(data or {}), **more_data})
         found = lower.evaluate(program, settings, progress)
@@ -163,7 +172,7 @@ class TensorProgram:
 
     def verify(
         self,
-        widths: Sequence[int] = VERIFY_WIDTHS,
+        widths: Sequence[int] | None = None,
         seeds: int = 32,
         *,
         data: Mapping[str, Any] | None = None,
@@ -182,12 +191,18 @@ class TensorProgram:
 
         found = limit if limit is not None else self.limit(data=data)
         runs = {}
-        for width in widths:
+        for width in widths or self.default_widths():
             progress = None if watch is None else watch(width)
             runs[width] = self.runs(
                 width, seeds, data=data, dtype=dtype, progress=progress, **options
             )
         return verify(found, runs, confidence=confidence, dtype=dtype)
+
+    def default_widths(self) -> tuple[int, ...]:
+        """Widths for :meth:`verify` that a run can afford."""
+        from nexort.program.view import outer_order
+
+        return OUTER_WIDTHS.get(outer_order(self.program), (8, 12, 16))
 
     def graph(self) -> nx.MultiDiGraph:
         """The graph of declarations and rules; families stay families."""

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from nexort.program.unroll import Unroller
     from nexort.program.unrolled import Array, Unrolled
 
+MAX_INSTRUCTIONS = 2_000_000
 MAX_SOURCE = 64 * 2**20
 Number = int | float
 
@@ -97,24 +98,26 @@ def _importer() -> Callable[[t.Import], t.Module]:
 
 @dataclass(frozen=True)
 class Given:
-    """What a user hands to a program: numbers for params and dims, arrays for data."""
+    """What a user hands to a program: numbers for params and dims, arrays for data, and how many
+    instructions it may unroll to."""
 
     numbers: Mapping[str, Number]
     arrays: Mapping[str, LoadedArray]
+    max_instructions: int = MAX_INSTRUCTIONS
 
 
 @collector.paused()
-def check(program: Program, given: Given, limit: int | None = None) -> Unroller:
+def check(program: Program, given: Given) -> Unroller:
     """Unroll as far as sizes are known, to find what only numbers can tell.
 
     Raises NexortError with every error found.
     """
-    from nexort.program.unroll import MAX_INSTRUCTIONS, Unroller, unrolled_outputs
+    from nexort.program.unroll import Unroller, unrolled_outputs
 
     report = Report()
     params, sizes = resolve(program, given.numbers, report)
     report.stop()
-    unroller = Unroller(program, params, sizes, report, limit or MAX_INSTRUCTIONS)
+    unroller = Unroller(program, params, sizes, report, given.max_instructions)
     unroller.run()
     for _ in unrolled_outputs(unroller):
         pass
@@ -123,13 +126,13 @@ def check(program: Program, given: Given, limit: int | None = None) -> Unroller:
 
 
 @collector.paused()
-def unroll(program: Program, given: Given, limit: int | None = None) -> Unrolled:
+def unroll(program: Program, given: Given) -> Unrolled:
     """The straight-line program over given numbers and data, operators expanded.
 
     Raises NexortError for missing or misshapen data, undefined members and the like.
     """
     from nexort.data import bind
-    from nexort.program.unroll import MAX_INSTRUCTIONS, Unroller, unrolled_outputs
+    from nexort.program.unroll import Unroller, unrolled_outputs
     from nexort.program.unrolled import Unrolled
     from nexort.program.verify import verify_program, verify_unrolled
     from nexort.transform.operators import expand_operators
@@ -143,8 +146,7 @@ def unroll(program: Program, given: Given, limit: int | None = None) -> Unrolled
     given_arrays = {**_defaults(program, given), **given.arrays}
     declared = {name: (d.axes, d.span) for name, d in program.data.items()}
     data, sizes = bind(declared, given_arrays, dims)
-    limit = limit or MAX_INSTRUCTIONS
-    unroller = Unroller(program, params, sizes, report, limit)
+    unroller = Unroller(program, params, sizes, report, given.max_instructions)
     unroller.run()
     outputs = tuple(unrolled_outputs(unroller))
     report.stop()
@@ -157,7 +159,7 @@ def unroll(program: Program, given: Given, limit: int | None = None) -> Unrolled
         if i.law is not None
     }
     unrolled = Unrolled(outputs, data, sizes, laws, unroller.spans)
-    unrolled = expand_operators(unrolled, limit)
+    unrolled = expand_operators(unrolled, given.max_instructions)
     verify_unrolled(unrolled)
     return unrolled
 

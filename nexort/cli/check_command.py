@@ -19,13 +19,16 @@ Examples:
 @options.program_argument
 @options.set_option
 @options.data_option
+@options.instructions_option
 @options.json_option
-def command(file: str, settings: Sequence[str], data: Sequence[str], as_json: bool) -> None:
+def command(
+    file: str, settings: Sequence[str], data: Sequence[str], max_instructions: int, as_json: bool
+) -> None:
     """Check a program: names, kinds, axes, index ranges. Prints a table of what it defines."""
     from nexort import driver
     from nexort.program.view import table
 
-    program, given = options.load(file, settings, data)
+    program, given = options.load(file, settings, data, max_instructions)
     if data:
         driver.unroll(program, given)
     else:

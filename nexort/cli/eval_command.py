@@ -22,8 +22,10 @@ Examples:
 @options.set_option
 @options.data_option
 @options.sampling_options
+@options.memory_option
 @options.seed_option
 @options.threads_option
+@options.instructions_option
 @options.json_option
 @click.option("-o", "--output", type=click.Path(), help="Save the results: .npz or .json.")
 def command(
@@ -34,8 +36,10 @@ def command(
     replicates: int,
     rtol: float | None,
     max_samples: int,
+    memory: int,
     seed: int,
     threads: int | None,
+    max_instructions: int,
     as_json: bool,
     output: str | None,
 ) -> None:
@@ -43,18 +47,19 @@ def command(
     from nexort.api import TensorProgram
     from nexort.results import render
 
-    program, given = options.load(file, settings, data)
+    program, given = options.load(file, settings, data, max_instructions)
     with options.progress("limit") as bar:
-        results = TensorProgram(program, given.numbers).limit(
+        results = TensorProgram(program, given.numbers, max_instructions).limit(
             samples=samples,
             replicates=replicates,
             seed=seed,
             rtol=rtol,
             max_samples=max_samples,
             threads=threads,
+            memory=memory,
             progress=options.pairs(bar),
             data=given.arrays,
         )
+    click.echo(json.dumps(results.as_json(), indent=2) if as_json else render(results))
     if output:
         results.save(output)
-    click.echo(json.dumps(results.as_json(), indent=2) if as_json else render(results))

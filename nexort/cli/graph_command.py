@@ -10,6 +10,7 @@ import click
 
 from nexort.cli import options
 from nexort.diagnostics import fail
+from nexort.driver import MAX_INSTRUCTIONS
 
 
 @click.command(
@@ -35,7 +36,7 @@ def command(file: str, settings: Sequence[str], form: str | None, output: str | 
     from nexort.program.drawing import as_dot, as_json, draw
     from nexort.program.view import graph
 
-    program, given = options.load(file, settings, ())
+    program, given = options.load(file, settings, (), MAX_INSTRUCTIONS)
     driver.check(program, given)
     form = form or (Path(output).suffix[1:] if output else "dot")
     g = graph(program)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import click
 
 from nexort.diagnostics import NexortError, Report, fail
-from nexort.driver import Given, compile_source, read
+from nexort.driver import MAX_INSTRUCTIONS, Given, compile_source, read
 from nexort.program.program import Program
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -30,6 +31,20 @@ data_option = click.option(
     multiple=True,
     metavar="[NAME=]FILE",
     help="Data: xi=inputs.npy, xi=digits.npz:xi[:, :8], train.npz (entries by name), x=table.csv.",
+)
+instructions_option = click.option(
+    "--max-instructions",
+    type=click.IntRange(min=1),
+    default=MAX_INSTRUCTIONS,
+    show_default=True,
+    help="How many instructions loops may unroll to.",
+)
+memory_option = click.option(
+    "--memory",
+    default="2GiB",
+    show_default=True,
+    callback=lambda _c, _p, text: parse_memory(text),
+    help="Bound on the arrays held at a time.",
 )
 seed_option = click.option("--seed", default=0, show_default=True, help="Seed of all randomness.")
 threads_option = click.option(
@@ -89,13 +104,7 @@ def finite_options(command: F) -> F:
                 type=click.Choice(["gaussian", "rademacher", "uniform"]),
                 help="Law of every matrix's entries, in place of the program's.",
             ),
-            click.option(
-                "--memory",
-                default="2GiB",
-                show_default=True,
-                callback=lambda _c, _p, text: parse_memory(text),
-                help="Bound on the arrays held at a time.",
-            ),
+            memory_option,
         )
     ):
         command = option(command)
@@ -125,10 +134,12 @@ def parse_memory(text: str) -> int:
     return int(size)
 
 
-def load(file: str, settings: Sequence[str], data: Sequence[str]) -> tuple[Program, Given]:
+def load(
+    file: str, settings: Sequence[str], data: Sequence[str], max_instructions: int
+) -> tuple[Program, Given]:
     """The program and what is given to it. Raises NexortError with every error of the options."""
     program = compile_source(read(file))
-    return program, given(program, settings, data)
+    return program, replace(given(program, settings, data), max_instructions=max_instructions)
 
 
 def given(program: Program, settings: Sequence[str], data: Sequence[str]) -> Given:

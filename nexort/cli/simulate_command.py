@@ -26,6 +26,7 @@ Examples:
 @options.finite_options
 @options.seed_option
 @options.threads_option
+@options.instructions_option
 @options.json_option
 @click.option("-o", "--output", type=click.Path(), help="Save all runs: .npz.")
 def command(
@@ -39,6 +40,7 @@ def command(
     memory: int,
     seed: int,
     threads: int | None,
+    max_instructions: int,
     as_json: bool,
     output: str | None,
 ) -> None:
@@ -48,8 +50,8 @@ def command(
     from nexort.api import TensorProgram
     from nexort.results import render, save_runs
 
-    program, given = options.load(file, settings, data)
-    tensor_program = TensorProgram(program, given.numbers)
+    program, given = options.load(file, settings, data, max_instructions)
+    tensor_program = TensorProgram(program, given.numbers, max_instructions)
     found = {}
     for n in options.widths_value(width):
         with options.progress(f"width {n}") as bar:

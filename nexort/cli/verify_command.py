@@ -21,7 +21,10 @@ Examples:
 @options.program_argument
 @options.set_option
 @options.data_option
-@click.option("--width", default="64,128,256,512,1024", show_default=True, help="Widths.")
+@click.option(
+    "--width",
+    help="Widths: 64,256,1024. By default up to 1024, less for copies of order 2 or more.",
+)
 @click.option("--seeds", type=click.IntRange(min=2), default=32, show_default=True, help="Runs.")
 @click.option(
     "--confidence",
@@ -34,13 +37,14 @@ Examples:
 @options.finite_options
 @options.seed_option
 @options.threads_option
+@options.instructions_option
 @options.json_option
 @click.option("--plot", type=click.Path(), help="Draw the comparison: .png, .pdf or .svg.")
 def command(
     file: str,
     settings: Sequence[str],
     data: Sequence[str],
-    width: str,
+    width: str | None,
     seeds: int,
     confidence: float,
     samples: int | None,
@@ -52,6 +56,7 @@ def command(
     memory: int,
     seed: int,
     threads: int | None,
+    max_instructions: int,
     as_json: bool,
     plot: str | None,
 ) -> int:
@@ -63,9 +68,9 @@ def command(
         from nexort.compare.plot import check_path
 
         check_path(plot)
-    widths = options.widths_value(width)
-    program, given = options.load(file, settings, data)
-    tensor_program = TensorProgram(program, given.numbers)
+    widths = options.widths_value(width) if width else None
+    program, given = options.load(file, settings, data, max_instructions)
+    tensor_program = TensorProgram(program, given.numbers, max_instructions)
     with options.progress("limit") as bar:
         limit = tensor_program.limit(
             samples=samples,
@@ -74,6 +79,7 @@ def command(
             rtol=rtol,
             max_samples=max_samples,
             threads=threads,
+            memory=memory,
             progress=options.pairs(bar),
             data=given.arrays,
         )

@@ -46,7 +46,7 @@ class LimitValue:
 class Settings:
     """How to sample. ``samples`` None picks a number that suits the program; with ``rtol`` the
     samples are doubled until every output's error is below rtol times its largest entry, or
-    ``max_samples`` is reached."""
+    ``max_samples`` is reached. ``memory`` bounds the arrays of all threads together, in bytes."""
 
     samples: int | None = None
     replicates: int = DEFAULT_REPLICATES
@@ -54,6 +54,7 @@ class Settings:
     rtol: float | None = None
     max_samples: int = DEFAULT_MAX_SAMPLES
     threads: int | None = None
+    memory: int = 2 * 2**30
 
 
 def evaluate(
@@ -68,7 +69,12 @@ def evaluate(
     plan = Plan.of(program)
     if not plan.sampled:
         return _exact(plan)
-    size = _power_of_two(settings.samples) if settings.samples else _default_samples(plan)
+    room = _room(plan, settings)
+    size = min(_default_samples(plan), room)
+    if settings.samples:
+        size = _power_of_two(settings.samples)
+        if size > room:
+            raise _too_large(size, room)
     half: _Stage | None = None
     while True:
         if half is None:
@@ -79,7 +85,7 @@ def evaluate(
             return values
         if all(_met(v, settings.rtol) for v in values.values()):
             return values
-        if 2 * size > settings.max_samples:
+        if 2 * size > min(settings.max_samples, room):
             return {k: _missed(v, settings.rtol) for k, v in values.items()}
         half, size = full, 2 * size
 
@@ -98,6 +104,20 @@ def _default_samples(plan: Plan) -> int:
     """Enough points for the innovation bases to stay a small part of the sample."""
     least = DEFAULT_SAMPLES_OUTER if plan.regions else DEFAULT_SAMPLES
     return min(max(least, _power_of_two(8 * plan.directions)), 2**15)
+
+
+def _room(plan: Plan, settings: Settings) -> int:
+    """The largest sample, a power of two, whose arrays fit into the memory."""
+    numbers = 2 * (plan.numbers_per_point + 64)  # temporaries as large again
+    room = int(settings.memory / (8 * numbers * (settings.threads or _cores())))
+    if room < 64:
+        raise _too_large(64, room)
+    return 1 << (room.bit_length() - 1)
+
+
+def _too_large(size: int, room: int) -> NexortError:
+    message = f"{size} sample points do not fit into the memory, there is room for {room}"
+    return NexortError([Diagnostic("memory-limit", message, None, (), "raise --memory")])
 
 
 def _power_of_two(size: int) -> int:

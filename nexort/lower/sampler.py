@@ -74,6 +74,25 @@ class Plan:
         return any(x.op in (Op.INNER, Op.AVERAGE, Op.MEAN) for x in self.order)
 
     @property
+    def numbers_per_point(self) -> int:
+        """How many numbers are held for every sample point at the most: live kets, bases, roots."""
+
+        def size(x: Node) -> int:
+            return int(np.prod(self.program.shape(x.type.axes))) if x.type.kind is Kind.KET else 0
+
+        live = peak = kept = 0
+        ends: dict[int, int] = {}
+        for position, x in enumerate(self.order):
+            if x.op in (Op.MATMUL, Op.INIT_VECTOR):
+                kept += 3 * size(x)
+            live += size(x)
+            peak = max(peak, live + kept)
+            last = self.last.get(x, position)
+            ends[last] = ends.get(last, 0) + size(x)
+            live -= ends.pop(position, 0)
+        return peak
+
+    @property
     def directions(self) -> int:
         """A bound on the rank of any initial matrix's innovation basis."""
         ranks: dict[object, int] = {}

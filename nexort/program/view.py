@@ -89,6 +89,13 @@ def _linear(value: Node) -> bool:
     return not any(x.op is Op.ENTRYWISE for x in walk([value]))
 
 
+def outer_order(program: Program) -> int:
+    """The highest order of an outer nonlinearity in the rules."""
+    nodes = walk([rule.value for _, rule in program.rules()])
+    copies = [len(x.attr) for x in nodes if x.op is Op.MEAN]
+    return max(copies, default=int(any(x.op is Op.ENTRYWISE for x in nodes)))
+
+
 # ---- graph ---------------------------------------------------------------------------------------
 
 
