@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from nexort.program.unroll import Unroller
     from nexort.program.unrolled import Array, Unrolled
 
-MAX_INSTRUCTIONS = 2_000_000
+MAX_INSTRUCTIONS = 1_000_000
+"""Nodes that a program may unroll to, rounds of loops included."""
+
 MAX_SOURCE = 64 * 2**20
 Number = int | float
 

@@ -70,4 +70,18 @@ def _replace(rng: random.Random, parts: list[str]) -> None:
         parts[rng.randrange(len(parts))] = rng.choice(INSERTED)
 
 
-EDITS: tuple[Edit, ...] = (_delete, _duplicate, _swap, _copy, _insert, _replace)
+def _alike(rng: random.Random, parts: list[str]) -> None:
+    """Put a word, number or sign where another of its kind is: such texts go far."""
+    if parts:
+        place = rng.randrange(len(parts))
+        kind = _kind(parts[place])
+        parts[place] = rng.choice([x for x in parts if _kind(x) == kind])
+
+
+def _kind(part: str) -> str:
+    if part[:1].isalpha():
+        return "word"
+    return "number" if part[:1].isdigit() else "space" if part.isspace() else "sign"
+
+
+EDITS: tuple[Edit, ...] = (_delete, _duplicate, _swap, _copy, _insert, _replace) + (_alike,) * 6

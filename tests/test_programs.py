@@ -30,6 +30,7 @@ def test_header_and_format(name: str) -> None:
     assert all(line.startswith("#") for line in head.splitlines())
     assert "Reference:" in head
     module = parse(Source(name, text))
+    assert format_module(module) == text
     assert parse(Source(name, format_module(module))) == module
 
 

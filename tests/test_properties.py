@@ -31,7 +31,7 @@ from nexort.syntax.parser import parse
 from nexort.syntax.printer import format_module
 
 HERE = Path(__file__).parent
-NOTHING = Given({}, {})
+NOTHING = Given({}, {}, max_instructions=20_000)
 SECONDS = 5.0
 """Of processor time, for a text of a few lines."""
 
@@ -52,8 +52,8 @@ def survives(text: str) -> None:
     found = None
     try:
         program = driver.compile_source(Source("damaged.nxt", text))
-        driver.check(program, NOTHING, limit=20_000)
-        driver.unroll(program, NOTHING, limit=20_000)
+        driver.check(program, NOTHING)
+        driver.unroll(program, NOTHING)
     except NexortError as error:
         found = error
     assert found is None or (found.diagnostics and str(found))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nexort import functions
 from nexort.diagnostics import NexortError, Source, Span, counted, did_you_mean
+from nexort.elaborate import arithmetic
 from nexort.elaborate.differentiate import derivative, substitute
 from nexort.elaborate.scope import Bound, Scope, UserFunction
 from nexort.program import build
@@ -19,7 +20,8 @@ from nexort.syntax import tree as t
 from nexort.syntax.parser import parse
 
 if TYPE_CHECKING:
-    from nexort.elaborate.expressions import Elaborator, Value
+    from nexort.elaborate.expressions import Elaborator
+    from nexort.elaborate.values import Value
 
 DEEPEST_CALL = 60
 """How many user functions may be inside one another."""
@@ -38,7 +40,9 @@ def call(e: Elaborator, expr: t.Call) -> Value:
     if isinstance(base, t.Name):
         if e.scope.find(base.name) is not None:
             e.lookup(base.name, base.span)
-        if base.name == "diag" and not primes and e.scope.find("diag") is None:
+        if base.name == "diag" and e.scope.find("diag") is None:
+            if primes:
+                raise e.problem("wrong-kind", "'diag' has no derivative", base.span)
             [value] = _positional(e, expr, "diag", 1)
             return e.typed([expr.args[0].span], expr.span, lambda: build.diagonal(value))
         callee = _callee(e, base.name)
@@ -52,7 +56,7 @@ def call(e: Elaborator, expr: t.Call) -> Value:
         message = f"'{base.span.text}' is not a function"
         raise e.problem("wrong-kind", message, base.span)
     left, right = e.value(expr.callee), e.value(expr.args[0].value)
-    return e.product(left, right, expr.callee.span, expr.args[0].span, expr.span)
+    return arithmetic.product(e, left, right, expr.callee.span, expr.args[0].span, expr.span)
 
 
 def _step_index(e: Elaborator, base: t.Expr) -> tuple[t.Expr, tuple[t.Item, ...] | None]:
@@ -163,7 +167,8 @@ def _entrywise(
             hint = "write iid copies by hand: E{1}[ f(|x>, |y>{1}) * |z>{1} ]"
             raise e.problem("wrong-kind", message, span, help=hint)
         entries.append(arg if arg.type.kind is Kind.SCALAR else _entry(e, arg, span))
-    return build.entrywise(_invoke(e, callee, entries, spans, expr.span, primes))
+    body = _invoke(e, callee, entries, spans, expr.span, primes)
+    return e.typed(spans, expr.span, lambda: build.entrywise(body))
 
 
 def _entry(e: Elaborator, acting: Node, span: Span) -> Node:

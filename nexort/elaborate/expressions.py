@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -18,7 +17,7 @@ from nexort.diagnostics import (
     did_you_mean,
     fail,
 )
-from nexort.elaborate import calls, indices
+from nexort.elaborate import arithmetic, calls, indices
 from nexort.elaborate.scope import (
     Bound,
     Entry,
@@ -26,6 +25,7 @@ from nexort.elaborate.scope import (
     Poisoned,
     Scope,
 )
+from nexort.elaborate.values import BraValue, Skip, Value
 from nexort.program import build
 from nexort.program.build import TypeProblem
 from nexort.program.index import Affine
@@ -35,20 +35,6 @@ from nexort.program.types import Kind, scalar
 from nexort.syntax import tree as t
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class BraValue:
-    """``<x|`` on its own, waiting for what stands to its right; ``ket`` None is ``<1|``."""
-
-    ket: Node | None
-
-
-Value = Node | BraValue
-
-
-class Skip(Exception):
-    """The expression uses a name whose own error is already reported."""
 
 
 class Elaborator:
@@ -251,9 +237,9 @@ class Elaborator:
             t.Call: lambda x: calls.call(self, x),
             t.Prime: self._prime,
             t.Transpose: self._transpose,
-            t.Negative: self._negative,
-            t.Binary: self._chain,
-            t.Juxtaposed: self._juxtaposed,
+            t.Negative: lambda x: arithmetic.negative(self, x),
+            t.Binary: lambda x: arithmetic.chain(self, x),
+            t.Juxtaposed: lambda x: arithmetic.juxtaposed(self, x),
             t.Sum: lambda x: self.looped(x.loops, lambda: self.node(x.body), build.total),
             t.ListLiteral: self._list,
         }
@@ -349,198 +335,6 @@ class Elaborator:
         node = self.node(expr.base)
         turned = build.adjoint if node.type.kind is Kind.OPERATOR else build.transpose
         return self.typed([expr.base.span], expr.span, lambda: turned(node))
-
-    def _negative(self, expr: t.Negative) -> Value:
-        value, at, span = self.value(expr.value), expr.value.span, expr.span
-        minus = build.constant(-1)
-        if isinstance(value, BraValue):
-            return self.product(minus, value, at, at, span)
-        if value.op is Op.CONST and not value.type.axes and isinstance(value.attr, int | float):
-            return build.constant(-value.attr)
-        if value.type.kind is Kind.OPERATOR:
-            return build.scale(minus, value)
-        return build.call("neg", value)
-
-    # ---- arithmetic ----------------------------------------------------------------------------
-
-    def _chain(self, expr: t.Binary) -> Value:
-        """Binary operators; a long left-leaning chain is walked, not recursed into."""
-        spine = [expr]
-        while isinstance(spine[-1].left, t.Binary):
-            spine.append(spine[-1].left)
-        value = self.value(spine[-1].left)
-        for link in reversed(spine):
-            value = self._binary(link, value)
-        return value
-
-    def _binary(self, expr: t.Binary, left: Value) -> Value:
-        op, a, b, span = expr.op, expr.left.span, expr.right.span, expr.span
-        if op == "^":
-            return self._power(self._plain(left, a), expr.right, a, span)
-        right = self.value(expr.right)
-        if op == "*":
-            return self.product(left, right, a, b, span, entrywise=True)
-        if isinstance(left, BraValue) and isinstance(right, BraValue) and op in "+-":
-            x, y = self._bra_ket(left, a), self._bra_ket(right, b)
-            return BraValue(self.typed([a, b], span, lambda: build.call(_NAMES[op], x, y)))
-        x, y = self._plain(left, a), self._plain(right, b)
-        operators = [v.type.kind is Kind.OPERATOR for v in (x, y)]
-        if op == "/" and operators == [True, False]:
-            inverse = build.call("div", build.constant(1), y)
-            return self.typed([b], span, lambda: build.scale(inverse, x))
-        if any(operators) and op in "+-":
-            if not all(operators):
-                kinds = f"{x.type.kind.value} and {y.type.kind.value}"
-                message = f"'{op}' joins two of a kind, found {kinds}"
-                raise self.problem("wrong-kind", message, span)
-            if op == "-":
-                y = build.scale(build.constant(-1), y)
-            return self.typed([a, b], span, lambda: build.add_operators(x, y))
-        if op == "@":
-            return self.typed([a, b], span, lambda: build.contract(x, y))
-        return self.typed([a, b], span, lambda: build.call(_NAMES[op], x, y))
-
-    def _power(self, base: Node, exponent: t.Expr, at: Span, span: Span) -> Node:
-        if base.type.kind is not Kind.OPERATOR:
-            power = self.node(exponent)
-            return self.typed([at, exponent.span], span, lambda: build.call("pow", base, power))
-        if (
-            not isinstance(exponent, t.Number)
-            or not exponent.text.isdigit()
-            or exponent.text == "0"
-        ):
-            message = "an operator's power is a positive integer literal"
-            raise self.problem("wrong-kind", message, exponent.span)
-        if len(exponent.text) > 3:
-            hint = "apply it in a loop: for k in 1..K { |x[k]> = W |x[k-1]> }"
-            raise self.problem("too-long", "this power is too large", exponent.span, help=hint)
-        result = base
-        for _ in range(int(exponent.text) - 1):
-            result = build.compose(base, result)
-        return result
-
-    def _plain(self, value: Value, span: Span) -> Node:
-        if isinstance(value, BraValue):
-            raise self.problem("wrong-kind", "found a bra, expected a scalar or a ket", span)
-        return value
-
-    def _bra_ket(self, value: BraValue, span: Span) -> Node:
-        if value.ket is None:
-            raise self.problem("wrong-kind", "<1| stands directly before a ket", span)
-        return value.ket
-
-    # ---- side by side ----------------------------------------------------------------------------
-
-    def product(
-        self, left: Value, right: Value, a: Span, b: Span, span: Span, *, entrywise: bool = False
-    ) -> Value:
-        """Two factors, beside each other or (``entrywise``) joined by ``*``."""
-        if isinstance(left, BraValue) or isinstance(right, BraValue):
-            return self._bra_product(left, right, a, b, span)
-        kinds = (left.type.kind, right.type.kind)
-        match kinds:
-            case (Kind.OPERATOR, Kind.OPERATOR):
-                if entrywise:
-                    message = "'*' is entrywise and does not join operators"
-                    raise self.problem(
-                        "wrong-kind", message, span, help="write A B for the product"
-                    )
-                return build.compose(left, right)
-            case (Kind.OPERATOR, Kind.SCALAR) if entrywise:
-                return self.typed([b], span, lambda: build.scale(right, left))
-            case (Kind.SCALAR, Kind.OPERATOR):
-                return self.typed([a], span, lambda: build.scale(left, right))
-            case (Kind.OPERATOR, _):
-                if entrywise:
-                    message = "'*' is entrywise: an operator acts by standing before the ket"
-                    raise self.problem("wrong-kind", message, span, help="write W |x> without '*'")
-                return self.typed([a, b], span, lambda: build.apply(left, right))
-            case (Kind.KET, Kind.OPERATOR):
-                message = "an operator stands before the ket it acts on"
-                raise self.problem("wrong-kind", message, span, help="write W |x>")
-            case _:
-                return self._scaled(left, right, a, b, span, entrywise)
-
-    def _scaled(
-        self, left: Node, right: Node, a: Span, b: Span, span: Span, entrywise: bool
-    ) -> Node:
-        if not entrywise:
-            if left.type.kind is right.type.kind is Kind.KET:
-                message = "two kets side by side have no meaning"
-                raise self.problem("wrong-kind", message, span, help="|x> * |y> is entrywise")
-            if any(v.type.kind is Kind.SCALAR and v.type.axes for v in (left, right)):
-                message = "a scalar with axes beside another factor is ambiguous"
-                hint = "use * for the entrywise product or @ for the contraction"
-                raise self.problem("axis-mismatch", message, span, help=hint)
-        return self.typed([a, b], span, lambda: build.call("mul", left, right))
-
-    def _bra_product(self, left: Value, right: Value, a: Span, b: Span, span: Span) -> Value:
-        if isinstance(left, BraValue) and isinstance(right, BraValue):
-            raise self.problem("wrong-kind", "two bras side by side have no meaning", span)
-        if isinstance(right, BraValue):
-            if isinstance(left, BraValue) or left.type.kind is not Kind.SCALAR:
-                kind = "bra" if isinstance(left, BraValue) else left.type.kind.value
-                message = f"found {kind} before a bra, expected a scalar or a ket"
-                raise self.problem("wrong-kind", message, span)
-            ket = self._bra_ket(right, b)
-            return BraValue(self.typed([a, b], span, lambda: build.call("mul", left, ket)))
-        assert isinstance(left, BraValue)
-        match right.type.kind:
-            case Kind.KET:
-                if left.ket is None:
-                    return self.typed([b], span, lambda: build.average(right))
-                bra = left.ket
-                return self.typed([a, b], span, lambda: build.inner(bra, right))
-            case Kind.OPERATOR:
-                bra = self._bra_ket(left, a)
-                acting = build.adjoint(right)
-                return BraValue(self.typed([b, a], span, lambda: build.apply(acting, bra)))
-            case Kind.SCALAR:
-                bra = self._bra_ket(left, a)
-                return BraValue(self.typed([a, b], span, lambda: build.call("mul", bra, right)))
-
-    def _juxtaposed(self, expr: t.Juxtaposed) -> Value:
-        """Outer products first, then right to left, so that ``W^T W |x>`` is two applications."""
-        items = [(self.value(f), f.span) for f in expr.factors]
-        items = self._outer_products(items)
-        value, at = items[-1]
-        for left, left_span in reversed(items[:-1]):
-            value = self.product(left, value, left_span, at, left_span.to(at))
-            at = left_span.to(at)
-        return value
-
-    def _outer_products(self, items: list[tuple[Value, Span]]) -> list[tuple[Value, Span]]:
-        """Replace every ``ket [scalar] bra`` by its operator."""
-        done: list[tuple[Value, Span]] = []
-        for value, span in items:
-            if isinstance(value, BraValue):
-                chi = done[-1] if done and _is(done[-1][0], Kind.SCALAR) else None
-                place = -2 if chi else -1
-                if len(done) >= -place and _is(done[place][0], Kind.KET):
-                    ket, ket_span = done[place]
-                    made = self._outer(ket, ket_span, chi, value, span)
-                    del done[place:]
-                    done.append((made, ket_span.to(span)))
-                    continue
-            done.append((value, span))
-        return done
-
-    def _outer(
-        self, ket: Value, at: Span, chi: tuple[Value, Span] | None, bra: BraValue, span: Span
-    ) -> Node:
-        right = self._bra_ket(bra, span)
-        middle, middle_span = chi if chi else (None, at)
-        assert isinstance(ket, Node)
-        assert not isinstance(middle, BraValue)
-        spans = [at, middle_span, span]
-        return self.typed(spans, at.to(span), lambda: build.outer(ket, middle, right))
-
-
-_NAMES = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
-
-
-def _is(value: Value, kind: Kind) -> bool:
-    return isinstance(value, Node) and value.type.kind is kind
 
 
 def _brackets(span: Span) -> str:

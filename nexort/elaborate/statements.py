@@ -198,7 +198,7 @@ class _Elaboration(Declarations):
         name = item.alias or " ".join(item.span.text.split())
         bare = item.value
         if isinstance(bare, t.Name):
-            family = e.lookup(bare.name, bare.span)
+            family = e.scope.find(bare.name)
             if isinstance(family, Family) and family.arity and family.type.kind is Kind.SCALAR:
                 rule = OutputRule(name, None, bare.name, family.type.axes, item.span, ())
                 self._add_output(rule)

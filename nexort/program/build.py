@@ -276,7 +276,7 @@ def adjoint(value: Node) -> Node:
     """``A^T``."""
     if value.op is Op.ADJOINT:
         return value.args[0]
-    if len(value.type.axes) > 1 and value.op in (Op.COMPOSE, Op.REF):
+    if len(value.type.axes) > 1 and value.op in (Op.COMPOSE, Op.REF, Op.TAKE):
         message = "the transpose of a product of operators with axes has its axes in reverse order"
         raise TypeProblem("axis-mismatch", message, "write B^T A^T for (A B)^T", (0,))
     return Node(Op.ADJOINT, (value,), None, value.type)
@@ -360,4 +360,7 @@ def entry(value: Node) -> Node:
 
 def entrywise(body: Node) -> Node:
     """``Q(|x> chi <y|)`` from the body Q(entry)."""
+    if body.type.axes:
+        message = f"a nonlinear operator has no axes, found {_axes(body)}"
+        raise TypeProblem("axis-mismatch", message)
     return Node(Op.ENTRYWISE, (body,), None, operator())

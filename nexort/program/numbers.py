@@ -19,26 +19,31 @@ LONGEST = 1000
 
 def fold(name: str, args: tuple[Number, ...]) -> Number | None:
     """An entrywise function of literals; exact for integers, None where it is not finite."""
-    if all(isinstance(a, int) and a.bit_length() <= LONGEST for a in args):
-        match name, args:
-            case "add", (int(a), int(b)):
-                return a + b
-            case "sub", (int(a), int(b)):
-                return a - b
-            case "mul", (int(a), int(b)):
-                return a * b
-            case "neg", (int(a),):
-                return -a
-            case "pow", (int(a), int(b)) if b >= 0 and a.bit_length() * b <= LONGEST:
-                return int(a**b)
-            case _:
-                pass
+    exact = _exactly(name, args)
+    if exact is not None and exact.bit_length() <= LONGEST:
+        return exact
     try:
         with np.errstate(all="ignore"):
             value = float(functions.registry()[name].evaluate(*(np.float64(a) for a in args)))
     except (OverflowError, ZeroDivisionError):
         return None
     return value if math.isfinite(value) else None
+
+
+def _exactly(name: str, args: tuple[Number, ...]) -> int | None:
+    match name, args:
+        case "add", (int(a), int(b)):
+            return a + b
+        case "sub", (int(a), int(b)):
+            return a - b
+        case "mul", (int(a), int(b)):
+            return a * b
+        case "neg", (int(a),):
+            return -a
+        case "pow", (int(a), int(b)) if b >= 0 and a.bit_length() * b <= LONGEST:
+            return int(a**b)
+        case _:
+            return None
 
 
 def evaluate(node: Node, numbers: Mapping[str, Number]) -> Number | None:

@@ -14,13 +14,11 @@ from dataclasses import dataclass, field
 from nexort.diagnostics import Report, Span, counted
 from nexort.program import build, numbers
 from nexort.program.index import Affine, Loop
-from nexort.program.nodes import Node, Op, rewrite
+from nexort.program.nodes import Node, Op, rewrite, walk
 from nexort.program.program import Block, Initial, OutputRule, Program, Rule
 from nexort.program.types import Axis, Kind
 from nexort.program.unrolled import UnrolledOutput
 
-MAX_INSTRUCTIONS = 1_000_000
-"""Nodes that a program may unroll to, rounds of loops included."""
 
 Key = tuple[str, tuple[int, ...]]
 _LOOPS = frozenset((Op.SUM, Op.OP_SUM, Op.GENERATE))
@@ -41,7 +39,7 @@ class Unroller:
     params: Mapping[str, numbers.Number]
     sizes: Mapping[str, int | None]
     report: Report
-    limit: int = MAX_INSTRUCTIONS
+    limit: int
     members: dict[Key, Node | None] = field(default_factory=dict)
     places: dict[Key, Span] = field(default_factory=dict)
     spans: dict[Node, Span] = field(default_factory=dict)
@@ -76,7 +74,8 @@ class Unroller:
     def run(self) -> None:
         """Run the program's body."""
         for initial in self.program.initial.values():
-            if not initial.ranges:
+            reads = any(x.op is Op.REF for x in walk([initial.value]))
+            if not initial.ranges and not reads:
                 self.rule = initial
                 with suppress(_Missing):
                     self.spans.setdefault(self.instance(initial.value, self.base), initial.span)
@@ -141,7 +140,9 @@ class Unroller:
         self.count += nodes
         if self.count > self.limit:
             message = f"the program unrolls to more than {self.limit} instructions"
-            self.report.error("too-long", message, span, help="shorten the loops")
+            self.report.error(
+                "too-long", message, span, help="shorten the loops, or raise --max-instructions"
+            )
             self.report.stop()
 
     def _rounds(self, span: Span | None, loops: Iterable[range]) -> None:
@@ -388,10 +389,11 @@ class Unroller:
                 continue
             seen.add(x)
             if x.op not in _LINEAR:
-                what = "an initial matrix"
-                if x.op is not Op.INIT_MATRIX:
-                    what = "a product" if x.op is Op.COMPOSE else "a nonlinear operator"
-                message = f"a nonlinearity of an operator takes linear outer products, found {what}"
+                what = {Op.COMPOSE: "a product", Op.ENTRYWISE: "a nonlinear operator"}
+                found = what.get(x.op, "an initial matrix")
+                message = (
+                    f"a nonlinearity of an operator takes linear outer products, found {found}"
+                )
                 hint = "Q(|x> chi <y|); sums of such operators, their multiples and transposes"
                 self.error("wrong-kind", message, self._span_of(node), help=hint)
                 raise _Missing

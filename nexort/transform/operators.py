@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, reduce
+from math import prod
 
 from nexort.diagnostics import InternalError, NexortError, Span, fail
 from nexort.program import build
 from nexort.program.nodes import Node, Op, rewrite, walk
-from nexort.program.types import Axis, Kind, ket
+from nexort.program.types import Kind, ket
 from nexort.program.unrolled import Unrolled
 
 
@@ -121,9 +122,10 @@ class _Expansion:
                     left, right = leaf.args
                     first, second = (left, right) if turned else (right, left)
                     term = yield second, (yield first, value, turned), turned
-                case Op.INIT_MATRIX:
-                    name, indices = leaf.attr
-                    term = _matmul(name, indices, turned, leaf.type.axes, value, self.sizes)
+                case Op.INIT_MATRIX | Op.TAKE:
+                    if self._matrices(leaf) > self.limit:
+                        raise _TooLongError
+                    term = _matmul(leaf, turned, value, self.sizes)
                 case Op.OUTER:
                     x, chi, y = leaf.args if not turned else leaf.args[::-1]
                     term = build.contract(_times(chi, x), build.inner(y, value), len(x.type.axes))
@@ -135,6 +137,11 @@ class _Expansion:
             body = build.call("mul", _sum(nonlinear), build.copy(value, 1))
             terms.append(build.spread(build.mean((1,), body), result))
         return build.spread(_sum(terms), result)
+
+    def _matrices(self, leaf: Node) -> int:
+        """How many independent matrices a multi-operator is made of."""
+        sizes = (a.size if a.size is not None else self.sizes[a.name] for a in leaf.type.axes)
+        return prod(sizes)
 
 
 def _terms(acting: Node, flipped: bool) -> Iterator[tuple[Node, Node, bool]]:
@@ -149,8 +156,35 @@ def _terms(acting: Node, flipped: bool) -> Iterator[tuple[Node, Node, bool]]:
                 stack.append((_times(factor, node.args[0]), node.args[1], turned))
             case Op.ADJOINT:
                 stack.append((factor, node.args[0], not turned))
+            case Op.TAKE if node.args[0].op is not Op.INIT_MATRIX:
+                stack.append((factor, _selected(node), turned))
             case _:
                 yield factor, node, turned
+
+
+def _selected(node: Node) -> Node:
+    """(A + B)[k] = A[k] + B[k], and so on: selections go down to the initial matrices."""
+    [value] = node.args
+    picks = node.attr
+    assert isinstance(picks, tuple)
+    match value.op:
+        case Op.TAKE:
+            inner = value.attr
+            assert isinstance(inner, tuple)
+            outer = iter(picks)
+            return build.take(value.args[0], [next(outer) if p is None else p for p in inner])
+        case Op.COMPOSE:
+            left, right = value.args
+            split = len(left.type.axes)
+            return build.compose(build.take(left, picks[:split]), build.take(right, picks[split:]))
+        case Op.ADJOINT:
+            return build.adjoint(build.take(value.args[0], picks))
+        case Op.OP_SCALE:
+            return build.scale(value.args[0], build.take(value.args[1], picks))
+        case Op.OP_ADD:
+            return reduce(build.add_operators, (build.take(a, picks) for a in value.args))
+        case _:
+            raise InternalError(f"a selection of {value.op.name}")
 
 
 def _sum(terms: Sequence[Node]) -> Node:
@@ -163,23 +197,26 @@ def _times(a: Node, b: Node) -> Node:
     return a if build.is_number(b, 1) else build.call("mul", a, b)
 
 
-def _matmul(
-    name: str,
-    indices: tuple[int, ...],
-    flipped: bool,
-    axes: tuple[Axis, ...],
-    value: Node,
-    sizes: Mapping[str, int],
-) -> Node:
+def _matmul(leaf: Node, flipped: bool, value: Node, sizes: Mapping[str, int]) -> Node:
     """One matrix, or a stack over the operator's axes of independent ones."""
-    if not axes:
-        return Node(Op.MATMUL, (value,), (name, indices, flipped), value.type)
-    axis, *rest = axes
-    size = axis.size if axis.size is not None else sizes[axis.name]
-    parts = tuple(
-        _matmul(name, (*indices, k), flipped, tuple(rest), value, sizes) for k in range(size)
-    )
-    return Node(Op.STACK, parts, None, ket((*axes, *value.type.axes)))
+    matrix = leaf if leaf.op is Op.INIT_MATRIX else leaf.args[0]
+    name, indices = matrix.attr
+    axes = matrix.type.axes
+    picks = (None,) * len(axes) if matrix is leaf else leaf.attr
+    assert isinstance(picks, tuple)
+
+    def stacked(key: tuple[int, ...]) -> Node:
+        position = len(key)
+        if position == len(axes):
+            return Node(Op.MATMUL, (value,), (name, (*indices, *key), flipped), value.type)
+        pick, axis = picks[position], axes[position]
+        if pick is not None:
+            return stacked((*key, pick))
+        size = axis.size if axis.size is not None else sizes[axis.name]
+        parts = tuple(stacked((*key, k)) for k in range(size))
+        return Node(Op.STACK, parts, None, ket((axis, *parts[0].type.axes)))
+
+    return stacked(())
 
 
 # ---- entries -------------------------------------------------------------------------------------

@@ -28,12 +28,12 @@ def drop_dead_rules(program: Program) -> Program:
         return program
     uses: dict[str, set[str]] = {}
     for _, rule in program.rules():
-        uses.setdefault(rule.name, set()).update(_families(rule.value))
+        uses.setdefault(rule.name, set()).update(_families(program, rule.value))
     live: set[str] = set()
     stack = [o.family for o in program.outputs if o.family is not None]
     for output in program.outputs:
         if output.value is not None:
-            stack.extend(_families(output.value))
+            stack.extend(_families(program, output.value))
     while stack:
         name = stack.pop()
         if name not in live:
@@ -43,8 +43,13 @@ def drop_dead_rules(program: Program) -> Program:
     return replace(program, families=families, body=_kept(program.body, live))
 
 
-def _families(value: Node) -> set[str]:
-    return {x.attr[0] for x in walk([value]) if x.op is Op.REF}
+def _families(program: Program, value: Node) -> set[str]:
+    """The families that a value reads, itself or in an update function."""
+    nodes = walk([value])
+    for name in {x.attr[0] for x in nodes if x.op is Op.FOLD}:
+        rule = program.updates[name]
+        nodes += walk([*dict(rule.states).values(), *(x for _, x in rule.assigns), rule.result])
+    return {x.attr[0] for x in nodes if x.op is Op.REF}
 
 
 def _kept(items: tuple[Rule | Block, ...], live: set[str]) -> tuple[Rule | Block, ...]:

@@ -159,6 +159,17 @@ def test_an_indefinite_covariance_is_an_error() -> None:
         limit("vector (u, v) ~ N(0, [[1, 2], [2, 1]])\noutput <u|v>")
 
 
+def test_the_sample_fits_into_the_memory() -> None:
+    text = "vector u[50] ~ N(0, 1)\n|x> = relu(|u>)\noutput <x|x> as s"
+    found = limit(text, memory=4 * 2**20, threads=1)["s"]
+    points = int(found.method.split("x ")[1].split(" ")[0])
+    assert 64 <= points < 4096
+    with pytest.raises(NexortError, match="memory-limit"):
+        limit(text, memory=4 * 2**20, samples=2**14)
+    with pytest.raises(NexortError, match="memory-limit"):
+        limit(text, memory=2**16)
+
+
 @pytest.mark.slow
 def test_reported_errors_cover_the_truth() -> None:
     """Over the programs with a known answer and 20 seeds each, the truth lies within two reported
