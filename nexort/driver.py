@@ -114,7 +114,8 @@ def check(program: Program, given: Given) -> Unroller:
 
     Raises NexortError with every error found.
     """
-    from nexort.program.unroll import Unroller, unrolled_outputs
+    from nexort.program.outputs import unrolled_outputs
+    from nexort.program.unroll import Unroller
 
     report = Report()
     params, sizes = resolve(program, given.numbers, report)
@@ -134,7 +135,8 @@ def unroll(program: Program, given: Given) -> Unrolled:
     Raises NexortError for missing or misshapen data, undefined members and the like.
     """
     from nexort.data import bind
-    from nexort.program.unroll import Unroller, unrolled_outputs
+    from nexort.program.outputs import unrolled_outputs
+    from nexort.program.unroll import Unroller
     from nexort.program.unrolled import Unrolled
     from nexort.program.verify import verify_program, verify_unrolled
     from nexort.transform.operators import expand_operators

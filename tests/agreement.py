@@ -18,11 +18,11 @@ WIDTHS = {0: (512, 1024), 1: (512, 1024), 2: (64, 128)}
 """By the order of the outer nonlinearities: order two costs n^3."""
 
 SUSPECT, WRONG = 4.0, 7.0
-"""In standard errors. A t distribution with 150 degrees of freedom is beyond 7 with probability
-8e-11, and one with 20 beyond 4 with probability 7e-4. 500 programs of 20 numbers each thus raise a
-false alarm with probability below 1e-9; with errors underestimated by a third (heavy tails) 5.2
-takes the place of 7: 6e-7 a number and, if each is looked at again with probability 0.01, 6e-5 in
-all."""
+"""In standard errors. Beyond 4 lies a t distribution with 20 degrees of freedom with probability
+7e-4, so that one program of 20 numbers in 70 is looked at again; beyond 7 one with 150 degrees with
+8e-11, and one with 15 (if the limit's 16 replicates were all of the error) with 4e-6. Over 500
+programs a false alarm thus has probability 500 x 20 x 0.014 x 8e-11 = 1e-8, and 6e-4 at the worst;
+with errors underestimated by a quarter (heavy tails: 5.2 for 7, 3 for 4) it is 7e-4."""
 
 
 @dataclass(frozen=True)

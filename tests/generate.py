@@ -129,11 +129,25 @@ class Writer:
         if rng.random() < 0.5:
             self.declare_multivector()
         for _ in range(rng.randint(1, 2)):
-            name = self.name("W")
-            self.lines.append(f"matrix {name} ~ {rng.choice(LAWS)}")
-            self.matrices.append(name)
+            self.declare_matrices()
         slope = rng.uniform(0.1, 0.5)
         self.lines.append(f"fn phi(z, a={slope:.2f}) = tanh(z) + a * sin(z)")
+
+    def declare_matrices(self) -> None:
+        """A matrix, a family of matrices, or a multi-operator."""
+        name, law = self.name("W"), self.rng.choice(LAWS)
+        match self.rng.randrange(6):
+            case 0:
+                self.lines.append(f"matrix {name}[1..2] ~ {law}")
+                self.matrices += [f"{name}[1]", f"{name}[2]"]
+            case 1:
+                self.lines.append(f"matrix {name}[2] ~ {law}")
+                self.matrices += [f"{name}[0]", f"{name}[1]"]
+                self.add(f"tanh({name} {self.ket().text})", (2,), 1.0)
+                self.features |= {"matmul", "axes"}
+            case _:
+                self.lines.append(f"matrix {name} ~ {law}")
+                self.matrices.append(name)
 
     def declare_multivector(self) -> None:
         """Kets with an axis, by contraction of a multi-vector with data."""

@@ -11,23 +11,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from nexort.diagnostics import Report, Span, counted
+from nexort.diagnostics import Report, Span
 from nexort.program import build, numbers
+from nexort.program.history import folded
 from nexort.program.index import Affine, Loop
-from nexort.program.nodes import Node, Op, rewrite, walk
+from nexort.program.missing import Missing
+from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Block, Initial, OutputRule, Program, Rule
 from nexort.program.types import Axis, Kind
-from nexort.program.unrolled import UnrolledOutput
-
 
 Key = tuple[str, tuple[int, ...]]
 _LOOPS = frozenset((Op.SUM, Op.OP_SUM, Op.GENERATE))
 _LINEAR = frozenset((Op.OP_ADD, Op.OP_SCALE, Op.ADJOINT))
 _INITIAL = frozenset((Op.INIT_SCALAR, Op.INIT_VECTOR, Op.INIT_MATRIX))
-
-
-class _Missing(Exception):
-    """A part cannot be instantiated; the reason is reported, or follows from one that is."""
 
 
 @dataclass
@@ -77,7 +73,7 @@ class Unroller:
             reads = any(x.op is Op.REF for x in walk([initial.value]))
             if not initial.ranges and not reads:
                 self.rule = initial
-                with suppress(_Missing):
+                with suppress(Missing):
                     self.spans.setdefault(self.instance(initial.value, self.base), initial.span)
         self._items(self.program.body, dict(self.base))
 
@@ -112,8 +108,8 @@ class Unroller:
     def _define(self, rule: Rule, env: dict[str, int]) -> None:
         self.rule = rule
         try:
-            key = rule.name, self._integers(rule.indices, env, rule.span)
-        except _Missing:
+            key = rule.name, self.integers(rule.indices, env, rule.span)
+        except Missing:
             return
         if key in self.members:
             self._redefined(key, rule.span)
@@ -121,7 +117,7 @@ class Unroller:
         self.places[key] = rule.span
         try:
             node = self.instance(rule.value, env)
-        except _Missing:
+        except Missing:
             self.members[key] = None
             return
         self.members[key] = node
@@ -170,7 +166,7 @@ class Unroller:
                 return
             [node] = node.args
 
-    def _integers(
+    def integers(
         self, indices: tuple[Affine, ...], env: Mapping[str, int], span: Span | None
     ) -> tuple[int, ...]:
         try:
@@ -179,12 +175,12 @@ class Unroller:
             name = str(error.args[0])
             if name in self.params:
                 self._not_an_integer(name, span)
-            raise _Missing from None
+            raise Missing from None
 
     # ---- expressions ---------------------------------------------------------------------------
 
     def instance(self, root: Node, env: Mapping[str, int]) -> Node:
-        """A graph with the loop variables of ``env`` in place. Raises _Missing."""
+        """A graph with the loop variables of ``env`` in place. Raises Missing."""
         made: dict[Node, Node] = {}
         shared = self.shared
         schedule = self._schedule(root)
@@ -232,7 +228,7 @@ class Unroller:
         span = self.rule.span if self.rule else None
         values = self._values(loop, env, span)
         if values is None:
-            raise _Missing
+            raise Missing
         self._rounds(span, (values, *self._summed(node.args[0], env)))
         inner = dict(env)
         terms = []
@@ -255,14 +251,14 @@ class Unroller:
             case Op.PARAM:
                 value = self.params.get(str(node.attr))
                 if value is None:
-                    raise _Missing
+                    raise Missing
                 return build.constant(value)
             case Op.SIZE:
                 size = self.sizes.get(str(node.attr))
                 return node if size is None else build.constant(size)
             case Op.INDEX:
                 assert isinstance(node.attr, Affine)
-                return build.constant(self._integers((node.attr,), env, None)[0])
+                return build.constant(self.integers((node.attr,), env, None)[0])
             case Op.REF:
                 return self._member(node, env)
             case Op.INIT_SCALAR | Op.INIT_VECTOR | Op.INIT_MATRIX:
@@ -270,10 +266,10 @@ class Unroller:
             case Op.TAKE:
                 return self._take(node, args[0], env)
             case Op.FOLD:
-                return self._fold(node, args, env)
+                return folded(self, node, args, env)
             case Op.CALL:
                 self._agree(node)
-                return self._call(node, args)
+                return self.call(node, args)
             case Op.CONTRACT | Op.OUTER:
                 self._agree(node)
                 return node.with_args(args)
@@ -282,7 +278,7 @@ class Unroller:
             case _:
                 return node.with_args(args)
 
-    def _call(self, node: Node, args: tuple[Node, ...]) -> Node:
+    def call(self, node: Node, args: tuple[Node, ...]) -> Node:
         if all(a.op is Op.CONST and not a.type.axes for a in args):
             literals = tuple(a.attr for a in args if isinstance(a.attr, int | float))
             value = numbers.fold(str(node.attr), literals)
@@ -292,8 +288,8 @@ class Unroller:
 
     def _member(self, node: Node, env: Mapping[str, int]) -> Node:
         name, indices = node.attr
-        span = self._span_of(node)
-        key = name, self._integers(indices, env, span)
+        span = self.span_of(node)
+        key = name, self.integers(indices, env, span)
         found = self.members.get(key)
         if found is not None:
             return found
@@ -307,7 +303,7 @@ class Unroller:
                 text = f"'{name}' is defined for {_spell_key(low)} to {_spell_key(high)} so far"
                 notes.append((text, family.span))
             self.error("index-range", message, span, notes=notes)
-        raise _Missing
+        raise Missing
 
     def waits(self, name: str) -> bool:
         """Whether members of a family may be missing because a size is not known yet."""
@@ -317,7 +313,7 @@ class Unroller:
             for loops, rule in self.program.rules()
         )
 
-    def _span_of(self, node: Node) -> Span | None:
+    def span_of(self, node: Node) -> Span | None:
         if self.rule is None or isinstance(self.rule, Initial):
             return None if self.rule is None else self.rule.span
         return next((s for ref, s in self.rule.refs if ref is node), self.rule.span)
@@ -327,24 +323,24 @@ class Unroller:
         declared = self.program.initial.get(name)
         if not indices or declared is None:
             return node
-        span = self._span_of(node)
-        key = self._integers(indices, env, span)
+        span = self.span_of(node)
+        key = self.integers(indices, env, span)
         for value, interval in zip(key, declared.ranges, strict=True):
             try:
                 allowed = interval.values(self.base)
             except KeyError as error:
                 if str(error.args[0]) in self.params:
                     self._not_an_integer(str(error.args[0]), declared.span)
-                raise _Missing from None
+                raise Missing from None
             if value not in allowed:
                 message = f"'{_spell(name, key)}' lies outside of the family's range {interval}"
                 notes = ((f"'{name}' is declared here", declared.span),)
                 self.error("index-range", message, span, notes=notes)
-                raise _Missing
+                raise Missing
         return Node(node.op, (), (name, key), node.type)
 
     def _take(self, node: Node, value: Node, env: Mapping[str, int]) -> Node:
-        span = self._span_of(node)
+        span = self.span_of(node)
         items: list[int | None] = []
         attr = node.attr
         assert isinstance(attr, tuple)
@@ -352,14 +348,14 @@ class Unroller:
             if item is None:
                 items.append(None)
                 continue
-            [index] = self._integers((item,), env, span)
+            [index] = self.integers((item,), env, span)
             size = self._size(axis)
             if size is not None and not 0 <= index < size:
                 which = f"axis {axis}" if axis.size is None else "an axis"
                 message = f"index {index} lies outside of {which} of size {size}"
                 help_text = f"indices of an axis run from 0 to {size - 1}"
                 self.error("index-range", message, span, help=help_text)
-                raise _Missing
+                raise Missing
             items.append(index)
         return Node(Op.TAKE, (value,), tuple(items), node.type)
 
@@ -377,7 +373,7 @@ class Unroller:
                 message = f"an axis of size {literal} does not match axis {named} of size "
                 message += str(self._size(named))
                 self.error("axis-mismatch", message, self.rule.span if self.rule else None)
-                raise _Missing
+                raise Missing
 
     def _entry(self, node: Node, args: tuple[Node, ...]) -> Node:
         """What a nonlinearity acts on is a sum of linear outer products."""
@@ -395,57 +391,10 @@ class Unroller:
                     f"a nonlinearity of an operator takes linear outer products, found {found}"
                 )
                 hint = "Q(|x> chi <y|); sums of such operators, their multiples and transposes"
-                self.error("wrong-kind", message, self._span_of(node), help=hint)
-                raise _Missing
+                self.error("wrong-kind", message, self.span_of(node), help=hint)
+                raise Missing
             stack.extend(a for a in x.args if a.type.kind is Kind.OPERATOR)
         return node.with_args(args)
-
-    # ---- update functions ------------------------------------------------------------------------
-
-    def _fold(self, node: Node, args: tuple[Node, ...], env: Mapping[str, int]) -> Node:
-        """An update function over its history: the states are carried from step to step."""
-        name, count = node.attr
-        history = tuple(_flat(args[0]))
-        span = self._span_of(node)
-        if count is not None:
-            [step] = self._integers((count,), env, span)
-            if step + 1 != len(history):
-                takes = counted(step + 1, "argument")
-                message = f"{name}[{step}] takes {takes}, found {len(history)}"
-                help_text = "its arguments are the history up to its step, x[s] for s in 0..t"
-                self.error("bad-argument", message, span, help=help_text)
-                raise _Missing
-        if not history:
-            self.error("bad-argument", f"the history of '{name}' is empty", span)
-            raise _Missing
-        rule = self.program.updates[name]
-        slots: dict[tuple[str, ...], Node] = {}
-        for (parameter, _), value in zip(rule.parameters, args[1:], strict=True):
-            slots["parameter", parameter] = value
-        for state, start in rule.states:
-            slots["state", state] = self._filled(start, slots)
-        result = rule.result
-        for number, value in enumerate(history):
-            slots["history",] = value
-            slots["step",] = build.constant(number)
-            for state, expression in rule.assigns:
-                slots["state", state] = self._filled(expression, slots)
-            if number == len(history) - 1:
-                result = self._filled(rule.result, slots)
-        return result if node.type.open else build.spread(result, node.type)
-
-    def _filled(self, node: Node, slots: Mapping[tuple[str, ...], Node]) -> Node:
-        """A graph of the update function with its slots filled."""
-
-        def place(x: Node) -> Node:
-            if x.op is Op.SLOT:
-                return slots[x.attr]
-            if x.op is Op.CALL:
-                return self._call(build.call(str(x.attr), *x.args), x.args)
-            return x
-
-        plain = self.instance(node, self.base)
-        return rewrite([plain], place)[plain]
 
 
 def _length(values: range) -> int:
@@ -466,55 +415,9 @@ def _aligned(node: Node) -> Iterator[tuple[Axis, Axis]]:
         yield from zip(reversed(other), reversed(widest), strict=False)
 
 
-def _flat(items: Node) -> Iterator[Node]:
-    for item in items.args:
-        if item.op is Op.LIST:
-            yield from _flat(item)
-        else:
-            yield item
-
-
 def _spell_key(key: tuple[int, ...]) -> str:
     return f"[{', '.join(map(str, key))}]"
 
 
 def _spell(name: str, key: tuple[int, ...]) -> str:
     return name + (_spell_key(key) if key else "")
-
-
-# ---- outputs -------------------------------------------------------------------------------------
-
-
-def unrolled_outputs(unroller: Unroller) -> Iterator[UnrolledOutput]:
-    """The program's outputs over the unrolled members; those that cannot be told are left out."""
-    for output in unroller.program.outputs:
-        unroller.rule = output
-        if output.family is None:
-            assert output.value is not None
-            try:
-                node = unroller.instance(output.value, unroller.base)
-            except _Missing:
-                continue
-            unroller.spans.setdefault(node, output.span)
-            yield UnrolledOutput(output.name, (node,), ((),), (), output.axes, output.span)
-            continue
-        found = {k: node for (n, k), node in unroller.members.items() if n == output.family}
-        keys = sorted(found)
-        if not keys and not unroller.waits(output.family):
-            message = f"'{output.family}' has no members to put out"
-            unroller.error("no-output", message, output.span)
-        nodes = [found[k] for k in keys]
-        known = tuple(node for node in nodes if node is not None)
-        if len(known) == len(keys) and known and all(n.type.kind is Kind.SCALAR for n in known):
-            yield UnrolledOutput(
-                output.name, known, tuple(keys), _grid(keys), output.axes, output.span
-            )
-
-
-def _grid(keys: list[tuple[int, ...]]) -> tuple[int, ...]:
-    """The shape of a full grid of indices; the number of members where they form none."""
-    sizes = tuple(len(set(column)) for column in zip(*keys, strict=True))
-    cells = 1
-    for size in sizes:
-        cells *= size
-    return sizes if cells == len(keys) else (len(keys),)
