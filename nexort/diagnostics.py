@@ -69,7 +69,8 @@ class Diagnostic:
     severity: str = "error"
 
     def render(self) -> str:
-        """The diagnostic as text, with the source line, two lines of context and carets."""
+        """The diagnostic as text, with the source line, two lines of context and carets. Control
+        characters, which a terminal would obey, are replaced."""
         parts = [f"{self.severity}[{self.code}]: {self.message}"]
         if self.span is not None:
             parts += _excerpt(self.span, "^", context=2)
@@ -79,7 +80,7 @@ class Diagnostic:
                 parts += _excerpt(span, "-", context=0)
         if self.help:
             parts.append(f"help: {self.help}")
-        return "\n".join(parts)
+        return "".join(x if x.isprintable() or x == "\n" else "\ufffd" for x in "\n".join(parts))
 
     def as_json(self) -> dict[str, object]:
         """The diagnostic as plain data, for ``--json``."""

@@ -135,6 +135,7 @@ def unroll(program: Program, given: Given) -> Unrolled:
     Raises NexortError for missing or misshapen data, undefined members and the like.
     """
     from nexort.data import bind
+    from nexort.program.laws import check_laws
     from nexort.program.outputs import unrolled_outputs
     from nexort.program.unroll import Unroller
     from nexort.program.unrolled import Unrolled
@@ -162,6 +163,8 @@ def unroll(program: Program, given: Given) -> Unrolled:
         for i in program.initial.values()
         if i.law is not None
     }
+    check_laws(program, laws, report)
+    report.stop()
     unrolled = Unrolled(outputs, data, sizes, laws, unroller.spans)
     unrolled = expand_operators(unrolled, given.max_instructions)
     verify_unrolled(unrolled)

@@ -96,6 +96,13 @@ def test_a_long_line_is_clipped_around_the_span() -> None:
     assert carets.count("^") == len("CULPRIT")
 
 
+def test_control_characters_are_not_shown() -> None:
+    text = "a = \x1b[31m1\tb\0\n"
+    shown = Diagnostic("code", "found '\x1b'", Span(Source("a\r.nxt", text), 4, 5)).render()
+    assert shown.replace("\n", "").isprintable()
+    assert shown.split("\n")[-2:] == ["1 | a = \ufffd[31m1 b\ufffd", "  |     ^"]
+
+
 def test_a_span_over_lines_marks_the_first() -> None:
     text = "a = (1 +\n  2)\n"
     shown = Diagnostic("code", "message", Span(Source("a.nxt", text), 4, 13)).render()

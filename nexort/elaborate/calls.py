@@ -45,7 +45,7 @@ def call(e: Elaborator, expr: t.Call) -> Value:
                 raise e.problem("wrong-kind", "'diag' has no derivative", base.span)
             [value] = _positional(e, expr, "diag", 1)
             return e.typed([expr.args[0].span], expr.span, lambda: build.diagonal(value))
-        callee = _callee(e, base.name)
+        callee = function_named(e, base.name)
         if isinstance(callee, UpdateRule):
             return _update(e, expr, callee, step)
         if callee is not None:
@@ -75,7 +75,7 @@ def _strip_primes(callee: t.Expr) -> tuple[t.Expr, int]:
     return callee, primes
 
 
-def _callee(e: Elaborator, name: str) -> Callee | None:
+def function_named(e: Elaborator, name: str) -> Callee | None:
     entry = e.scope.find(name)
     if isinstance(entry, UserFunction | UpdateRule):
         return entry
@@ -159,7 +159,7 @@ def _entrywise(
         bound = [(n, a.span) for n, a in zip(nodes, expr.args, strict=True)]
     args, spans = [n for n, _ in bound], [s for _, s in bound]
     if not any(a.type.kind is Kind.OPERATOR for a in args):
-        return _invoke(e, callee, args, spans, expr.span, primes)
+        return invoke(e, callee, args, spans, expr.span, primes)
     entries = []
     for arg, span in bound:
         if arg.type.kind is Kind.KET:
@@ -167,7 +167,7 @@ def _entrywise(
             hint = "write iid copies by hand: E{1}[ f(|x>, |y>{1}) * |z>{1} ]"
             raise e.problem("wrong-kind", message, span, help=hint)
         entries.append(arg if arg.type.kind is Kind.SCALAR else _entry(e, arg, span))
-    body = _invoke(e, callee, entries, spans, expr.span, primes)
+    body = invoke(e, callee, entries, spans, expr.span, primes)
     return e.typed(spans, expr.span, lambda: build.entrywise(body))
 
 
@@ -178,7 +178,7 @@ def _entry(e: Elaborator, acting: Node, span: Span) -> Node:
     return made
 
 
-def _invoke(
+def invoke(
     e: Elaborator,
     callee: functions.Function | UserFunction,
     args: list[Node],
@@ -256,7 +256,8 @@ def _called(error: NexortError, name: str, span: Span) -> NexortError:
 
 
 @cache
-def _partial_tree(text: str) -> t.Expr:
+def expression(text: str) -> t.Expr:
+    """The tree of an expression of nexort itself."""
     module = parse(Source("derivative", f"value = {text}"))
     binding = module.statements[0]
     assert isinstance(binding, t.Binding)
@@ -273,7 +274,7 @@ def partial(name: str, position: int, args: tuple[Node, ...]) -> Node:
     span = Span(Source("derivative", ""), 0, 0)
     for letter, arg in zip("xyz", args, strict=False):
         e.scope.entries[letter] = Bound(arg, span)
-    return e.node(_partial_tree(function.partials[position]))
+    return e.node(expression(function.partials[position]))
 
 
 # ---- update functions ----------------------------------------------------------------------------

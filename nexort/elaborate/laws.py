@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nexort.diagnostics import Span, counted, did_you_mean
-from nexort.elaborate.scope import UserFunction
+from nexort.elaborate import calls
+from nexort.elaborate.scope import Bound, Scope, UserFunction
 from nexort.program import build
 from nexort.program.index import Affine
 from nexort.program.nodes import Node, Op
@@ -75,15 +76,11 @@ def _without_n(tree: t.Expr) -> tuple[t.Expr, bool]:
 
 def standardized(e: Elaborator, found: Law, z: Node) -> Node | None:
     """The law's standardized function at ``z``; None for a Gaussian."""
-    from nexort.elaborate import calls
-    from nexort.elaborate.calls import _invoke, _partial_tree
-    from nexort.elaborate.scope import Bound, Scope
-
     if found.name == "N":
         return None
     if found.function is not None:
         name = found.function.name if isinstance(found.function, t.Name) else ""
-        callee = calls._callee(e, name)
+        callee = calls.function_named(e, name)
         one = isinstance(callee, UserFunction) and len(callee.tree.parameters) == 1
         if not one and getattr(callee, "arity", 0) != 1:
             if name and callee is None:
@@ -92,11 +89,11 @@ def standardized(e: Elaborator, found: Law, z: Node) -> Node | None:
             raise e.problem("bad-law", message, found.function.span, help="fn f(z) = sign(z)")
         assert not isinstance(callee, type(None))
         span = found.function.span
-        return _invoke(e, callee, [z], [span], span)  # type: ignore[arg-type]
+        return calls.invoke(e, callee, [z], [span], span)  # type: ignore[arg-type]
     outer, e.scope = e.scope, Scope()
     e.scope.entries["z"] = Bound(z, found.variance.span)
     try:
-        return e.node(_partial_tree(STANDARD_LAWS[found.name]))
+        return e.node(calls.expression(STANDARD_LAWS[found.name]))
     finally:
         e.scope = outer
 

@@ -182,7 +182,7 @@ def _selected(node: Node) -> Node:
         case Op.OP_SCALE:
             return build.scale(value.args[0], build.take(value.args[1], picks))
         case Op.OP_ADD:
-            return reduce(build.add_operators, (build.take(a, picks) for a in value.args))
+            return Node(Op.OP_ADD, tuple(build.take(a, picks) for a in value.args), None, node.type)
         case _:
             raise InternalError(f"a selection of {value.op.name}")
 
