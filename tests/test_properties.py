@@ -32,7 +32,7 @@ from nexort.syntax.printer import format_module
 
 HERE = Path(__file__).parent
 NOTHING = Given({}, {}, max_instructions=20_000)
-SECONDS = 5.0
+SECONDS = 30
 """Of processor time, for a text of a few lines."""
 
 # ---- damaged texts -------------------------------------------------------------------------------
