@@ -25,7 +25,8 @@ class Function:
 
     ``evaluate`` takes ``arity`` broadcastable arrays. ``partials[i]`` is the derivative by the i-th
     argument as an expression of ``x`` (one argument) or ``x, y`` (two), right almost everywhere.
-    ``parity`` is 'odd' or 'even' for f(-x) = -f(x) or f(x), of one argument. ``latex`` has ``{x}``
+    ``parity`` is 'odd' or 'even' for f(-x) = -f(x) or f(x), of one argument;
+    ``jumps`` that f is discontinuous at 0. ``latex`` has ``{x}``
     and ``{y}`` where the arguments go. ``summary`` is one line for the user.
     """
 
@@ -35,6 +36,7 @@ class Function:
     latex: str
     summary: str
     parity: str | None = None
+    jumps: bool = False
 
     @property
     def arity(self) -> int:

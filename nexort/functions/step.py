@@ -11,9 +11,22 @@ def _step(x: Array) -> Array:
 
 
 ENTRIES = (
-    Function("step", _step, ("0",), r"\mathbb{{1}}({x} > 0)", "1 for x > 0, 0 for x < 0, 1/2 at 0"),
     Function(
-        "sign", np.sign, ("0",), r"\mathrm{{sign}}({x})", "1, -1 or 0 by the sign of x", "odd"
+        "step",
+        _step,
+        ("0",),
+        r"\mathbb{{1}}({x} > 0)",
+        "1 for x > 0, 0 for x < 0, 1/2 at 0",
+        jumps=True,
+    ),
+    Function(
+        "sign",
+        np.sign,
+        ("0",),
+        r"\mathrm{{sign}}({x})",
+        "1, -1 or 0 by the sign of x",
+        "odd",
+        jumps=True,
     ),
     Function("abs", np.absolute, ("sign(x)",), r"\left|{x}\right|", "absolute value", "even"),
 )

@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from nexort.diagnostics import Diagnostic, NexortError, Span
 from nexort.lower.arrays import NotPositive
+from nexort.lower.cautions import vanishing_jumps
 from nexort.lower.sampler import Plan, Replicate
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
@@ -129,20 +130,33 @@ def _power_of_two(size: int) -> int:
 
 
 @dataclass(frozen=True)
+class _Run:
+    """One replicate: every output, the largest dropped direction, the largest rank, and the mean
+    squares of the arguments of jumps."""
+
+    draws: list[Array]
+    dropped: float
+    rank: int
+    squares: dict[Node, Array]
+
+
+@dataclass(frozen=True)
 class _Stage:
-    """The replicates of one sample size; ``draws[i]`` has shape (R, *shape) for output i."""
+    """The replicates of one sample size; ``draws[i]`` has shape (R, *shape) for output i,
+    ``squares[x]`` (R, rows): the mean squares of the argument of a jump."""
 
     size: int
     draws: list[Array]
     dropped: float
     rank: int
+    squares: dict[Node, Array]
 
 
 def _stage(plan: Plan, size: int, settings: Settings, progress: Progress | None) -> _Stage:
     count = max(2, settings.replicates)
     seeds = np.random.SeedSequence([settings.seed, size]).spawn(count)
 
-    def one(seed: np.random.SeedSequence) -> tuple[list[Array], float, int]:
+    def one(seed: np.random.SeedSequence) -> _Run:
         replicate = Replicate(plan, size, seed)
         try:
             members = replicate.run()
@@ -150,7 +164,8 @@ def _stage(plan: Plan, size: int, settings: Settings, progress: Progress | None)
             raise _not_positive(plan.program, problem) from None
         if not all(np.isfinite(m).all() for m in members):
             raise _not_finite(plan, size, seed)
-        return _assembled(plan.program, members), replicate.dropped, replicate.rank
+        draws = _assembled(plan.program, members)
+        return _Run(draws, replicate.dropped, replicate.rank, replicate.squares)
 
     runs = []
     with threadpool_limits(1), ThreadPoolExecutor(settings.threads or _cores()) as pool:
@@ -158,8 +173,9 @@ def _stage(plan: Plan, size: int, settings: Settings, progress: Progress | None)
             runs.append(run)
             if progress is not None:
                 progress(len(runs), count)
-    draws = [np.stack(columns) for columns in zip(*(r[0] for r in runs), strict=True)]
-    return _Stage(size, draws, max(r[1] for r in runs), max(r[2] for r in runs))
+    draws = [np.stack(columns) for columns in zip(*(r.draws for r in runs), strict=True)]
+    squares = {x: np.stack([r.squares[x] for r in runs]) for x in plan.jumps}
+    return _Stage(size, draws, max(r.dropped for r in runs), max(r.rank for r in runs), squares)
 
 
 def _cores() -> int:
@@ -184,6 +200,7 @@ def _assembled(program: Unrolled, members: list[Array]) -> list[Array]:
 def _summary(plan: Plan, half: _Stage, full: _Stage) -> dict[str, LimitValue]:
     count = len(full.draws[0])
     method = f"sampled: {count} x {full.size} points"
+    doubtful = vanishing_jumps(plan, half.squares, full.squares)
     found = {}
     for output, coarse, fine in zip(plan.program.outputs, half.draws, full.draws, strict=True):
         value, spread = fine.mean(axis=0), fine.std(axis=0, ddof=1) / np.sqrt(count)
@@ -200,6 +217,9 @@ def _summary(plan: Plan, half: _Stage, full: _Stage) -> dict[str, LimitValue]:
         text = method
         if full.rank > full.size // 4:
             text += f" (rank {full.rank}: raise --samples)"
+        for x in doubtful & set(walk(output.members)):
+            text += f"; outside of the theorem: {_place(plan.program, x)[1]} applies {x.attr} to a "
+            text += "ket that vanishes in the limit"
         found[output.name] = LimitValue(value, error, text)
     return found
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nexort import functions
 from nexort.diagnostics import InternalError
 from nexort.limit.dots import sources_of_dots
 from nexort.limit.symmetry import vanishing
@@ -38,6 +39,8 @@ class Plan:
     regions: Mapping[Node, Region]
     zero: frozenset[Node]
     """Bra-kets and averages that vanish by symmetry."""
+    jumps: frozenset[Node]
+    """Functions of a ket that are discontinuous at zero."""
     projected: frozenset[Node]
     """Initial multi-vectors that are only contracted with numbers: never sampled as a whole."""
 
@@ -65,6 +68,7 @@ class Plan:
             sources_of_dots(kept),
             regions,
             vanishing(kept),
+            frozenset(x for x in order if _jumps(x)),
             frozenset(initial - plain),
         )
 
@@ -102,6 +106,13 @@ class Plan:
         return max(ranks.values(), default=0)
 
 
+def _jumps(x: Node) -> bool:
+    """A function of one ket with a jump at zero."""
+    if x.op is not Op.CALL or len(x.args) != 1 or x.args[0].type.kind is not Kind.KET:
+        return False
+    return functions.registry()[str(x.attr)].jumps
+
+
 def _projects(x: Node) -> bool:
     """``|u> @ c`` with |u> an initial multi-vector over one axis and c numbers."""
     return (
@@ -127,6 +138,8 @@ class Replicate:
         self.reach: dict[Node, int] = {}
         self.values: dict[Node, Array] = {}
         self.first_bad: Node | None = None
+        self.squares: dict[Node, Array] = {}
+        """Of every jump, the mean square of its argument, one number an axis position."""
 
     def run(self, *, watch: bool = False) -> list[Array]:
         """The members of the outputs, in order; ``watch`` records the first non-finite node."""
@@ -167,6 +180,9 @@ class Replicate:
             return self._leaf(node)
         match node.op:
             case Op.CALL:
+                if node in self.plan.jumps:
+                    rows = self._rows(node.args[0])
+                    self.squares[node] = np.einsum("ij,ij->i", rows, rows) / self.size
                 return arrays.entrywise(node, [values[a] for a in node.args], 1)
             case Op.CONTRACT:
                 return self._contract(node)

@@ -155,7 +155,7 @@ def _bracket(kind: str, previous: str, opened: list[str]) -> tuple[str, str]:
         opened.clear()
     elif opened and opened.pop() == "SUM":
         # the parenthesis of ``sum(...)`` is not a factor: what follows is its body
-        return kind, "SUM"
+        return kind, "SUMMED"
     return kind, kind
 
 

@@ -129,6 +129,10 @@ EXPRESSIONS = {
     "a * sum(k in 1..2, x in 1..k) b": binary(
         a, "*", total(b, loop("k", one, two), loop("x", one, k))
     ),
+    "sum(k in 1..2) (a b)[:]": total(
+        index(t.Paren(t.Juxtaposed((a, b), NOWHERE), NOWHERE), t.FullSlice(NOWHERE)),
+        loop("k", one, two),
+    ),
     "-sum(k in 1..2) a": minus(total(a, loop("k", one, two))),
     "sum(a)": call(name("sum"), arg(a)),
     "[a, [b]]": t.ListLiteral((a, t.ListLiteral((b,), NOWHERE)), NOWHERE),
