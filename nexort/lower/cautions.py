@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from nexort.lower.sampler import Plan
 from nexort.program.nodes import Node, walk
 from nexort.program.unrolled import Array
