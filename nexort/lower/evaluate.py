@@ -81,7 +81,7 @@ def evaluate(
         if half is None:
             half = _stage(plan, size // 2, settings, progress)
         full = _stage(plan, size, settings, progress)
-        values = _summary(plan, half, full)
+        values = _summary(plan, half, full, settings.seed)
         if settings.rtol is None:
             return values
         if all(_met(v, settings.rtol) for v in values.values()):
@@ -197,10 +197,10 @@ def _assembled(program: Unrolled, members: list[Array]) -> list[Array]:
 # ---- errors --------------------------------------------------------------------------------------
 
 
-def _summary(plan: Plan, half: _Stage, full: _Stage) -> dict[str, LimitValue]:
+def _summary(plan: Plan, half: _Stage, full: _Stage, seed: int) -> dict[str, LimitValue]:
     count = len(full.draws[0])
     method = f"sampled: {count} x {full.size} points"
-    doubtful = vanishing_jumps(plan, half.squares, full.squares)
+    doubtful = vanishing_jumps(plan, full.squares, full.size, seed)
     found = {}
     for output, coarse, fine in zip(plan.program.outputs, half.draws, full.draws, strict=True):
         value, spread = fine.mean(axis=0), fine.std(axis=0, ddof=1) / np.sqrt(count)

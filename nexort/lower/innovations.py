@@ -11,6 +11,8 @@ the space is R^d and |u> @ c = sum_k g_k <q_k, c>.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
 from nexort.lower.points import Points
@@ -21,6 +23,16 @@ CUTOFF = 1e-7
 
 WHITEN_BELOW = 0.25
 """Fresh Gaussians are made orthonormal in the sample while they are fewer than this part of it."""
+
+
+class Fresh(Protocol):
+    """A source of independent standard Gaussian kets of ``size`` sample points."""
+
+    size: int
+
+    def fresh(self, count: int) -> Array:
+        """``count`` new kets, shape (count, N)."""
+        ...
 
 
 class Roots:
@@ -59,7 +71,7 @@ class Roots:
 class Innovations:
     """One Gaussian linear map; arguments are rows of length ``length``."""
 
-    def __init__(self, roots: Roots, length: int) -> None:
+    def __init__(self, roots: Fresh, length: int) -> None:
         self.roots = roots
         self.basis = np.empty((0, length))
         self.kets = np.empty((0, roots.size))

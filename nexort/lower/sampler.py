@@ -16,7 +16,7 @@ from nexort.diagnostics import InternalError
 from nexort.limit.dots import sources_of_dots
 from nexort.limit.symmetry import vanishing
 from nexort.lower import arrays
-from nexort.lower.innovations import Innovations, Roots
+from nexort.lower.innovations import Fresh, Innovations, Roots
 from nexort.lower.points import Points
 from nexort.lower.region import Region
 from nexort.program.nodes import Node, Op, walk
@@ -132,7 +132,7 @@ class Replicate:
         self.program = plan.program
         self.size = size
         points_seed, design_seed = seed.spawn(2)
-        self.roots = Roots(Points(size, points_seed))
+        self.roots: Fresh = Roots(Points(size, points_seed))
         self.rng = np.random.Generator(np.random.PCG64(design_seed))
         self.maps: dict[object, Innovations] = {}
         self.reach: dict[Node, int] = {}
