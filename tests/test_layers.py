@@ -21,6 +21,7 @@ USES: dict[str, tuple[str, ...]] = {
     "data": ("program", "syntax", "diagnostics"),
     "driver": ("data", "transform", "elaborate", "program", "syntax", "diagnostics", "collector"),
     "limit": ("program", "functions", "diagnostics"),
+    "derive": ("limit", "program", "functions", "diagnostics"),
     "lower": ("limit", "program", "functions", "diagnostics"),
     "finite": ("program", "functions", "diagnostics"),
     "results": ("program", "diagnostics"),

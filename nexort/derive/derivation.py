@@ -1,0 +1,118 @@
+"""What a derivation is made of: definitions, Gaussian families, equations, outputs, trace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nexort.derive.formula import Formula, Indices, Ket, Matrix
+from nexort.program.index import Affine
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """``var = first..last``, both ends included; the values of an index for which a line holds."""
+
+    var: str
+    first: Affine
+    last: Affine
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """``label`` runs over the axis of that name (``a`` over ``M``)."""
+
+    label: str
+    axis: str
+
+
+@dataclass(frozen=True, slots=True)
+class KetDefinition:
+    """One rule of a ket family in the limit: ``ket = value`` over ``ranges``.
+
+    A plain rule has ``matrix`` None and ``value`` a formula of kets. An application ``W |x>`` has
+    ``matrix``, ``argument`` (the formula of the ket it acts on), ``hat`` (the Ket with part
+    'hat') and ``dot``: the formula of the dot, or the number 0, and then ``why`` says why it vanishes.
+    ``value`` is then hat + dot. ``auxiliary`` marks a name that the program does not have: a part
+    of a rule that got one, such as ``W |x[t-1]>`` inside of a function.
+    """
+
+    ket: Ket
+    ranges: tuple[Range, ...]
+    labels: tuple[Label, ...]
+    value: Formula
+    matrix: Matrix | None = None
+    argument: Formula | None = None
+    hat: Ket | None = None
+    dot: Formula | None = None
+    why: str | None = None
+    auxiliary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GaussianFamily:
+    """Jointly Gaussian kets of mean zero: ``Cov(left, right) = covariance``.
+
+    Initial vectors have ``reason`` 'initial', hats 'hat', linear combinations of these 'linear'.
+    """
+
+    left: Ket
+    right: Ket
+    covariance: Formula
+    ranges: tuple[Range, ...]
+    labels: tuple[Label, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """``left = right`` for all values of ``ranges`` and ``labels``: one line of the recursion.
+
+    ``left`` is a Bracket, Average, Response or scalar Symbol; ``right`` has others, closer to the
+    start of the program. A system has one equation or more (base cases, steps) for a left side.
+    ``closed`` says that no explicit Expectation is left in ``right``.
+    """
+
+    left: Formula
+    right: Formula
+    ranges: tuple[Range, ...]
+    labels: tuple[Label, ...]
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFormula:
+    """``name[indices]_axes = value``; for a family that is put out, ``value`` is of each member."""
+
+    name: str
+    indices: Indices
+    axes: Indices
+    value: Formula
+    ranges: tuple[Range, ...]
+    labels: tuple[Label, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rewrite: the rule's name, its place in the paper, and the formula before and after.
+
+    ``before`` and ``after`` are None for a step that is about a statement, told by ``note``.
+    """
+
+    rule: str
+    citation: str
+    before: Formula | None
+    after: Formula | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """The limit of a program. ``closed`` says that every equation is."""
+
+    name: str
+    outputs: tuple[OutputFormula, ...]
+    equations: tuple[Equation, ...]
+    kets: tuple[KetDefinition, ...]
+    gaussians: tuple[GaussianFamily, ...]
+    steps: tuple[Step, ...]
+    closed: bool
