@@ -31,9 +31,9 @@ class KetDefinition:
 
     A plain rule has ``matrix`` None and ``value`` a formula of kets. An application ``W |x>`` has
     ``matrix``, ``argument`` (the formula of the ket it acts on), ``hat`` (the Ket with part
-    'hat') and ``dot``: the formula of the dot, or the number 0, and then ``why`` says why it vanishes.
-    ``value`` is then hat + dot. ``auxiliary`` marks a name that the program does not have: a part
-    of a rule that got one, such as ``W |x[t-1]>`` inside of a function.
+    'hat') and ``dot``: the formula of the dot, or the number 0, and then ``why`` says why it
+    vanishes. ``value`` is then hat + dot. ``auxiliary`` marks a name that the program does not
+    have: a part of a rule that got one, such as ``W |x[t-1]>`` inside of a function.
     """
 
     ket: Ket

@@ -1,0 +1,296 @@
+"""Program to derivation: a worklist of unknowns, and an equation for each pair of rules.
+
+The outputs ask for bra-kets; each bra-ket is a pattern (families, relation of their indices), and
+every pair of rules that may define its two sides gives one equation, valid for all indices of the
+rules. What an equation refers to is asked for in turn. Loops are never run: a network of 100 layers
+has the equations of one of 3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nexort.derive.algebra import Names, add, is_random, mul, reindexed, rebuilt, unbound, walk
+from nexort.derive.derivation import (
+    Derivation,
+    Equation,
+    Label,
+    OutputFormula,
+    Range,
+)
+from nexort.derive.expectation import Expectations
+from nexort.derive.formula import (
+    ZERO,
+    Average,
+    AxisSum,
+    Bracket,
+    CopyMean,
+    Expectation,
+    Formula,
+    Ket,
+    LoopSum,
+    Response,
+    Symbol,
+)
+from nexort.derive.lines import Line
+from nexort.derive.normal import normalized
+from nexort.derive.patterns import (
+    Member,
+    Pattern,
+    Undecided,
+    aligned,
+    members,
+    pattern_of,
+)
+from nexort.derive.responses import Responses
+from nexort.derive.structure import Structure
+from nexort.derive.tables import gaussian_families, ket_definitions
+from nexort.derive.trace import Trace
+from nexort.derive.writing import written
+from nexort.diagnostics import fail
+from nexort.program.index import Affine
+from nexort.program.program import OutputRule, Program
+
+MOST_PATTERNS = 400
+MOST_OFFSETS = 4
+
+
+def derive(program: Program) -> Derivation:
+    """The symbolic limit of every output of a program (Def 2.6.5, Thm 2.6.10).
+
+    Raises NexortError where a rule has no symbolic form, or where the recursion does not close.
+    """
+    return Engine(program).run()
+
+
+class Engine:
+    """One derivation."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.names = Names()
+        self.trace = Trace()
+        self.system = normalized(program, self.names)
+        self.structure = Structure(self.system, self.names)
+        self.values: dict[Line, Formula] = {}
+        self.waiting: list[Pattern] = []
+        self.seen: set[Pattern] = set()
+        self.offsets: dict[tuple[str, str, str], set[object]] = {}
+        self.equations: dict[Pattern, list[Equation]] = {}
+        self.rules = Expectations(
+            self.structure, self.names, self.trace, self.demand, self.value
+        )
+        self.responses = Responses(self.rules)
+        self.scalars_seen: set[str] = set()
+        self.scalars_waiting: list[str] = []
+        self.scalar_equations: dict[str, list[Equation]] = {}
+
+    # ---- the worklist --------------------------------------------------------------------------
+
+    def run(self) -> Derivation:
+        """Outputs first, then what they need, until nothing new is asked for."""
+        outputs = [self._output(o) for o in self.program.outputs]
+        self._settle()
+        kets = tuple(ket_definitions(self))
+        self._settle()
+        derivation = Derivation(
+            self.program.source.name,
+            tuple(outputs),
+            tuple(self._all_equations()),
+            kets,
+            tuple(gaussian_families(self)),
+            tuple(self.trace.steps),
+            False,
+        )
+        return written(derivation, self.program)
+
+    def _settle(self) -> None:
+        """Equations for everything asked for."""
+        while self.scalars_waiting or self.waiting:
+            while self.scalars_waiting:
+                self._scalar(self.scalars_waiting.pop(0))
+            if self.waiting:
+                pattern = self.waiting.pop(0)
+                self.equations[pattern] = self._equations(pattern)
+
+    def _all_equations(self) -> list[Equation]:
+        found = [e for equations in self.scalar_equations.values() for e in equations]
+        for pattern, equations in self.equations.items():
+            if pattern.offset is not None and replace(pattern, offset=None) in self.equations:
+                continue  # the free pattern has it
+            found.extend(equations)
+        return found
+
+    def demand(self, unknown: Formula) -> None:
+        """Ask for the equations of an unknown."""
+        pattern = pattern_of(unknown)
+        assert pattern is not None
+        free = replace(pattern, offset=None)
+        if pattern in self.seen or free in self.seen:
+            return
+        key = (pattern.kind, pattern.left, pattern.right)
+        offsets = self.offsets.setdefault(key, set())
+        offsets.add(pattern.offset)
+        if len(offsets) > MOST_OFFSETS:
+            pattern = free
+        self._ask(pattern)
+
+    def _ask(self, pattern: Pattern) -> None:
+        if pattern in self.seen:
+            return
+        self.seen.add(pattern)
+        self.waiting.append(pattern)
+        if len(self.seen) > MOST_PATTERNS:
+            raise fail(
+                "not-derivable",
+                f"the recursion has more than {MOST_PATTERNS} kinds of bra-kets",
+                help="nexort eval and nexort verify still evaluate it",
+            )
+
+    # ---- values of rules -----------------------------------------------------------------------
+
+    def value(self, line: Line) -> Formula:
+        """The right side of a rule: hat + dot for an application, scalars by their equations."""
+        if line not in self.values:
+            if line.matrix is not None:
+                hat = replace(line.ket, part="hat")
+                dot = self.structure.dot(line)
+                for item in walk(dot):
+                    if isinstance(item, Response):
+                        self.demand(item)
+                self.values[line] = add(hat, dot)
+            else:
+                self.values[line] = self.numbers(line.value, line.ranges)
+        return self.values[line]
+
+    def numbers(self, formula: Formula, ranges: tuple[Range, ...]) -> Formula:
+        """A formula with the scalars in it evaluated by the rules."""
+        match formula:
+            case Expectation(body):
+                return self.rules.of(self.numbers(body, ranges), ranges)
+            case Symbol(name, _, _, "scalar"):
+                self._need(name)
+                return formula
+            case LoopSum(var, first, last, body):
+                inner = self.numbers(body, (*ranges, Range(var, first, last)))
+                return rebuilt(formula, lambda _: inner)
+            case AxisSum() | CopyMean():
+                return rebuilt(formula, lambda f: self.numbers(f, ranges))
+            case _:
+                return rebuilt(formula, lambda f: self.numbers(f, ranges))
+
+    def _need(self, name: str) -> None:
+        if name not in self.scalars_seen:
+            self.scalars_seen.add(name)
+            self.scalars_waiting.append(name)
+
+    # ---- scalars and outputs -------------------------------------------------------------------
+
+    def _scalar(self, name: str) -> None:
+        self.scalar_equations[name] = [
+            self._scalar_equation(line) for line in self.system.scalars[name]
+        ]
+
+    def _scalar_equation(self, line: Line) -> Equation:
+        left = Symbol(line.name, line.indices, line.axes)
+        right = self.numbers(line.value, line.ranges)
+        self.trace.record("bra-ket", line.value, right, f"definition of {line.name}")
+        return Equation(left, right, line.ranges, line.labels, closed=False)
+
+    def _output(self, output: OutputRule) -> OutputFormula:
+        labels = tuple(Label(f"${k}", a.name) for k, a in enumerate(output.axes))
+        axes = tuple(Affine.variable(x.label) for x in labels)
+        if output.family is not None:
+            self._need(output.family)
+            line = self.system.scalars[output.family][0]
+            ranges = line.ranges if len(self.system.scalars[output.family]) == 1 else ()
+            value: Formula = Symbol(output.family, line.indices, axes)
+            return OutputFormula(output.name, line.indices, axes, value, ranges, labels)
+        assert output.value is not None
+        raw = self.system.outputs[output.name]
+        value = self.numbers(raw, ())
+        self.trace.record("Master Theorem", raw, value, f"output {output.name}")
+        return OutputFormula(output.name, (), axes, value, (), labels)
+
+    # ---- equations -----------------------------------------------------------------------------
+
+    def _equations(self, pattern: Pattern) -> list[Equation]:
+        match pattern.kind:
+            case "bracket":
+                return self._brackets(pattern)
+            case "average":
+                sides = members(self.system, pattern.left, "l", self.names)
+                return [self._average(m) for m in sides]
+            case _:
+                return self.responses.equations(self, pattern)
+
+    def pairs(self, pattern: Pattern) -> list[tuple[Member, Member]]:
+        """Every pair of rules that may meet, at the pattern's offset."""
+        lefts = members(self.system, pattern.left, "l", self.names)
+        rights = members(self.system, pattern.right, "r", self.names)
+        if pattern.offset is None:
+            symmetric = pattern.kind == "bracket" and pattern.left == pattern.right
+            return [
+                (a, b)
+                for m, a in enumerate(lefts)
+                for n, b in enumerate(rights)
+                if not symmetric or m <= n
+            ]
+        found = []
+        for a in lefts:
+            for b in rights:
+                pair = aligned(a, b, pattern.offset)
+                if pair is not None:
+                    found.append(pair)
+        return found
+
+    def cases(self, pattern: Pattern) -> list[tuple[Member, Member]]:
+        """The same; where ranges do not tell, all pairs with both indices free."""
+        try:
+            return self.pairs(pattern)
+        except Undecided:
+            free = replace(pattern, offset=None)
+            self._ask(free)
+            return []
+
+    def _brackets(self, pattern: Pattern) -> list[Equation]:
+        return [self._bracket(a, b) for a, b in self.cases(pattern)]
+
+    def _bracket(self, a: Member, b: Member) -> Equation:
+        """<x|y> of two rules: Gaussian kets stay unless both are, and then both expand."""
+        ranges = a.ranges + b.ranges
+        gaussian = self.structure.gaussian
+        both = a.ket.name in gaussian and b.ket.name in gaussian
+        sides = []
+        for side in (a, b):
+            keep = side.line is None or (side.ket.name in gaussian and not both)
+            sides.append(side.ket if keep else self.expanded(side))
+        whole = mul(*sides)
+        left = Bracket(a.ket, b.ket)
+        self.trace.record("definition", left, Expectation(whole))
+        right = self.rules.of(whole, ranges)
+        labels = self._labels(a.ket) + self._labels(b.ket)
+        return Equation(left, right, ranges, labels, closed=False)
+
+    def expanded(self, side: Member) -> Formula:
+        """The right side of a member's rule at its index and labels."""
+        assert side.line is not None
+        value = unbound(self.value(side.line), self.names)
+        return reindexed(value, side.line.env(side.ket.indices, side.ket.axes))
+
+    def _average(self, side: Member) -> Equation:
+        left = Average(side.ket)
+        value = side.ket if side.line is None else self.expanded(side)
+        self.trace.record("definition", left, Expectation(value) if is_random(value) else value)
+        right = self.rules.of(value, side.ranges) if value != ZERO else ZERO
+        return Equation(left, right, side.ranges, self._labels(side.ket), closed=False)
+
+    def _labels(self, ket: Ket) -> tuple[Label, ...]:
+        axes = self.system.axes[ket.name]
+        return tuple(
+            Label(a.terms[0][0], name) for a, name in zip(ket.axes, axes, strict=True)
+        )
+
+    def labels(self, ket: Ket) -> tuple[Label, ...]:
+        """The labels of a ket whose axes are all free."""
+        return self._labels(ket)

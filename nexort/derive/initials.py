@@ -1,0 +1,75 @@
+"""Initial vectors as Gaussian families: their covariance, and where they are defined."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from nexort.derive.algebra import Names, delta, mul
+from nexort.derive.derivation import Range
+from nexort.derive.formula import ONE, ZERO, Formula, Indices, Ket
+from nexort.derive.indexing import Indexer, is_scaled_vector, joint_vector
+from nexort.derive.lines import System
+from nexort.derive.unsupported import Unsupported
+from nexort.program.index import Affine
+from nexort.program.nodes import Node, Op, walk
+from nexort.program.program import Program
+
+
+def initial_families(program: Program, names: Names) -> System:
+    """A system with the initial vectors of a program only."""
+    system = System()
+
+    def no_operators(
+        indexer: Indexer, acting: Node, value: Node, labels: Indices, env: object
+    ) -> Formula:
+        raise Unsupported("a covariance has no operators")
+
+    indexer = Indexer(program, names, no_operators)
+    for declared in program.initial.values():
+        for node in walk([declared.value]):
+            if node.op is not Op.INIT_VECTOR:
+                continue
+            name = str(node.attr[0])
+            system.axes.setdefault(name, tuple(a.name for a in node.type.axes))
+            ranges = tuple(
+                Range(f"%{name}{k}", r.first, r.last) for k, r in enumerate(declared.ranges)
+            )
+            system.initial_ranges.setdefault(name, ranges)
+            system.initial.setdefault(name, standard)
+        scaled = is_scaled_vector(declared.value)
+        if scaled and not any(
+            x.op in (Op.SLOT, Op.INDEX, Op.REF) for x in walk([declared.value.args[0]])
+        ):
+            variance = indexer.formula(declared.value.args[0].args[0], (), {})
+            system.initial[str(declared.value.args[1].attr[0])] = partial(_scaled, variance)
+        for node in walk([declared.value]):
+            if node.op is Op.CONTRACT and (joint := joint_vector(node)):
+                matrix = node.args[1].args[0]
+                system.initial[joint] = partial(_joint, indexer, matrix)
+    return system
+
+
+def standard(left: Ket, right: Ket) -> Formula:
+    """E |u_i> |u_j> = delta_ij for a standard normal family, at every index and axis."""
+    pairs = zip(left.indices + left.axes, right.indices + right.axes, strict=True)
+    result: Formula = ONE if left.copy == right.copy else ZERO
+    for a, b in pairs:
+        result = mul(result, delta(a, b))
+    return result
+
+
+def _scaled(variance: Formula, left: Ket, right: Ket) -> Formula:
+    """A family of variance c."""
+    return mul(variance, standard(left, right))
+
+
+def _joint(indexer: Indexer, matrix: Node, left: Ket, right: Ket) -> Formula:
+    """E |w_i> |w_j> = C_ij."""
+    if left.copy != right.copy:
+        return ZERO
+    return indexer.formula(matrix, (left.axes[0], right.axes[0]), {})
+
+
+def fixed(index: Affine) -> bool:
+    """Whether an index is a number."""
+    return not index.terms

@@ -1,0 +1,164 @@
+"""Equations for responses E[d|x> / d hat(y)], the coefficients of dots."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nexort.derive import univariate as u
+from nexort.derive.algebra import (
+    add,
+    axis_sum,
+    delta,
+    is_random,
+    kets_of,
+    loop_sum,
+    mul,
+)
+from nexort.derive.derivation import Equation, Range
+from nexort.derive.dependence import Offsets
+from nexort.derive.expectation import Expectations
+from nexort.derive.formula import (
+    ONE,
+    ZERO,
+    AxisSum,
+    Formula,
+    Ket,
+    LoopSum,
+    Product,
+    Response,
+    Sum,
+)
+from nexort.derive.lines import surely_at_most
+from nexort.derive.patterns import Member, Pattern
+from nexort.program.index import Affine
+
+if TYPE_CHECKING:
+    from nexort.derive.engine import Engine
+
+
+class Responses:
+    """The derivative by a hat, in expectation."""
+
+    def __init__(self, rules: Expectations) -> None:
+        self.rules = rules
+        self.structure = rules.structure
+
+    def equations(self, engine: Engine, pattern: Pattern) -> list[Equation]:
+        """One equation for each rule of the ket and each application that has the hat."""
+        found = []
+        for a, b in engine.cases(pattern):
+            if a.line is None or b.line is None or b.line.matrix is None:
+                continue
+            equation = self._equation(engine, a, b)
+            if equation is not None:
+                found.append(equation)
+        return found
+
+    def _equation(self, engine: Engine, a: Member, b: Member) -> Equation | None:
+        from dataclasses import replace
+
+        hat = replace(b.ket, part="hat")
+        ranges = a.ranges + b.ranges
+        left = Response(a.ket, hat)
+        value = engine.expanded(a)
+        right = self.slope(value, hat, ranges)
+        if right is None:
+            return None
+        self.rules.trace.record("chain rule", left, right)
+        labels = engine.labels(a.ket) + engine.labels(b.ket)
+        return Equation(left, right, ranges, labels, closed=False)
+
+    def slope(self, value: Formula, hat: Ket, ranges: tuple[Range, ...]) -> Formula | None:
+        """E[d value / d hat]; None where it is an expectation of products of slopes."""
+        if not is_random(value):
+            return ZERO
+        match value:
+            case Ket():
+                return self._of_ket(value, hat, ranges)
+            case Sum(terms):
+                parts = [self.slope(t, hat, ranges) for t in terms]
+                known = [p for p in parts if p is not None]
+                return add(*known) if len(known) == len(parts) else None
+            case LoopSum(var, first, last, body):
+                inner = self.slope(body, hat, (*ranges, Range(var, first, last)))
+                return None if inner is None else loop_sum(var, first, last, inner)
+            case AxisSum(label, axis, body):
+                inner = self.slope(body, hat, ranges)
+                return None if inner is None else axis_sum(label, axis, inner)
+            case Product(factors) if sum(map(is_random, factors)) == 1:
+                [random] = [f for f in factors if is_random(f)]
+                inner = self.slope(random, hat, ranges)
+                rest = [f for f in factors if f is not random]
+                return None if inner is None else mul(*rest, inner)
+            case _:
+                return self._of_function(value, hat, ranges)
+
+    def _of_ket(self, ket: Ket, hat: Ket, ranges: tuple[Range, ...]) -> Formula:
+        """d hat(y) / d hat(y) = 1; a ket that does not depend on the hat has slope 0."""
+        if ket.copy:
+            return ZERO
+        if ket.part == "hat":
+            if ket.name != hat.name:
+                return ZERO
+            result: Formula = ONE
+            for i, j in zip(ket.indices + ket.axes, hat.indices + hat.axes, strict=True):
+                result = mul(result, delta(i, j))
+            return result
+        if ket.name in self.rules.system.initial:
+            return ZERO
+        depends = self.structure.dependence.on_hat(ket.name, hat.name)
+        if depends is False or _too_late(ket, hat, depends, ranges):
+            return ZERO
+        response = Response(ket, hat)
+        self.rules.demand(response)
+        return response
+
+    def _of_function(
+        self, value: Formula, hat: Ket, ranges: tuple[Range, ...]
+    ) -> Formula | None:
+        """E[d f(z) g(w) .. / d hat] = sum over kets of E[df/dz ...] dz/dhat, where the kets that
+        depend on the hat are Gaussian: their slopes are numbers."""
+        parts: list[Formula] = []
+        factors = list(value.factors) if isinstance(value, Product) else [value]
+        for position, factor in enumerate(factors):
+            rest = factors[:position] + factors[position + 1 :]
+            for ket in kets_of(factor):
+                inner = self._of_ket(ket, hat, ranges)
+                if inner == ZERO:
+                    continue
+                if ket.part != "hat" and ket.name not in self.structure.gaussian:
+                    return None
+                outer = self._partial(factor, ket, rest, ranges)
+                if outer is None:
+                    return None
+                parts.append(mul(outer, inner))
+        return add(*parts) if parts else ZERO
+
+    def _partial(
+        self, factor: Formula, ket: Ket, rest: list[Formula], ranges: tuple[Range, ...]
+    ) -> Formula | None:
+        """E[d factor / d ket * rest]."""
+        if isinstance(factor, Ket):
+            return self.rules.of(mul(*rest), ranges) if rest else ONE
+        f = u.graph(factor, ket)
+        if f is None:
+            return None
+        if u.is_continuous(f):
+            return self.rules.function(ket, u.slope(f), rest, ranges)
+        if any(is_random(r) for r in rest):
+            return None
+        return mul(*rest, self.rules.slope_by_stein(ket, f, ranges))
+
+
+def _too_late(ket: Ket, hat: Ket, depends: Offsets | bool, ranges: tuple[Range, ...]) -> bool:
+    """Whether the hat surely lies outside of what the ket depends on."""
+    from math import inf
+
+    if not isinstance(depends, tuple):
+        return False
+    for i, j, (low, high) in zip(ket.indices, hat.indices, depends, strict=False):
+        if high != inf and surely_at_most(i + Affine(int(high) + 1), j, ranges):
+            return True
+        if low != -inf and surely_at_most(j, i + Affine(int(low) - 1), ranges):
+            return True
+    return False
