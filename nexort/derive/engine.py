@@ -72,13 +72,15 @@ class Engine:
         self.trace = Trace()
         self.system = normalized(program, self.names)
         self.structure = Structure(self.system, self.names)
+        for before, after in self.structure.dropped:
+            self.trace.record("vanishing odd moment", before, after)
         self.values: dict[Line, Formula] = {}
         self.waiting: list[Pattern] = []
         self.seen: set[Pattern] = set()
         self.offsets: dict[tuple[str, str, str], set[object]] = {}
         self.equations: dict[Pattern, list[Equation]] = {}
         self.rules = Expectations(
-            self.structure, self.names, self.trace, self.demand, self.value
+            self.structure, self.names, self.trace, self.demand, self.value, self
         )
         self.responses = Responses(self.rules)
         self.scalars_seen: set[str] = set()
@@ -147,6 +149,25 @@ class Engine:
                 help="nexort eval and nexort verify still evaluate it",
             )
 
+    # ---- attempts ------------------------------------------------------------------------------
+
+    def begin(self) -> object:
+        """What is asked for and recorded so far."""
+        return (
+            list(self.waiting), set(self.seen), {k: set(v) for k, v in self.offsets.items()},
+            set(self.scalars_seen), list(self.scalars_waiting), dict(self.values),
+            len(self.trace.steps),
+        )  # fmt: skip
+
+    def undo(self, mark: object) -> None:
+        """Forget what was asked for and recorded since."""
+        assert isinstance(mark, tuple)
+        (
+            self.waiting, self.seen, self.offsets, self.scalars_seen, self.scalars_waiting,
+            self.values, steps,
+        ) = mark  # fmt: skip
+        del self.trace.steps[steps:]
+
     # ---- values of rules -----------------------------------------------------------------------
 
     def value(self, line: Line) -> Formula:
@@ -201,16 +222,46 @@ class Engine:
         labels = tuple(Label(f"${k}", a.name) for k, a in enumerate(output.axes))
         axes = tuple(Affine.variable(x.label) for x in labels)
         if output.family is not None:
-            self._need(output.family)
             line = self.system.scalars[output.family][0]
-            ranges = line.ranges if len(self.system.scalars[output.family]) == 1 else ()
-            value: Formula = Symbol(output.family, line.indices, axes)
-            return OutputFormula(output.name, line.indices, axes, value, ranges, labels)
+            if len(self.system.scalars[output.family]) == 1:
+                return self._inlined(output, line)
+            self._need(output.family)
+            ranges = self._hull(self.system.scalars[output.family])
+            names = tuple(Affine.variable(r.var) for r in ranges)
+            value: Formula = Symbol(output.family, names, axes)
+            return OutputFormula(output.name, names, axes, value, ranges, labels)
         assert output.value is not None
         raw = self.system.outputs[output.name]
+        if isinstance(raw, Symbol) and raw.name in self.system.scalars and not raw.indices:
+            [line] = self.system.scalars[raw.name]
+            return self._inlined(output, line)
         value = self.numbers(raw, ())
         self.trace.record("Master Theorem", raw, value, f"output {output.name}")
         return OutputFormula(output.name, (), axes, value, (), labels)
+
+    def _inlined(self, output: OutputRule, line: Line) -> OutputFormula:
+        """An output that a rule of a scalar gives: the value of the rule."""
+        value = self.numbers(line.value, line.ranges)
+        self.trace.record("Master Theorem", line.value, value, f"output {output.name}")
+        return OutputFormula(
+            output.name, line.indices, line.axes, value, line.ranges, line.labels
+        )
+
+    def _hull(self, lines: list[Line]) -> tuple[Range, ...]:
+        """The index of a family that several rules define, where they follow one another."""
+        if any(len(x.indices) != 1 for x in lines):
+            raise fail(
+                "not-derivable", f"the members of '{lines[0].name}' form no range",
+                lines[0].span, help="put out single members: output m[1], m[2]",
+            )  # fmt: skip
+        ends = [
+            (x.ranges[0].first, x.ranges[0].last) if x.ranges else (x.indices[0], x.indices[0])
+            for x in lines
+        ]
+        ordered = sorted(ends, key=lambda e: not any(e[0] == f[1] + Affine(1) for f in ends))
+        first = next(e for e in ends if not any(e[0] == f[1] + Affine(1) for f in ordered))
+        last = next(e for e in ends if not any(e[1] + Affine(1) == f[0] for f in ordered))
+        return (Range("k", first[0], last[1]),)
 
     # ---- equations -----------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from functools import reduce
+from typing import Protocol
 
 from nexort.derive import univariate as u
 from nexort.derive.algebra import (
@@ -61,6 +62,16 @@ Demand = Callable[[Formula], None]
 MOST_FACTORS = 8
 
 
+class Attempts(Protocol):
+    """Rewrites that can be taken back: what they asked for and recorded is forgotten."""
+
+    def begin(self) -> object:
+        """A mark to go back to."""
+
+    def undo(self, mark: object) -> None:
+        """Back to the mark."""
+
+
 class Expectations:
     """The rules over one program. ``demand`` is told every unknown that a result refers to."""
 
@@ -71,11 +82,13 @@ class Expectations:
         trace: Trace,
         demand: Demand,
         value: Callable[[Line], Formula],
+        attempts: Attempts,
     ) -> None:
         self.structure, self.names, self.trace = structure, names, trace
         self.system = structure.system
         self.demand = demand
         self.value = value
+        self.attempts = attempts
         self.unfolding: tuple[str, ...] = ()
 
     # ---- linearity -----------------------------------------------------------------------------
@@ -496,11 +509,16 @@ class Expectations:
         outer = self.unfolding
         self.unfolding = (*outer, *(k.name for k in env))
         replaced = substituted(whole, env)
+        attempt = self.attempts.begin()
         self.trace.record("definition", Expectation(whole), Expectation(replaced))
         try:
-            return self.of(replaced, ranges)
+            result = self.of(replaced, ranges)
         finally:
             self.unfolding = outer
+        if any(isinstance(x, Expectation) for x in walk(result)):
+            self.attempts.undo(attempt)  # the shorter one is as good
+            return None
+        return result
 
 
 # ---- small tools ---------------------------------------------------------------------------------

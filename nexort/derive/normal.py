@@ -89,7 +89,7 @@ class _Maker:
     def __init__(self, program: Program, names: Names, system: System, taken: set[str]) -> None:
         self.program, self.names, self.system, self.taken = program, names, system, taken
         self.indexer = Indexer(program, names, self.apply)
-        self.auxiliary: dict[tuple[str, str, int], str] = {}
+        self.auxiliary: dict[tuple[str, str, tuple[str, ...], int], str] = {}
         self.known: dict[tuple[object, ...], str] = {}
 
     # ---- rules ---------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ class _Maker:
         bound = sorted(used & set(self.indexer.bound))
         ranges = self.place.ranges + tuple(Range(b, *self.indexer.bound[b]) for b in bound)
         indices = self.place.indices + tuple(Affine.variable(b) for b in bound)
-        name = self.fresh_name("g")
+        name = self.fresh_name("g", mine)
         line = Line(name, indices, ranges, mine, value, self.place.span, auxiliary=True)
         return self.add_auxiliary(line)
 
@@ -167,10 +167,11 @@ class _Maker:
         self.system.kets.setdefault(line.name, []).append(line)
         return line.ket
 
-    def fresh_name(self, base: str) -> str:
+    def fresh_name(self, base: str, labels: tuple[Label, ...]) -> str:
         """The name of the next part: the same for parts at the same place of a family's rules."""
+        axes = tuple(x.axis for x in labels)
         count = self.place.count[base] = self.place.count.get(base, 0) + 1
-        key = (self.place.name, base, count)
+        key = (self.place.name, base, axes, count)
         if key not in self.auxiliary:
             number = 0
             while (name := base + (str(number) if number else "")) in self.taken:
@@ -335,7 +336,7 @@ class _Maker:
         ranges = place_.ranges + tuple(Range(b, *self.indexer.bound[b]) for b in bound)
         indices = place_.indices + tuple(Affine.variable(b) for b in bound)
         line = Line(
-            name or self.fresh_name("z"), indices, ranges, labels, argument, place_.span,
+            name or self.fresh_name("z", labels), indices, ranges, labels, argument, place_.span,
             matrix, scale, auxiliary,
         )  # fmt: skip
         if not auxiliary:
@@ -349,7 +350,7 @@ class _Maker:
         bound = sorted(used & set(self.indexer.bound))
         ranges = self.place.ranges + tuple(Range(b, *self.indexer.bound[b]) for b in bound)
         indices = self.place.indices + tuple(Affine.variable(b) for b in bound)
-        name = self.fresh_name("y")
+        name = self.fresh_name("y", labels)
         line = Line(name, indices, ranges, labels, value, self.place.span, auxiliary=True)
         return self.add_auxiliary(line)
 

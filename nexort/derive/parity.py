@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from nexort import functions
+from nexort.derive.algebra import terms_of
 from nexort.derive.formula import (
     Apply,
     AxisSum,
     CopyMean,
+    Expectation,
     Formula,
     Ket,
     LoopSum,
@@ -23,6 +25,7 @@ from nexort.derive.formula import (
     Power,
     Product,
     Sum,
+    Symbol,
 )
 from nexort.derive.lines import Line, System
 
@@ -73,7 +76,8 @@ class Parities:
             case Ket():
                 return self.found.get(formula.name)
             case Sum(terms):
-                known = [p for p in map(self.of, terms) if p is not None]
+                left = [t for t in terms if not self.vanishes(t)]
+                known = [p for p in map(self.of, left) if p is not None]
                 return _same(known, self.symmetries) if known else None
             case Product(factors):
                 return self._product([self.of(f) for f in factors])
@@ -94,6 +98,27 @@ class Parities:
         if product is None:
             return None
         return next((s for s in self.symmetries if product[s] == 1), None)
+
+    def vanishes(self, term: Formula) -> bool:
+        """Whether a term has a factor E[X] with X odd under some symmetry: it is zero."""
+        factors = term.factors if isinstance(term, Product) else (term,)
+        return any(self._is_zero(f) for f in factors)
+
+    def _is_zero(self, factor: Formula) -> bool:
+        match factor:
+            case Expectation(body):
+                parity = self.of(body)
+                return parity is None or 1 in parity.values()
+            case Symbol(name, _, _, "scalar"):
+                lines = self.system.scalars.get(name, [])
+                known = [t for x in lines for t in terms_of(x.value)]
+                return bool(known) and all(
+                    isinstance(t, Expectation | Product) and self.vanishes(t) for t in known
+                )
+            case AxisSum() | LoopSum():
+                return self.vanishes(factor.body)
+            case _:
+                return False
 
     def _product(self, factors: list[Parity | None]) -> Parity | None:
         result: dict[str, int | None] = dict.fromkeys(self.symmetries, 0)

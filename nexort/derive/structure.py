@@ -5,12 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from math import inf
 
-from nexort.derive.algebra import Names, add, axis_sum, delta, is_random, loop_sum, mul, place
+from nexort.derive.algebra import (
+    Names,
+    add,
+    axis_sum,
+    delta,
+    factors_of,
+    is_random,
+    loop_sum,
+    mul,
+    place,
+    rebuilt,
+)
 from nexort.derive.dependence import Dependence, Interval, Source
 from nexort.derive.derivation import Range
 from nexort.derive.formula import (
     ZERO,
     AxisSum,
+    Expectation,
     Formula,
     Ket,
     LoopSum,
@@ -29,6 +41,9 @@ class Structure:
     def __init__(self, system: System, names: Names) -> None:
         self.system, self.names = system, names
         self.parities = Parities(system)
+        self.dropped: list[tuple[Formula, Formula]] = []
+        for name, lines in system.kets.items():
+            system.kets[name] = [self._without_odd(x) for x in lines]
         self.why: dict[Line, str] = {}
         self.candidates = {
             line: [s for b in system.applications() for s in self._sources(line, b)]
@@ -38,6 +53,22 @@ class Structure:
         self.unbounded: set[tuple[str, str]] = set()
         self._find_dots()
         self.gaussian = self._gaussian_families()
+
+    def _without_odd(self, line: Line) -> Line:
+        """A rule without its terms that have a factor E[X], X odd."""
+
+        def visit(formula: Formula) -> Formula:
+            if isinstance(formula, Expectation):
+                return formula
+            if isinstance(formula, Sum):
+                return add(*(visit(t) for t in formula.terms if not self.parities.vanishes(t)))
+            return rebuilt(formula, visit)
+
+        value = visit(line.value)
+        if value == line.value or line.matrix is not None:
+            return line
+        self.dropped.append((line.value, value))
+        return replace(line, value=value)
 
     # ---- dots ----------------------------------------------------------------------------------
 
@@ -198,9 +229,27 @@ class Structure:
                 return frozenset(found)
             found -= failing
 
+    def _centred(self, value: Formula, families: set[str]) -> Formula:
+        """A formula without the terms that have a factor E[X], X linear in Gaussian kets."""
+
+        def is_zero(term: Formula) -> bool:
+            return any(
+                isinstance(f, Expectation) and is_linear(f.body, families)
+                for f in factors_of(term)
+            )
+
+        def visit(formula: Formula) -> Formula:
+            if isinstance(formula, Expectation):
+                return formula
+            if isinstance(formula, Sum):
+                return add(*(visit(t) for t in formula.terms if not is_zero(t)))
+            return rebuilt(formula, visit)
+
+        return visit(value)
+
     def _is_linear(self, line: Line, families: set[str]) -> bool:
         if line.matrix is None:
-            return is_linear(line.value, families)
+            return is_linear(self._centred(line.value, families), families)
         return all(
             isinstance(s.line.value, Ket) and s.line.value.name in families
             for s in self.dots[line]

@@ -21,9 +21,10 @@ def reached(engine: Engine) -> list[Line]:
     """The rules of kets that an output reaches, in the order of the program."""
     names: set[str] = set()
     stack: list[Formula] = [*engine.system.outputs.values()]
-    for name in engine.scalars_seen:
+    scalars = {o.family for o in engine.program.outputs if o.family is not None}
+    scalars |= engine.scalars_seen
+    for name in scalars:
         stack.extend(x.value for x in engine.system.scalars[name])
-    scalars = set(engine.scalars_seen)
     while stack:
         for item in walk(stack.pop()):
             if isinstance(item, Ket) and item.name not in names:
@@ -34,7 +35,8 @@ def reached(engine: Engine) -> list[Line]:
                 scalars.add(name)
                 stack.extend(x.value for x in engine.system.scalars[name])
     found = [x for name in names for x in engine.system.kets.get(name, ())]
-    return sorted(found, key=lambda x: (x.span.start, not x.auxiliary, x.name))
+    order = list(engine.system.kets)
+    return sorted(found, key=lambda x: (x.span.start, not x.auxiliary, order.index(x.name)))
 
 
 def ket_definitions(engine: Engine) -> Iterator[KetDefinition]:

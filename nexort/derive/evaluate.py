@@ -1,0 +1,389 @@
+"""Numbers of a derivation: its equations run as a recursion over indices, arrays over axes.
+
+This is the check of derived formulas, and a plain evaluator of every closed derivation: an unknown at
+numeric indices is one array over its axes, computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nexort import functions
+from nexort.derive.derivation import Derivation, Equation, OutputFormula, Range
+from nexort.derive.formula import (
+    Apply,
+    Average,
+    AxisSum,
+    Bracket,
+    CopyMean,
+    Delta,
+    Expectation,
+    Formula,
+    GaussianMean,
+    GaussianPair,
+    IndexNumber,
+    Indices,
+    Ket,
+    LoopSum,
+    Number,
+    Power,
+    Product,
+    Response,
+    Sum,
+    Symbol,
+)
+from nexort.diagnostics import InternalError, NexortError, fail
+from nexort.program import build
+from nexort.program.index import Affine
+from nexort.program.nodes import Node, Op, rewrite
+
+Array = np.ndarray[Any, Any]
+Key = tuple[str, tuple[tuple[str, tuple[int, ...]], ...]]
+"""Kind and, for each ket (or the scalar), name and numeric indices."""
+
+
+def evaluate(
+    derivation: Derivation,
+    params: Mapping[str, int | float],
+    sizes: Mapping[str, int],
+    data: Mapping[str, Array],
+    rtol: float = 1e-8,
+) -> dict[str, Array]:
+    """Every output: shape family grid + axes, as :func:`nexort.lower.evaluate.evaluate` has it.
+
+    Raises NexortError where an explicit expectation is needed.
+    """
+    return Evaluation(derivation, params, sizes, data, rtol).run()
+
+
+class _Missing(Exception):
+    """A value that has to be computed first."""
+
+    def __init__(self, key: Key) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """Numbers of index variables, and the dimension of every label."""
+
+    numbers: Mapping[str, int]
+    labels: tuple[tuple[str, str], ...]
+    """(label, axis), in the order of the array's dimensions."""
+
+    def position(self, label: str) -> int:
+        return next(k for k, (name, _) in enumerate(self.labels) if name == label)
+
+
+class Evaluation:
+    """One evaluation; values of unknowns are kept."""
+
+    def __init__(
+        self,
+        derivation: Derivation,
+        params: Mapping[str, int | float],
+        sizes: Mapping[str, int],
+        data: Mapping[str, Array],
+        rtol: float,
+    ) -> None:
+        self.derivation, self.params, self.sizes = derivation, params, sizes
+        self.data, self.rtol = data, rtol
+        self.base: dict[str, int] = {k: v for k, v in params.items() if isinstance(v, int)}
+        self.base.update(sizes)
+        self.values: dict[Key, Array] = {}
+        self.equations: dict[tuple[str, tuple[str, ...]], list[Equation]] = {}
+        for equation in derivation.equations:
+            kind, members = _members(equation.left)
+            names = tuple(name for name, _ in members)
+            self.equations.setdefault((kind, names), []).append(equation)
+
+    # ---- outputs -------------------------------------------------------------------------------
+
+    def run(self) -> dict[str, Array]:
+        """The outputs by name."""
+        return {o.name: self._output(o) for o in self.derivation.outputs}
+
+    def _output(self, output: OutputFormula) -> Array:
+        labels = tuple((x.label, x.axis) for x in output.labels)
+        shape = tuple(self.size(axis) for _, axis in labels)
+        if not output.ranges:
+            frame = _Frame(self.base, labels)
+            return np.broadcast_to(self._settled(output.value, frame), shape).copy()
+        grids = list(_grid(output.ranges, self.base))
+        parts = [
+            np.broadcast_to(self._settled(output.value, _Frame({**self.base, **env}, labels)), shape)
+            for env in grids
+        ]
+        lengths = [len({env[r.var] for env in grids}) for r in output.ranges]
+        return np.stack(parts).reshape((*lengths, *shape))
+
+    def _settled(self, formula: Formula, frame: _Frame) -> Array:
+        """The value of a formula; what it needs is computed first, one unknown after another."""
+        while True:
+            try:
+                return self.value(formula, frame)
+            except _Missing as missing:
+                self._compute(missing.key)
+
+    def _compute(self, key: Key) -> None:
+        waiting = [key]
+        while waiting:
+            if waiting.count(waiting[-1]) > 1:
+                raise InternalError(f"{waiting[-1]} is defined by itself")
+            try:
+                self.values[waiting[-1]] = self._unknown(waiting[-1])
+                waiting.pop()
+            except _Missing as missing:
+                waiting.append(missing.key)
+
+    # ---- unknowns ------------------------------------------------------------------------------
+
+    def _unknown(self, key: Key) -> Array:
+        kind, members = key
+        names = tuple(name for name, _ in members)
+        for equation in self.equations.get((kind, names), ()):
+            env = self._match(equation, members)
+            if env is not None:
+                labels = tuple((x.label, x.axis) for x in equation.labels)
+                shape = tuple(self.size(axis) for _, axis in labels)
+                value = self.value(equation.right, _Frame({**self.base, **env}, labels))
+                return np.broadcast_to(value, shape)
+        if kind == "bracket":
+            turned = self._turned(members)
+            if turned is not None:
+                return turned
+        raise self._not_closed(key)
+
+    def _turned(self, members: tuple[tuple[str, tuple[int, ...]], ...]) -> Array | None:
+        """<x|y> from the equation of <y|x>."""
+        names = tuple(name for name, _ in members[::-1])
+        for equation in self.equations.get(("bracket", names), ()):
+            if self._match(equation, members[::-1]) is not None:
+                other: Key = ("bracket", members[::-1])
+                if other not in self.values:
+                    raise _Missing(other)
+                assert isinstance(equation.left, Bracket)
+                value = self.values[other]
+                split = len(equation.left.left.axes)
+                order = [*range(split, value.ndim), *range(split)]
+                return value.transpose(order)
+        return None
+
+    def _match(
+        self, equation: Equation, members: tuple[tuple[str, tuple[int, ...]], ...]
+    ) -> dict[str, int] | None:
+        """The index variables of an equation at an unknown's indices."""
+        env: dict[str, int] = {}
+        _, patterns = _members(equation.left)
+        free = {r.var for r in equation.ranges}
+        for (_, indices), (_, given) in zip(patterns, members, strict=True):
+            for index, number in zip(indices, given, strict=True):
+                if not _bind(index, number, free, env, self.base):
+                    return None
+        for r in equation.ranges:
+            scope = {**self.base, **env}
+            if not r.first.value(scope) <= env[r.var] <= r.last.value(scope):
+                return None
+        return env
+
+    def _not_closed(self, key: Key) -> NexortError:
+        kind, members = key
+        text = ", ".join(f"{n}{list(i) if i else ''}" for n, i in members)
+        return fail(
+            "not-closed", f"the derivation has no equation for the {kind} of {text}",
+            help="nexort eval samples what has no closed form",
+        )  # fmt: skip
+
+    def _known(self, formula: Formula, frame: _Frame) -> Array:
+        """The value of an unknown at the labels of its axes."""
+        kind, members = _members(formula)
+        key: Key = (
+            kind,
+            tuple((n, tuple(i.value(frame.numbers) for i in indices)) for n, indices in members),
+        )
+        if key not in self.values:
+            raise _Missing(key)
+        return self._placed(self.values[key], _axes(formula), frame)
+
+    def _placed(self, value: Array, axes: Indices, frame: _Frame) -> Array:
+        """An array's entries at labels: dimensions in the frame's order, equal labels joined."""
+        picks: list[Any] = []
+        for axis, size in zip(axes, value.shape, strict=True):
+            if axis.terms and axis.terms[0][0] in dict(frame.labels):
+                shape = [1] * len(frame.labels)
+                shape[frame.position(axis.terms[0][0])] = size
+                picks.append(np.arange(size).reshape(shape))
+            else:
+                picks.append(axis.value(frame.numbers))
+        found = value[tuple(picks)] if picks else value
+        return np.asarray(found).reshape(found.shape or (1,) * len(frame.labels))
+
+    def size(self, axis: str) -> int:
+        """The size of an axis: that of the dim, or the literal that is its name."""
+        return self.sizes[axis] if axis in self.sizes else int(axis)
+
+    # ---- formulas ------------------------------------------------------------------------------
+
+    def value(self, formula: Formula, frame: _Frame) -> Array:
+        """A formula's array over the labels of the frame (1 where it does not depend on one)."""
+        match formula:
+            case Number(number):
+                return self._number(float(number), frame)
+            case IndexNumber(index):
+                return self._number(index.value(frame.numbers), frame)
+            case Delta(left, right):
+                return self._delta(left, right, frame)
+            case Symbol():
+                return self._symbol(formula, frame)
+            case Bracket() | Average() | Response():
+                return self._known(formula, frame)
+            case Sum(terms):
+                return sum((self.value(t, frame) for t in terms[1:]), self.value(terms[0], frame))
+            case Product(factors):
+                result = self.value(factors[0], frame)
+                for factor in factors[1:]:
+                    result = result * self.value(factor, frame)
+                return result
+            case Power(base, exponent):
+                return np.power(self.value(base, frame), self.value(exponent, frame))
+            case Apply(name, args):
+                entry = functions.lookup(name)
+                if entry is None:
+                    raise fail("not-closed", f"'{name}' is an update function")
+                return entry.evaluate(*(self.value(a, frame) for a in args))
+            case LoopSum(var, first, last, body):
+                values = range(first.value(frame.numbers), last.value(frame.numbers) + 1)
+                total = self._number(0.0, frame)
+                for number in values:
+                    inner = _Frame({**frame.numbers, var: number}, frame.labels)
+                    total = total + self.value(body, inner)
+                return total
+            case AxisSum(label, axis, body):
+                inner = _Frame(frame.numbers, (*frame.labels, (label, axis)))
+                value = self.value(body, inner)
+                count = self.size(axis) if value.shape[-1] == 1 else 1
+                return value.sum(axis=-1) * count
+            case GaussianPair() | GaussianMean():
+                return self._gaussian(formula, frame)
+            case Ket() | CopyMean() | Expectation():
+                raise fail(
+                    "not-closed", "an expectation has no closed form here",
+                    help="nexort eval samples what has no closed form",
+                )  # fmt: skip
+
+    def _number(self, number: float, frame: _Frame) -> Array:
+        return np.full((1,) * len(frame.labels), float(number))
+
+    def _delta(self, left: Affine, right: Affine, frame: _Frame) -> Array:
+        return (self._index(left, frame) == self._index(right, frame)).astype(float)
+
+    def _index(self, index: Affine, frame: _Frame) -> Array:
+        known = dict(frame.labels)
+        total = self._number(index.constant, frame)
+        for name, coefficient in index.terms:
+            if name in known:
+                shape = [1] * len(frame.labels)
+                shape[frame.position(name)] = self.size(known[name])
+                total = total + coefficient * np.arange(self.size(known[name])).reshape(shape)
+            else:
+                total = total + coefficient * frame.numbers[name]
+        return total
+
+    def _symbol(self, symbol: Symbol, frame: _Frame) -> Array:
+        match symbol.kind:
+            case "param":
+                return self._number(self.params[symbol.name], frame)
+            case "size":
+                return self._number(self.sizes[symbol.name], frame)
+            case "data":
+                return self._placed(np.asarray(self.data[symbol.name]), symbol.axes, frame)
+            case _:
+                return self._known(symbol, frame)
+
+    def _gaussian(self, formula: GaussianPair | GaussianMean, frame: _Frame) -> Array:
+        from nexort.gaussian.covariance import Covariance
+        from nexort.gaussian.expectation import expect_one, expect_pair
+        from nexort.gaussian.univariate import Univariate
+
+        if isinstance(formula, GaussianMean):
+            f = Univariate.of(self._literal(formula.function))
+            variance = self.value(formula.variance, frame)
+            return np.asarray(expect_one(f, variance, self.rtol).value)
+        f = Univariate.of(self._literal(formula.left))
+        g = Univariate.of(self._literal(formula.right))
+        left = self.value(formula.left_variance, frame)
+        right = self.value(formula.right_variance, frame)
+        cross = self.value(formula.covariance, frame)
+        return np.asarray(expect_pair(f, g, Covariance(left, right, cross), self.rtol).value)
+
+    def _literal(self, node: Node) -> Node:
+        """A graph with numbers for params."""
+
+        def place(x: Node) -> Node:
+            return build.constant(self.params[str(x.attr)]) if x.op is Op.PARAM else x
+
+        return rewrite([node], place)[node]
+
+
+def _members(formula: Formula) -> tuple[str, tuple[tuple[str, Indices], ...]]:
+    match formula:
+        case Bracket(left, right):
+            return "bracket", ((left.name, left.indices), (right.name, right.indices))
+        case Average(ket):
+            return "average", ((ket.name, ket.indices),)
+        case Response(ket, by):
+            return "response", ((ket.name, ket.indices), (by.name, by.indices))
+        case Symbol(name, indices, _, _):
+            return "scalar", ((name, indices),)
+        case _:
+            raise InternalError(f"{formula} is not an unknown")
+
+
+def _axes(formula: Formula) -> Indices:
+    match formula:
+        case Bracket(left, right):
+            return left.axes + right.axes
+        case Average(ket):
+            return ket.axes
+        case Response(ket, by):
+            return ket.axes + by.axes
+        case Symbol():
+            return formula.axes
+        case _:
+            raise InternalError(f"{formula} is not an unknown")
+
+
+def _bind(
+    index: Affine, number: int, free: set[str], env: dict[str, int], base: Mapping[str, int]
+) -> bool:
+    """Solve index = number for its one variable that has no number yet."""
+    scope = {**base, **env}
+    unknown = [(n, c) for n, c in index.terms if n in free and n not in env]
+    if not unknown:
+        return index.value(scope) == number
+    [(name, coefficient)] = unknown
+    rest = index - Affine(0, ((name, coefficient),))
+    gap = number - rest.value(scope)
+    if gap % coefficient:
+        return False
+    env[name] = gap // coefficient
+    return True
+
+
+def _grid(ranges: tuple[Range, ...], base: Mapping[str, int]) -> list[dict[str, int]]:
+    """All values of the ranges, the last one fastest."""
+    found: list[dict[str, int]] = [{}]
+    for r in ranges:
+        found = [
+            {**env, r.var: value}
+            for env in found
+            for value in range(
+                r.first.value({**base, **env}), r.last.value({**base, **env}) + 1
+            )
+        ]
+    return found
