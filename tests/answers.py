@@ -13,6 +13,9 @@ Answers = dict[str, Any]
 INPUTS = np.random.default_rng(0).standard_normal((10, 3))
 """Inputs of the perceptron programs, d x M."""
 
+SEQUENCES = np.random.default_rng(1).standard_normal((4, 3, 3))
+"""Inputs of the recurrent network: times x d x M."""
+
 
 def normal(f: Any) -> float:
     """E f(z) for a standard normal z."""
@@ -149,6 +152,106 @@ def outer_order3() -> Answers:
     return {"<y|y>": exp(-1) * (1 + exp(-2)) / 4, "<1|y>": exp(-1) / sqrt(2)}
 
 
+def arcsine(covariance: np.ndarray) -> np.ndarray:
+    """E erf(a) erf(b) over a covariance matrix (Williams 1997)."""
+    size = 1 + 2 * np.diag(covariance)
+    return 2 / pi * np.arcsin(2 * covariance / np.sqrt(np.outer(size, size)))
+
+
+def arcsine_slopes(covariance: np.ndarray) -> np.ndarray:
+    """E erf'(a) erf'(b): 4/pi over the root of det(1 + 2 C), for every pair."""
+    size = 1 + 2 * np.diag(covariance)
+    return 4 / pi / np.sqrt(np.outer(size, size) - 4 * covariance**2)
+
+
+def biased_perceptron() -> Answers:
+    """programs/perceptron.nxt: Theta[l] = K[l] + sigma_w^2 E phi' phi' * Theta[l-1]."""
+    weights, biases = 1.5**2, 0.3**2
+    kernel = tangent = weights / 10 * INPUTS.T @ INPUTS + biases
+    for _ in range(3):
+        slopes = weights * arcsine_slopes(kernel)
+        kernel = weights * arcsine(kernel) + biases
+        tangent = kernel + slopes * tangent
+    return {"nngp": kernel, "ntk": tangent}
+
+
+def residual() -> Answers:
+    """The tangent kernel of h + a W relu(h) is Theta (1 + a^2 E relu' relu') + a^2 E relu relu."""
+    kernel = tangent = INPUTS.T @ INPUTS / 10
+    for _ in range(3):
+        tangent = tangent * (1 + 0.64 * arccos_zero(kernel)) + 0.64 * arccos_one(kernel)
+        kernel = kernel + 0.64 * arccos_one(kernel)
+    nngp = arccos_one(kernel)
+    return {"nngp": nngp, "ntk": nngp + tangent * arccos_zero(kernel)}
+
+
+def shared_branch() -> Answers:
+    """Two layers by Theta[l] = K[l] + E phi' phi' * Theta[l-1], times 4 and times 2."""
+    first = INPUTS.T @ INPUTS / 10
+    second = arccos_one(first)
+    inner = second + first * arccos_zero(first)
+    nngp = arccos_one(second)
+    ntk = nngp + inner * arccos_zero(second)
+    return {
+        "nngp_shared": 4 * nngp, "ntk_shared": 4 * ntk, "nngp_own": 2 * nngp, "ntk_own": 2 * ntk
+    }  # fmt: skip
+
+
+def skip_activation() -> Answers:
+    """A block maps (K, Theta) to (2 P, 2 Theta E relu' relu' + P), P = E relu relu; a dense layer
+    before it adds K to Theta; |v> adds the last K."""
+    kernel = tangent = INPUTS.T @ INPUTS / 10
+    for layer in range(2):
+        tangent = tangent + kernel if layer else tangent
+        kernel, slopes = 2 * arccos_one(kernel), 2 * arccos_zero(kernel)
+        tangent = tangent * slopes + kernel / 2
+    return {"nngp": kernel, "ntk": kernel + tangent}
+
+
+def layernorm_ntk() -> Answers:
+    """Norms divide kernels and tangent kernels by the sizes of both inputs."""
+    kernel = tangent = INPUTS.T @ INPUTS / 10
+    for _ in range(2):
+        tangent = tangent + kernel
+        size = np.sqrt(np.diag(kernel))
+        kernel, tangent = kernel / np.outer(size, size), tangent / np.outer(size, size)
+        tangent = tangent * arccos_zero(kernel)
+        kernel = arccos_one(kernel) - 1 / (2 * pi)  # E relu(z) = 1 / sqrt(2 pi)
+        size = 0.5 - 1 / (2 * pi)
+        kernel, tangent = kernel / size, tangent / size
+    return {"nngp": kernel, "ntk": kernel + tangent}
+
+
+def recurrent_ntk() -> Answers:
+    """Forward tangent kernels over all (time, input) pairs, without any backward pass:
+    Theta(h[s], h[t]) = K(h[s], h[t]) + sigma_w^2 E phi' phi' * Theta(h[s-1], h[t-1])."""
+    times, size, count = SEQUENCES.shape
+    shape = (times, count, times, count)
+    given = np.einsum("sia,tib->satb", SEQUENCES, SEQUENCES) * 0.8**2 / size + 0.4**2
+    kernel, tangent = given.copy(), given.copy()
+    values = np.zeros_like(kernel)
+    for t in range(times):  # by times up to t, everything before t being final
+        if t:
+            kernel[1:, :, 1:] = given[1:, :, 1:] + 1.1**2 * values[:-1, :, :-1]
+            slopes = arcsine_slopes(kernel.reshape(times * count, -1)).reshape(shape)
+            inner = (slopes * tangent)[:-1, :, :-1]
+            tangent = kernel.copy()
+            tangent[1:, :, 1:] += 1.1**2 * inner
+        values = arcsine(kernel.reshape(times * count, -1)).reshape(shape)
+    slopes = arcsine_slopes(kernel.reshape(times * count, -1)).reshape(shape)
+    nngp = values.mean(axis=(0, 2))
+    return {"nngp": nngp, "ntk": nngp + (slopes * tangent).mean(axis=(0, 2))}
+
+
+def jacobian() -> Answers:
+    """S(z) = (1 + 2 z)^-2 (Pennington et al. 2018), by Lagrange's inversion."""
+    moments = []
+    for k in (1, 2, 3):
+        series = np.polynomial.Polynomial([1, 1]) ** k * np.polynomial.Polynomial([1, 2]) ** (2 * k)
+        moments.append(series.coef[k - 1] / k)
+    return {"m": moments}
+
+
 def layernorm() -> Answers:
     """Means and variances of relu(a u + b)."""
     a = np.array([0.5, 1.0, 2.0])
@@ -178,9 +281,17 @@ ANSWERS = {
     for f in (
         wishart, semicircle, free_product, mlp, digits, recurrent, autoencoder, symmetric_tanh,
         symmetric_sign, outer_order1, outer_order2, outer_order3, layernorm, correlated,
-        universality,
+        universality, residual, shared_branch, skip_activation, layernorm_ntk, recurrent_ntk,
+        jacobian,
     )
-}  # fmt: skip
+} | {"perceptron": biased_perceptron}  # fmt: skip
 
-DATA: dict[str, Answers] = {"mlp": {"xi": INPUTS}, "digits": {"xi": INPUTS}}
+ON_INPUTS = (
+    "mlp", "digits", "perceptron", "residual", "shared_branch", "skip_activation", "layernorm_ntk"
+)  # fmt: skip
+
+DATA: dict[str, Answers] = {
+    **{name: {"xi": INPUTS} for name in ON_INPUTS},
+    "recurrent_ntk": {"xi": SEQUENCES},
+}
 """Data that the programs need."""
