@@ -113,7 +113,7 @@ def rebuilt(formula: Formula, rule: Callable[[Formula], Formula]) -> Formula:
         case Power(base, exponent):
             return power(rule(base), rule(exponent))
         case Apply(name, args):
-            return Apply(name, tuple(rule(a) for a in args))
+            return applied(name, tuple(rule(a) for a in args))
         case LoopSum(var, first, last, body):
             return loop_sum(var, first, last, rule(body))
         case AxisSum(label, axis, body):
@@ -327,6 +327,23 @@ def _exact_power(base: Fraction, exponent: Fraction) -> Fraction | None:
         if top * top == base.numerator and bottom * bottom == base.denominator:
             return Fraction(top, bottom) ** exponent.numerator
     return None
+
+
+MULTIPLICATIVE = frozenset(("sign", "abs"))
+"""f(x y) = f(x) f(y)."""
+
+
+def applied(name: str, args: tuple[Formula, ...]) -> Formula:
+    """An entrywise function; sign(x y) = sign(x) sign(y), and the same for abs."""
+    [first, *rest] = args
+    if name in MULTIPLICATIVE and not rest and isinstance(first, Product):
+        return mul(*(applied(name, (f,)) for f in first.factors))
+    if name in MULTIPLICATIVE and isinstance(first, Number):
+        size = abs(first.value)
+        return Number(size) if name == "abs" else Number(
+            Fraction(0 if size == 0 else (1 if first.value > 0 else -1))
+        )
+    return Apply(name, args)
 
 
 def neg(term: Formula) -> Formula:

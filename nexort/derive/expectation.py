@@ -315,6 +315,8 @@ class Expectations:
             return mul(*(k for k in known if k is not None), rest)
         elif constants:
             raise InternalError("an expectation of a constant that is not a literal")
+        if self._odd(graphs, ranges):
+            return ZERO
         if len(graphs) == 1:
             [(ket, f)] = graphs
             ket = replace(ket, copy=0)
@@ -324,6 +326,15 @@ class Expectations:
             f, g, self.bracket(a, a, ranges), self.bracket(a, b, ranges),
             self.bracket(b, b, ranges), replace(a, copy=0), replace(b, copy=0),
         )  # fmt: skip
+
+    def _odd(self, graphs: list[tuple[Ket, Node]], ranges: Ranges) -> bool:
+        """Whether f(z_a) g(z_b) changes its sign with (z_a, z_b)."""
+        parities = [u.parity(f) for _, f in graphs]
+        if None in parities or parities.count("odd") % 2 == 0:
+            return False
+        before = Expectation(mul(*(k for k, _ in graphs)))
+        self.trace.record("vanishing odd moment", before, ZERO, "odd in the Gaussian kets")
+        return True
 
     def _stein(
         self, outside: list[Ket], graphs: dict[Ket, Node], ranges: Ranges
@@ -370,9 +381,11 @@ class Expectations:
             return mul(self._dual([(ket, f)], ranges), self.of(mul(*rest), ranges))
         if not all(self._is_gaussian(k) for r in rest for k in kets_of(r)):
             return None
+        known = [r for r in rest if not is_random(r)]
         raw = [r for r in rest if isinstance(r, Ket)]
-        functions: list[Formula] = [r for r in rest if not isinstance(r, Ket)]
-        return self._of_gaussians(raw, functions, ranges, {ket: f})
+        functions: list[Formula] = [r for r in rest if is_random(r) and not isinstance(r, Ket)]
+        found = self._of_gaussians(raw, functions, ranges, {ket: f})
+        return None if found is None else mul(*known, found)
 
     def slope_by_stein(self, ket: Ket, f: Node, ranges: Ranges) -> Formula:
         """E f'(z) = E z f(z) / Var(z), also where f jumps."""
@@ -415,11 +428,8 @@ class Expectations:
         if other.name in self.system.initial:
             return ZERO
         line = self._line_at(other, ranges)
-        if line is not None and line.matrix is not None:
-            value = reindexed(unbound(self.value(line), self.names),
-                              line.env(other.indices, other.axes))  # fmt: skip
-            self.trace.record("hat and dot", other, value)
-            return self.of(mul(hat, value), ranges)
+        if line is not None and line.matrix is not None and not self.structure.dots[line]:
+            return self._with_hat(hat, replace(other, part="hat"), ranges)
         mine = self._line_at(hat, ranges)
         if mine is None:
             return Expectation(mul(hat, other))

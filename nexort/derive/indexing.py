@@ -15,6 +15,7 @@ from nexort.derive.algebra import (
     Env,
     Names,
     add,
+    applied,
     axis_sum,
     delta,
     is_random,
@@ -139,7 +140,7 @@ class Indexer:
             case "sqrt" if not is_random(args[0]):
                 return power(args[0], HALF)
             case _:
-                return Apply(name, tuple(args))
+                return applied(name, tuple(args))
 
     def is_declared(self, node: Node) -> bool:
         """Whether sqrt(c) |z> is a declared vector of variance c."""

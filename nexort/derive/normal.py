@@ -9,6 +9,7 @@ from nexort.derive.algebra import (
     Env,
     Names,
     add,
+    applied,
     axis_sum,
     index_names,
     is_random,
@@ -378,7 +379,7 @@ def _called(name: str, args: list[Formula]) -> Formula:
         case "pow":
             return power(args[0], args[1])
         case _:
-            return Apply(name, tuple(args))
+            return applied(name, tuple(args))
 
 
 def is_affine(formula: Formula) -> bool:

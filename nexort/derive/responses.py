@@ -13,14 +13,18 @@ from nexort.derive.algebra import (
     kets_of,
     loop_sum,
     mul,
+    reindexed,
+    unbound,
+    walk,
 )
 from nexort.derive.derivation import Equation, Range
 from nexort.derive.dependence import Offsets
-from nexort.derive.expectation import Expectations
+from nexort.derive.expectation import Expectations, substituted
 from nexort.derive.formula import (
     ONE,
     ZERO,
     AxisSum,
+    Expectation,
     Formula,
     Ket,
     LoopSum,
@@ -35,6 +39,9 @@ from nexort.program.index import Affine
 if TYPE_CHECKING:
     from nexort.derive.engine import Engine
 
+MOST_DEFINITIONS = 4
+"""How often kets are replaced by their definitions in one slope."""
+
 
 class Responses:
     """The derivative by a hat, in expectation."""
@@ -42,6 +49,7 @@ class Responses:
     def __init__(self, rules: Expectations) -> None:
         self.rules = rules
         self.structure = rules.structure
+        self.depth = 0
 
     def equations(self, engine: Engine, pattern: Pattern) -> list[Equation]:
         """One equation for each rule of the ket and each application that has the hat."""
@@ -61,8 +69,10 @@ class Responses:
         ranges = a.ranges + b.ranges
         left = Response(a.ket, hat)
         value = engine.expanded(a)
+        mark = engine.begin()
         right = self.slope(value, hat, ranges)
-        if right is None:
+        if right is None or any(isinstance(x, Expectation) for x in walk(right)):
+            engine.undo(mark)
             return None
         self.rules.trace.record("chain rule", left, right)
         labels = engine.labels(a.ket) + engine.labels(b.ket)
@@ -90,8 +100,47 @@ class Responses:
                 inner = self.slope(random, hat, ranges)
                 rest = [f for f in factors if f is not random]
                 return None if inner is None else mul(*rest, inner)
+            case Product(factors):
+                return self._of_product(list(factors), hat, ranges)
             case _:
                 return self._of_function(value, hat, ranges)
+
+    def _of_product(
+        self, factors: list[Formula], hat: Ket, ranges: tuple[Range, ...]
+    ) -> Formula | None:
+        """Sums multiplied out, then the product rule."""
+        names = self.rules.names
+        for k, factor in enumerate(factors):
+            if not is_random(factor):
+                continue
+            rest = factors[:k] + factors[k + 1 :]
+            match factor:
+                case Sum(terms):
+                    return self.slope(add(*(mul(t, *rest) for t in terms)), hat, ranges)
+                case LoopSum(var, first, last, body):
+                    new = names.fresh(var)
+                    inner = unbound(reindexed(body, {var: Affine.variable(new)}), names)
+                    whole = LoopSum(new, first, last, mul(inner, *rest))
+                    return self.slope(whole, hat, ranges)
+                case AxisSum(label, axis, body):
+                    new = names.fresh()
+                    inner = unbound(reindexed(body, {label: Affine.variable(new)}), names)
+                    return self.slope(AxisSum(new, axis, mul(inner, *rest)), hat, ranges)
+                case _:
+                    pass
+        return self._of_function(mul(*factors), hat, ranges)
+
+    def _unfolded(self, value: Formula, ranges: tuple[Range, ...]) -> Formula | None:
+        """The value with kets that are not Gaussian replaced by their definitions, once."""
+        if self.depth > MOST_DEFINITIONS:
+            return None
+        env = {}
+        for ket in kets_of(value):
+            if ket.part != "hat" and ket.name not in self.structure.gaussian:
+                found = self.rules.definition(ket, ranges)
+                if found is not None:
+                    env[ket] = found
+        return substituted(value, env) if env else None
 
     def _of_ket(self, ket: Ket, hat: Ket, ranges: tuple[Range, ...]) -> Formula:
         """d hat(y) / d hat(y) = 1; a ket that does not depend on the hat has slope 0."""
@@ -118,6 +167,11 @@ class Responses:
     ) -> Formula | None:
         """E[d f(z) g(w) .. / d hat] = sum over kets of E[df/dz ...] dz/dhat, where the kets that
         depend on the hat are Gaussian: their slopes are numbers."""
+        gaussian = self.structure.gaussian
+        if any(k.part != "hat" and k.name not in gaussian for k in kets_of(value)):
+            replaced = self._by_definition(value, hat, ranges)
+            if replaced is not None:
+                return replaced
         parts: list[Formula] = []
         factors = list(value.factors) if isinstance(value, Product) else [value]
         for position, factor in enumerate(factors):
@@ -126,13 +180,25 @@ class Responses:
                 inner = self._of_ket(ket, hat, ranges)
                 if inner == ZERO:
                     continue
-                if ket.part != "hat" and ket.name not in self.structure.gaussian:
+                if ket.part != "hat" and ket.name not in gaussian:
                     return None
                 outer = self._partial(factor, ket, rest, ranges)
                 if outer is None:
                     return None
                 parts.append(mul(outer, inner))
         return add(*parts) if parts else ZERO
+
+    def _by_definition(
+        self, value: Formula, hat: Ket, ranges: tuple[Range, ...]
+    ) -> Formula | None:
+        replaced = self._unfolded(value, ranges)
+        if replaced is None:
+            return None
+        self.depth += 1
+        try:
+            return self.slope(replaced, hat, ranges)
+        finally:
+            self.depth -= 1
 
     def _partial(
         self, factor: Formula, ket: Ket, rest: list[Formula], ranges: tuple[Range, ...]

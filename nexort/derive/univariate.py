@@ -7,7 +7,7 @@ from fractions import Fraction
 from nexort import functions
 from nexort.derive.formula import Apply, Formula, Ket, Number, Power, Product, Sum, Symbol
 from nexort.gaussian.slopes import partial
-from nexort.gaussian.univariate import SLOT
+from nexort.gaussian.univariate import SLOT, Univariate
 from nexort.program import build
 from nexort.program.differentiate import derivative
 from nexort.program.nodes import Node, Op, walk
@@ -101,3 +101,10 @@ def power_of_z(k: int) -> Node:
 def constant_value(f: Node) -> bool:
     """Whether f does not depend on z."""
     return not any(x is SLOT for x in walk([f]))
+
+
+def parity(f: Node) -> str | None:
+    """'odd', 'even' or None, as far as the graph tells."""
+    if any(x.op is Op.PARAM for x in walk([f])):
+        return None
+    return Univariate(f).parity
