@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from nexort.compare import Verification
     from nexort.data import LoadedArray
+    from nexort.derive.printing.limits import Limits
     from nexort.program.unrolled import Unrolled, UnrolledOutput
     from nexort.results import Results
 
@@ -108,6 +109,18 @@ class TensorProgram:
                 for output in program.outputs
             }
         )
+
+    def derive(self, *, unroll: bool = False) -> Limits:
+        """The infinite-width limit as mathematics, loop indices and inputs kept symbolic.
+
+        ``p.derive()["nngp"]`` has ``.text``, ``.latex`` and ``.sympy``. ``unroll`` runs the loops,
+        with the program's numbers for their ends. Raises NexortError where a rule has no symbolic
+        form, or the program no output.
+        """
+        from nexort.derive.printing.limits import Limits
+
+        given = Given(self.numbers, {}, self.max_instructions)
+        return Limits(driver.derive(self.program, given, unroll=unroll))
 
     def simulate(
         self,

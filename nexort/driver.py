@@ -8,6 +8,7 @@ stage                   in -> out                       what it does
 ``elaborate``           Module -> Program               names, kinds, axes (nexort.elaborate)
 ``check``               Program, numbers                what only numbers can tell, of every rule
 ``simplify``            Program -> Program              dead rules (nexort.transform.simplify)
+``derive``              Program -> Derivation           nexort.derive: symbolic, loops kept
 ``unroll``              Program, numbers -> Unrolled    simplified; loops run, operators expand
 ``evaluate``            Unrolled -> limits              nexort.lower
 ``simulate``            Unrolled -> samples at width n  nexort.finite
@@ -33,6 +34,7 @@ from nexort.syntax.parser import parse
 
 if TYPE_CHECKING:
     from nexort.data import LoadedArray
+    from nexort.derive.derivation import Derivation
     from nexort.program.unroll import Unroller
     from nexort.program.unrolled import Array, Unrolled
 
@@ -126,6 +128,29 @@ def check(program: Program, given: Given) -> Unroller:
         pass
     report.stop()
     return unroller
+
+
+@collector.paused()
+def derive(program: Program, given: Given, *, unroll: bool = False) -> Derivation:
+    """The symbolic limit; with ``unroll`` of the program whose loops have run.
+
+    Raises NexortError where a rule has no symbolic form or the program has no output.
+    """
+    from nexort.derive.engine import derive as derived
+    from nexort.derive.unrolling import unrolled
+    from nexort.program.verify import verify_program
+    from nexort.transform.simplify import simplify
+
+    if not program.outputs:
+        raise fail("no-output", "the program has no output", help="output <x|x>")
+    program = simplify(program)
+    if unroll:
+        report = Report()
+        params, sizes = resolve(program, given.numbers, report)
+        report.stop()
+        program = unrolled(program, {**params, **sizes}, given.max_instructions)
+        verify_program(program)
+    return derived(program)
 
 
 @collector.paused()

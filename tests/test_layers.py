@@ -19,15 +19,18 @@ USES: dict[str, tuple[str, ...]] = {
     "elaborate": ("program", "syntax", "functions", "diagnostics"),
     "transform": ("program", "diagnostics"),
     "data": ("program", "syntax", "diagnostics"),
-    "driver": ("data", "transform", "elaborate", "program", "syntax", "diagnostics", "collector"),
     "limit": ("program", "functions", "diagnostics"),
     "derive": ("limit", "program", "functions", "diagnostics"),
+    "driver": (
+        "derive", "data", "transform", "elaborate", "program", "syntax", "diagnostics", "collector",
+    ),
     "lower": ("limit", "program", "functions", "diagnostics"),
     "finite": ("program", "functions", "diagnostics"),
     "results": ("program", "diagnostics"),
     "compare": ("results", "program", "diagnostics"),
     "api": (
-        "compare", "results", "finite", "lower", "driver", "data", "program", "diagnostics",
+        "compare", "results", "finite", "lower", "derive", "driver", "data", "program",
+        "diagnostics",
     ),
     "cli": (
         "api", "compare", "results", "driver", "data", "program", "syntax", "diagnostics",

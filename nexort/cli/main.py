@@ -17,6 +17,7 @@ from nexort.diagnostics import InternalError, NexortError
 
 COMMANDS = {
     "check": "Check a program and list its names, kinds, axes and instructions.",
+    "derive": "Derive the infinite-width limit as mathematics: text, LaTeX, JSON.",
     "eval": "Evaluate the infinite-width limit of every output.",
     "fmt": "Format programs in the canonical style.",
     "graph": "Write the program graph as DOT, SVG, PNG, PDF or JSON.",

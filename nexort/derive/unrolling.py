@@ -22,8 +22,10 @@ _MEMBERS = frozenset((Op.REF, Op.INIT_SCALAR, Op.INIT_VECTOR, Op.INIT_MATRIX))
 def unrolled(program: Program, numbers: Mapping[str, float | None], most: int) -> Program:
     """The program without loops and sums over loops. ``numbers`` has the params and the sizes that
     are known; ``most`` bounds the rules. Raises NexortError for a loop whose end is unknown."""
-    given = {name: n for name, n in numbers.items() if isinstance(n, int)}
-    known = {**_default_sizes(program), **given}
+    known = _default_sizes(program)
+    for name, number in numbers.items():
+        if isinstance(number, int):
+            known[name] = number
     runner = _Runner(program, most)
     body = tuple(runner.rules(program.body, known))
     outputs = [x for output in program.outputs for x in runner.outputs(output, body, known)]

@@ -1,0 +1,280 @@
+"""A derivation as a page: sections of statements, the same for text and LaTeX."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from nexort.derive.derivation import (
+    Derivation,
+    Equation,
+    GaussianFamily,
+    KetDefinition,
+    OutputFormula,
+    Range,
+    Step,
+)
+from nexort.derive.formula import Bracket, Formula, Ket, Matrix, Symbol
+from nexort.derive.printing.boxes import (
+    COMMA,
+    COMMA_TIGHT,
+    NEGATIVE,
+    SEMICOLON,
+    Box,
+    Glyph,
+    Macro,
+    Script,
+    parens,
+    row,
+    same,
+    separated,
+)
+from nexort.derive.printing.duals import Duals
+from nexort.derive.printing.letters import relabelled
+from nexort.derive.printing.names import escaped, name
+from nexort.derive.printing.notation import (
+    PRODUCT,
+    Notation,
+    affine,
+    application,
+    ket,
+    operator,
+    scripted,
+    tight,
+)
+from nexort.derive.printing.statements import Page, Paragraph, Section, Statement, Words
+from nexort.program.index import Affine
+
+
+def page(derivation: Derivation, steps: bool = False) -> Page:
+    """The page of a derivation, with its recorded steps if asked for."""
+    shown, axes = relabelled(derivation)
+    shown = _inlined(shown)
+    writer = _Writer()
+    sections = [
+        Section("Outputs", tuple(writer.output(o) for o in shown.outputs)),
+        Section("Kets", tuple(writer.ket(k) for k in shown.kets)),
+        Section("Gaussian families", tuple(writer.families(shown.gaussians))),
+        Section("Recursion", tuple(writer.equation(e) for e in shown.equations)),
+        Section("Gaussian expectations", tuple(writer.duals.items())),
+    ]
+    if steps:
+        sections.append(Section("Derivation, step by step", tuple(writer.steps(shown.steps))))
+    return Page(derivation.name, tuple(_opening(axes)), tuple(s for s in sections if s.items))
+
+
+def statements(
+    derivation: Derivation, output: OutputFormula, equations: Iterable[Equation]
+) -> list[Statement]:
+    """An output's formula, the equations that it rests on, and the dual activations they use."""
+    alone = replace(derivation, outputs=(output,), equations=tuple(equations), steps=())
+    shown = _inlined(relabelled(alone)[0])
+    writer = _Writer()
+    found = [writer.output(o) for o in shown.outputs]
+    found += [writer.equation(e) for e in shown.equations]
+    return found + [x for x in writer.duals.items() if isinstance(x, Statement)]
+
+
+def _inlined(derivation: Derivation) -> Derivation:
+    """Outputs that are named unknowns, by the right sides of their equations."""
+    outputs: list[OutputFormula] = []
+    used: set[Equation] = set()
+    for output in derivation.outputs:
+        value = output.value
+        given = Symbol(output.name, output.indices, output.axes)
+        exact = [e for e in derivation.equations if e.left == value]
+        named = [e for e in derivation.equations if _is_member(e.left, value)]
+        if exact and (named or not _is_name(output.name)):
+            used.update(exact)
+            outputs += [replace(output, value=e.right) for e in exact]
+        elif named:
+            used.update(named)
+            outputs += [_of_member(output, e) for e in named]
+        else:
+            used.update(e for e in derivation.equations if e.left == given and e.right == value)
+            outputs.append(output)
+    kept = tuple(e for e in derivation.equations if e not in used)
+    return replace(derivation, outputs=tuple(outputs), equations=kept)
+
+
+def _is_member(left: Formula, value: Formula) -> bool:
+    return isinstance(left, Symbol) and isinstance(value, Symbol) and left.name == value.name
+
+
+def _is_name(text: str) -> bool:
+    """Whether an output has a name of its own, rather than that of what it puts out."""
+    return text.isidentifier()
+
+
+def _of_member(output: OutputFormula, equation: Equation) -> OutputFormula:
+    assert isinstance(equation.left, Symbol)
+    return replace(
+        output,
+        indices=equation.left.indices,
+        axes=equation.left.axes,
+        value=equation.right,
+        ranges=equation.ranges,
+        labels=equation.labels,
+    )
+
+
+def _opening(axes: Mapping[str, Sequence[str]]) -> Iterator[Paragraph]:
+    yield Paragraph(
+        (
+            "The limit as the width goes to infinity (Master Theorem 2.6.10 of Yang & Littwin, "
+            "arXiv 2308.01814, whose numbers are cited throughout).",
+        )
+    )
+    if axes:
+        words: list[Words] = ["Axes: "]
+        for k, (axis, labels) in enumerate(axes.items()):
+            listed = separated([name(x) for x in labels], COMMA)
+            size = row(same("["), name(axis), same("]"))
+            words += ["; "] if k else []
+            words.append(row(listed, Glyph(" ∈ ", r" \in "), size))
+        yield Paragraph((*words, "."))
+
+
+class _Writer:
+    """Writes the statements of one page."""
+
+    def __init__(self) -> None:
+        self.plain = Notation()
+        self.duals = Duals()
+        self.dual = Notation(self.duals.box)
+        self.labels: dict[str, int] = {}
+
+    def output(self, output: OutputFormula) -> Statement:
+        """``nngp_ab = ...``"""
+        left = scripted(title(output.name), output.indices, output.axes)
+        label = self._label(re.sub(r"\W+", "-", output.name).strip("-"))
+        if isinstance(output.value, Bracket) and not _is_name(output.name):
+            shown = self.plain.box(output.value)
+            return Statement(shown, (), None, label, ("It is given by the recursion.",))
+        return Statement(left, self._sides(output.value), ranges(output.ranges), label)
+
+    def ket(self, found: KetDefinition) -> Statement:
+        """``|x^l_a> = ...``; an application is its matrix on a ket, then hat and dot."""
+        value = self.plain.box(found.value)
+        label = self._label(f"ket-{found.ket.name}")
+        left, tail = self.plain.box(found.ket), ranges(found.ranges)
+        if found.matrix is None or found.argument is None:
+            return Statement(left, (value,), tail, label)
+        applied = application(found.matrix, self.plain.box(found.argument, PRODUCT))
+        note = (
+            () if found.why is None else ("The dot vanishes: ", *prose(f"{found.why.rstrip('.')}."))
+        )
+        return Statement(left, (applied, value), tail, label, note)
+
+    def families(self, families: Sequence[GaussianFamily]) -> Iterator[Statement | Paragraph]:
+        """``Cov(..., ...) = ...``, by the reason why they are Gaussian."""
+        for reason, words in _REASONS.items():
+            some = [f for f in families if f.reason == reason]
+            if some:
+                yield Paragraph((words,))
+            for family in some:
+                pair = separated([self.plain.box(family.left), self.plain.box(family.right)], COMMA)
+                left = row(Glyph("Cov", r"\Cov"), parens(pair))
+                label = self._label(f"cov-{family.left.name}")
+                right = self.plain.box(family.covariance)
+                yield Statement(left, (right,), ranges(family.ranges), label)
+
+    def equation(self, equation: Equation) -> Statement:
+        """``<x^l_a|x^l_b> = ...``"""
+        left = self.plain.box(equation.left)
+        note = () if equation.closed else ("No rule gives this expectation in a closed form.",)
+        label = self._label(_slug(equation.left))
+        return Statement(left, self._sides(equation.right), ranges(equation.ranges), label, note)
+
+    def _sides(self, value: Formula) -> tuple[Box, ...]:
+        """The value over kets, and again in terms of covariances where it has Gaussian means."""
+        plain, dual = self.plain.box(value), self.dual.box(value)
+        return (plain,) if plain == dual else (plain, dual)
+
+    def steps(self, steps: Sequence[Step]) -> Iterator[Statement | Paragraph]:
+        """Each step's rule and citation, then what it rewrites; a chain goes on with ``=``."""
+        previous: Formula | None = None
+        for k, step in enumerate(steps, 1):
+            note = f": {step.note}" if step.note else ""
+            yield Paragraph((f"{k}. {step.rule} ({step.citation})", *prose(note)))
+            if step.after is not None:
+                goes_on = previous is not None and previous == step.before
+                before = None if step.before is None or goes_on else self.plain.box(step.before)
+                yield Statement(before, (self.plain.box(step.after),))
+            previous = step.after
+
+    def _label(self, wanted: str) -> str:
+        count = self.labels[wanted] = self.labels.get(wanted, 0) + 1
+        return f"eq:{wanted}" if count == 1 else f"eq:{wanted}-{count}"
+
+
+_REASONS = {
+    "initial": "Initial vectors (Def 2.6.5, Init): Gaussian with mean 0:",
+    "hat": "Hats (Def 2.6.5, MatMul): Gaussian with mean 0, independent for different matrices and "
+    "of the initial vectors:",
+    "linear": "Linear combinations of these:",
+}
+
+
+def ranges(items: Sequence[Range]) -> Box | None:
+    """``l = 2..L``; indices of the same range stand together: ``j, k = 1..K``."""
+    grouped: dict[tuple[Affine, Affine], list[str]] = {}
+    for r in items:
+        grouped.setdefault((r.first, r.last), []).append(r.var)
+    parts: list[Box] = []
+    for (first, last), variables in grouped.items():
+        listed = separated([name(x) for x in sorted(variables)], COMMA)
+        dots = () if first == last else (Glyph("..", r",\dots,"), affine(last))
+        parts.append(row(listed, Glyph(" = ", " = "), affine(first), *dots))
+    return separated(parts, SEMICOLON) if parts else None
+
+
+def prose(text: str) -> tuple[Words, ...]:
+    """A sentence of the engine: the kets and transposes it mentions in ASCII, as formulas."""
+    found: list[Words] = []
+    end = 0
+    for match in re.finditer(r"\|(\w+)>|\b([A-Za-z]\w*)\^T\b", text):
+        found.append(text[end : match.start()])
+        ket_name, matrix = match.groups()
+        found.append(ket(Ket(ket_name)) if ket_name else operator(Matrix(matrix, (), True)))
+        end = match.end()
+    return (*found, text[end:])
+
+
+_LABEL = r"(\w+)(?:\[([^\[\]]*)\])?"
+
+
+def title(text: str) -> Box:
+    """The name of an output: a word, or what it puts out, ``<x|y>``, ``m[2]``."""
+    if match := re.fullmatch(rf"<{_LABEL}\|{_LABEL}>", text):
+        left, left_at, right, right_at = match.groups()
+        sides = row(
+            same("⟨"), _member(left, left_at), same("|"), _member(right, right_at), same("⟩")
+        )
+        return Macro("braket", (_member(left, left_at), _member(right, right_at)), sides)
+    if match := re.fullmatch(_LABEL, text):
+        return _member(*match.groups())
+    return Glyph(text, rf"\text{{{escaped(text)}}}")
+
+
+def _member(text: str, indices: str | None) -> Box:
+    if not indices:
+        return name(text)
+    listed: list[Box] = [
+        row(*(_piece(p) for p in re.findall(r"\w+|\S", i))) for i in indices.split(",")
+    ]
+    return Script(name(text), None, separated(listed, tight(COMMA_TIGHT)))
+
+
+def _piece(text: str) -> Box:
+    return NEGATIVE if text == "-" else name(text)
+
+
+def _slug(formula: Formula) -> str:
+    kets = [getattr(formula, f, None) for f in ("left", "right", "ket", "by")]
+    found = [k.name for k in kets if isinstance(k, Ket)]
+    return "-".join(found) or str(getattr(formula, "name", "equation"))
+
+
+__all__ = ["Statement", "page", "ranges", "statements"]

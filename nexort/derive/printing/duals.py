@@ -1,0 +1,143 @@
+"""Dual activations of a page: ``V_f(p, c, q) = E f(y) f(z)`` for centred Gaussians y, z of
+variances p, q and covariance c, and ``M_f(p) = E f(y)``; each is defined once on the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nexort.derive.formula import Formula, GaussianMean, GaussianPair, Symbol
+from nexort.derive.printing import graphs, names, text_boxes
+from nexort.derive.printing.boxes import (
+    COMMA,
+    COMMA_TIGHT,
+    TIMES,
+    Box,
+    Glyph,
+    Macro,
+    Script,
+    brackets,
+    parens,
+    row,
+    same,
+    separated,
+)
+from nexort.derive.printing.notation import MEAN, Notation, tight
+from nexort.derive.printing.statements import Paragraph, Statement, Words
+from nexort.program.nodes import Node, Op
+
+P, C, Q, Y, Z = (Symbol(x) for x in "pcqyz")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a dual activation is: its functions, without the covariances it is taken at."""
+
+    left: Node
+    right: Node | None
+    """None for the mean of one function."""
+
+
+class Duals:
+    """Names dual activations in order of appearance."""
+
+    def __init__(self) -> None:
+        self.shapes: dict[Shape, Box] = {}
+        self.functions: dict[Node, Box] = {}
+        self.numbered: list[Node] = []
+
+    def box(self, notation: Notation, formula: GaussianPair | GaussianMean) -> Box:
+        """``V_f(k_aa, k_ab, k_bb)``."""
+        if isinstance(formula, GaussianMean):
+            return row(
+                self._named(Shape(formula.function, None)), parens(notation.box(formula.variance))
+            )
+        args = (formula.left_variance, formula.covariance, formula.right_variance)
+        listed = separated([notation.box(a) for a in args], COMMA)
+        return row(self._named(Shape(formula.left, formula.right)), parens(listed))
+
+    def _named(self, shape: Shape) -> Box:
+        if shape not in self.shapes:
+            letter = same("M" if shape.right is None else "V")
+            below = self._function(shape.left)
+            if shape.right is not None and shape.right is not shape.left:
+                below = separated([below, self._function(shape.right)], tight(COMMA_TIGHT))
+            self.shapes[shape] = Script(letter, below, None)
+        return self.shapes[shape]
+
+    def _function(self, graph: Node) -> Box:
+        """The function's own name, ``f'`` for the derivative of one, or a numbered name."""
+        if graph not in self.functions:
+            self.functions[graph] = self._new(graph)
+        return self.functions[graph]
+
+    def _new(self, graph: Node) -> Box:
+        if graph.op is Op.SLOT:
+            return Glyph("id", r"\mathrm{id}")
+        if graph.op is Op.CALL and len(graph.args) == 1 and graph.args[0].op is Op.SLOT:
+            return names.word(str(graph.attr))
+        self.numbered.append(graph)
+        number = same(str(len(self.numbered)))
+        return Script(same("f"), number, None)
+
+    def items(self) -> Iterator[Statement | Paragraph]:
+        """The definitions."""
+        plain = Notation()
+        if not self.shapes:
+            return
+        yield Paragraph(self._words())
+        for graph in self.numbered:
+            left = row(self.functions[graph], parens(same("z")))
+            yield Statement(left, (plain.box(graphs.at(graph, Z)),))
+        for shape, letter in self.shapes.items():
+            yield _definition(plain, shape, letter)
+
+    def _words(self) -> tuple[Words, ...]:
+        matrix = Macro("covariance", (same("p"), same("c"), same("q")), same("[[p, c], [c, q]]"))
+        pair = row(parens(separated([same("y"), same("z")], COMMA)), _LAW, parens(_normal(matrix)))
+        single = row(same("y"), _LAW, parens(_normal(same("p"))))
+        some: list[Words] = ["For "]
+        if any(s.right is not None for s in self.shapes):
+            some.append(pair)
+        if any(s.right is None for s in self.shapes):
+            some += [" and ", single] if len(some) > 1 else [single]
+        return (*some, ":")
+
+
+def title(formula: GaussianPair | GaussianMean) -> str:
+    """A plain name of the dual activation: ``V_relu``, ``V_tanh_id``, ``M_erf``."""
+    mean = isinstance(formula, GaussianMean)
+    graphs_ = (
+        [formula.function] if isinstance(formula, GaussianMean) else [formula.left, formula.right]
+    )
+    shown = [_title(g) for g in graphs_]
+    return "_".join(["M" if mean else "V", *dict.fromkeys(shown)])
+
+
+def _title(graph: Node) -> str:
+    if graph.op is Op.SLOT:
+        return "id"
+    if graph.op is Op.CALL and len(graph.args) == 1 and graph.args[0].op is Op.SLOT:
+        return str(graph.attr)
+    plain = text_boxes.inline(Notation().box(graphs.at(graph, Z)))
+    return f"[{plain}]"
+
+
+_LAW = Glyph(" ~ N", r" \sim \mathcal{N}")
+
+
+def _normal(covariance: Box) -> Box:
+    return separated([same("0"), covariance], COMMA)
+
+
+def _definition(plain: Notation, shape: Shape, letter: Box) -> Statement:
+    f: Formula = graphs.at(shape.left, Y)
+    if shape.right is None:
+        left, body = row(letter, parens(same("p"))), plain.box(f)
+    else:
+        arguments = separated([same(x) for x in "pcq"], COMMA)
+        left = row(letter, parens(arguments))
+        factors = [plain.box(x, 2) for x in (f, graphs.at(shape.right, Z))]
+        body = separated(factors, TIMES)
+    return Statement(left, (row(MEAN, brackets(body)),))

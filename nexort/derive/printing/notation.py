@@ -1,0 +1,416 @@
+"""The notation of the paper: formulas to boxes.
+
+Family indices stand above and axis labels below, ``|x^l_a>``; a hat is the Gaussian part of
+``W |x>``; ``|w>^[1]`` is an iid copy.
+"""
+
+from __future__ import annotations
+
+import fractions
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import assert_never
+
+from nexort.derive.formula import (
+    Apply,
+    Average,
+    AxisSum,
+    Bracket,
+    CopyMean,
+    Delta,
+    Expectation,
+    Formula,
+    GaussianMean,
+    GaussianPair,
+    IndexNumber,
+    Indices,
+    Ket,
+    LoopSum,
+    Matrix,
+    Number,
+    Power,
+    Product,
+    Response,
+    Sum,
+    Symbol,
+)
+from nexort.derive.printing import names
+from nexort.derive.printing.boxes import (
+    COMMA,
+    COMMA_TIGHT,
+    MINUS,
+    NEGATIVE,
+    PLUS,
+    TIMES,
+    Box,
+    Fenced,
+    Fraction,
+    Glyph,
+    Large,
+    Macro,
+    Operator,
+    Raised,
+    Root,
+    Row,
+    Script,
+    brackets,
+    parens,
+    row,
+    same,
+    separated,
+)
+from nexort.program.index import Affine
+
+SUM, PRODUCT, POWER, ATOM = range(4)
+"""How tightly a formula holds together; a looser one inside a tighter one gets parentheses."""
+
+MEAN = Glyph("E", r"\E")
+PARTIAL = Glyph("∂", r"\partial ")
+SIGMA = Glyph("Σ", r"\sum")
+Gaussian = GaussianPair | GaussianMean
+Atom = (
+    Symbol | Ket | Bracket | Average | Response | Apply | Delta | CopyMean | Expectation | Gaussian
+)
+
+
+@dataclass(frozen=True)
+class Notation:
+    """Formulas to boxes. ``gaussian`` writes a Gaussian expectation in its own way, such as
+    ``V_f(k_aa, k_ab, k_bb)``; otherwise it is written over its kets, ``E[f(|z_a>) g(|z_b>)]``."""
+
+    gaussian: Callable[[Notation, Gaussian], Box] | None = None
+
+    def box(self, formula: Formula, least: int = SUM) -> Box:
+        """The box of a formula, in parentheses where it binds less tightly than ``least``."""
+        found, tightness = self._formula(formula)
+        return parens(found) if tightness < least else found
+
+    def _formula(self, formula: Formula) -> tuple[Box, int]:
+        match formula:
+            case IndexNumber(index):
+                return affine(index), SUM if index.constant and index.terms else PRODUCT
+            case Sum(terms):
+                return self._sum(terms), SUM
+            case Number(value):
+                return self._product(value, ())
+            case Product((Number(value), *rest)):
+                return self._product(value, tuple(rest))
+            case Product(factors):
+                return self._product(fractions.Fraction(1), factors)
+            case Power():
+                return self._power(formula)
+            case LoopSum() | AxisSum():
+                return self._large(formula), PRODUCT
+            case _:
+                return self._atom(formula), ATOM
+
+    def _atom(self, formula: Atom) -> Box:
+        match formula:
+            case Symbol(name, indices, axes):
+                return scripted(names.name(name), indices, axes)
+            case Ket():
+                return ket(formula)
+            case Bracket() | Average():
+                return bracket(formula)
+            case Response(x, by):
+                return self._response(x, by)
+            case Apply(name, args):
+                return self.applied(name, [self.box(a) for a in args])
+            case Delta(left, right):
+                below = row(affine(left), *_gap(left, right), affine(right))
+                return Script(Glyph("δ", r"\delta"), below, None)
+            case CopyMean(copies, body):
+                below = separated([same(str(c)) for c in copies], tight(COMMA_TIGHT))
+                return row(Script(MEAN, below, None), brackets(self.box(body)))
+            case Expectation(body):
+                return row(MEAN, brackets(self.box(body)))
+            case GaussianPair() | GaussianMean():
+                return self._gaussian(formula)
+            case _:
+                assert_never(formula)
+
+    # ---- arithmetic ------------------------------------------------------------------------------
+
+    def _sum(self, terms: tuple[Formula, ...]) -> Box:
+        parts: list[Box] = []
+        for k, term in enumerate(terms):
+            minus = _is_negative(term)
+            if minus:
+                term = _negated(term)  # noqa: PLW2901
+            if k == 0:
+                parts += [NEGATIVE] if minus else []
+            else:
+                parts.append(MINUS if minus else PLUS)
+            parts.append(self.box(term, PRODUCT))
+        return Row(tuple(parts))
+
+    def _product(
+        self, value: fractions.Fraction | float, factors: tuple[Formula, ...]
+    ) -> tuple[Box, int]:
+        """A coefficient and factors; negative powers go below the line."""
+        fraction, above, below = (
+            (value, None, None)
+            if isinstance(value, fractions.Fraction)
+            else names.recognised(value)
+        )
+        over = [f for f in factors if not _is_below(f)]
+        under = [_inverse(f) for f in factors if _is_below(f)]
+        top: list[Box] = [above] if above is not None else []
+        bottom: list[Box] = [below] if below is not None else []
+        if abs(fraction.numerator) != 1 or not (top or over):
+            top.insert(0, same(str(abs(fraction.numerator))))
+        if fraction.denominator != 1:
+            bottom.insert(0, same(str(fraction.denominator)))
+        single_below = not bottom and len(under) == 1
+        bottom += [self.box(under[0])] if single_below else self._factors(under)
+        literal = bool(top) and not over
+        if bottom and over and (len(over) > 1 or isinstance(over[-1], LoopSum | AxisSum | Sum)):
+            # 1/2 <x|x> ...: what is long stands beside the fraction, where lines can be broken
+            shown: list[Box] = [Fraction(_factors_row(top or [same("1")]), _factors_row(bottom))]
+            shown += self._factors(over)
+            found: Box = _factors_row(shown)
+        else:
+            top += self._factors(over)
+            alone = len(top) == 1 and len(over) == 1
+            if bottom and alone:
+                top = [self.box(over[0])]
+            found = _factors_row(top)
+            if bottom:
+                found = Fraction(found, _factors_row(bottom))
+        if fraction < 0:
+            return row(NEGATIVE, found), SUM
+        single = literal and len(top) == 1 and not bottom and not factors
+        return found, ATOM if single else PRODUCT
+
+    def _factors(self, factors: list[Formula]) -> list[Box]:
+        """Factors; a sum with a large sign goes last or into parentheses."""
+        boxes = []
+        for k, factor in enumerate(factors):
+            last = k == len(factors) - 1
+            open_end = isinstance(factor, LoopSum | AxisSum)
+            boxes.append(self.box(factor, PRODUCT if last or not open_end else POWER))
+        return boxes
+
+    def _power(self, formula: Power) -> tuple[Box, int]:
+        base, exponent = formula.base, formula.exponent
+        if isinstance(exponent, Number):
+            if exponent.value < 0:
+                return self._product(fractions.Fraction(1), (formula,))
+            if exponent.value == fractions.Fraction(1, 2):
+                return Root(self.box(base)), ATOM
+        return Raised(self.box(base, ATOM), self.box(exponent)), POWER
+
+    def _large(self, formula: LoopSum | AxisSum) -> Box:
+        if isinstance(formula, AxisSum):
+            sign = Large(SIGMA, same(formula.label), None, None)
+        else:
+            lower = row(same(formula.var), Glyph("=", " = "), affine(formula.first))
+            short = None
+            if formula.first == Affine() and formula.last.constant == -1 and formula.last.terms:
+                end = affine(formula.last + Affine(1))
+                short = row(same(formula.var), same("<"), end)
+            sign = Large(SIGMA, lower, affine(formula.last), short)
+        body = self.box(formula.body, PRODUCT)
+        return row(sign, body)
+
+    # ---- expectations ----------------------------------------------------------------------------
+
+    def _response(self, x: Ket, by: Ket) -> Box:
+        quotient = Fraction(row(PARTIAL, ket(x)), row(PARTIAL, ket(by)))
+        return row(MEAN, brackets(quotient))
+
+    def _gaussian(self, formula: Gaussian) -> Box:
+        if self.gaussian is not None:
+            return self.gaussian(self, formula)
+        from nexort.derive.printing.graphs import over_kets
+
+        return row(MEAN, brackets(self.box(over_kets(formula))))
+
+    def applied(self, name: str, args: list[Box]) -> Box:
+        """A function of the registry (or of the program) at boxes."""
+        match name, args:
+            case "abs", [x]:
+                return Fenced(Glyph("|", r"\lvert "), x, Glyph("|", r"\rvert "))
+            case "sqrt", [x]:
+                return Root(x)
+            case "square", [x]:
+                return Raised(parens(x), same("2"))
+            case "step", [x]:
+                inside = row(x, Glyph(" > ", " > "), same("0"))
+                return row(Glyph("1", r"\mathbf{1}"), parens(inside))
+            case "gauss", [x]:
+                half = Fraction(Raised(parens(x), same("2")), same("2"))
+                return row(Glyph("exp", r"\exp"), parens(row(NEGATIVE, half)))
+            case "leaky_relu", [x, slope]:
+                return row(Script(_function("relu"), slope, None), parens(x))
+            case _:
+                return row(_function(name), parens(separated(args, COMMA)))
+
+
+# ---- kets ----------------------------------------------------------------------------------------
+
+
+def ket(x: Ket) -> Box:
+    """``|x^l_a>``, with a hat for the Gaussian part and a number for an iid copy."""
+    label = scripted(names.name(x.name), x.indices, x.axes)
+    bar, angle = Glyph("|", r"\lvert "), Glyph("⟩", r"\rangle ")
+    if x.part == "hat":
+        short = names.hatted(x.name)
+        if short is None:
+            text: Box = row(same("hat"), Fenced(bar, label, angle))
+        else:
+            text = row(bar, scripted(same(short), x.indices, x.axes), angle)
+        found: Box = Macro("hatket", (label,), text)
+    else:
+        found = Macro("ket", (label,), row(bar, label, angle))
+    if x.copy:
+        number = same(str(x.copy))
+        return Macro("iid", (found, number), row(found, same(f"^[{x.copy}]")))
+    return found
+
+
+def bracket(formula: Bracket | Average) -> Box:
+    """``<x^l_a|y^m_b>``, ``<1|x>``."""
+    if isinstance(formula, Average):
+        left: Box = same("1")
+        right = formula.ket
+    else:
+        left = _label(formula.left)
+        right = formula.right
+    inside = row(same("⟨"), left, same("|"), _label(right), same("⟩"))
+    return Macro("braket", (left, _label(right)), inside)
+
+
+def _label(x: Ket) -> Box:
+    """A ket's name inside of a bracket."""
+    found = scripted(names.name(x.name), x.indices, x.axes)
+    if x.part == "hat":
+        short = names.hatted(x.name)
+        text = same(f"hat {x.name}") if short is None else same(short)
+        hat = Macro("widehat", (names.name(x.name),), text)
+        found = scripted(hat, x.indices, x.axes)
+    if x.copy:
+        found = Macro("iid", (found, same(str(x.copy))), row(found, same(f"^[{x.copy}]")))
+    return found
+
+
+def application(matrix: Matrix, argument: Box) -> Box:
+    """``W^l |x>``, ``(W^l)^T |x>``."""
+    return row(operator(matrix), TIMES, argument)
+
+
+def operator(matrix: Matrix) -> Box:
+    """An initial matrix or its transpose."""
+    base = names.name(matrix.name)
+    found = scripted(base, matrix.indices, ())
+    if not matrix.transposed:
+        return found
+    above = _indices(matrix.indices, side_by_side=False) if matrix.indices else same("")
+    return Macro("transpose", (base, above), row(found, same("ᵀ")))
+
+
+# ---- indices -------------------------------------------------------------------------------------
+
+
+def scripted(base: Box, indices: Indices, axes: Indices) -> Box:
+    """``base`` with family indices above and axis labels below."""
+    if not indices and not axes:
+        return base
+    below = None if not axes else _indices(axes, side_by_side=all(_is_letter(a) for a in axes))
+    above = None if not indices else _indices(indices, side_by_side=False)
+    return Script(base, below, above)
+
+
+def _indices(items: Indices, side_by_side: bool) -> Box:
+    if len(items) == 1:
+        return affine(items[0])
+    if side_by_side:
+        return Row(tuple(affine(i) for i in items))
+    return separated([affine(i) for i in items], tight(COMMA_TIGHT))
+
+
+def _is_letter(index: Affine) -> bool:
+    return not index.constant and len(index.terms) == 1 and len(str(index)) == 1
+
+
+def _gap(left: Affine, right: Affine) -> tuple[Box, ...]:
+    return () if _is_letter(left) and _is_letter(right) else (COMMA_TIGHT,)
+
+
+def affine(index: Affine) -> Box:
+    """``l - 1``, ``2 K``, ``T``."""
+    parts: list[Box] = []
+    for name, coefficient in sorted(index.terms, key=lambda term: term[1] < 0):
+        if coefficient < 0:
+            parts.append(NEGATIVE)
+        elif parts:
+            parts.append(same("+"))
+        if abs(coefficient) != 1:
+            parts.append(same(str(abs(coefficient))))
+        parts.append(names.name(name))
+    if index.constant or not parts:
+        if index.constant < 0:
+            parts.append(NEGATIVE)
+        elif parts:
+            parts.append(same("+"))
+        parts.append(same(str(abs(index.constant))))
+    return parts[0] if len(parts) == 1 else Row(tuple(parts))
+
+
+# ---- parts ---------------------------------------------------------------------------------------
+
+
+def tight(glyph: Glyph) -> Operator:
+    """A separator without a space after it."""
+    return Operator(glyph.text, glyph.latex, COMMA.strength)
+
+
+def _factors_row(boxes: list[Box]) -> Box:
+    return boxes[0] if len(boxes) == 1 else separated(boxes, TIMES)
+
+
+def _is_negative(term: Formula) -> bool:
+    match term:
+        case Number(value) | Product((Number(value), *_)):
+            return value < 0
+        case _:
+            return False
+
+
+def _negated(term: Formula) -> Formula:
+    match term:
+        case Number(value):
+            return Number(-value)
+        case Product((Number(value), *rest)):
+            if value == -1:
+                return rest[0] if len(rest) == 1 else Product(tuple(rest))
+            return Product((Number(-value), *rest))
+        case _:
+            return term
+
+
+def _is_below(factor: Formula) -> bool:
+    return (
+        isinstance(factor, Power)
+        and isinstance(factor.exponent, Number)
+        and factor.exponent.value < 0
+    )
+
+
+def _inverse(factor: Formula) -> Formula:
+    assert isinstance(factor, Power)
+    assert isinstance(factor.exponent, Number)
+    value = -factor.exponent.value
+    return factor.base if value == 1 else Power(factor.base, Number(value))
+
+
+_ROMAN = ("exp", "log", "sin", "cos", "arctan", "tanh", "sinh", "cosh", "max", "min")
+
+
+def _function(name: str) -> Glyph:
+    if name in _ROMAN:
+        return Glyph(name, f"\\{name}")
+    written = names.name(name)
+    if not written.latex.startswith(r"\mathrm"):
+        return written
+    return Glyph(written.text, written.latex.replace(r"\mathrm", r"\operatorname"))
