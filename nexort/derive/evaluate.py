@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from nexort import functions
-from nexort.derive.derivation import Derivation, Equation, OutputFormula, Range
+from nexort.derive.derivation import Derivation, OutputFormula
 from nexort.derive.formula import (
     Apply,
     Average,
@@ -36,14 +36,13 @@ from nexort.derive.formula import (
     Sum,
     Symbol,
 )
+from nexort.derive.matching import Equations, Key, Members, axes_of, grid, key_of
 from nexort.diagnostics import InternalError, NexortError, fail
 from nexort.program import build
 from nexort.program.index import Affine
 from nexort.program.nodes import Node, Op, rewrite
 
 Array = np.ndarray[Any, Any]
-Key = tuple[str, tuple[tuple[str, tuple[int, ...]], ...]]
-"""Kind and, for each ket (or the scalar), name and numeric indices."""
 
 
 def evaluate(
@@ -96,11 +95,7 @@ class Evaluation:
         self.base: dict[str, int] = {k: v for k, v in params.items() if isinstance(v, int)}
         self.base.update(sizes)
         self.values: dict[Key, Array] = {}
-        self.equations: dict[tuple[str, tuple[str, ...]], list[Equation]] = {}
-        for equation in derivation.equations:
-            kind, members = _members(equation.left)
-            names = tuple(name for name, _ in members)
-            self.equations.setdefault((kind, names), []).append(equation)
+        self.equations = Equations(derivation.equations, self.base)
 
     # ---- outputs -------------------------------------------------------------------------------
 
@@ -114,7 +109,7 @@ class Evaluation:
         if not output.ranges:
             frame = _Frame(self.base, labels)
             return np.broadcast_to(self._settled(output.value, frame), shape).copy()
-        grids = list(_grid(output.ranges, self.base))
+        grids = list(grid(output.ranges, self.base))
         parts = [
             np.broadcast_to(self._settled(output.value, _Frame({**self.base, **env}, labels)), shape)
             for env in grids
@@ -145,51 +140,32 @@ class Evaluation:
 
     def _unknown(self, key: Key) -> Array:
         kind, members = key
-        names = tuple(name for name, _ in members)
-        for equation in self.equations.get((kind, names), ()):
-            env = self._match(equation, members)
-            if env is not None:
-                labels = tuple((x.label, x.axis) for x in equation.labels)
-                shape = tuple(self.size(axis) for _, axis in labels)
-                value = self.value(equation.right, _Frame({**self.base, **env}, labels))
-                return np.broadcast_to(value, shape)
+        found = self.equations.find(key)
+        if found is not None:
+            equation, env = found
+            labels = tuple((x.label, x.axis) for x in equation.labels)
+            shape = tuple(self.size(axis) for _, axis in labels)
+            value = self.value(equation.right, _Frame({**self.base, **env}, labels))
+            return np.broadcast_to(value, shape)
         if kind == "bracket":
             turned = self._turned(members)
             if turned is not None:
                 return turned
         raise self._not_closed(key)
 
-    def _turned(self, members: tuple[tuple[str, tuple[int, ...]], ...]) -> Array | None:
+    def _turned(self, members: Members) -> Array | None:
         """<x|y> from the equation of <y|x>."""
-        names = tuple(name for name, _ in members[::-1])
-        for equation in self.equations.get(("bracket", names), ()):
-            if self._match(equation, members[::-1]) is not None:
-                other: Key = ("bracket", members[::-1])
-                if other not in self.values:
-                    raise _Missing(other)
-                assert isinstance(equation.left, Bracket)
-                value = self.values[other]
-                split = len(equation.left.left.axes)
-                order = [*range(split, value.ndim), *range(split)]
-                return value.transpose(order)
-        return None
-
-    def _match(
-        self, equation: Equation, members: tuple[tuple[str, tuple[int, ...]], ...]
-    ) -> dict[str, int] | None:
-        """The index variables of an equation at an unknown's indices."""
-        env: dict[str, int] = {}
-        _, patterns = _members(equation.left)
-        free = {r.var for r in equation.ranges}
-        for (_, indices), (_, given) in zip(patterns, members, strict=True):
-            for index, number in zip(indices, given, strict=True):
-                if not _bind(index, number, free, env, self.base):
-                    return None
-        for r in equation.ranges:
-            scope = {**self.base, **env}
-            if not r.first.value(scope) <= env[r.var] <= r.last.value(scope):
-                return None
-        return env
+        other: Key = ("bracket", members[::-1])
+        found = self.equations.find(other)
+        if found is None:
+            return None
+        if other not in self.values:
+            raise _Missing(other)
+        left = found[0].left
+        assert isinstance(left, Bracket)
+        value = self.values[other]
+        split = len(left.left.axes)
+        return value.transpose([*range(split, value.ndim), *range(split)])
 
     def _not_closed(self, key: Key) -> NexortError:
         kind, members = key
@@ -201,14 +177,10 @@ class Evaluation:
 
     def _known(self, formula: Formula, frame: _Frame) -> Array:
         """The value of an unknown at the labels of its axes."""
-        kind, members = _members(formula)
-        key: Key = (
-            kind,
-            tuple((n, tuple(i.value(frame.numbers) for i in indices)) for n, indices in members),
-        )
+        key = key_of(formula, frame.numbers)
         if key not in self.values:
             raise _Missing(key)
-        return self._placed(self.values[key], _axes(formula), frame)
+        return self._placed(self.values[key], axes_of(formula), frame)
 
     def _placed(self, value: Array, axes: Indices, frame: _Frame) -> Array:
         """An array's entries at labels: dimensions in the frame's order, equal labels joined."""
@@ -328,62 +300,3 @@ class Evaluation:
             return build.constant(self.params[str(x.attr)]) if x.op is Op.PARAM else x
 
         return rewrite([node], place)[node]
-
-
-def _members(formula: Formula) -> tuple[str, tuple[tuple[str, Indices], ...]]:
-    match formula:
-        case Bracket(left, right):
-            return "bracket", ((left.name, left.indices), (right.name, right.indices))
-        case Average(ket):
-            return "average", ((ket.name, ket.indices),)
-        case Response(ket, by):
-            return "response", ((ket.name, ket.indices), (by.name, by.indices))
-        case Symbol(name, indices, _, _):
-            return "scalar", ((name, indices),)
-        case _:
-            raise InternalError(f"{formula} is not an unknown")
-
-
-def _axes(formula: Formula) -> Indices:
-    match formula:
-        case Bracket(left, right):
-            return left.axes + right.axes
-        case Average(ket):
-            return ket.axes
-        case Response(ket, by):
-            return ket.axes + by.axes
-        case Symbol():
-            return formula.axes
-        case _:
-            raise InternalError(f"{formula} is not an unknown")
-
-
-def _bind(
-    index: Affine, number: int, free: set[str], env: dict[str, int], base: Mapping[str, int]
-) -> bool:
-    """Solve index = number for its one variable that has no number yet."""
-    scope = {**base, **env}
-    unknown = [(n, c) for n, c in index.terms if n in free and n not in env]
-    if not unknown:
-        return index.value(scope) == number
-    [(name, coefficient)] = unknown
-    rest = index - Affine(0, ((name, coefficient),))
-    gap = number - rest.value(scope)
-    if gap % coefficient:
-        return False
-    env[name] = gap // coefficient
-    return True
-
-
-def _grid(ranges: tuple[Range, ...], base: Mapping[str, int]) -> list[dict[str, int]]:
-    """All values of the ranges, the last one fastest."""
-    found: list[dict[str, int]] = [{}]
-    for r in ranges:
-        found = [
-            {**env, r.var: value}
-            for env in found
-            for value in range(
-                r.first.value({**base, **env}), r.last.value({**base, **env}) + 1
-            )
-        ]
-    return found
