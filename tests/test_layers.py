@@ -28,6 +28,7 @@ USES: dict[str, tuple[str, ...]] = {
     "finite": ("program", "functions", "diagnostics"),
     "results": ("program", "diagnostics"),
     "compare": ("results", "program", "diagnostics"),
+    "inference": ("functions", "diagnostics"),
     "api": (
         "compare", "results", "finite", "lower", "derive", "driver", "data", "program",
         "diagnostics",
