@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import PurePath
 
 from nexort.derive.derivation import (
     Derivation,
@@ -61,7 +62,9 @@ def page(derivation: Derivation, steps: bool = False) -> Page:
     ]
     if steps:
         sections.append(Section("Derivation, step by step", tuple(writer.steps(shown.steps))))
-    return Page(derivation.name, tuple(_opening(axes)), tuple(s for s in sections if s.items))
+    return Page(
+        PurePath(derivation.name).name, tuple(_opening(axes)), tuple(s for s in sections if s.items)
+    )
 
 
 def statements(
@@ -234,12 +237,23 @@ def prose(text: str) -> tuple[Words, ...]:
     """A sentence of the engine: the kets and transposes it mentions in ASCII, as formulas."""
     found: list[Words] = []
     end = 0
-    for match in re.finditer(r"\|(\w+)>|\b([A-Za-z]\w*)\^T\b", text):
+    for match in _MENTIONED.finditer(text):
         found.append(text[end : match.start()])
-        ket_name, matrix = match.groups()
-        found.append(ket(Ket(ket_name)) if ket_name else operator(Matrix(matrix, (), True)))
+        matrix, transposed, argument, symbol, alone = match.groups()
+        if alone or (matrix and (transposed or matrix.isupper())):
+            found.append(operator(Matrix(alone or matrix, (), bool(alone or transposed))))
+        elif matrix:
+            found.append(matrix)
+        if argument:
+            found += [" "] if matrix else []
+            found.append(ket(Ket(argument)))
+        if symbol:
+            found.append(name(symbol))
         end = match.end()
     return (*found, text[end:])
+
+
+_MENTIONED = re.compile(r"(?:\b(\w+)(\^T)? )?\|(\w+)>|(?<=odd in )(\w+)|\b(\w+)\^T\b")
 
 
 _LABEL = r"(\w+)(?:\[([^\[\]]*)\])?"

@@ -1,6 +1,6 @@
 r"""Derivations as LaTeX: a fragment after its macros, or a complete document.
 
-Every statement is an equation with a label; long ones are broken in ``aligned``.
+Every statement is an equation with a label; those that follow each other are aligned.
 """
 
 from __future__ import annotations
@@ -46,44 +46,49 @@ def _body(page: Page, heading: str) -> Iterator[str]:
         yield ""
     for section in page.sections:
         yield f"{heading}{{{escaped(section.heading)}}}"
+        block: list[Statement] = []
         for item in section.items:
+            if isinstance(item, Statement):
+                block.append(item)
+            if block and (isinstance(item, Paragraph) or item.note):
+                yield from equations(block)
+                block = []
             if isinstance(item, Paragraph):
                 yield _sentence(item.words)
-            else:
-                yield from equation(item)
+            elif item.note:
+                yield _sentence(item.note)
+        yield from equations(block)
         yield ""
 
 
-def equation(item: Statement) -> Iterator[str]:
-    """A numbered equation, and its note as a sentence."""
-    label = "" if item.label is None else rf"\label{{{item.label}}}"
-    star = "*" if item.label is None else ""
-    rows = list(_rows(item))
-    yield rf"\begin{{equation{star}}}{label}"
-    if len(rows) == 1:
-        yield "  " + rows[0].replace("&", "", 1)
-    else:
-        yield r"  \begin{aligned}"
-        yield from ("    " + line + (r" \\" if k < len(rows) - 1 else "")
-                    for k, line in enumerate(rows))  # fmt: skip
-        yield r"  \end{aligned}"
-    yield rf"\end{{equation{star}}}"
-    if item.note:
-        yield _sentence(item.note)
+def equations(items: Sequence[Statement]) -> Iterator[str]:
+    """Equations under each other, numbered where they have labels; without their notes."""
+    if not items:
+        return
+    limit = TEXT_WIDTH / 3
+    sizes = [0.0 if x.left is None else width(x.left) for x in items]
+    at = max((s for s in sizes if s <= limit), default=STEP)
+    yield r"\begin{align}"
+    rows = []
+    for item, size in zip(items, sizes, strict=True):
+        own = list(_rows(item, at, long=size > limit))
+        number = r" \notag" if item.label is None else rf" \label{{{item.label}}}"
+        rows += [line + r" \notag" for line in own[:-1]] + [own[-1] + number]
+    yield from ("  " + line + (r" \\" if k < len(rows) - 1 else "") for k, line in enumerate(rows))
+    yield r"\end{align}"
 
 
-def _rows(item: Statement) -> Iterator[str]:
-    """The lines of an aligned equation: a long left side has a line of its own."""
-    left = 0.0 if item.left is None else width(item.left)
+def _rows(item: Statement, left: float, long: bool = False) -> Iterator[str]:
+    """The lines of an aligned equation; a long left side has a line of its own."""
     head = "" if item.left is None else inline(item.left)
     if not item.rights:
         yield head + " &"
-    if left > TEXT_WIDTH / 3 and not _fits(item, left):
-        yield head + r" \quad &"
-        head, left = "", STEP
+    elif long:
+        yield rf"&\mathrlap{{{head}}}"
+        head = ""
+    start = left + 1.3
     for k, right in enumerate(item.rights):
         last = k == len(item.rights) - 1
-        start = left + 1.3
         lines = fill(tokens(right), TEXT_WIDTH - start, STEP)
         for n, line in enumerate(lines):
             opening = (head if k == 0 else "") + " &= " if n == 0 else _indented(line.indent)
@@ -98,17 +103,13 @@ def _rows(item: Statement) -> Iterator[str]:
             yield text
 
 
-def _fits(item: Statement, left: float) -> bool:
-    return all(left + 1.3 + width(r) <= TEXT_WIDTH for r in item.rights)
-
-
 def _indented(em: float) -> str:
     return "&" + r"\quad " * max(1, round(em))
 
 
 def display(items: Sequence[Statement]) -> str:
     """Statements for a notebook: one display that MathJax can show, without any macros of ours."""
-    rows = [line for item in items for line in _rows(item)]
+    rows = [line for item in items for line in _rows(item, STEP)]
     body = " \\\\\n".join(_without_macros(line) for line in rows)
     return f"$$\\begin{{aligned}}\n{body}\n\\end{{aligned}}$$"
 

@@ -19,7 +19,7 @@ from nexort.derive.derivation import (
     Label,
     OutputFormula,
 )
-from nexort.derive.formula import AxisSum, Formula, LoopSum
+from nexort.derive.formula import AxisSum, Formula, LoopSum, Symbol
 from nexort.derive.printing.names import spare
 from nexort.program.index import Affine
 
@@ -53,7 +53,11 @@ class _Letters:
         lines = list(placed(derivation))
         self.taken = {r.var for line in lines for r in line.ranges}
         for formula in (f for line in lines for f in _formulas(line)):
-            self.taken |= {x.var for x in algebra.walk(formula) if isinstance(x, LoopSum)}
+            for x in algebra.walk(formula):
+                if isinstance(x, LoopSum):
+                    self.taken.add(x.var)
+                elif isinstance(x, Symbol):
+                    self.taken.add(x.name)
         self.pools: dict[str, Sequence[str]] = {}
         self.used: dict[str, set[str]] = {}
         self.names = algebra.Names()

@@ -62,8 +62,9 @@ class Limits(Mapping[str, "Limit"]):
         return self.text()
 
     def _repr_latex_(self) -> str:
-        statements = [s for limit in self.values() for s in limit.statements()]
-        return latex.display(statements)
+        page = pages.page(self.derivation)
+        items = [x for section in page.sections for x in section.items]
+        return latex.display([x for x in items if isinstance(x, pages.Statement)])
 
 
 class Limit:
@@ -88,7 +89,7 @@ class Limit:
     def latex(self) -> str:
         """The formula and the equations that it rests on, as LaTeX equations; the macros of
         kets and hats are in ``nexort.derive.printing.latex_boxes.MACROS``."""
-        return "\n".join(line for s in self.statements() for line in latex.equation(s))
+        return "\n".join(latex.equations(self.statements()))
 
     @property
     def sympy(self) -> Any:
