@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from nexort import functions
 from nexort.diagnostics import NexortError, Source, Span, counted, did_you_mean
 from nexort.elaborate import arithmetic
-from nexort.elaborate.differentiate import derivative, substitute
 from nexort.elaborate.scope import Bound, Scope, UserFunction
 from nexort.program import build
+from nexort.program.differentiate import derivative, substitute
 from nexort.program.nodes import Node, Op
 from nexort.program.program import UpdateRule
 from nexort.program.types import Kind, scalar

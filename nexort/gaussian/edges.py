@@ -1,0 +1,182 @@
+"""E f(z_a) g(z_b) of sums of z^k exp(-tilt z^2 / 2) erf(edge z), edge = infinity for the sign.
+
+Stein's lemma lowers the powers, E z_a F = s_a^2 E d_a F + s_a s_b rho E d_b F; the derivative of an
+error function is a Gaussian, which tilts the law; what is left in the end is (Williams 1997)
+
+    E erf(p z_a) erf(q z_b) = (2 / pi) arcsin(rho t_a t_b), t_a^2 = 2 p^2 s_a^2 / (1 + 2 p^2 s_a^2).
+
+gelu, z (1 + erf(z / 2^(1/2))) / 2, its derivative and the Gaussian bump are among them (Tsuchida,
+Pearce, van der Heide, Roosta and Gallagher 2021).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nexort.functions import Array
+from nexort.gaussian.covariance import Covariance
+from nexort.gaussian.terms import Atom, Terms
+
+ROOT = math.sqrt(2 / math.pi)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The law: standard deviations, correlation and 1 - rho^2."""
+
+    left: Any
+    right: Any
+    rho: Any
+    rest: Any
+
+    def mirrored(self) -> State:
+        """With z_a and z_b exchanged."""
+        return State(self.right, self.left, self.rho, self.rest)
+
+
+def evaluate(f: Terms, g: Terms, covariance: Covariance) -> Array:
+    """The sum over pairs of atoms, on arrays."""
+    state = State(
+        covariance.left_std, covariance.right_std, covariance.rho, covariance.sine_squared
+    )
+    total: Any = 0.0
+    for a, c in f.items():
+        for b, d in g.items():
+            if c * d != 0 and (a.power + b.power + bool(a.edge) + bool(b.edge)) % 2 == 0:
+                total = total + c * d * _atoms(a, b, state)
+    return np.broadcast_to(np.asarray(total, covariance.dtype), covariance.shape)
+
+
+def _atoms(a: Atom, b: Atom, state: State) -> Any:
+    factor: Any = 1.0
+    if a.tilt:
+        scale, state = tilted(state, a.tilt * np.square(state.left))
+        factor = factor * scale
+    if b.tilt:
+        scale, mirror = tilted(state.mirrored(), b.tilt * np.square(state.right))
+        factor, state = factor * scale, mirror.mirrored()
+    return factor * _moment(a.power, a.edge, b.power, b.edge, state)
+
+
+def tilted(state: State, strength: Any) -> tuple[Any, State]:
+    """E exp(-strength x_a^2 / 2), and the law that weight makes: Var x_a = P = 1 / (1 + strength).
+
+    s_a' = s_a P^(1/2), s_b' = s_b w, rho' = rho P^(1/2) / w with w^2 = 1 - rho^2 + rho^2 P.
+    """
+    share = 1 / (1 + strength)
+    return np.sqrt(share), conditioned(state, share)
+
+
+def conditioned(state: State, share: Any) -> State:
+    """The law when the variance of z_a is reduced to that share, 0 for conditioning on 0."""
+    square = state.rest + np.square(state.rho) * share
+    width = np.sqrt(square)
+    safe = np.where(square > 0, width, 1)
+    root = np.sqrt(share)
+    rest = np.where(square > 0, state.rest / np.square(safe), 1)
+    return State(state.left * root, state.right * width, state.rho * root / safe, rest)
+
+
+def _moment(j: int, p: float, k: int, q: float, state: State) -> Any:
+    """E z_a^j erf(p z_a) z_b^k erf(q z_b), the error functions absent for p = 0, q = 0."""
+    if (j + k + bool(p) + bool(q)) % 2:
+        return 0.0
+    if j == 0 and k == 0:
+        return _arcsine(p, q, state) if p and q else (0.0 if p or q else 1.0)
+    if j == 0:
+        return _moment(k, q, j, p, state.mirrored())
+    total: Any = 0.0
+    if j >= 2:
+        total = total + (j - 1) * np.square(state.left) * _moment(j - 2, p, k, q, state)
+    if k:
+        cross = state.left * state.right * state.rho
+        total = total + k * cross * _moment(j - 1, p, k - 1, q, state)
+    if p:  # s_a^2 d_a erf = s_a (2 / pi)^(1/2) t_a E[... | tilted]
+        share, kept = _shares(p, state.left)
+        inner = _moment(j - 1, 0.0, k, q, conditioned(state, share))
+        total = total + state.left * ROOT * np.sqrt(kept) * inner
+    if q:
+        share, kept = _shares(q, state.right)
+        inner = _moment(j - 1, p, k, 0.0, conditioned(state.mirrored(), share).mirrored())
+        total = total + state.left * state.rho * ROOT * np.sqrt(kept) * inner
+    return total
+
+
+def _shares(p: float, std: Any) -> tuple[Any, Any]:
+    """P = 1 / (1 + 2 p^2 s^2) and 1 - P = t^2."""
+    if math.isinf(p):
+        return np.zeros_like(std), np.ones_like(std)
+    strength = 2 * np.square(p * std)
+    return 1 / (1 + strength), strength / (1 + strength)
+
+
+def _arcsine(p: float, q: float, state: State) -> Any:
+    """(2 / pi) arctan2(r, (1 - r^2)^(1/2)), r = rho t_a t_b, where
+    1 - r^2 = (P + Q - P Q) + (1 - P) (1 - Q) (1 - rho^2) has only positive terms."""
+    (left, t), (right, u) = _shares(p, state.left), _shares(q, state.right)
+    both = t * u
+    ratio = state.rho * np.sqrt(both)
+    square = (left + right - left * right) + both * state.rest
+    return 2 / math.pi * arcsine(ratio, square)
+
+
+def arcsine(ratio: Any, square: Any) -> Array:
+    """arcsin(r) given also 1 - r^2, exact near r = 1 and -1."""
+    ratio = np.asarray(ratio)
+    value = np.asarray(np.arcsin(np.clip(ratio, -1, 1)))
+    near = np.asarray(square) < 0.05
+    if near.any():
+        value, square = np.array(value), np.broadcast_to(square, value.shape)
+        near = np.broadcast_to(near, value.shape)
+        angle = np.arcsin(np.sqrt(square[near]))
+        value[near] = np.copysign(np.pi / 2 - angle, np.broadcast_to(ratio, value.shape)[near])
+    return value
+
+
+def gelu(covariance: Covariance) -> Array:
+    """E gelu gelu = c / 4 + [c arcsin(c / (p q)^(1/2)) + (det + c^2 (1/p + 1/q)) / D^(1/2)] / 2 pi
+
+    with p = 1 + a, q = 1 + b, D = p q - c^2 = 1 + a + b + det; from the recursion above."""
+    c, inverse, det, root = _gelu_parts(covariance)
+    value = covariance.cross * covariance.cross
+    value = value * inverse
+    value += det
+    value /= root
+    value += c * _gelu_arcsine(covariance)
+    value *= 0.5 / math.pi
+    value += 0.25 * c
+    return np.asarray(value)
+
+
+def gelu_slope(covariance: Covariance) -> Array:
+    """E gelu' gelu' = 1/4 + [arcsin(c / (p q)^(1/2)) + c (1/p + 1/q + 1/D) / D^(1/2)] / 2 pi."""
+    c, inverse, _, root = _gelu_parts(covariance)
+    value = 1 / np.square(root)
+    value = value + inverse
+    value *= c
+    value /= root
+    value += _gelu_arcsine(covariance)
+    value *= 0.5 / math.pi
+    value += 0.25
+    return np.asarray(value)
+
+
+def _gelu_parts(k: Covariance) -> tuple[Array, Array, Array, Array]:
+    det = k.determinant
+    root = np.asarray(np.sqrt(det + (1 + k.left) + k.right))
+    inverse = np.asarray(1 / (1 + k.left) + 1 / (1 + k.right))
+    return k.cross, inverse, det, root
+
+
+def _gelu_arcsine(k: Covariance) -> Array:
+    known = k.notes.get("gelu")
+    if known is None:
+        p, q = 1 / (1 + k.left), 1 / (1 + k.right)
+        both = (k.left * p) * (k.right * q)
+        ratio = k.rho * np.sqrt(both)
+        known = k.notes["gelu"] = arcsine(ratio, (p + q - p * q) + both * k.sine_squared)
+    return known

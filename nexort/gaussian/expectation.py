@@ -1,0 +1,232 @@
+"""E f(z) and E f(z_a) g(z_b), each by the most certain route there is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nexort.functions import Array
+from nexort.gaussian import orthant, pairs, series
+from nexort.gaussian.covariance import Covariance
+from nexort.gaussian.growth import quadratic_growth
+from nexort.gaussian.terms import Terms, graph, normal_form
+from nexort.gaussian.univariate import Univariate
+
+CLOSED, SERIES, QUADRATURE = "closed form", "Hermite series", "quadrature"
+ONE = Univariate(graph({}))
+
+
+class NotIntegrable(Exception):
+    """A function without a Gaussian expectation at ``variance``."""
+
+    def __init__(self, function: Univariate, variance: float) -> None:
+        super().__init__(f"not integrable against a Gaussian of variance {variance:.6g}")
+        self.function, self.variance = function, variance
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """``value``, an absolute ``error`` (bound or estimate; roundings for closed forms are not
+    counted), and the route."""
+
+    value: Array
+    error: Array | float
+    method: str
+
+
+def method_of(f: Univariate, g: Univariate) -> str:
+    """The route that :func:`expect_pair` tries first."""
+    if pairs.evaluator(f, g) is not None:
+        return CLOSED
+    return QUADRATURE if f.kinks and g.kinks else SERIES
+
+
+def expect_pair(
+    f: Univariate, g: Univariate, covariance: Covariance, rtol: float = 1e-8
+) -> Expectation:
+    """E f(z_a) g(z_b), in the shape of the covariance.
+
+    Raises NotIntegrable, and NotPositive for a covariance that is none.
+    """
+    if covariance.means is not None:
+        return _entries(f, g, covariance, rtol)
+    check_pair(f, g, covariance)
+    evaluate = pairs.evaluator(f, g)
+    if evaluate is not None:
+        return Expectation(_with_zeros(f, g, covariance, evaluate(covariance)), 0.0, CLOSED)
+    f_known, f_rest, g_known, g_rest = pairs.split(f, g)
+    value: Any = 0.0
+    error: Any = 0.0
+    methods: set[str] = set()
+    if f_known and g_known:
+        value = pairs.of_terms(f_known, g_known)(covariance)
+    for first, second in ((f_rest, None), (f_known, g_rest)):
+        if first and (second is None or second):
+            left, right = _function(first, f), g if second is None else _function(second, g)
+            part = _numeric(left, right, covariance, rtol)
+            value, error = value + part.value, error + part.error
+            methods.add(part.method)
+    method = QUADRATURE if QUADRATURE in methods else SERIES
+    value = np.asarray(value).astype(covariance.dtype, copy=False)
+    return Expectation(_with_zeros(f, g, covariance, value), error, method)
+
+
+def _function(terms: Terms, whole: Univariate) -> Univariate:
+    return whole if terms == normal_form(whole.node) else Univariate(graph(terms))
+
+
+def _with_zeros(f: Univariate, g: Univariate, k: Covariance, value: Array) -> Array:
+    """The values with E f(0) g(z_b) = f(0) E g(z_b) where a variance is 0."""
+    for first, second, own, other in ((f, g, k.left, k.right), (g, f, k.right, k.left)):
+        zero = own == 0
+        if zero.any():
+            mean = expect_one(second, other).value * first(np.zeros((), k.dtype))
+            value = np.where(zero, mean, value).astype(k.dtype, copy=False)
+    return value
+
+
+def gap_after(f: Univariate, covariance: Covariance) -> Array | None:
+    """1 - corr(f(z_a), f(z_b)) without cancellation, for the relu family; else None."""
+    return orthant.gap_after(normal_form(f.node), covariance)
+
+
+def expect_one(
+    f: Univariate, variance: Any, rtol: float = 1e-8, mean: Any | None = None
+) -> Expectation:
+    """E f(m + z) for z of that variance (entry by entry; m is 0 where not given).
+
+    Raises NotIntegrable.
+    """
+    variance = np.asarray(variance)
+    dtype = variance.dtype if np.issubdtype(variance.dtype, np.floating) else np.dtype(float)
+    if variance.size:
+        check_one(f, float(variance.max()))
+    if mean is not None:
+        return _one_by_one(f, variance, np.asarray(mean), rtol, dtype)
+    if f.parity == "odd":
+        return Expectation(np.zeros(variance.shape, dtype), 0.0, CLOSED)
+    evaluate = pairs.evaluator(f, ONE)
+    if evaluate is not None:
+        one = np.ones((), dtype)
+        value = evaluate(Covariance(variance.astype(dtype), one, 0 * one))
+        if (variance == 0).any():
+            value = np.where(variance == 0, f(np.zeros((), dtype)), value)
+        return Expectation(np.asarray(value, dtype), 0.0, CLOSED)
+    if len(np.unique(variance)) <= 4:
+        return _one_by_one(f, variance, np.zeros(()), rtol, dtype)
+    found = series.coefficients(f, variance, rtol)
+    error = found.error * np.sqrt(found.square)
+    return Expectation(found.values[0].astype(dtype), error, QUADRATURE)
+
+
+def _one_by_one(
+    f: Univariate, variance: Array, mean: Array, rtol: float, dtype: Any
+) -> Expectation:
+    from nexort.gaussian.quadrature import moment_one
+
+    shape = np.broadcast_shapes(variance.shape, mean.shape)
+    value, error = np.zeros(shape), np.zeros(shape)
+    for at in np.ndindex(shape):
+        s = float(np.sqrt(float(np.broadcast_to(variance, shape)[at])))
+        m = float(np.broadcast_to(mean, shape)[at])
+        if s == 0:
+            value[at] = f(np.asarray(m))
+        else:
+            value[at], error[at] = moment_one(f, s, min(rtol, 1e-8) * 1e-2, m)
+    return Expectation(value.astype(dtype), error, QUADRATURE)
+
+
+# ---- integrability -------------------------------------------------------------------------------
+
+
+def check_one(f: Univariate, variance: float) -> None:
+    """Raise NotIntegrable where |f| grows like exp(q z^2) with 2 q Var >= 1."""
+    q = quadratic_growth(f.node)
+    if q and 2 * q * variance >= 1 - 1e-9:
+        raise NotIntegrable(f, variance)
+
+
+def check_pair(f: Univariate, g: Univariate, k: Covariance) -> None:
+    """Raise NotIntegrable unless 1 - 2 diag(p, q) Sigma keeps a positive determinant."""
+    p, q = quadratic_growth(f.node), quadratic_growth(g.node)
+    if not (p or q) or not k.left.size or not k.right.size:
+        return
+    check_one(f, float(k.left.max()))
+    check_one(g, float(k.right.max()))
+    if p and q:
+        room = (1 - 2 * p * k.left) * (1 - 2 * q * k.right) - 4 * p * q * np.square(k.cross)
+        if room.size and float(room.min()) <= 1e-9:
+            raise NotIntegrable(f, float(k.left.max()))
+
+
+# ---- without a closed form -----------------------------------------------------------------------
+
+
+def _numeric(f: Univariate, g: Univariate, k: Covariance, rtol: float) -> Expectation:
+    """A Hermite series for the entries where it converges to rtol of the natural scale
+    (E f^2 E g^2)^(1/2), quadrature for the others."""
+    if {f.parity, g.parity} == {"odd", "even"}:
+        return Expectation(np.zeros(k.shape, k.dtype), 0.0, SERIES)
+    try:
+        check_pair(f, f, Covariance(k.left, k.left, k.left))
+        check_pair(g, g, Covariance(k.right, k.right, k.right))
+    except NotIntegrable:  # f^2 or g^2 has no mean: no series
+        return _entries(f, g, k, rtol)
+    first = series.coefficients(f, k.left, rtol)
+    second = first if f == g and k.right is k.left else series.coefficients(g, k.right, rtol)
+    rho = np.broadcast_to(k.rho, k.shape).astype(float)
+    top = float(np.abs(rho).max()) if rho.size else 0.0
+    terms = series.needed(first, second, top, rtol / 4)
+    hard = np.zeros(k.shape, bool)
+    if terms is None:
+        terms = series.TERMS - 1
+        a = float(np.max(first.tail(terms) / np.sqrt(np.maximum(first.square, 1e-300))))
+        b = float(np.max(second.tail(terms) / np.sqrt(np.maximum(second.square, 1e-300))))
+        limit = (rtol / 4 / max(a * b, 1e-300)) ** (1 / (terms + 1))
+        hard = np.abs(rho) > limit
+    value = series.evaluate(first, second, rho, terms)
+    scale = np.sqrt(first.square * second.square)
+    tail = first.tail(terms) * second.tail(terms) * np.abs(rho) ** (terms + 1)
+    error = tail + (first.error + second.error + 1e-15) * scale
+    if not hard.any():
+        return Expectation(value.astype(k.dtype, copy=False), error, SERIES)
+    value, error = np.array(value), np.array(np.broadcast_to(error, k.shape))
+    if f == g:  # on the diagonal of a Gram matrix, E f^2 is known
+        same = hard & np.broadcast_to((k.one_minus_rho == 0) & (k.left == k.right), k.shape)
+        value[same] = np.broadcast_to(first.square, k.shape)[same]
+        error[same] = (first.error + 1e-15) * value[same]
+        hard &= ~same
+    if hard.any():
+        value[hard], error[hard] = _hard_entries(f, g, k, hard, rtol)
+    return Expectation(value.astype(k.dtype, copy=False), error, QUADRATURE)
+
+
+def _hard_entries(
+    f: Univariate, g: Univariate, k: Covariance, where: Array, rtol: float
+) -> tuple[Array, Array]:
+    from nexort.gaussian.planar import entries
+
+    arrays = (k.left_std, k.right_std, k.angle)
+    left, right, angle = (np.broadcast_to(x, k.shape)[where].astype(float) for x in arrays)
+    return entries(f, g, left, right, angle, rtol)
+
+
+def _entries(f: Univariate, g: Univariate, k: Covariance, rtol: float) -> Expectation:
+    """2-D quadrature, entry by entry."""
+    from nexort.gaussian.planar import entries
+
+    shape = k.shape
+    arrays = (k.left_std, k.right_std, k.angle)
+    flat = [np.broadcast_to(x, shape).astype(float).ravel() for x in arrays]
+    means = None
+    if k.means is not None:
+        m = [np.asarray(x, float) for x in k.means]
+        shape = np.broadcast_shapes(shape, *(x.shape for x in m))
+        flat = [np.broadcast_to(x, shape).astype(float).ravel() for x in arrays]
+        means = (np.broadcast_to(m[0], shape).ravel(), np.broadcast_to(m[1], shape).ravel())
+    value, error = entries(f, g, flat[0], flat[1], flat[2], rtol, means)
+    return Expectation(
+        value.reshape(shape).astype(k.dtype, copy=False), error.reshape(shape), QUADRATURE
+    )

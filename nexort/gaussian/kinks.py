@@ -1,0 +1,97 @@
+"""Where a graph of z is not smooth: the roots of what stands inside kinks and jumps."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from nexort.functions import Array
+from nexort.gaussian.terms import ONE, Atom, graph, normal_form
+from nexort.gaussian.univariate import SLOT, _compiled
+from nexort.program import build
+from nexort.program.nodes import Node, Op, walk
+
+AT_ZERO = {"relu", "leaky_relu", "abs", "step", "sign", "elu"}
+REACH = 64.0
+"""Roots of nonaffine arguments are looked for in [-REACH, REACH]."""
+
+
+@lru_cache(4096)
+def kinks(node: Node) -> tuple[float, ...]:
+    """Sorted points; of affine arguments exact, of others located to full precision."""
+    found: set[float] = set()
+    for x in walk([node]):
+        if x.op is not Op.CALL:
+            continue
+        name = str(x.attr)
+        if name in AT_ZERO:
+            found.update(roots(x.args[0]))
+        elif name in ("max", "min"):
+            found.update(roots(build.call("sub", *x.args)))
+        elif name in ("sqrt", "log", "pow") and not _smooth_power(x):
+            found.update(roots(x.args[0]))
+        elif name == "div":
+            found.update(roots(x.args[1]))
+    return tuple(sorted(found))
+
+
+def _smooth_power(x: Node) -> bool:
+    if x.attr != "pow" or x.args[1].op is not Op.CONST:
+        return False
+    return bool(x.args[1].attr == int(x.args[1].attr) and x.args[1].attr >= 0)
+
+
+@lru_cache(4096)
+def roots(node: Node) -> tuple[float, ...]:
+    """Where a graph changes its sign, or touches 0 from one side."""
+    terms = normal_form(node)
+    powers = set(terms)
+    if powers <= {ONE, Atom(1)}:
+        slope = terms.get(Atom(1), 0.0)
+        return () if slope == 0 else (-terms.get(ONE, 0.0) / slope + 0.0,)
+    if all(a.kink and not a.edge for a in powers):
+        degree = max(a.power for a in powers)
+        dense = [terms.get(Atom(k), 0.0) for k in range(degree, -1, -1)]
+        return tuple(sorted(_polished(dense)))
+    return _located(node if any(a.other for a in powers) else graph(terms))
+
+
+def _polished(dense: list[float]) -> set[float]:
+    polynomial, slope = np.poly1d(dense), np.poly1d(dense).deriv()
+    found = set()
+    for root in np.roots(dense):
+        if abs(root.imag) > 1e-6 * (1 + abs(root)):
+            continue
+        z = float(root.real)
+        for _ in range(4):
+            step = slope(z)
+            z -= float(polynomial(z) / step) if step else 0.0
+        found.add(z + 0.0)
+    return found
+
+
+def _located(node: Node) -> tuple[float, ...]:
+    """Sign changes on a fine grid, bisected to neighbouring floats; denser near 0."""
+    run = _compiled(node)
+    fine = np.linspace(-REACH, REACH, 2**16 + 1)
+    near = np.sort(np.concatenate([s * np.geomspace(1e-12, 1e-2, 2000) for s in (-1, 1)]))
+    grid = np.unique(np.concatenate([fine, near, [0.0]]))
+    with np.errstate(all="ignore"):
+        signs = np.sign(run(grid))
+    inner: set[float] = set(kinks(node)) if node is not SLOT else set()
+    found = {float(z) for z in grid[signs == 0]} if (signs == 0).sum() < 4096 else set()
+    low, high = grid[:-1], grid[1:]
+    change = (signs[:-1] * signs[1:]) < 0
+    low, high, sign = low[change], high[change], signs[:-1][change]
+    for _ in range(70):
+        middle = (low + high) / 2
+        with np.errstate(all="ignore"):
+            same = np.sign(run(middle)) == sign
+        low, high = np.where(same, middle, low), np.where(same, high, middle)
+    found.update(float(z) for z in _middle(low, high))
+    return tuple(sorted(found | inner))
+
+
+def _middle(low: Array, high: Array) -> Array:
+    return np.where(np.abs(low) < np.abs(high), low, high)

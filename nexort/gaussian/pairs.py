@@ -1,0 +1,134 @@
+"""Which pairs of atoms have a closed form, and the numbers of those that do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from nexort.functions import Array
+from nexort.gaussian import edges, orthant, waves
+from nexort.gaussian.covariance import Covariance
+from nexort.gaussian.terms import Atom, Terms, normal_form
+from nexort.gaussian.univariate import Univariate, function
+
+Evaluate = Callable[[Covariance], Array]
+
+
+def supported(a: Atom, b: Atom) -> bool:
+    """Whether E a(z_a) b(z_b) is known."""
+    if (a.edges and b.edges) or (a.waves and b.waves):
+        return True
+    return (_monomial(a) and b.waves) or (_monomial(b) and a.waves)
+
+
+def _monomial(a: Atom) -> bool:
+    return a.edges and not a.tilt and not a.edge
+
+
+@lru_cache(1024)
+def split(f: Univariate, g: Univariate) -> tuple[Terms, Terms, Terms, Terms]:
+    """f = f_known + f_rest and g likewise, every pair of known atoms with a closed form."""
+    first, second = normal_form(f.node), normal_form(g.node)
+    bad_f = {a for a in first if not all(supported(a, b) for b in second) and _hard(a, second)}
+    bad_g = {b for b in second if not all(supported(a, b) for a in first if a not in bad_f)}
+    return (
+        {a: c for a, c in first.items() if a not in bad_f},
+        {a: c for a, c in first.items() if a in bad_f},
+        {b: d for b, d in second.items() if b not in bad_g},
+        {b: d for b, d in second.items() if b in bad_g},
+    )
+
+
+def _hard(a: Atom, others: Terms) -> bool:
+    return bool(a.other) or any(not b.other and not supported(a, b) for b in others)
+
+
+@lru_cache(1024)
+def evaluator(f: Univariate, g: Univariate) -> Evaluate | None:
+    """The closed form of E f(z_a) g(z_b) on arrays, None where there is none."""
+    _, f_rest, _, g_rest = split(f, g)
+    if f_rest or g_rest:
+        return None
+    first, second = normal_form(f.node), normal_form(g.node)
+    if f == g:
+        for name, fast in (("gelu", edges.gelu), ("gelu'", edges.gelu_slope)):
+            factor = _multiple(first, _named(name))
+            if factor is not None:
+                square = factor * factor
+                return _multiplied(fast, square)
+    return of_terms(first, second)
+
+
+def of_terms(first: Terms, second: Terms) -> Evaluate:
+    """The closed form for two sums whose atoms all have one."""
+    if all(a.kink for a in (*first, *second)):
+        table = orthant.rows(first, second)
+        return lambda k: orthant.evaluate(table, k)
+    if all(a.edges for a in (*first, *second)):
+        return lambda k: edges.evaluate(first, second, k)
+    if all(a.waves for a in (*first, *second)):
+        return lambda k: waves.evaluate(first, second, k)
+    return lambda k: _mixed(first, second, k)
+
+
+def _multiplied(evaluate: Evaluate, factor: float) -> Evaluate:
+    return evaluate if factor == 1 else lambda k: factor * evaluate(k)
+
+
+@lru_cache(16)
+def _named(name: str) -> tuple[tuple[Atom, float], ...]:
+    f = function(name.rstrip("'"))
+    return tuple(normal_form((f.derivative() if name.endswith("'") else f).node).items())
+
+
+def _multiple(terms: Terms, of: tuple[tuple[Atom, float], ...]) -> float | None:
+    """c with terms = c of, else None."""
+    other = dict(of)
+    if terms.keys() != other.keys():
+        return None
+    ratios = [c / other[a] for a, c in terms.items()]
+    return ratios[0] if all(abs(r - ratios[0]) < 1e-15 * abs(ratios[0]) for r in ratios) else None
+
+
+def _mixed(first: Terms, second: Terms, covariance: Covariance) -> Array:
+    total: Any = 0.0
+    for a, c in first.items():
+        for b, d in second.items():
+            if (a.edges and b.edges) or (a.waves and b.waves):
+                part: Any = of_terms({a: c}, {b: d})(covariance)
+            elif a.edges:
+                part = c * d * _stein(a.power, b, covariance.left, covariance.cross, covariance)
+            else:
+                part = c * d * _stein(b.power, a, covariance.right, covariance.cross, covariance)
+            total = total + part
+    return np.broadcast_to(np.asarray(total, covariance.dtype), covariance.shape)
+
+
+def _stein(j: int, wave: Atom, variance: Array, cross: Array, k: Covariance) -> Any:
+    """E z_a^j g(z_b) = (j - 1) s_a^2 E z_a^(j-2) g + Cov(z_a, z_b) E z_a^(j-1) g'."""
+    other = k.right if variance is k.left else k.left
+    if j == 0:
+        return _mean(wave, other)
+    slope, factor = _slope(wave)
+    total: Any = cross * factor * _stein(j - 1, slope, variance, cross, k)
+    if j >= 2:
+        total = total + (j - 1) * variance * _stein(j - 2, wave, variance, cross, k)
+    return total
+
+
+def _slope(wave: Atom) -> tuple[Atom, float]:
+    if wave.wave == "sin":
+        return Atom(wave="cos", frequency=wave.frequency), wave.frequency
+    if wave.wave == "cos":
+        return Atom(wave="sin", frequency=wave.frequency), -wave.frequency
+    return wave, wave.slope
+
+
+def _mean(wave: Atom, variance: Array) -> Any:
+    if wave.wave == "sin":
+        return 0.0
+    with np.errstate(over="ignore"):
+        return np.exp((wave.slope**2 - wave.frequency**2) / 2 * variance)
