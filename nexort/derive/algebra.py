@@ -340,8 +340,10 @@ def applied(name: str, args: tuple[Formula, ...]) -> Formula:
         return mul(*(applied(name, (f,)) for f in first.factors))
     if name in MULTIPLICATIVE and isinstance(first, Number):
         size = abs(first.value)
-        return Number(size) if name == "abs" else Number(
-            Fraction(0 if size == 0 else (1 if first.value > 0 else -1))
+        return (
+            Number(size)
+            if name == "abs"
+            else Number(Fraction(0 if size == 0 else (1 if first.value > 0 else -1)))
         )
     return Apply(name, args)
 

@@ -46,7 +46,9 @@ class Source:
     condition: tuple[tuple[Affine, Affine], ...] = ()
 
 
-def uses(formula: Formula, ranges: tuple[Range, ...] = ()) -> Iterator[tuple[Ket, tuple[Range, ...]]]:
+def uses(
+    formula: Formula, ranges: tuple[Range, ...] = ()
+) -> Iterator[tuple[Ket, tuple[Range, ...]]]:
     """The kets that a formula is a function of, with the loops around them."""
     match formula:
         case Ket():
@@ -155,9 +157,7 @@ class Dependence:
                 assert lb.matrix is not None
                 if (la.matrix.name, la.matrix.transposed) != (lb.matrix.name, lb.matrix.transposed):
                     continue
-                if self._overlap(
-                    left, oa, _shifts(la), right, ob, _shifts(lb), ranges
-                ):
+                if self._overlap(left, oa, _shifts(la), right, ob, _shifts(lb), ranges):
                     return True
         return False
 
@@ -239,6 +239,4 @@ def _chained(a: Offsets, b: Offsets) -> Offsets:
 def _hull(a: Offsets, b: Offsets) -> Offsets:
     if a is None or b is None or len(a) != len(b):
         return None
-    return tuple(
-        (min(x[0], y[0]), max(x[1], y[1])) for x, y in zip(a, b, strict=True)
-    )
+    return tuple((min(x[0], y[0]), max(x[1], y[1])) for x, y in zip(a, b, strict=True))

@@ -243,9 +243,7 @@ class Engine:
         """An output that a rule of a scalar gives: the value of the rule."""
         value = self.numbers(line.value, line.ranges)
         self.trace.record("Master Theorem", line.value, value, f"output {output.name}")
-        return OutputFormula(
-            output.name, line.indices, line.axes, value, line.ranges, line.labels
-        )
+        return OutputFormula(output.name, line.indices, line.axes, value, line.ranges, line.labels)
 
     def _hull(self, lines: list[Line]) -> tuple[Range, ...]:
         """The index of a family that several rules define, where they follow one another."""
@@ -338,9 +336,7 @@ class Engine:
 
     def _labels(self, ket: Ket) -> tuple[Label, ...]:
         axes = self.system.axes[ket.name]
-        return tuple(
-            Label(a.terms[0][0], name) for a, name in zip(ket.axes, axes, strict=True)
-        )
+        return tuple(Label(a.terms[0][0], name) for a, name in zip(ket.axes, axes, strict=True))
 
     def labels(self, ket: Ket) -> tuple[Label, ...]:
         """The labels of a ket whose axes are all free."""

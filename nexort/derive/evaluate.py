@@ -111,7 +111,9 @@ class Evaluation:
             return np.broadcast_to(self._settled(output.value, frame), shape).copy()
         grids = list(grid(output.ranges, self.base))
         parts = [
-            np.broadcast_to(self._settled(output.value, _Frame({**self.base, **env}, labels)), shape)
+            np.broadcast_to(
+                self._settled(output.value, _Frame({**self.base, **env}, labels)), shape
+            )
             for env in grids
         ]
         lengths = [len({env[r.var] for env in grids}) for r in output.ranges]
@@ -282,16 +284,24 @@ class Evaluation:
         from nexort.gaussian.expectation import expect_one, expect_pair
         from nexort.gaussian.univariate import Univariate
 
+        def number(part: Formula) -> Array:
+            return np.atleast_1d(self.value(part, frame))
+
+        shape = (1,) * len(frame.labels)
         if isinstance(formula, GaussianMean):
             f = Univariate.of(self._literal(formula.function))
-            variance = self.value(formula.variance, frame)
-            return np.asarray(expect_one(f, variance, self.rtol).value)
-        f = Univariate.of(self._literal(formula.left))
-        g = Univariate.of(self._literal(formula.right))
-        left = self.value(formula.left_variance, frame)
-        right = self.value(formula.right_variance, frame)
-        cross = self.value(formula.covariance, frame)
-        return np.asarray(expect_pair(f, g, Covariance(left, right, cross), self.rtol).value)
+            found = expect_one(f, number(formula.variance), self.rtol)
+        else:
+            f = Univariate.of(self._literal(formula.left))
+            g = Univariate.of(self._literal(formula.right))
+            covariance = Covariance(
+                number(formula.left_variance),
+                number(formula.right_variance),
+                number(formula.covariance),
+            )
+            found = expect_pair(f, g, covariance, self.rtol)
+        value = np.asarray(found.value)
+        return value if shape else value.reshape(())
 
     def _literal(self, node: Node) -> Node:
         """A graph with numbers for params."""

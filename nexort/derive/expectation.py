@@ -234,8 +234,10 @@ class Expectations:
                     self.bracket(a, b, ranges)
 
     def _rule_of(self, result: Formula) -> str:
-        return "dual activation" if isinstance(result, GaussianPair | GaussianMean) else (
-            "Stein's lemma"
+        return (
+            "dual activation"
+            if isinstance(result, GaussianPair | GaussianMean)
+            else ("Stein's lemma")
         )
 
     def _is_gaussian(self, ket: Ket) -> bool:
@@ -283,6 +285,10 @@ class Expectations:
         seed: dict[Ket, Node] | None = None,
     ) -> Formula | None:
         """E of functions of at most two Gaussian kets, times further Gaussian kets."""
+        if len(functions) == 2 and not raw and not seed:
+            same = self._of_one(functions, ranges)
+            if same is not None:
+                return same
         graphs: dict[Ket, Node] = dict(seed or {})
         for f in functions:
             inside = kets_of(f)
@@ -301,6 +307,19 @@ class Expectations:
         if not outside:
             return self._dual(list(graphs.items()), ranges)
         return self._stein(outside, graphs, ranges)
+
+    def _of_one(self, functions: list[Formula], ranges: Ranges) -> Formula | None:
+        """E f(z) g(z) as E f(z_a) g(z_b) at z_a = z_b, where that has a closed form."""
+        kets = {k for f in functions for k in kets_of(f)}
+        if len(kets) != 1:
+            return None
+        [ket] = kets
+        f, g = (u.graph(x, ket) for x in functions)
+        if f is None or g is None or not u.has_closed_form(f, g):
+            return None
+        ket = replace(ket, copy=0)
+        variance = self.bracket(ket, ket, ranges)
+        return GaussianPair(f, g, variance, variance, variance, ket, ket)
 
     def _dual(self, graphs: list[tuple[Ket, Node]], ranges: Ranges) -> Formula:
         """E f(z_a) g(z_b), a function of the covariance: the dual activation."""
@@ -336,9 +355,7 @@ class Expectations:
         self.trace.record("vanishing odd moment", before, ZERO, "odd in the Gaussian kets")
         return True
 
-    def _stein(
-        self, outside: list[Ket], graphs: dict[Ket, Node], ranges: Ranges
-    ) -> Formula | None:
+    def _stein(self, outside: list[Ket], graphs: dict[Ket, Node], ranges: Ranges) -> Formula | None:
         """E z F = sum_k Cov(z, z_k) E dF/dz_k; for one f that may jump,
         E z f(z_k) = Cov(z, z_k) / Var(z_k) E z_k f(z_k)."""
         z, others = outside[0], outside[1:]
@@ -355,25 +372,27 @@ class Expectations:
             if _is_zero(slope):
                 continue
             smoother = {**graphs, k: slope}
-            rest = self._stein(others, smoother, ranges) if others else (
-                self._dual(list(smoother.items()), ranges)
+            rest = (
+                self._stein(others, smoother, ranges)
+                if others
+                else (self._dual(list(smoother.items()), ranges))
             )
             if rest is None:
                 return None
             terms.append(mul(self.bracket(z, k, ranges), rest))
         for n, k in enumerate(others):
             left = others[:n] + others[n + 1 :]
-            rest = self._stein(left, graphs, ranges) if left else (
-                self._dual(list(graphs.items()), ranges)
+            rest = (
+                self._stein(left, graphs, ranges)
+                if left
+                else (self._dual(list(graphs.items()), ranges))
             )
             if rest is None:
                 return None
             terms.append(mul(self.bracket(z, k, ranges), rest))
         return add(*terms)
 
-    def function(
-        self, ket: Ket, f: Node, rest: list[Formula], ranges: Ranges
-    ) -> Formula | None:
+    def function(self, ket: Ket, f: Node, rest: list[Formula], ranges: Ranges) -> Formula | None:
         """E[f(z) rest] for a Gaussian ket z; None where the rest does not separate."""
         if not any(is_random(r) for r in rest):
             return mul(*rest, self._dual([(ket, f)], ranges))

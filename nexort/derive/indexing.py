@@ -121,9 +121,7 @@ class Indexer:
         name = str(node.attr)
         if is_scaled_vector(node) and self.is_declared(node):
             return self._member(node.args[1], labels[len(labels) - len(node.type.axes) :], env)
-        args = [
-            self.formula(a, labels[len(labels) - len(a.type.axes) :], env) for a in node.args
-        ]
+        args = [self.formula(a, labels[len(labels) - len(a.type.axes) :], env) for a in node.args]
         match name:
             case "add":
                 return add(*args)
@@ -146,8 +144,10 @@ class Indexer:
         """Whether sqrt(c) |z> is a declared vector of variance c."""
         name, _ = node.args[1].attr
         declared = self.program.initial.get(name)
-        return declared is not None and is_scaled_vector(declared.value) and (
-            declared.value.args[0] is node.args[0]
+        return (
+            declared is not None
+            and is_scaled_vector(declared.value)
+            and (declared.value.args[0] is node.args[0])
         )
 
     def _contract(self, node: Node, labels: Indices, env: Env) -> Formula:
@@ -192,9 +192,7 @@ class Indexer:
         if history.op is not Op.LIST or any(x.op is Op.GENERATE for x in history.args):
             raise Unsupported("an update function over a loop's history has no symbolic form")
         args = (*history.args, *parameters)
-        last = tuple(
-            self.formula(a, labels[len(labels) - len(a.type.axes) :], env) for a in args
-        )
+        last = tuple(self.formula(a, labels[len(labels) - len(a.type.axes) :], env) for a in args)
         return Apply(node.attr[0], last)
 
 

@@ -37,6 +37,7 @@ from nexort.derive.initials import initial_families
 from nexort.derive.lines import Line, System
 from nexort.derive.unsupported import Unsupported
 from nexort.diagnostics import Span, fail
+from nexort.program import build
 from nexort.program.index import Affine, Loop
 from nexort.program.nodes import Node, Op
 from nexort.program.program import OutputRule, Program, Rule
@@ -108,7 +109,7 @@ class _Maker:
             return
         self.system.axes[rule.name] = tuple(x.axis for x in labels)
         terms = list(self.terms(rule.value.args[0], env)) if rule.value.op is Op.APPLY else []
-        if len(terms) == 1 and terms[0][0] == ONE and terms[0][1].op is Op.INIT_MATRIX:
+        if len(terms) == 1 and terms[0][0] == ONE and terms[0][1].op in (Op.INIT_MATRIX, Op.TAKE):
             [(_, leaf, turned, scale)] = terms
             self.application(rule.name, leaf, turned, scale, rule.value.args[1], env, False)
             return
@@ -213,6 +214,14 @@ class _Maker:
                     stack.append((factor, node.args[0], not turned))
                 case Op.REF:
                     stack.append((factor, self.inlined(node), turned))
+                case Op.TAKE if node.args[0].op is Op.OP_SCALE:
+                    [value] = node.args
+                    inside = build.take(value.args[1], node.attr)
+                    if self.is_declared_scale(value):
+                        scale = self.indexer.formula(value.args[0], (), env)
+                        yield factor, inside, turned, scale
+                    else:
+                        stack.append((factor, build.scale(value.args[0], inside), turned))
                 case _:
                     yield factor, node, turned, ONE
 
@@ -236,13 +245,13 @@ class _Maker:
         self, leaf: Node, turned: bool, scale: Formula, value: Node, labels: Indices, env: Env
     ) -> Formula:
         match leaf.op:
-            case Op.INIT_MATRIX:
+            case Op.INIT_MATRIX | Op.TAKE:
                 ket = self.application(None, leaf, turned, scale, value, env, True)
-                return self.placed(ket, labels, leaf)
+                return replace(ket, axes=labels)
             case Op.COMPOSE:
                 first, second = leaf.args[::-1] if not turned else leaf.args
-                inner = Node(Op.APPLY, (_turn(first, turned), value), None, value.type)
-                outer = Node(Op.APPLY, (_turn(second, turned), inner), None, value.type)
+                inner = build.apply(_turn(first, turned), value)
+                outer = build.apply(_turn(second, turned), inner)
                 return self.indexer.formula(outer, labels, env)
             case Op.OUTER:
                 return self.outer(leaf, turned, value, labels, env)
@@ -253,15 +262,7 @@ class _Maker:
             case _:
                 raise Unsupported(f"an application of {leaf.op.name.lower()} has no symbolic form")
 
-    def placed(self, ket: Ket, labels: Indices, leaf: Node) -> Ket:
-        """The application at the labels asked for."""
-        if leaf.type.axes:
-            raise Unsupported("a stack of matrices over an axis has no symbolic form")
-        return replace(ket, axes=labels)
-
-    def outer(
-        self, leaf: Node, turned: bool, value: Node, labels: Indices, env: Env
-    ) -> Formula:
+    def outer(self, leaf: Node, turned: bool, value: Node, labels: Indices, env: Env) -> Formula:
         """(|x> chi <y|)|z> = |x> Diag(chi) <y|z>."""
         x, chi, y = leaf.args if not turned else leaf.args[::-1]
         fresh = [self.names.fresh() for _ in x.type.axes]
@@ -277,7 +278,9 @@ class _Maker:
     def entries(self, body: Node, turned: bool, env: Env) -> Formula:
         """Q's body with the entry (alpha, beta) of every outer product: copy 0 at alpha, 1 at beta."""
         if body.op is Op.ENTRY:
-            return add(*(self.entry(*term, env) for term in self.terms_at(body.args[0], turned, env)))
+            return add(
+                *(self.entry(*term, env) for term in self.terms_at(body.args[0], turned, env))
+            )
         if body.op is Op.CALL:
             args = [self.entries(a, turned, env) for a in body.args]
             return _called(str(body.attr), args)
@@ -320,15 +323,18 @@ class _Maker:
         auxiliary: bool,
     ) -> Ket:
         """The line of W |x>; the ket it acts on gets a name if it has none."""
-        if leaf.type.axes:
-            raise Unsupported("a stack of matrices over an axis has no symbolic form")
-        labels = labelled(value.type.axes)
+        outside = len(leaf.type.axes)
+        labels = labelled(leaf.type.axes + value.type.axes)
         at = tuple(Affine.variable(x.label) for x in labels)
-        argument = self.indexer.formula(value, at, env)
+        inner = labelled(value.type.axes)
+        here = tuple(Affine.variable(x.label) for x in inner)
+        argument = self.indexer.formula(value, here, env)
         if not isinstance(argument, Ket):
-            argument = self.named_arguments(argument, labels)
-            argument = replace(self.auxiliary_argument(argument, labels), axes=at)
-        matrix = Matrix(leaf.attr[0], tuple(place(i, env) for i in leaf.attr[1]), turned)
+            argument = self.named_arguments(argument, inner)
+            argument = replace(self.auxiliary_argument(argument, inner), axes=here)
+        moved = dict(zip((x.label for x in inner), at[outside:], strict=True))
+        argument = reindexed(argument, moved)
+        matrix = _matrix(leaf, at[:outside], turned, env)
         place_ = self.place
         bound = sorted(
             (index_names(argument) | {n for i in matrix.indices for n in i.names})
@@ -354,6 +360,20 @@ class _Maker:
         name = self.fresh_name("y", labels)
         line = Line(name, indices, ranges, labels, value, self.place.span, auxiliary=True)
         return self.add_auxiliary(line)
+
+
+def _matrix(leaf: Node, labels: Indices, turned: bool, env: Env) -> Matrix:
+    """An initial matrix, one of a stack over axes by a label or an entry."""
+    if leaf.op is Op.INIT_MATRIX:
+        name, indices = leaf.attr
+        return Matrix(name, tuple(place(i, env) for i in indices) + labels, turned)
+    [stack] = leaf.args
+    if stack.op is not Op.INIT_MATRIX:
+        raise Unsupported("an entry of operators over an axis has no symbolic form")
+    name, indices = stack.attr
+    rest = iter(labels)
+    items = tuple(next(rest) if i is None else place(i, env) for i in leaf.attr)
+    return Matrix(name, tuple(place(i, env) for i in indices) + items, turned)
 
 
 def _turn(node: Node, turned: bool) -> Node:
@@ -496,7 +516,9 @@ def canonical(formula: Formula) -> Formula:
             case LoopSum(var, first, last, body):
                 count += 1
                 name = f"!{count}"
-                return LoopSum(name, first, last, visit(reindexed(body, {var: Affine.variable(name)})))
+                return LoopSum(
+                    name, first, last, visit(reindexed(body, {var: Affine.variable(name)}))
+                )
             case AxisSum(label, axis, body):
                 count += 1
                 name = f"!{count}"

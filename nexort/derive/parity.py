@@ -81,7 +81,9 @@ class Parities:
                 return _same(known, self.symmetries) if known else None
             case Product(factors):
                 return self._product([self.of(f) for f in factors])
-            case Power(base, Number(value)) if isinstance(value, Fraction) and value.denominator == 1:
+            case Power(base, Number(value)) if (
+                isinstance(value, Fraction) and value.denominator == 1
+            ):
                 return self._product([self.of(base)] * (2 - value.numerator % 2))
             case Apply(name, args):
                 return self._applied(name, args)

@@ -162,9 +162,7 @@ class Responses:
         self.rules.demand(response)
         return response
 
-    def _of_function(
-        self, value: Formula, hat: Ket, ranges: tuple[Range, ...]
-    ) -> Formula | None:
+    def _of_function(self, value: Formula, hat: Ket, ranges: tuple[Range, ...]) -> Formula | None:
         """E[d f(z) g(w) .. / d hat] = sum over kets of E[df/dz ...] dz/dhat, where the kets that
         depend on the hat are Gaussian: their slopes are numbers."""
         gaussian = self.structure.gaussian
@@ -188,9 +186,7 @@ class Responses:
                 parts.append(mul(outer, inner))
         return add(*parts) if parts else ZERO
 
-    def _by_definition(
-        self, value: Formula, hat: Ket, ranges: tuple[Range, ...]
-    ) -> Formula | None:
+    def _by_definition(self, value: Formula, hat: Ket, ranges: tuple[Range, ...]) -> Formula | None:
         replaced = self._unfolded(value, ranges)
         if replaced is None:
             return None

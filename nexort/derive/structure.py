@@ -35,6 +35,10 @@ from nexort.derive.parity import Parities
 from nexort.program.index import Affine
 
 
+THERE = "@"
+"""Stands before the labels of another application while its matrix is compared."""
+
+
 class Structure:
     """Everything that the rules of expectations ask about families."""
 
@@ -109,6 +113,7 @@ class Structure:
         if a.name != b.name or a.transposed == b.transposed:
             return []
         env = {r.var: Affine.variable(self.names.fresh(r.var)) for r in other.ranges}
+        env |= {x.label: Affine.variable(THERE + x.label) for x in other.labels}
         loops = tuple(
             Range(env[r.var].terms[0][0], place(r.first, env), place(r.last, env))
             for r in other.ranges
@@ -201,8 +206,9 @@ class Structure:
             hat = Ket(other.name, source.indices, axes, "hat")
             acted = other.at(source.indices, axes)
             body = mul(line.scale, other.scale, acted, Response(argument, hat))
+            there = {THERE + x.label: a for x, a in zip(other.labels, axes, strict=True)}
             for left, right in source.condition:
-                body = mul(body, delta(left, right))
+                body = mul(body, delta(left, place(right, there)))
             for label, own in zip(labels, other.labels, strict=True):
                 body = axis_sum(label, own.axis, body)
             for loop in reversed(source.loops):
@@ -234,8 +240,7 @@ class Structure:
 
         def is_zero(term: Formula) -> bool:
             return any(
-                isinstance(f, Expectation) and is_linear(f.body, families)
-                for f in factors_of(term)
+                isinstance(f, Expectation) and is_linear(f.body, families) for f in factors_of(term)
             )
 
         def visit(formula: Formula) -> Formula:
@@ -251,8 +256,7 @@ class Structure:
         if line.matrix is None:
             return is_linear(self._centred(line.value, families), families)
         return all(
-            isinstance(s.line.value, Ket) and s.line.value.name in families
-            for s in self.dots[line]
+            isinstance(s.line.value, Ket) and s.line.value.name in families for s in self.dots[line]
         )
 
 

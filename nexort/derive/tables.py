@@ -44,9 +44,7 @@ def ket_definitions(engine: Engine) -> Iterator[KetDefinition]:
     for line in reached(engine):
         value = engine.value(line)
         if line.matrix is None:
-            yield KetDefinition(
-                line.ket, line.ranges, line.labels, value, auxiliary=line.auxiliary
-            )
+            yield KetDefinition(line.ket, line.ranges, line.labels, value, auxiliary=line.auxiliary)
             continue
         dot = engine.structure.dot(line)
         why = engine.structure.why.get(line) if dot == ZERO else None

@@ -108,3 +108,12 @@ def parity(f: Node) -> str | None:
     if any(x.op is Op.PARAM for x in walk([f])):
         return None
     return Univariate(f).parity
+
+
+def has_closed_form(f: Node, g: Node) -> bool:
+    """Whether E f(z_a) g(z_b) is known as a formula of the covariance."""
+    from nexort.gaussian.expectation import method_of
+
+    if any(x.op is Op.PARAM for x in walk([f, g])):
+        return False
+    return method_of(Univariate(f), Univariate(g)) == "closed form"

@@ -8,7 +8,14 @@ from dataclasses import fields, replace
 from typing import Any
 
 from nexort.derive.algebra import rebuilt, reindexed, walk
-from nexort.derive.derivation import Derivation, Equation, KetDefinition, Label, OutputFormula, Range
+from nexort.derive.derivation import (
+    Derivation,
+    Equation,
+    KetDefinition,
+    Label,
+    OutputFormula,
+    Range,
+)
 from nexort.derive.formula import AxisSum, Expectation, Formula, Ket, LoopSum, Response
 from nexort.program.index import Affine
 from nexort.program.program import Program
@@ -117,9 +124,7 @@ def written(derivation: Derivation, program: Program) -> Derivation:
         replace(line(e), closed=_is_closed(e.right, known)) for e in derivation.equations
     )
     outputs = tuple(line(o) for o in derivation.outputs)
-    closed = all(e.closed for e in equations) and all(
-        _is_closed(o.value, known) for o in outputs
-    )
+    closed = all(e.closed for e in equations) and all(_is_closed(o.value, known) for o in outputs)
     return replace(
         derivation,
         outputs=outputs,
