@@ -13,9 +13,10 @@ from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.growth import quadratic_growth
 from nexort.gaussian.terms import Terms, graph, normal_form
 from nexort.gaussian.univariate import Univariate
+from nexort.program import build
 
 CLOSED, SERIES, QUADRATURE = "closed form", "Hermite series", "quadrature"
-ONE = Univariate(graph({}))
+ONE = Univariate(build.constant(1))
 
 
 class NotIntegrable(Exception):
@@ -176,20 +177,21 @@ def _numeric(f: Univariate, g: Univariate, k: Covariance, rtol: float) -> Expect
         return _entries(f, g, k, rtol)
     first = series.coefficients(f, k.left, rtol)
     second = first if f == g and k.right is k.left else series.coefficients(g, k.right, rtol)
-    rho = np.broadcast_to(k.rho, k.shape).astype(float)
-    top = float(np.abs(rho).max()) if rho.size else 0.0
+    rho = np.broadcast_to(k.rho, k.shape).astype(float, copy=False)
+    top = max(float(rho.max()), -float(rho.min())) if rho.size else 0.0
     terms = series.needed(first, second, top, rtol / 4)
-    hard = np.zeros(k.shape, bool)
+    hard = np.zeros((), bool)
+    limit = 1.0
     if terms is None:
         terms = series.TERMS - 1
-        a = float(np.max(first.tail(terms) / np.sqrt(np.maximum(first.square, 1e-300))))
-        b = float(np.max(second.tail(terms) / np.sqrt(np.maximum(second.square, 1e-300))))
-        limit = (rtol / 4 / max(a * b, 1e-300)) ** (1 / (terms + 1))
+        left_over = float(first.relative[terms] * second.relative[terms])
+        limit = (rtol / 4 / max(left_over, 1e-300)) ** (1 / (terms + 1))
         hard = np.abs(rho) > limit
     value = series.evaluate(first, second, rho, terms)
-    scale = np.sqrt(first.square * second.square)
-    tail = first.tail(terms) * second.tail(terms) * np.abs(rho) ** (terms + 1)
-    error = tail + (first.error + second.error + 1e-15) * scale
+    reached = min(top, limit)
+    scale = float(np.sqrt(first.square.max() * second.square.max())) if rho.size else 0.0
+    part = float(first.relative[terms] * second.relative[terms]) * reached ** (terms + 1)
+    error: Any = (part + first.error + second.error + 1e-15) * scale
     if not hard.any():
         return Expectation(value.astype(k.dtype, copy=False), error, SERIES)
     value, error = np.array(value), np.array(np.broadcast_to(error, k.shape))

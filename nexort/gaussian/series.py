@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,13 @@ from nexort.gaussian.univariate import Univariate, _compiled
 
 TERMS = 96
 SPARSE = 28
-"""Coefficients at more standard deviations in one octave are interpolated from this many."""
+"""Coefficients at many standard deviations in one octave are interpolated from this many."""
+FEW = 8
+BLOCK = 2**15
+"""Entries at a time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Coefficients:
     """``values[k]`` of shape (K, *shape of the variances), ``square`` = E f^2, ``error``: of each
     coefficient from quadrature, as a part of (E f^2)^(1/2)."""
@@ -31,11 +34,16 @@ class Coefficients:
     square: Array
     error: float
 
-    def tail(self, k: int) -> Array:
-        """(E f^2 - sum_{i <= k} c_i^2)^(1/2), not below what quadrature resolves."""
-        rest = self.square - np.square(self.values[: k + 1]).sum(0)
-        floor = (self.error + 1e-14) * self.square
-        return np.asarray(np.sqrt(np.maximum(rest, floor)))
+    @cached_property
+    def relative(self) -> Array:
+        """The largest [1 - sum_{i <= k} c_i^2 / E f^2]^(1/2) for every k, not below what
+        quadrature resolves."""
+        if not self.square.size:
+            return np.zeros(TERMS)
+        square = np.maximum(self.square, 1e-300)
+        rest = 1 - np.cumsum(np.square(self.values), 0) / square
+        found = np.maximum(rest.reshape(TERMS, -1).max(1), self.error + 1e-14)
+        return np.asarray(np.sqrt(np.where(np.any(self.square > 0), found, 0)))
 
 
 def coefficients(f: Univariate, variances: Any, rtol: float = 1e-8) -> Coefficients:
@@ -90,21 +98,30 @@ def _rule(f: Univariate, exponent: int, rtol: float) -> tuple[Array, Array, Arra
 
 
 def _octave(f: Univariate, exponent: int, std: Array, rtol: float) -> tuple[Array, Array, float]:
+    """c_k and E f^2 at some s of one octave, and the relative error of E f^2."""
     nodes, weights, value, relative = _rule(f, exponent, rtol)
-    if len(std) <= SPARSE:
+    spectrum, slack = _spectrum(f, exponent, rtol) if len(std) > FEW else (np.zeros(()), 1.0)
+    if slack > max(1e-4 * rtol, 1e-13):
         return (*_transform(nodes, weights * value, weights * value * value, std), relative)
-    low, high = math.log(std.min()), math.log(std.max())
+    t = np.clip(2 * (np.log2(std) - exponent) + 1, -1, 1)
+    found = spectrum @ np.cos(np.outer(np.arange(SPARSE), np.arccos(t)))
+    return found[:-1], found[-1], relative + slack
+
+
+@lru_cache(256)
+def _spectrum(f: Univariate, exponent: int, rtol: float) -> tuple[Array, float]:
+    """The Chebyshev coefficients in log s over an octave of every c_k, then of E f^2, and the size
+    of the last of them relative to (E f^2)^(1/2)."""
+    nodes, weights, value, _ = _rule(f, exponent, rtol)
     angles = (2 * np.arange(SPARSE) + 1) * np.pi / (2 * SPARSE)
-    places = (low + high) / 2 + (high - low) / 2 * np.cos(angles)
-    table, squares = _transform(nodes, weights * value, weights * value * value, np.exp(places))
+    places = np.exp2(exponent + (np.cos(angles) - 1) / 2)
+    table, squares = _transform(nodes, weights * value, weights * value * value, places)
     both = np.concatenate([table, squares[None]])
     spectrum = both @ np.cos(np.outer(angles, np.arange(SPARSE))) * (2 / SPARSE)
     spectrum[:, 0] /= 2
-    size = np.sqrt(squares.max()) + 1e-300
+    size = np.sqrt(squares.min()) + 1e-300
     slack = float(np.abs(spectrum[:-1, -3:]).max() / size)
-    t = np.clip((2 * np.log(std) - low - high) / (high - low), -1, 1)
-    found = spectrum @ np.cos(np.outer(np.arange(SPARSE), np.arccos(t)))
-    return found[:-1], found[-1], relative + slack
+    return spectrum, slack + float(np.abs(spectrum[-1, -3:]).max() / size**2)
 
 
 def _transform(z: Array, first: Array, second: Array, std: Array) -> tuple[Array, Array]:
@@ -122,35 +139,55 @@ def _transform(z: Array, first: Array, second: Array, std: Array) -> tuple[Array
 
 def needed(f: Coefficients, g: Coefficients, rho: float, rtol: float) -> int | None:
     """The smallest K whose tail at |rho| is within rtol of the natural scale, None beyond TERMS."""
-    scale = np.sqrt(float(f.square.max()) * float(g.square.max()))
-    if scale == 0:
-        return 0
-    for k in range(TERMS):
-        a = np.max(f.tail(k) / np.sqrt(np.maximum(f.square, 1e-300)))
-        b = np.max(g.tail(k) / np.sqrt(np.maximum(g.square, 1e-300)))
-        if rho ** (k + 1) * a * b <= rtol:
-            return k
-    return None
+    bound = f.relative * g.relative * rho ** np.arange(1, TERMS + 1)
+    enough = np.flatnonzero(bound <= rtol)
+    return int(enough[0]) if len(enough) else None
 
 
 def evaluate(f: Coefficients, g: Coefficients, rho: Array, terms: int) -> Array:
-    """sum_{k <= terms} c_k d_k rho^k by Horner's rule, in rho^2 where every second term is 0."""
-    products = [k for k in range(terms + 1) if np.any(f.values[k]) and np.any(g.values[k])]
-    tiny = 1e-17 * np.sqrt(float(f.square.max()) * float(g.square.max()))
-    products = [
-        k for k in products
-        if float(np.abs(f.values[k]).max()) * float(np.abs(g.values[k]).max()) > tiny
-    ]  # fmt: skip
+    """sum_{k <= terms} c_k d_k rho^k by Horner's rule, in rho^2 where every second term is 0,
+    over blocks of rows that stay in cache."""
     shape = np.broadcast_shapes(f.values.shape[1:], g.values.shape[1:], rho.shape)
-    total = np.zeros(shape, rho.dtype)
-    if not products:
+    total = np.zeros(shape)
+    if not total.size:
         return total
-    step = 2 if len({k % 2 for k in products}) == 1 else 1
-    base = rho * rho if step == 2 else rho
-    for k in range(products[-1], products[0] - 1, -step):
-        if k != products[-1]:
-            total *= base
-        total += (f.values[k] * g.values[k]).astype(rho.dtype)
-    for _ in range(products[0]):
-        total *= rho
+    left, right = np.abs(f.values), np.abs(g.values)
+    sizes = [float(left[k].max() * right[k].max()) for k in range(terms + 1)]
+    tiny = 1e-17 * math.sqrt(float(f.square.max()) * float(g.square.max()))
+    kept = [k for k, size in enumerate(sizes) if size > tiny]
+    if not kept:
+        return total
+    first, second = _aligned(f.values, shape), _aligned(g.values, shape)
+    powers = _aligned(rho[None], shape)[0]
+    rows = max(1, BLOCK * len(total) // total.size) if shape else 1
+    for start in range(0, len(total) if shape else 1, rows):
+        at = slice(start, start + rows) if shape else ()
+        _horner(total[at], _block(first, at), _block(second, at), powers[_cut(powers, at)], kept)
     return total
+
+
+def _aligned(values: Array, shape: tuple[int, ...]) -> Array:
+    """With as many axes after the first as the result has."""
+    missing = len(shape) - (values.ndim - 1)
+    return values.reshape(values.shape[0], *(1,) * missing, *values.shape[1:])
+
+
+def _cut(values: Array, at: Any) -> Any:
+    return at if at != () and values.shape[0] > 1 else ()
+
+
+def _block(values: Array, at: Any) -> Array:
+    return values[:, at] if at != () and values.shape[1] > 1 else values
+
+
+def _horner(total: Array, first: Array, second: Array, rho: Array, kept: list[int]) -> None:
+    step = 2 if len({k % 2 for k in kept}) == 1 else 1
+    base = rho * rho if step == 2 else rho
+    product = np.empty_like(total)
+    for k in range(kept[-1], kept[0] - 1, -step):
+        if k != kept[-1]:
+            np.multiply(total, base, out=total)
+        np.multiply(first[k], second[k], out=product)
+        np.add(total, product, out=total)
+    for _ in range(kept[0]):
+        np.multiply(total, rho, out=total)
