@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nexort.compare import Verification
     from nexort.data import LoadedArray
     from nexort.derive.printing.limits import Limits
+    from nexort.exact.kernel import Kernels
     from nexort.program.unrolled import Unrolled, UnrolledOutput
     from nexort.results import Results
 
@@ -73,15 +74,17 @@ class TensorProgram:
         max_samples: int | None = None,
         threads: int | None = None,
         memory: int = 2 * 2**30,
+        exact: bool = True,
         progress: Progress | None = None,
         data: Mapping[str, Any] | None = None,
         **more_data: Any,
     ) -> Results:
         """The infinite-width limit of every output (Master Theorem 2.6.10).
 
-        Each result is an array of shape (family indices, axes) with ``.error``, its standard error
-        (0 where exact), and ``.method``. See :class:`nexort.lower.evaluate.Settings` for the
-        options.
+        Each result is an array of shape (family indices, axes) with ``.error`` (rounding where it
+        is exact, an estimate for quadrature, else its standard error), and ``.method``. ``exact``
+        False samples every expectation, an independent second route. See
+        :class:`nexort.lower.evaluate.Settings` for the options.
         """
         from nexort.lower import evaluate as lower
         from nexort.results import Estimate, Results
@@ -94,6 +97,7 @@ class TensorProgram:
             max_samples or lower.DEFAULT_MAX_SAMPLES,
             threads,
             memory,
+            exact,
         )
         program = self.unrolled({**(data or {}), **more_data})
         found = lower.evaluate(program, settings, progress)
@@ -109,6 +113,56 @@ class TensorProgram:
                 for output in program.outputs
             }
         )
+
+    def kernel(
+        self,
+        X: Any,
+        Y: Any = None,
+        *,
+        outputs: Sequence[str] | None = None,
+        dtype: str = "float64",
+        rtol: float = 1e-8,
+        threads: int | None = None,
+        memory: int = 2 * 2**30,
+        progress: Progress | None = None,
+        out: Mapping[str, str | Path] | str | Path | None = None,
+        data: Mapping[str, Any] | None = None,
+    ) -> Kernels:
+        """Gram matrices between the inputs X and Y (or X and itself), of every output that is a
+        bra-ket over an axis of inputs twice, or of those named.
+
+        X and Y have the shape of the program's data entry, d x M and d x M'; each result is an
+        array of shape (M, M'). They are computed in blocks: the arrays beside the results stay
+        within ``memory`` bytes; ``out`` (a ``.npy`` path, for each output where there are several)
+        keeps the results themselves in files. Raises NexortError for outputs without exact form.
+        """
+        from nexort.exact import kernel as exact
+
+        name, axis = self.kernel_input(outputs)
+        second = None if Y is None else _arrays({name: Y})[name].array
+        program = self.unrolled({**(data or {}), name: X})
+        inputs = exact.Inputs(name, axis, program.data[name], second)
+        options = exact.Options(dtype, rtol, threads, memory, progress, out)
+        return exact.kernels(program, outputs, inputs, options)
+
+    def kernel_input(self, outputs: Sequence[str] | None = None) -> tuple[str, int]:
+        """The data entry that holds the inputs of :meth:`kernel`, and which of its axes counts
+        them. Raises NexortError where there is none."""
+        from nexort.exact import kernel as exact
+        from nexort.program.outputs import unrolled_outputs
+
+        given = Given(self.numbers, {}, self.max_instructions)
+        known = tuple(unrolled_outputs(driver.check(self.program, given)))
+        first = exact.chosen(known, outputs)[0]
+        declared = {n: tuple(a.name for a in d.axes) for n, d in self.program.data.items()}
+        return exact.entry_of(declared, first.axis, first.span)
+
+    def explain(self, rtol: float = 1e-8, *, data: Mapping[str, Any] | None = None) -> list[Any]:
+        """A row an expectation of the limit: its text, the route by which it is found (closed form,
+        Hermite series, quadrature, sampling), and its error."""
+        from nexort.exact.explain import explain
+
+        return list(explain(self.unrolled(data or {}), rtol))
 
     def derive(self, *, unroll: bool = False) -> Limits:
         """The infinite-width limit as mathematics, loop indices and inputs kept symbolic.

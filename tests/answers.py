@@ -46,6 +46,7 @@ def arccos_one(covariance: np.ndarray) -> np.ndarray:
     """E relu(a) relu(b) over a covariance matrix (Cho & Saul 2009)."""
     d = np.sqrt(np.diag(covariance))
     c = np.clip(covariance / np.outer(d, d), -1, 1)
+    np.fill_diagonal(c, 1)  # arccos would make 1e-8 of a rounding
     angle = np.arccos(c)
     return np.outer(d, d) * (np.sin(angle) + (pi - angle) * c) / (2 * pi)
 
@@ -53,7 +54,9 @@ def arccos_one(covariance: np.ndarray) -> np.ndarray:
 def arccos_zero(covariance: np.ndarray) -> np.ndarray:
     """E step(a) step(b) over a covariance matrix."""
     d = np.sqrt(np.diag(covariance))
-    return (pi - np.arccos(np.clip(covariance / np.outer(d, d), -1, 1))) / (2 * pi)
+    c = np.clip(covariance / np.outer(d, d), -1, 1)
+    np.fill_diagonal(c, 1)
+    return (pi - np.arccos(c)) / (2 * pi)
 
 
 def perceptron(inputs: np.ndarray, depth: int = 3, variance: float = 1.0) -> Answers:

@@ -20,7 +20,8 @@ def test_load_limit_simulate() -> None:
     assert set(limit) == {"nngp", "ntk"}
     assert isinstance(limit["nngp"], np.ndarray)
     assert limit["nngp"].shape == limit["nngp"].error.shape == (3, 3)
-    assert "sampled" in limit["nngp"].method
+    assert limit["nngp"].method == "exact: closed form"
+    assert "sampled" in p.limit(xi=X, exact=False)["nngp"].method
     finite = p.simulate(width=512, seeds=8, xi=X)["nngp"]
     assert finite.runs.shape == (8, 3, 3)
     assert (np.abs(finite - limit["nngp"]) < 6 * finite.error + 0.05).all()
@@ -78,5 +79,5 @@ def test_verify() -> None:
 def test_progress_is_reported() -> None:
     p = nexort.loads("vector v ~ N(0, 1)\noutput <v|v>")
     seen: list[tuple[int, int]] = []
-    p.limit(samples=64, progress=lambda done, total: seen.append((done, total)))
+    p.limit(samples=64, exact=False, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (16, 16)

@@ -107,11 +107,11 @@ def test_verify_of_a_wrong_limit_exits_with_one(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from nexort.cli import main
+    from nexort.exact import engine
     from nexort.limit.dots import sources_of_dots
-    from nexort.lower import sampler
 
     monkeypatch.setattr(
-        sampler, "sources_of_dots", lambda roots: dict.fromkeys(sources_of_dots(roots), ())
+        engine, "sources_of_dots", lambda roots: dict.fromkeys(sources_of_dots(roots), ())
     )
     with pytest.raises(SystemExit) as done:
         main(["verify", str(here / "moments.nxt"), "--width", "64,128,256", "--seeds", "16"])

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from nexort.cli import options
+from nexort.cli.kernels import second_of, show
 
 
 @click.command(
@@ -16,7 +17,8 @@ from nexort.cli import options
 Examples:
   nexort eval wishart.nxt
   nexort eval mlp.nxt --data xi=digits.npz:xi[:, :8] --rtol 1e-3
-  nexort eval mlp.nxt --data xi=x.npy --json -o limit.npz""",
+  nexort eval mlp.nxt --data xi=x.npy --json -o limit.npz
+  nexort eval mlp.nxt --data xi=train.npz --data xi2=test.npz -o kernel.npy""",
 )
 @options.program_argument
 @options.set_option
@@ -27,7 +29,19 @@ Examples:
 @options.threads_option
 @options.instructions_option
 @options.json_option
-@click.option("-o", "--output", type=click.Path(), help="Save the results: .npz or .json.")
+@click.option("--sampled", is_flag=True, help="Sample every expectation, also exact ones.")
+@click.option("--explain", is_flag=True, help="Print which route every expectation takes.")
+@click.option(
+    "--dtype",
+    type=click.Choice(["float64", "float32"]),
+    help="Precision of kernels over data, computed in blocks.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(),
+    help="Save the results: .npz or .json; kernels over data also .npy, without holding them.",
+)
 def command(
     file: str,
     settings: Sequence[str],
@@ -41,13 +55,36 @@ def command(
     threads: int | None,
     max_instructions: int,
     as_json: bool,
+    sampled: bool,
+    explain: bool,
+    dtype: str | None,
     output: str | None,
 ) -> None:
-    """Evaluate the infinite-width limit of every output, with standard errors."""
+    """Evaluate the infinite-width limit of every output: exact where mathematics allows, else with
+    standard errors. With a second set of inputs (xi2 for data xi), the kernel between the two."""
     from nexort.api import TensorProgram
     from nexort.results import render
 
     program, given = options.load(file, settings, data, max_instructions)
+    second = second_of(program, given.arrays)
+    if explain:
+        explained = TensorProgram(program, given.numbers, max_instructions)
+        rows = [row.cells for row in explained.explain(rtol or 1e-8, data=given.arrays)]
+        click.echo(options.columns(rows, ("expectation", "route", "relative error")))
+        return
+    if second or dtype or (output and output.endswith(".npy")):
+        show(
+            TensorProgram(program, given.numbers, max_instructions),
+            given,
+            second,
+            as_json=as_json,
+            output=output,
+            dtype=dtype or "float64",
+            rtol=rtol or 1e-8,
+            threads=threads,
+            memory=memory,
+        )
+        return
     with options.progress("limit") as bar:
         results = TensorProgram(program, given.numbers, max_instructions).limit(
             samples=samples,
@@ -57,6 +94,7 @@ def command(
             max_samples=max_samples,
             threads=threads,
             memory=memory,
+            exact=not sampled,
             progress=options.pairs(bar),
             data=given.arrays,
         )

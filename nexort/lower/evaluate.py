@@ -1,4 +1,7 @@
-"""The limit of every output, with an error bar on everything sampled.
+"""The limit of every output: exact where mathematics allows, with an error bar on what is sampled.
+
+Scalars that ``nexort.exact`` finds are numbers for the sampler; where all outputs are exact nothing
+is sampled.
 
 R independent replicates of N points each give a mean and its standard error. Because averages feed
 back into kets, a replicate has a bias that shrinks with N; it is measured by a second set of R
@@ -16,8 +19,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from nexort.diagnostics import Diagnostic, NexortError, Span
+from nexort.exact.solve import solve
 from nexort.lower.arrays import NotPositive
 from nexort.lower.cautions import vanishing_jumps
+from nexort.lower.known import with_known
 from nexort.lower.sampler import Plan, Replicate
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
@@ -25,6 +30,7 @@ from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
 Progress = Callable[[int, int], None]
 """Called with (finished, total) replicates."""
 
+EXACT_RTOL = 1e-8
 DEFAULT_SAMPLES = 4096
 DEFAULT_SAMPLES_OUTER = 1024
 DEFAULT_REPLICATES = 16
@@ -47,7 +53,9 @@ class LimitValue:
 class Settings:
     """How to sample. ``samples`` None picks a number that suits the program; with ``rtol`` the
     samples are doubled until every output's error is below rtol times its largest entry, or
-    ``max_samples`` is reached. ``memory`` bounds the arrays of all threads together, in bytes."""
+    ``max_samples`` is reached; ``rtol`` is also what quadrature aims at (1e-8 where None).
+    ``memory`` bounds the arrays of all threads together, in bytes. ``exact`` False samples all
+    expectations."""
 
     samples: int | None = None
     replicates: int = DEFAULT_REPLICATES
@@ -56,6 +64,7 @@ class Settings:
     max_samples: int = DEFAULT_MAX_SAMPLES
     threads: int | None = None
     memory: int = 2 * 2**30
+    exact: bool = True
 
 
 def evaluate(
@@ -70,6 +79,21 @@ def evaluate(
     plan = Plan.of(program)
     if not plan.sampled:
         return _exact(plan)
+    if not settings.exact:
+        return _sampled(plan, settings, progress)
+    solution = solve(program, settings.rtol or EXACT_RTOL)
+    found = {
+        name: LimitValue(x.value, x.error, x.method, x.meets(settings.rtol))
+        for name, x in solution.outputs.items()
+    }
+    missing = [o.name for o in program.outputs if o.name not in found]
+    if missing:
+        rest = Plan.of(with_known(program, solution.known, missing))
+        found |= _sampled(rest, settings, progress)
+    return {o.name: found[o.name] for o in program.outputs}
+
+
+def _sampled(plan: Plan, settings: Settings, progress: Progress | None) -> dict[str, LimitValue]:
     room = _room(plan, settings)
     size = min(_default_samples(plan), room)
     if settings.samples:

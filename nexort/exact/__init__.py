@@ -1,0 +1,1 @@
+"""Exact limits: closed forms and quadrature in place of sampling, wherever mathematics allows."""

@@ -1,0 +1,229 @@
+"""Values over rows and columns of inputs, block by block.
+
+What depends on rows alone, or on columns alone, is found once, as vectors; the rest in blocks that
+stay in the cache, on all cores. Of a symmetric result only the blocks on and above the diagonal are
+computed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from nexort.exact.factored import ordered
+from nexort.exact.operations import Frame, Operation, operation
+from nexort.exact.symmetric import is_symmetric
+from nexort.exact.values import Label, Value, What
+from nexort.program.unrolled import Array
+
+CACHE = 2**21
+"""Bytes of a block's live arrays, so that they stay in a core's cache."""
+
+SMALLEST, LARGEST = 16, 512
+"""Rows and columns of a block."""
+
+PRECISE = (What.ARRAY, What.SUM, What.GAP, What.EYE, What.STACK, What.ROOT)
+"""Found in float64 also where the result is float32: what is made from the data directly."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One operation of a block: places of its arguments, its own, and those free after it."""
+
+    value: Value
+    run: Operation
+    args: tuple[int, ...]
+    place: int
+    free: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The compiled plan of some values with the labels ``row`` and ``column``."""
+
+    roots: tuple[Value, ...]
+    row: Label
+    column: Label
+    before: tuple[Value, ...]
+    """What does not depend on both labels, in order."""
+    outside: Mapping[Value, int]
+    """The place of each of these that blocks read."""
+    steps: tuple[_Step, ...]
+    places: int
+    live: int
+    """How many arrays of a block are held at a time."""
+    symmetric: tuple[bool, ...]
+
+    @staticmethod
+    def of(roots: Sequence[Value], row: Label, column: Label) -> Blocks:
+        """The plan."""
+        order = ordered(roots)
+        both = [v for v in order if row in v.labels and column in v.labels]
+        inside = set(both)
+        # the roots are read at the end, also those that are the same along rows or columns
+        outside: dict[Value, int] = {}
+        for v in [a for x in both for a in x.args] + list(roots):
+            if v not in inside:
+                outside.setdefault(v, len(outside))
+        places = {**outside, **{v: len(outside) + k for k, v in enumerate(both)}}
+        last = {a: x for x in both for a in x.args if a in inside}
+        kept = set(roots)
+        steps = []
+        live = most = 0
+        for v in both:
+            free = {a for a in v.args if a in inside and last[a] is v and a not in kept}
+            steps.append(_Step(v, operation(v), tuple(places[a] for a in v.args), places[v],
+                               tuple(places[a] for a in free)))  # fmt: skip
+            live += _weight(v)
+            most = max(most, live)
+            live -= sum(_weight(a) for a in free)
+        before = tuple(v for v in ordered(outside) if v not in inside)
+        symmetric = tuple(is_symmetric(r, row, column) for r in roots)
+        return Blocks(tuple(roots), row, column, before, outside, tuple(steps),
+                      len(places), most + 4, symmetric)  # fmt: skip
+
+
+def _weight(value: Value) -> int:
+    """How many arrays a value holds: a covariance keeps what its expectations share."""
+    return 4 if value.what is What.COV else 1
+
+
+def block_size(plan: Blocks, itemsize: int, memory: int, threads: int) -> int:
+    """Rows of a square block: its arrays in the cache, and those of all threads in the memory."""
+    room = min(CACHE, memory // (2 * threads)) / (plan.live * itemsize)
+    size = int(np.sqrt(max(room, 1)))
+    return max(SMALLEST, min(LARGEST, size - size % SMALLEST))
+
+
+def evaluate(
+    plan: Blocks,
+    frame: Frame,
+    results: Sequence[Array],
+    *,
+    symmetric: bool,
+    threads: int | None = None,
+    memory: int = 2**31,
+    progress: Progress | None = None,
+    size: int | None = None,
+) -> None:
+    """Fill ``results``, arrays of shape (rows, columns), one a root. ``symmetric`` says that the
+    columns are the same inputs as the rows."""
+    count = threads or cores()
+    rows, columns = frame.sizes(plan.row), frame.sizes(plan.column)
+    size = size or block_size(plan, np.dtype(frame.dtype).itemsize, memory, count)
+    with np.errstate(all="ignore"), threadpool_limits(1):
+        vectors = _vectors(plan, frame)
+        mirrored = [symmetric and s for s in plan.symmetric]
+        blocks = list(_blocks(rows, columns, size, all(mirrored)))
+        frames: list[Frame] = []
+
+        def one(block: tuple[slice, slice]) -> None:
+            own = replace(frame, ranges={plan.row: block[0], plan.column: block[1]},
+                          errors={}, methods={})  # fmt: skip
+            with np.errstate(all="ignore"):
+                found = _block(plan, own, vectors)
+            for result, value, mirror in zip(results, found, mirrored, strict=True):
+                if mirror and block[0] == block[1]:
+                    # equal to the last bit, whatever the order of roundings
+                    result[block] = np.triu(value) + np.triu(value, 1).T
+                    continue
+                result[block] = value
+                if all(mirrored):
+                    result[block[1], block[0]] = value.T
+            frames.append(own)
+
+        _all(one, blocks, count, progress)
+    for own in frames:
+        frame.methods.update(own.methods)
+        for v, error in own.errors.items():
+            frame.errors[v] = max(error, frame.errors.get(v, 0.0))
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+
+
+def _all(
+    work: Callable[[tuple[slice, slice]], None],
+    blocks: Sequence[tuple[slice, slice]],
+    threads: int,
+    progress: Progress | None,
+) -> None:
+    """Every block; an interrupt, or an exception in one, ends the others."""
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: set[Future[None]] = {pool.submit(work, b) for b in blocks}
+        try:
+            while waiting:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+                if progress is not None:
+                    progress(len(blocks) - len(waiting), len(blocks))
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _blocks(rows: int, columns: int, size: int, upper: bool) -> Iterable[tuple[slice, slice]]:
+    """Row and column ranges; with ``upper`` those on and above the diagonal."""
+    for i in range(0, rows, size):
+        for j in range(i if upper else 0, columns, size):
+            yield slice(i, min(i + size, rows)), slice(j, min(j + size, columns))
+
+
+def _vectors(plan: Blocks, frame: Frame) -> list[Any]:
+    """What blocks read of numbers, rows and columns."""
+    arrays: dict[Value, Any] = {}
+    precise = replace(frame, dtype=np.float64, errors=frame.errors, methods=frame.methods)
+    for v in plan.before:
+        arrays[v] = operation(v)(precise, [arrays[a] for a in v.args])
+    found = [arrays[v] for v in plan.outside]
+    if frame.dtype != np.float64:
+        found = [
+            x if v.what in PRECISE or not isinstance(x, np.ndarray) else x.astype(frame.dtype)
+            for v, x in zip(plan.outside, found, strict=True)
+        ]
+    return found
+
+
+def _block(plan: Blocks, frame: Frame, vectors: list[Any]) -> list[Array]:
+    """The roots' arrays over the frame's ranges."""
+    arrays: list[Any] = [None] * plan.places
+    for v, place in plan.outside.items():
+        found = vectors[place]
+        if plan.row in v.labels or plan.column in v.labels:
+            found = found[tuple(frame.ranges.get(x, slice(None)) for x in v.labels)]
+        arrays[place] = found
+    single = frame.dtype != np.float64
+    for step in plan.steps:
+        args = [arrays[k] for k in step.args]
+        if single and step.value.what not in PRECISE:
+            args = [x.astype(frame.dtype, copy=False) if isinstance(x, np.ndarray) else x
+                    for x in args]  # fmt: skip
+        arrays[step.place] = step.run(frame, args)
+        for k in step.free:
+            arrays[k] = None
+    shape = tuple(frame.length(x) for x in (plan.row, plan.column))
+    found = []
+    for root in plan.roots:
+        known = plan.outside.get(root)
+        value = arrays[_place(plan, root) if known is None else known]
+        if known is not None:
+            labels = (plan.row, plan.column)
+            spread = tuple(slice(None) if x in root.labels else None for x in labels)
+            value = np.asarray(value)[spread] if root.labels else np.asarray(value)
+        found.append(np.broadcast_to(value, shape))
+    return found
+
+
+def _place(plan: Blocks, root: Value) -> int:
+    return next(s.place for s in plan.steps if s.value is root)

@@ -1,0 +1,164 @@
+"""Exact limits: every scalar of an unrolled program as a graph of array operations.
+
+Three mutually recursive meanings, each found once: a scalar node at indices is a
+:class:`~nexort.exact.values.Value`, a ket node at indices a :class:`~nexort.exact.forms.Form`
+(Def 2.6.5: hats and dots), and the expectation of a product of kets a value again
+(``nexort.exact.moments``). Where one has no exact route, NotExact says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from nexort.exact import kets, moments, scalars
+from nexort.exact.forms import Atom, Form, Gaussian, NotExact
+from nexort.exact.values import Index, Label, Value, Values, What
+from nexort.limit.dots import sources_of_dots
+from nexort.limit.symmetry import is_odd, parities
+from nexort.program.nodes import Node, Op, walk
+from nexort.program.unrolled import Unrolled
+
+At = tuple[Index, ...]
+Labelled = tuple[Node, At]
+K = TypeVar("K")
+T = TypeVar("T")
+
+MAX_WORK = 2_000_000
+"""Pairs of atoms whose covariances are formed, in all."""
+
+
+class NeedsPin(Exception):
+    """A label that has to be replaced by each of its entries in turn (a list of kets)."""
+
+    def __init__(self, label: Label) -> None:
+        super().__init__(label)
+        self.label = label
+
+
+class Engine:
+    """The exact limits of one program; ``inexact`` has the scalars without any, and why."""
+
+    def __init__(self, program: Unrolled) -> None:
+        self.program = program
+        self.values = Values()
+        roots = [m for output in program.outputs for m in output.members]
+        self.nodes = walk(roots)
+        self.parity = parities(roots)
+        self.dots = sources_of_dots(roots)
+        self.work = 0
+        self.origin: dict[Value, Node] = {}
+        """Of an expectation of functions, the ket that was first found to need it."""
+        self._at: list[Node] = []
+        self.gaps: dict[tuple[Gaussian, Gaussian], Value | None] = {}
+        """What ``nexort.exact.gaps`` has found."""
+        self._scalars: dict[Labelled, Value | NotExact] = {}
+        self._forms: dict[Labelled, Form | NotExact | NeedsPin] = {}
+        self._expected: dict[tuple[Labelled, ...], Value | NotExact] = {}
+        self._covariances: dict[tuple[Gaussian, Gaussian], Value] = {}
+
+    # ---- the three meanings ----------------------------------------------------------------------
+
+    def scalar(self, node: Node, at: At) -> Value:
+        """A scalar's entries. Raises NotExact."""
+        return _once(self._scalars, (node, at), lambda: scalars.lower(self, node, at))
+
+    def form(self, node: Node, at: At) -> Form:
+        """A ket's entries. Raises NotExact, NeedsPin."""
+        return _once(self._forms, (node, at), lambda: kets.form_of(self, node, at))
+
+    def expect(self, *factors: Labelled) -> Value:
+        """The expectation of a product of kets. Raises NotExact."""
+        ordered = tuple(sorted(factors, key=lambda x: (x[0].serial, repr(x[1]))))
+        return _once(self._expected, ordered, lambda: self._expect(ordered))
+
+    def _expect(self, factors: tuple[Labelled, ...]) -> Value:
+        if is_odd(*(self.parity[x] for x, _ in factors)):
+            return self.values.zero
+        self._at.append(factors[0][0])
+        try:
+            return moments.expectation(self, [self.form(x, at) for x, at in factors])
+        except NeedsPin as need:
+            label = need.label
+        finally:
+            self._at.pop()
+        size = self.size(label)
+        parts = []
+        for k in range(size):
+            pinned = [(x, tuple(k if i == label else i for i in at)) for x, at in factors]
+            parts.append(self.expect(*pinned))
+        return self.values.stack(parts, label)
+
+    def function(self, what: What, args: tuple[Value, ...], attr: object) -> Value:
+        """An expectation of functions."""
+        value = self.values.make(what, args, attr)
+        if self._at:
+            self.origin.setdefault(value, self._at[-1])
+        return value
+
+    # ---- covariances -----------------------------------------------------------------------------
+
+    def covariance(self, a: Gaussian, b: Gaussian) -> Value:
+        """Cov of two linear forms: the sum over pairs of atoms. Raises NotExact."""
+        pair = (a, b) if a.key <= b.key else (b, a)
+        if pair not in self._covariances:
+            a, b = pair
+            if not a.families & b.families:
+                self._covariances[pair] = self.values.zero
+            else:
+                terms = [
+                    moments.pair_of_items(self, x, y)
+                    for x in a.items
+                    for y in b.items
+                    if x.atom.family == y.atom.family
+                ]
+                self.work += len(terms)
+                if self.work > MAX_WORK:
+                    raise NotExact("too many covariances")
+                self._covariances[pair] = self.values.add(*terms)
+        return self._covariances[pair]
+
+    def atoms(self, a: Atom, b: Atom) -> Value:
+        """Cov(hat(Wx)_a, hat(Wy)_b) = <x_a|y_b> for two hats of one family."""
+        return self.expect((a.node.args[0], a.at), (b.node.args[0], b.at))
+
+    # ---- sizes -----------------------------------------------------------------------------------
+
+    def size(self, label: Label) -> int:
+        """How many entries a label runs over."""
+        return int(label[1]) if label[1].isdigit() else self.program.sizes[label[1]]
+
+    def warm(self) -> None:
+        """Find the covariances of hats in the program's order, so that no recursion is deep."""
+        for node in self.nodes:
+            if node.op is Op.MATMUL:
+                axes = [a.name for a in node.type.axes]
+                left = tuple((k, a) for k, a in enumerate(axes))
+                right = tuple((k + len(axes), a) for k, a in enumerate(axes))
+                try:
+                    self.form(node, left)
+                    self.expect((node.args[0], left), (node.args[0], right))
+                except (NotExact, NeedsPin):
+                    continue
+
+
+def _once(known: dict[K, Any], key: K, find: Callable[[], T]) -> T:
+    """The remembered result, or exception, of ``find``."""
+    if key not in known:
+        try:
+            known[key] = find()
+        except (NotExact, NeedsPin) as problem:
+            known[key] = problem
+    found = known[key]
+    if isinstance(found, NotExact | NeedsPin):
+        raise found
+    result: T = found
+    return result
+
+
+def top(value_axes: Sequence[str]) -> tuple[Label, ...]:
+    """The labels of a whole node, one an axis."""
+    return tuple((k, axis) for k, axis in enumerate(value_axes))
+
+
+__all__ = ["At", "Engine", "Labelled", "NeedsPin", "What", "top"]

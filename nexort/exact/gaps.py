@@ -1,0 +1,154 @@
+"""1 - correlation without cancellation, carried through the layers.
+
+For nearly equal inputs the correlation is near 1, and functions with kinks depend on the square
+root of its distance to 1. That distance is found from differences of the data, and propagated:
+through a kinked function by its own formula, through matrices unchanged, and for sums of
+independent Gaussians by |z_a - z_b|^2 = sum over the parts, with
+|z_a - z_b|^2 = 2 s_a s_b gap + (s_a - s_b)^2 (s the standard deviations).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nexort.exact.forms import Factor, Form, Gaussian, Item, NotExact, gaussian
+from nexort.exact.univariates import univariate
+from nexort.exact.values import Value, What
+from nexort.gaussian.covariance import Covariance
+from nexort.gaussian.expectation import gap_after
+from nexort.gaussian.univariate import Univariate
+from nexort.program.nodes import Op
+
+if TYPE_CHECKING:
+    from nexort.exact.engine import Engine
+
+
+def covariance_object(engine: Engine, a: Gaussian, b: Gaussian, kinked: bool) -> Value:
+    """COV of a pair, with its gap where that is known and matters."""
+    parts = [engine.covariance(a, a), engine.covariance(b, b), engine.covariance(a, b)]
+    if kinked:
+        found = gap(engine, a, b)
+        if found is not None:
+            parts.append(found)
+    return engine.values.make(What.COV, tuple(parts), None)
+
+
+def gap(engine: Engine, a: Gaussian, b: Gaussian) -> Value | None:
+    """1 - correlation of two entries of one Gaussian ket, or None."""
+    known = engine.gaps
+    if (a, b) not in known:
+        known[a, b] = _gap(engine, a, b)
+    return known[a, b]
+
+
+def _gap(engine: Engine, a: Gaussian, b: Gaussian) -> Value | None:
+    if len(a.items) != len(b.items):
+        return None
+    if any(x.atom.node is not y.atom.node for x, y in zip(a.items, b.items, strict=True)):
+        return None
+    if all(i.atom.node.op is Op.INIT_VECTOR for i in a.items):
+        return _of_data(engine, a, b)
+    if len(a.families) > 1:
+        return _of_sum(engine, a, b)
+    if len(a.items) > 1:
+        return None
+    x, y = a.items[0], b.items[0]
+    if x.bound or y.bound or not (_positive(x.coefficient) and _positive(y.coefficient)):
+        return None
+    ket = x.atom.node.args[0]
+    return _of_ket(engine, engine.form(ket, x.atom.at), engine.form(ket, y.atom.at))
+
+
+def _of_ket(engine: Engine, x: Form, y: Form) -> Value | None:
+    """1 - correlation (of the uncentred kind, <x|y> / (|x| |y|)) of two entries of one ket."""
+    if x.gaussian is not None and y.gaussian is not None:
+        return gap(engine, x.gaussian, y.gaussian)
+    f, g = _only(x), _only(y)
+    if f is None or g is None or (f.power, f.functions) != (g.power, g.functions):
+        return None
+    function = univariate(f.node())
+    if not has_gap(function):
+        return None
+    inside = gap(engine, f.z, g.z)
+    if inside is None:
+        return None
+    # the orientation of the expectations, so that they share the object
+    first, second = (f.z, g.z) if f.z.key <= g.z.key else (g.z, f.z)
+    pair = covariance_object(engine, first, second, kinked=True)
+    return engine.values.make(What.AFTER, (pair,), function)
+
+
+def _only(x: Form) -> Factor | None:
+    """The factor of a positive multiple of one function."""
+    if x.linear.items or len(x.terms) != 1:
+        return None
+    term = x.terms[0]
+    if len(term.factors) != 1 or term.bound or not _positive(term.coefficient):
+        return None
+    return term.factors[0]
+
+
+def _positive(value: Value) -> bool:
+    """Whether a coefficient is known to be positive."""
+    if value.number is not None:
+        return value.number > 0
+    if value.what is not What.CALL:
+        return False
+    if value.attr in ("sqrt", "exp"):
+        return True
+    return value.attr in ("mul", "div") and all(_positive(a) for a in value.args)
+
+
+def _of_data(engine: Engine, a: Gaussian, b: Gaussian) -> Value | None:
+    """From the coefficients' columns themselves, where the pair is nearly equal."""
+    values = engine.values
+    columns: list[Value] = []
+    bound: list[tuple[tuple[int, str], ...]] = []
+    for x, y in zip(a.items, b.items, strict=True):
+        names = dict(zip(y.bound, x.bound, strict=False))
+        at = tuple(i if isinstance(i, int) else names.get(i, i) for i in y.atom.at)
+        if len(x.bound) != len(y.bound) or at != x.atom.at:
+            return None
+        columns += [x.coefficient, values.relabel(y.coefficient, names)]
+        bound.append(x.bound)
+    own = (engine.covariance(a, a), engine.covariance(b, b), engine.covariance(a, b))
+    return values.make(What.GAP, (*own, *columns), tuple(bound))
+
+
+def _of_sum(engine: Engine, a: Gaussian, b: Gaussian) -> Value | None:
+    """Of a sum of independent Gaussians."""
+    values = engine.values
+    squares = []
+    for family in sorted(a.families, key=repr):
+        x, y = (_part(engine, z, family) for z in (a, b))
+        inside = gap(engine, x, y)
+        if inside is None:
+            return None
+        s, t = (values.call("sqrt", engine.covariance(z, z)) for z in (x, y))
+        squares += [values.mul(values.number(2), s, t, inside), _square(engine, s, t)]
+    s, t = (values.call("sqrt", engine.covariance(z, z)) for z in (a, b))
+    apart = values.mul(values.number(-1), _square(engine, s, t))
+    return values.call("ratio", values.add(*squares, apart), values.mul(values.number(2), s, t))
+
+
+def _part(engine: Engine, z: Gaussian, family: object) -> Gaussian:
+    kept: list[Item] = [i for i in z.items if i.atom.family == family]
+    return gaussian(engine.values, kept)
+
+
+def _square(engine: Engine, s: Value, t: Value) -> Value:
+    return engine.values.call("square", engine.values.call("sub", s, t))
+
+
+@cache
+def has_gap(f: Univariate) -> bool:
+    """Whether a formula for the gap after the function is known."""
+    one = np.ones(1)
+    probe = Covariance(one, one, 0.5 * one, 0.5 * one)
+    try:
+        return gap_after(f, probe) is not None
+    except NotExact:
+        return False

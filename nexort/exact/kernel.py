@@ -1,0 +1,282 @@
+"""Kernels over data: the Gram matrices of a program's outputs for one or two sets of inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nexort.diagnostics import NexortError, Span, fail
+from nexort.exact import blocks, failures, whole
+from nexort.exact.engine import Engine
+from nexort.exact.factored import factored, ordered
+from nexort.exact.forms import NotExact
+from nexort.exact.operations import Frame
+from nexort.exact.solve import deep, text_of
+from nexort.exact.values import Index, Label, Value, What
+from nexort.program.nodes import Node
+from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
+
+
+class Kernels(Mapping[str, Array]):
+    """Gram matrices by output name, shape (inputs of X, inputs of Y); ``methods`` says how each was
+    found, ``errors`` how large its relative error is estimated to be."""
+
+    def __init__(
+        self, arrays: Mapping[str, Array], methods: Mapping[str, str], errors: Mapping[str, float]
+    ) -> None:
+        self._arrays = dict(arrays)
+        self.methods, self.errors = dict(methods), dict(errors)
+
+    def __getitem__(self, name: str) -> Array:
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def results(self) -> dict[str, tuple[Array, float, str]]:
+        """By name the array, a bound on the error of its entries, and the method."""
+        return {
+            n: (a, self.errors[n] * np.max(np.abs(a), initial=0.0), self.methods[n])
+            for n, a in self.items()
+        }
+
+    def __repr__(self) -> str:
+        parts = [f"{n}: {a.shape[0]} x {a.shape[1]} ({self.methods[n]})" for n, a in self.items()]
+        return f"<Kernels {', '.join(parts)}>"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One kernel: its name, the scalar node, and the axis of inputs."""
+
+    name: str
+    node: Node
+    axis: str
+    span: Span | None
+
+
+def chosen(outputs: Sequence[UnrolledOutput], names: Sequence[str] | None) -> list[Chosen]:
+    """The outputs over two equal axes of inputs, or those named. Raises NexortError."""
+    known = {o.name: o for o in outputs}
+    for name in names or ():
+        if name not in known:
+            message = f"the program has no output '{name}', it has {', '.join(known)}"
+            raise fail("kernel-output", message)
+    found = []
+    for output in [known[n] for n in names] if names is not None else outputs:
+        axes = output.axes
+        if len(axes) == 2 and axes[0].name == axes[1].name and axes[0].size is None:
+            for member, indices in zip(output.members, output.indices, strict=True):
+                place = f"[{', '.join(map(str, indices))}]" if indices else ""
+                found.append(Chosen(output.name + place, member, axes[0].name, output.span))
+        elif names is not None:
+            raise _no_kernel(output)
+    if not found:
+        raise _no_kernel(outputs[0])
+    axes_found = {c.axis for c in found}
+    if len(axes_found) > 1:
+        message = f"kernels over different axes: {', '.join(sorted(axes_found))}"
+        raise fail("kernel-output", message, found[0].span, help="name the outputs of one of them")
+    return found
+
+
+def _no_kernel(output: UnrolledOutput) -> NexortError:
+    shape = f"axes [{', '.join(map(str, output.axes))}]" if output.axes else "no axes"
+    return fail(
+        "not-a-kernel",
+        f"output {output.name} has {shape}: a kernel is a bra-ket over an axis of inputs, twice",
+        output.span,
+        help="dim d, M; data xi[d, M]; |x> = relu(|u> @ xi); output <x|x>",
+    )
+
+
+def entry_of(
+    declared: Mapping[str, Sequence[str]], axis: str, span: Span | None
+) -> tuple[str, int]:
+    """The data entry that holds the inputs and the position of their axis, from the axes of each
+    entry. Raises NexortError."""
+    found = [name for name, axes in declared.items() if axis in axes]
+    if len(found) == 1 and list(declared[found[0]]).count(axis) == 1:
+        return found[0], list(declared[found[0]]).index(axis)
+    if not found:
+        message = f"no data is declared over the inputs' axis {axis}"
+        raise fail("kernel-data", message, span, help=f"data xi[d, {axis}]")
+    message = f"the inputs' axis {axis} occurs in more than one place of the data: "
+    raise fail("kernel-data", message + ", ".join(found), span)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The rows' and columns' inputs: ``columns`` None where they are the rows'. ``axis`` is the
+    position of the inputs' axis in the data entry ``name``."""
+
+    name: str
+    axis: int
+    rows: Array
+    columns: Array | None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many rows and columns a kernel has."""
+        rows = self.rows.shape[self.axis]
+        return rows, rows if self.columns is None else self.columns.shape[self.axis]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How kernels are computed; ``out`` a ``.npy`` path, or one for each output, for results that
+    are kept in files."""
+
+    dtype: str = "float64"
+    rtol: float = 1e-8
+    threads: int | None = None
+    memory: int = 2**31
+    progress: blocks.Progress | None = None
+    out: Mapping[str, str | Path] | str | Path | None = None
+    size: int | None = None
+
+
+def kernels(
+    program: Unrolled, names: Sequence[str] | None, inputs: Inputs, options: Options
+) -> Kernels:
+    """The Gram matrices of the outputs with these names (None: of all that are kernels).
+
+    The arrays beside the results stay within ``options.memory`` bytes. Raises NexortError where an
+    output has no exact route, or its value at a pair of inputs depends on the others.
+    """
+    picked = chosen(program.outputs, names)
+    _check_inputs(program, inputs, options)
+    axis = picked[0].axis
+    row, column = (0, axis), (1, axis)
+    with deep():
+        engine = Engine(program)
+        roots = [_lowered(engine, c, row, column) for c in picked]
+        if inputs.columns is not None:
+            _check_pairs(roots, inputs, axis, picked[0].span)
+        roots = factored(engine.values, roots)
+        plan = blocks.Blocks.of(roots, row, column)
+    kind = np.dtype(options.dtype)
+    frame = _frame(program, inputs, row, column, kind, options.rtol)
+    results = [make_result(options.out, c.name, inputs.shape, kind, len(picked)) for c in picked]
+    try:
+        blocks.evaluate(plan, frame, results, symmetric=inputs.columns is None,
+                        threads=options.threads, memory=options.memory,
+                        progress=options.progress, size=options.size)  # fmt: skip
+    except failures.PROBLEMS as problem:
+        raise failures.diagnosed(engine, problem) from None
+    for result, root in zip(results, roots, strict=True):
+        _check_finite(engine, result, root)
+    errors = whole.relative_errors(roots, frame.errors, float(np.finfo(kind).eps))
+    methods = {}
+    for c, root in zip(picked, roots, strict=True):
+        used = {frame.methods[v] for v in ordered([root]) if v in frame.methods}
+        methods[c.name] = text_of(used, errors[root])
+    found = [c.name for c in picked]
+    return Kernels(
+        dict(zip(found, results, strict=True)),
+        methods,
+        {n: errors[r] for n, r in zip(found, roots, strict=True)},
+    )
+
+
+def make_result(
+    out: Mapping[str, str | Path] | str | Path | None,
+    name: str,
+    shape: tuple[int, int],
+    kind: np.dtype[Any],
+    count: int,
+) -> Array:
+    """The array of one result: in memory, or in a ``.npy`` file. Raises NexortError."""
+    path = out.get(name) if isinstance(out, Mapping) else out
+    if path is None:
+        return np.empty(shape, kind)
+    if not isinstance(out, Mapping) and count > 1:
+        path = Path(path).with_suffix(f".{name}.npy")
+    if Path(path).suffix != ".npy":
+        raise fail("bad-output-file", f"{path}: kernels are written to .npy", help="-o kernel.npy")
+    try:
+        return np.lib.format.open_memmap(path, "w+", kind, shape)
+    except OSError as error:
+        message = f"{path}: cannot be written: {error.strerror or error}"
+        raise fail("bad-output-file", message) from None
+
+
+def _check_inputs(program: Unrolled, inputs: Inputs, options: Options) -> None:
+    if options.dtype not in ("float64", "float32"):
+        raise fail("bad-option", f"dtype is float64 or float32, found {options.dtype!r}")
+    if inputs.columns is None:
+        return
+    first, second = list(inputs.rows.shape), list(inputs.columns.shape)
+    if len(first) == len(second):
+        first[inputs.axis] = second[inputs.axis]
+    if first != second:
+        message = f"the second inputs have shape {inputs.columns.shape}, the first "
+        message += (
+            f"{inputs.rows.shape}: only the number of inputs (axis {inputs.axis + 1}) differs"
+        )
+        raise fail("data-shape", message)
+
+
+def _lowered(engine: Engine, c: Chosen, row: Label, column: Label) -> Value:
+    try:
+        return engine.scalar(c.node, (row, column))
+    except NotExact as problem:
+        span, _ = failures.place(engine, problem.node)
+        notes = [("it depends on this", span)] if span is not None else []
+        raise fail(
+            "kernel-inexact",
+            f"the kernel {c.name} has no exact form: {problem.reason}",
+            c.span,
+            notes=notes,
+            help="nexort eval samples it, over all inputs at once",
+        ) from None
+
+
+def _check_pairs(roots: Sequence[Value], inputs: Inputs, axis: str, span: Span | None) -> None:
+    """The value at a pair of inputs must depend on this pair alone."""
+    for v in ordered(roots):
+        bound = v.attr if v.what is What.SUM else ()
+        fixed = False
+        if v.what is What.ARRAY and v.attr[0] == ("data", inputs.name):
+            fixed = isinstance(v.attr[1][inputs.axis], int)
+        joined = v.what is What.EYE and any(i[1] == axis for i in v.labels)
+        if fixed or joined or any(label[1] == axis for label in bound):
+            message = "the kernel of two inputs depends on the other inputs too: "
+            what = "one of them is singled out" if fixed else f"{axis} is summed over"
+            what = f"a vector has an entry for each of {axis}" if joined else what
+            raise fail("not-a-kernel", message + what, span,
+                       help="evaluate it over one set of inputs")  # fmt: skip
+
+
+def _check_finite(engine: Engine, result: Array, root: Value) -> None:
+    rows = max(1, 2**22 // max(1, result.shape[1]))
+    for k in range(0, len(result), rows):
+        if not np.isfinite(result[k : k + rows]).all():
+            functions = [v for v in ordered([root]) if v in engine.origin]
+            raise failures.not_finite(engine, functions[0] if functions else None)
+
+
+def _frame(
+    program: Unrolled, inputs: Inputs, row: Label, column: Label, dtype: Any, rtol: float
+) -> Frame:
+    own = whole.frame_of(program, rtol)
+
+    def size(label: Label) -> int:
+        if label[1] != row[1]:
+            return own.sizes(label)
+        return inputs.shape[label == column]
+
+    def source(name: Any, indices: tuple[Index, ...]) -> Array:
+        if name == ("data", inputs.name):
+            second = indices[inputs.axis] == column and inputs.columns is not None
+            return inputs.columns if second else inputs.rows  # type: ignore[return-value]
+        return own.source(name, indices)
+
+    return Frame(size, source, dtype=dtype.type, rtol=rtol)

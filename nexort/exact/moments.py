@@ -1,0 +1,245 @@
+"""Expectations of products of functions of Gaussian kets.
+
+Identities: independent groups factor; Wick's sum over pairings; for jointly Gaussian g and z,
+E g F(z) = Cov(g, z) E F'(z), and where F jumps the regression g = (Cov(g, z) / Var z) z + rest with
+the rest independent of z. E f(z) and E f(z) g(w) are those of ``nexort.gaussian``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nexort.exact.forms import (
+    MAX_DEGREE,
+    MAX_TERMS,
+    Factor,
+    Form,
+    Gaussian,
+    Item,
+    NotExact,
+    Term,
+    monomial,
+    product,
+)
+from nexort.exact.gaps import covariance_object
+from nexort.exact.univariates import derivative, jumps, univariate
+from nexort.exact.values import Value, What
+from nexort.gaussian.expectation import method_of
+from nexort.program.nodes import Op
+
+if TYPE_CHECKING:
+    from nexort.exact.engine import Engine
+
+
+CLOSED = "closed form"
+
+
+def expectation(engine: Engine, forms: Sequence[Form]) -> Value:
+    """E of a product of forms. Raises NotExact."""
+    values = engine.values
+    terms = [Term(values.one)]
+    for x in forms:
+        own = x.all_terms(values)
+        if len(own) * len(terms) > MAX_TERMS:
+            raise NotExact(f"a product of more than {MAX_TERMS} terms")
+        terms = [product(values, a, b) for a in terms for b in own]
+    return values.add(*(of_term(engine, t) for t in terms))
+
+
+def of_term(engine: Engine, term: Term) -> Value:
+    """E of one product: that of its independent groups of factors, multiplied."""
+    values = engine.values
+    total = term.coefficient
+    for group in groups(engine, term.factors):
+        total = values.mul(total, of_group(engine, group))
+        if total is values.zero:
+            return total
+    return values.sum(total, term.bound)
+
+
+def groups(engine: Engine, factors: Sequence[Factor]) -> list[list[Factor]]:
+    """Factors in groups such that those of different groups are independent."""
+    found: list[list[Factor]] = []
+    for f in factors:
+        near = [g for g in found if any(_correlated(engine, f, x) for x in g)]
+        found = [g for g in found if g not in near]
+        found.append([f, *(x for g in near for x in g)])
+    return found
+
+
+def _correlated(engine: Engine, a: Factor, b: Factor) -> bool:
+    if not a.z.families & b.z.families:
+        return False
+    return engine.covariance(a.z, b.z) is not engine.values.zero
+
+
+def of_group(engine: Engine, group: Sequence[Factor]) -> Value:
+    """E of a product of correlated factors. Raises NotExact."""
+    linear = [f.z for f in group if not f.functions for _ in range(f.power)]
+    if len(linear) > MAX_DEGREE:
+        raise NotExact(f"a polynomial of degree above {MAX_DEGREE}")
+    others = [f for f in group if f.functions]
+    match others:
+        case []:
+            return wick(engine, linear)
+        case [f]:
+            return _one(engine, f, linear)
+        case [f, g]:
+            return _two(engine, f, g, linear)
+    raise NotExact("a product of three or more functions of correlated Gaussian kets")
+
+
+def wick(engine: Engine, linear: Sequence[Gaussian]) -> Value:
+    """E z_1 ... z_m = the sum over pairings of products of covariances."""
+    values = engine.values
+    if not linear:
+        return values.one
+    if len(linear) % 2:
+        return values.zero
+    first, rest = linear[0], linear[1:]
+    terms = []
+    for k, z in enumerate(rest):
+        c = engine.covariance(first, z)
+        if c is not values.zero:
+            terms.append(values.mul(c, wick(engine, [*rest[:k], *rest[k + 1 :]])))
+    return values.add(*terms)
+
+
+def _one(engine: Engine, f: Factor, linear: Sequence[Gaussian]) -> Value:
+    """E f(z) g_1 ... g_m by regression on z: g_i = slope_i z + rest_i."""
+    values = engine.values
+    variance = engine.covariance(f.z, f.z)
+    if not linear:
+        return single(engine, f, variance)
+    first, rest = linear[0], list(linear[1:])
+    cross = engine.covariance(first, f.z)
+    total = values.zero
+    if cross is not values.zero:
+        slope = values.call("ratio", cross, variance)
+        more = Factor(f.z, f.power + 1, f.functions)
+        total = values.mul(slope, _one(engine, more, rest))
+    for k, z in enumerate(rest):
+        others = [*rest[:k], *rest[k + 1 :]]
+        c = engine.covariance(first, z)
+        along = engine.covariance(z, f.z)
+        if cross is not values.zero and along is not values.zero:
+            explained = values.mul(cross, values.call("ratio", along, variance))
+            c = values.add(c, values.mul(values.number(-1), explained))
+        if c is not values.zero:
+            total = values.add(total, values.mul(c, _one(engine, f, others)))
+    return total
+
+
+def single(engine: Engine, f: Factor, variance: Value) -> Value:
+    """E f(z); a product of two functions with a closed form as that of a pair of equal kets."""
+    values = engine.values
+    graph = f.node()
+    u = univariate(graph)
+    if u.parity == "odd":
+        return values.zero
+    if variance is values.zero and jumps(graph):
+        raise NotExact("a jump of a ket that vanishes in the limit")
+    parts = [x for k in (f.power,) if k for x in [monomial(k)]] + [*f.functions]
+    if len(parts) == 2:
+        first, second = (univariate(x) for x in parts)
+        if method_of(first, second) == CLOSED:
+            pair = values.make(What.COV, (variance, variance, variance, values.zero), None)
+            return engine.function(What.PAIR, (pair,), (first, second))
+    return engine.function(What.ONE, (variance,), u)
+
+
+def _two(engine: Engine, f: Factor, g: Factor, linear: Sequence[Gaussian]) -> Value:
+    """E f(z) g(w) l_1 ... l_m; by Stein's lemma on the first l where f and g do not jump."""
+    values = engine.values
+    if not linear:
+        if (g.z.key, g.node().serial) < (f.z.key, f.node().serial):
+            f, g = g, f
+        u, v = univariate(f.node()), univariate(g.node())
+        if {u.parity, v.parity} == {"odd", "even"}:
+            return values.zero
+        pair = covariance_object(engine, f.z, g.z, bool(u.kinks or v.kinks))
+        return engine.function(What.PAIR, (pair,), (u, v))
+    first, rest = linear[0], list(linear[1:])
+    total = values.zero
+    for k, z in enumerate(rest):
+        c = engine.covariance(first, z)
+        if c is not values.zero:
+            others = [*rest[:k], *rest[k + 1 :]]
+            total = values.add(total, values.mul(c, _two(engine, f, g, others)))
+    for own, other in ((f, g), (g, f)):
+        c = engine.covariance(first, own.z)
+        if c is values.zero:
+            continue
+        if jumps(own.node()):
+            raise NotExact("a product of two correlated functions with jumps and a Gaussian ket")
+        slope = Factor(own.z, 0, (derivative(own.node()),))
+        total = values.add(total, values.mul(c, of_group(engine, [slope, other, *_linear(rest)])))
+    return total
+
+
+def _linear(kets: Sequence[Gaussian]) -> list[Factor]:
+    counts: dict[Gaussian, int] = {}
+    for z in kets:
+        counts[z] = counts.get(z, 0) + 1
+    return [Factor(z, k) for z, k in counts.items()]
+
+
+def slope(engine: Engine, term: Term, position: int) -> Value:
+    """E of the derivative of one factor times the others, without the term's coefficient and
+    before the sum over its bound labels."""
+    values = engine.values
+    factor = term.factors[position]
+    total = values.one
+    for group in groups(engine, term.factors):
+        if factor not in group:
+            total = values.mul(total, of_group(engine, group))
+            continue
+        others = [x for x in group if x is not factor]
+        total = values.mul(total, _slope(engine, factor, others))
+    return total
+
+
+def _slope(engine: Engine, f: Factor, others: list[Factor]) -> Value:
+    values = engine.values
+    if not f.functions:
+        lower = [Factor(f.z, f.power - 1)] if f.power > 1 else []
+        return values.mul(values.number(f.power), of_group(engine, [*lower, *others]))
+    graph = f.node()
+    if not jumps(graph):
+        return of_group(engine, [Factor(f.z, 0, (derivative(graph),)), *others])
+    if others:
+        raise NotExact("a dot of a function with a jump times correlated functions")
+    if univariate(graph).parity == "even":
+        return values.zero
+    return engine.function(What.STEIN, (engine.covariance(f.z, f.z),), univariate(graph))
+
+
+def pair_of_items(engine: Engine, a: Item, b: Item) -> Value:
+    """Cov of two items: coefficients times the covariance of the atoms, summed."""
+    values = engine.values
+    bound, right = [*a.bound, *b.bound], b
+    if set(a.bound) & set(b.bound):
+        names = {x: values.fresh(x[1]) for x in b.bound}
+        at = tuple(i if isinstance(i, int) else names.get(i, i) for i in b.atom.at)
+        atom = type(b.atom)(b.atom.node, at)
+        right = Item(values.relabel(b.coefficient, names), atom, tuple(names[x] for x in b.bound))
+        bound = [*a.bound, *right.bound]
+    weight = values.mul(a.coefficient, right.coefficient)
+    if a.atom.node.op is not Op.INIT_VECTOR:
+        return values.sum(values.mul(weight, engine.atoms(a.atom, right.atom)), bound)
+    left_at, right_at = list(a.atom.at), list(right.atom.at)
+    for k in range(len(left_at)):
+        i, j = left_at[k], right_at[k]
+        if i == j:
+            continue
+        label = next((x for x in (j, i) if x in bound), None)
+        if label is None:
+            weight = values.mul(weight, values.eye(i, j))
+            continue
+        other = i if label == j else j
+        weight = values.relabel(weight, {label: other})
+        bound.remove(label)
+        left_at = [other if x == label else x for x in left_at]
+        right_at = [other if x == label else x for x in right_at]
+    return values.sum(weight, bound)

@@ -1,0 +1,310 @@
+"""What each kind of value does with arrays.
+
+The array of a value has one axis a label, in the labels' order; the axis of a label that it does
+not depend on is absent. An operation is made once and used for the whole and for every block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nexort import functions
+from nexort.exact.values import Index, Label, Value, What
+from nexort.gaussian.covariance import Covariance
+from nexort.gaussian.expectation import Expectation, expect_one, expect_pair, gap_after
+from nexort.program.unrolled import Array
+
+NEAR = {"float64": 1e-4, "float32": 1e-4}
+"""Pairs of inputs whose gap is below this are compared by their differences."""
+
+
+ALONE: Label = (0, "")
+"""The label of the one entry of a value without labels."""
+
+
+class IndefiniteError(Exception):
+    """A covariance with a negative eigenvalue."""
+
+    def __init__(self, eigenvalue: float) -> None:
+        super().__init__(eigenvalue)
+        self.eigenvalue = eigenvalue
+
+
+class NotFiniteError(Exception):
+    """A value is infinite or not a number."""
+
+    def __init__(self, value: Value) -> None:
+        super().__init__()
+        self.value = value
+
+
+@dataclass
+class Frame:
+    """What operations read beside their arguments: sizes, the range of each label (of a block), a
+    source of arrays, and the tolerance. ``errors`` and ``methods`` collect what expectations say.
+    """
+
+    sizes: Callable[[Label], int]
+    source: Callable[[Any, tuple[Index, ...]], Array]
+    dtype: Any = np.float64
+    rtol: float = 1e-8
+    ranges: Mapping[Label, slice] = field(default_factory=dict)
+    errors: dict[Value, float] = field(default_factory=dict)
+    methods: dict[Value, str] = field(default_factory=dict)
+
+    def length(self, label: Label) -> int:
+        """How many entries of a label there are here."""
+        r = self.ranges.get(label)
+        return self.sizes(label) if r is None else len(range(*r.indices(self.sizes(label))))
+
+
+Operation = Callable[[Frame, list[Any]], Any]
+
+
+def operation(value: Value) -> Operation:
+    """The function from the arrays of a value's arguments to its own."""
+    match value.what:
+        case What.NUMBER:
+            return lambda frame, args: float(value.attr)
+        case What.ARRAY:
+            return _array(value)
+        case What.CALL:
+            return _call(value)
+        case What.SUM:
+            return _sum(value)
+        case What.EYE:
+            return _eye(value)
+        case What.STACK:
+            return _stack(value)
+        case What.ROOT:
+            return _root(value)
+        case What.GAP:
+            return _gap(value)
+        case _:
+            return _expectation(value)
+
+
+def _spread(value: Value, labels: tuple[Label, ...]) -> Any:
+    """The index that gives an argument's array the axes of ``labels``; None where it has them."""
+    if value.labels == labels or not value.labels:
+        return None
+    return tuple(slice(None) if x in value.labels else None for x in labels)
+
+
+def _spreads(value: Value) -> list[Any]:
+    return [_spread(a, value.labels) for a in value.args]
+
+
+def _aligned(args: list[Any], spreads: list[Any]) -> list[Any]:
+    return [a if s is None else a[s] for a, s in zip(args, spreads, strict=True)]
+
+
+def ordered(array: Array, indices: tuple[Index, ...], labels: tuple[Label, ...]) -> Array:
+    """Fixed entries picked, repeated labels to their diagonal, axes in the labels' order."""
+    array = array[tuple(i if isinstance(i, int) else slice(None) for i in indices)]
+    names = [i for i in indices if not isinstance(i, int)]
+    letters = {x: chr(97 + k) for k, x in enumerate(dict.fromkeys(names))}
+    spec = "".join(letters[x] for x in names) + "->" + "".join(letters[x] for x in labels)
+    found: Array = np.einsum(spec, array)
+    return found
+
+
+def _array(value: Value) -> Operation:
+    source, indices = value.attr
+
+    def run(frame: Frame, args: list[Any]) -> Any:
+        found = ordered(frame.source(source, indices), indices, value.labels)
+        cut = tuple(frame.ranges.get(x, slice(None)) for x in value.labels)
+        return found[cut]
+
+    return run
+
+
+def _call(value: Value) -> Operation:
+    spreads = _spreads(value)
+    name = str(value.attr)
+    if name == "ratio":
+        return lambda frame, args: _ratio(*_aligned(args, spreads))
+    if name in ("add", "mul"):
+        step = np.add if name == "add" else np.multiply
+
+        def chain(frame: Frame, args: list[Any]) -> Any:
+            first, second, *rest = _aligned(args, spreads)
+            total = step(first, second)
+            for x in rest:
+                if isinstance(total, np.ndarray) and total.shape == np.broadcast_shapes(
+                    total.shape, np.shape(x)
+                ):
+                    step(total, x, out=total)
+                else:
+                    total = step(total, x)
+            return total
+
+        return chain
+    evaluate = functions.registry()[name].evaluate
+    return lambda frame, args: evaluate(*_aligned(args, spreads))
+
+
+def _ratio(a: Any, b: Any) -> Any:
+    """a / b, and 0 where b is 0: a regression on what does not vary explains nothing."""
+    zero = np.asarray(b) == 0
+    return np.where(zero, 0, np.divide(a, np.where(zero, 1, b)))
+
+
+def _sum(value: Value) -> Operation:
+    names = sorted({x for a in value.args for x in a.labels})
+    letters = {x: chr(97 + k) for k, x in enumerate(names)}
+    sides = ["".join(letters[x] for x in a.labels) for a in value.args]
+    spec = ",".join(sides) + "->" + "".join(letters[x] for x in value.labels)
+    if len(sides) == 2 and len(value.attr) == 1 and len(value.labels) == 2:
+        s = letters[value.attr[0]]
+        if len(sides[0]) == len(sides[1]) == 2 and sides[0] != sides[1]:
+            turn = [side[0] == s for side in sides]
+            first = sides[0].replace(s, "") == letters[value.labels[0]]
+
+            def product(frame: Frame, args: list[Any]) -> Any:
+                a, b = (x.T if t else x for x, t in zip(args, turn, strict=True))
+                return a @ b.T if first else b @ a.T
+
+            return product
+    return lambda frame, args: np.einsum(spec, *args, optimize=True)
+
+
+def _eye(value: Value) -> Operation:
+    def run(frame: Frame, args: list[Any]) -> Any:
+        places = []
+        for i in value.attr:
+            if isinstance(i, int):
+                places.append(np.asarray(i))
+            else:
+                full = np.arange(frame.sizes(i))[frame.ranges.get(i, slice(None))]
+                shape = [-1 if x == i else 1 for x in value.labels]
+                places.append(full.reshape(shape))
+        return (places[0] == places[1]).astype(frame.dtype)
+
+    return run
+
+
+def _stack(value: Value) -> Operation:
+    rest = tuple(x for x in value.labels if x != value.attr)
+    axis = value.labels.index(value.attr)
+    spreads = [_spread(a, rest) for a in value.args]
+
+    def run(frame: Frame, args: list[Any]) -> Any:
+        shape = tuple(frame.length(x) for x in rest)
+        parts = [np.broadcast_to(a, shape) for a in _aligned(args, spreads)]
+        found = np.stack(parts, axis).astype(frame.dtype, copy=False)
+        cut = [slice(None)] * found.ndim
+        cut[axis] = frame.ranges.get(value.attr, slice(None))
+        return found[tuple(cut)]
+
+    return run
+
+
+def _root(value: Value) -> Operation:
+    own, at = value.attr
+
+    def run(frame: Frame, args: list[Any]) -> Any:
+        matrix = np.asarray(args[0])
+        missing = [x for x in own if x not in value.args[0].labels]
+        if missing:
+            matrix = np.broadcast_to(matrix, tuple(frame.sizes(x) for x in own))
+        with np.errstate(all="ignore"):
+            sizes, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+        if sizes[0] < -1e-10 * max(1.0, sizes[-1]) or not np.allclose(matrix, matrix.T):
+            raise IndefiniteError(float(sizes[0]))
+        root = (vectors * np.sqrt(np.maximum(sizes, 0))) @ vectors.T
+        found = ordered(root, at, value.labels)
+        return found[tuple(frame.ranges.get(x, slice(None)) for x in value.labels)]
+
+    return run
+
+
+def _gap(value: Value) -> Operation:
+    """1 - cross / sqrt(left right); where that is small, from the columns' differences d:
+    1 - rho = (|d|^2 - (s_a - s_b)^2) / (2 s_a s_b)."""
+    labels = value.labels
+    spreads = [_spread(a, labels) for a in value.args[:3]]
+    columns = value.args[3:]
+
+    def run(frame: Frame, args: list[Any]) -> Any:
+        left, right, cross = (np.asarray(x) for x in _aligned(args[:3], spreads))
+        norm = np.sqrt(left) * np.sqrt(right)
+        found = np.asarray(1 - np.divide(cross, np.where(norm > 0, norm, 1)))
+        np.maximum(found, 0, out=found)
+        near = np.nonzero(np.atleast_1d(found) < NEAR[found.dtype.name])
+        if len(near[0]):
+            found = found if labels else found.reshape(1)
+            places = dict(zip(labels or (ALONE,), near, strict=True))
+            square = 0.0
+            for k, bound in enumerate(value.attr):
+                a, b = columns[2 * k], columns[2 * k + 1]
+                x, y = args[3 + 2 * k], args[4 + 2 * k]
+                d = _picked(x, a, places, bound) - _picked(y, b, places, bound)
+                square = square + np.square(d).reshape(len(d), -1).sum(axis=1)
+            s, t = (np.sqrt(np.broadcast_to(v, found.shape)[near]) for v in (left, right))
+            with np.errstate(all="ignore"):
+                gaps = (square - np.square(s - t)) / (2 * s * t)
+            found[near] = np.where(s * t > 0, np.maximum(gaps, 0), found[near])
+        return found if labels else found.reshape(())
+
+    return run
+
+
+def _picked(
+    array: Any, value: Value, places: Mapping[Label, Array], bound: tuple[Label, ...]
+) -> Array:
+    """The columns of the picked pairs, shape (pairs, bound labels)."""
+    array = np.asarray(array)
+    kept = [x for x in value.labels if x in places]
+    summed = [x for x in bound if x in value.labels]
+    array = array.transpose([value.labels.index(x) for x in (*kept, *summed)])
+    if not kept:
+        count = len(next(iter(places.values())))
+        return np.broadcast_to(array, (count, *array.shape))
+    found: Array = array[tuple(places[x] for x in kept)]
+    return found
+
+
+def _shaped(value: Value, array: Any) -> Any:
+    """Without the axis that numbers are given in covariances."""
+    return array if value.labels else np.asarray(array).reshape(())
+
+
+def _expectation(value: Value) -> Operation:
+    spreads = _spreads(value)
+
+    def note(frame: Frame, found: Expectation) -> Any:
+        size = float(np.max(np.abs(found.value), initial=0.0))
+        error = float(np.max(found.error, initial=0.0))
+        known = frame.errors.get(value, 0.0)
+        frame.errors[value] = max(known, error / size if size > 0 else 0.0)
+        frame.methods[value] = found.method
+        return _shaped(value, found.value)
+
+    def cov(frame: Frame, args: list[Any]) -> Any:
+        left, right, cross, *gap = (np.atleast_1d(x) for x in _aligned(args, spreads))
+        return Covariance(left, right, cross, gap[0] if gap else None)
+
+    def stein(frame: Frame, args: list[Any]) -> Any:
+        found = note(frame, expect_one(value.attr.times_power(1), np.asarray(args[0]), frame.rtol))
+        return _ratio(found, args[0])
+
+    match value.what:
+        case What.COV:
+            return cov
+        case What.AFTER:
+            return lambda frame, args: _shaped(value, gap_after(value.attr, args[0]))
+        case What.PAIR:
+            f, g = value.attr
+            return lambda frame, args: note(frame, expect_pair(f, g, args[0], frame.rtol))
+        case What.ONE:
+            return lambda frame, args: note(
+                frame, expect_one(value.attr, np.asarray(args[0]), frame.rtol)
+            )
+        case _:
+            return stein

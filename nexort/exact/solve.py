@@ -1,0 +1,191 @@
+"""The planner: which scalars of a program are exact, their numbers, and by which route."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nexort.exact import failures, whole
+from nexort.exact.engine import Engine, top
+from nexort.exact.factored import ordered
+from nexort.exact.forms import NotExact
+from nexort.exact.operations import Frame
+from nexort.exact.values import Value, What
+from nexort.program.nodes import Node, Op, walk
+from nexort.program.types import Kind
+from nexort.program.unrolled import Array, Unrolled
+
+ROUNDING = 64 * whole.EPS
+"""Relative error of a closed form at the least: constants are folded with rounding too."""
+
+DEEP = 100_000
+"""Nested calls that long programs may take."""
+
+
+@dataclass(frozen=True)
+class Exact:
+    """An output's numbers, shape family_shape + axes; ``error`` is a bound up to rounding for
+    closed forms, an estimate to first order for quadrature."""
+
+    value: Array
+    error: Array
+    method: str
+
+    def meets(self, rtol: float | None) -> bool:
+        """Whether every entry's error is below rtol times the largest entry."""
+        scale = float(np.max(np.abs(self.value), initial=0.0))
+        return rtol is None or bool((self.error <= rtol * scale).all())
+
+
+@dataclass(frozen=True)
+class Route:
+    """How one scalar of the program is found; ``error`` is relative to its largest entry, None
+    where it is sampled; ``reason`` why that is so."""
+
+    node: Node
+    method: str
+    error: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What is exact: ``outputs`` by name, ``known`` the arrays of the exact scalars that inexact
+    outputs depend on, ``routes`` of all expectations in the program's order."""
+
+    outputs: dict[str, Exact]
+    known: dict[Node, Array]
+    routes: list[Route] = field(default_factory=list)
+
+
+def solve(program: Unrolled, rtol: float = 1e-8) -> Solution:
+    """Every exact scalar of an unrolled program. Raises NexortError for what has no value."""
+    with deep():
+        engine = Engine(program)
+        engine.warm()
+        frame = whole.frame_of(program, rtol)
+        found, missing = _lowered(engine, _scalars(engine.nodes))
+        members = {
+            m: found.get(m) or _attempt(engine, m) for o in program.outputs for m in o.members
+        }
+        good = {m: v for m, v in members.items() if isinstance(v, Value)}
+        inexact = [m for m in members if m not in good]
+        wanted = set(walk(inexact))
+        known = {n: v for n, v in found.items() if n in wanted and v is not engine.values.zero}
+        arrays = run(engine, [*good.values(), *found.values()], frame)
+    errors = whole.relative_errors({*good.values(), *found.values()}, frame.errors)
+    outputs = {}
+    for output in program.outputs:
+        if all(m in good for m in output.members):
+            outputs[output.name] = _assembled(program, output.name, good, arrays, errors, frame)
+    shapes = {n: np.broadcast_to(arrays[v], program.shape(n.type.axes)) for n, v in known.items()}
+    routes = [
+        Route(n, method_of(engine, found[n], frame), errors[found[n]])
+        if n in found
+        else Route(n, "sampled", None, str(missing[n]))
+        for n in _scalars(engine.nodes)
+    ]
+    return Solution(outputs, shapes, routes)
+
+
+def run(engine: Engine, roots: Iterable[Value], frame: Frame) -> dict[Value, Array]:
+    """The arrays of some values. Raises NexortError for what has no value."""
+    try:
+        return whole.evaluate(roots, frame)
+    except failures.PROBLEMS as problem:
+        raise failures.diagnosed(engine, problem) from None
+
+
+@contextmanager
+def deep() -> Iterator[None]:
+    """Long programs recurse deeply; calls between Python functions take no space on the stack."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, DEEP))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def _scalars(nodes: Iterable[Node]) -> list[Node]:
+    """The expectations of a program."""
+    return [
+        n
+        for n in nodes
+        if n.op in (Op.INNER, Op.AVERAGE) or (n.op is Op.MEAN and n.type.kind is Kind.SCALAR)
+    ]
+
+
+def _attempt(engine: Engine, node: Node) -> Value | NotExact:
+    try:
+        return engine.scalar(node, top([a.name for a in node.type.axes]))
+    except NotExact as problem:
+        return problem
+
+
+def _lowered(
+    engine: Engine, nodes: Iterable[Node]
+) -> tuple[dict[Node, Value], dict[Node, NotExact]]:
+    found, missing = {}, {}
+    for node in nodes:
+        value = _attempt(engine, node)
+        if isinstance(value, Value):
+            found[node] = value
+        else:
+            missing[node] = value
+    return found, missing
+
+
+def _assembled(
+    program: Unrolled,
+    name: str,
+    good: dict[Node, Value],
+    arrays: dict[Value, Array],
+    errors: dict[Value, float],
+    frame: Frame,
+) -> Exact:
+    """The members of an output stacked to family_shape + axes."""
+    [output] = [o for o in program.outputs if o.name == name]
+    shape = program.shape(output.axes)
+    values, bounds, random = [], [], False
+    for m in output.members:
+        value = good[m]
+        array = np.broadcast_to(np.asarray(arrays[value], dtype=float), shape)
+        size = float(np.max(np.abs(array), initial=0.0))
+        random = random or any(n.op in (Op.INNER, Op.AVERAGE) for n in walk([m]))
+        values.append(array)
+        bounds.append(np.full(shape, max(errors[value], ROUNDING) * size if random else 0.0))
+    full = output.family_shape + shape
+    worst = max((errors[good[m]] for m in output.members), default=0.0)
+    used = {frame.methods[v] for v in ordered(good[m] for m in output.members)
+            if v in frame.methods}  # fmt: skip
+    method = text_of(used, worst) if random else "exact"
+    return Exact(np.stack(values).reshape(full), np.stack(bounds).reshape(full), method)
+
+
+def text_of(used: Iterable[str], error: float) -> str:
+    """``exact: closed form``, or ``quadrature to 1e-10``."""
+    others = sorted(set(used) - {"closed form"})
+    if not others:
+        return "exact: closed form"
+    return f"{' and '.join(others)} to {max(error, 1e-16):.0e}"
+
+
+def method_of(engine: Engine, value: Value, frame: Frame) -> str:
+    """The routes of the expectations that one scalar takes itself, its covariances apart."""
+    own: set[str] = set()
+    stack, seen = [value], set()
+    while stack:
+        v = stack.pop()
+        if v in seen:
+            continue
+        seen.add(v)
+        if v.what in (What.PAIR, What.ONE, What.STEIN):
+            own.add(frame.methods.get(v, "closed form"))
+        elif v.what in (What.CALL, What.SUM, What.STACK):
+            stack += v.args
+    return " and ".join(sorted(own)) or "closed form (covariances alone)"

@@ -1,0 +1,71 @@
+"""Whether a value stays the same when rows and columns change places."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from nexort.exact.values import Index, Label, Value, What
+
+
+def is_symmetric(value: Value, row: Label, column: Label) -> bool:
+    """Whether value[a, b] = value[b, a] by its graph alone, the inputs of both being the same."""
+    table: dict[Hashable, int] = {}
+    straight, turned = _Numbering(table, {}), _Numbering(table, {row: column, column: row})
+    return straight.of(value) == turned.of(value)
+
+
+class _Numbering:
+    """Equal numbers for values that are equal with labels exchanged, sums and products in any
+    order, and pairs of Gaussians in either order."""
+
+    def __init__(self, table: dict[Hashable, int], names: dict[Label, Label]) -> None:
+        self.table, self.names = table, names
+        self.known: dict[Value, int] = {}
+
+    def of(self, value: Value) -> int:
+        """The number of a value."""
+        if value not in self.known:
+            self.known[value] = self._number(self._key(value))
+        return self.known[value]
+
+    def _number(self, key: Hashable) -> int:
+        return self.table.setdefault(key, len(self.table))
+
+    def _index(self, i: Index) -> Index:
+        return i if isinstance(i, int) else self.names.get(i, i)
+
+    def _key(self, value: Value) -> Hashable:
+        args = tuple(self.of(a) for a in value.args)
+        match value.what:
+            case What.ARRAY:
+                source, indices = value.attr
+                return value.what, source, tuple(self._index(i) for i in indices)
+            case What.CALL if value.attr in ("add", "mul"):
+                return value.what, value.attr, tuple(sorted(args))
+            case What.SUM:
+                return value.what, value.attr, tuple(sorted(args))
+            case What.EYE:
+                return value.what, frozenset(self._index(i) for i in value.attr)
+            case What.STACK:
+                return value.what, self._index(value.attr), args
+            case What.ROOT:
+                own, at = value.attr
+                return value.what, own, tuple(self._index(i) for i in at), args
+            case What.COV:
+                return value.what, *sorted((args, (args[1], args[0], *args[2:])))[0]
+            case What.GAP:
+                turned = [args[k + 1 - 2 * (k % 2)] for k in range(2)]
+                columns = args[3:]
+                swapped = [columns[k + 1 - 2 * (k % 2)] for k in range(len(columns))]
+                return value.what, value.attr, min(args, (*turned, args[2], *swapped))
+            case What.PAIR:
+                return self._pair(value)
+            case _:
+                return value.what, value.attr, args
+
+    def _pair(self, value: Value) -> Hashable:
+        f, g = value.attr
+        parts = tuple(self.of(a) for a in value.args[0].args)
+        straight = (f.node.serial, g.node.serial, parts)
+        turned = (g.node.serial, f.node.serial, (parts[1], parts[0], *parts[2:]))
+        return value.what, min(straight, turned)

@@ -1,0 +1,72 @@
+"""Values as whole arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from nexort.exact.factored import ordered
+from nexort.exact.operations import Frame, NotFiniteError, operation
+from nexort.exact.values import Index, Label, Value, What
+from nexort.program.unrolled import Array, Unrolled
+
+AMPLIFIED = 4.0
+EPS = float(np.finfo(float).eps)
+
+
+def frame_of(program: Unrolled, rtol: float) -> Frame:
+    """Reads a program's own data."""
+
+    def size(label: Label) -> int:
+        return int(label[1]) if label[1].isdigit() else program.sizes[label[1]]
+
+    def source(name: Any, indices: tuple[Index, ...]) -> Array:
+        match name:
+            case ("data", str(entry)):
+                return program.data[entry]
+            case ("size", str(axis)):
+                return np.asarray(float(program.sizes[axis]))
+            case ("ones", str(axis)):
+                return np.ones(size((0, axis)))
+            case _:
+                return np.asarray(name, dtype=float)
+
+    return Frame(size, source, rtol=rtol)
+
+
+def evaluate(roots: Iterable[Value], frame: Frame) -> dict[Value, Array]:
+    """The arrays of some values. Raises NotFiniteError, IndefiniteError, NotIntegrable."""
+    roots = list(roots)
+    order = ordered(roots)
+    last: dict[Value, int] = {}
+    for position, value in enumerate(order):
+        for a in value.args:
+            last[a] = position
+    kept = set(roots)
+    arrays: dict[Value, Any] = {}
+    with np.errstate(all="ignore"):
+        for position, value in enumerate(order):
+            found = operation(value)(frame, [arrays[a] for a in value.args])
+            if value.what is not What.COV and not np.all(np.isfinite(found)):
+                raise NotFiniteError(value)
+            arrays[value] = found
+            for a in value.args:
+                if last[a] == position and a not in kept:
+                    arrays.pop(a, None)
+    return {v: np.asarray(arrays[v]) for v in roots}
+
+
+def relative_errors(
+    roots: Iterable[Value], errors: Mapping[Value, float], eps: float = EPS
+) -> dict[Value, float]:
+    """For every root the sum of the relative errors of the expectations below it, times what
+    differences and divisions may amplify them by, and of the rounding of every step: an estimate
+    of its own relative error."""
+    found = {}
+    for root in roots:
+        below = ordered([root])
+        random = [v for v in below if v.what is not What.NUMBER]
+        found[root] = AMPLIFIED * sum(errors.get(v, 0.0) for v in below) + 4 * eps * len(random)
+    return found

@@ -1,0 +1,239 @@
+"""Kernels over data: blocks, rectangles, precision, nearly equal inputs, threads, bad requests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nexort
+from nexort import NexortError
+
+PROGRAMS = Path(__file__).parents[2] / "programs"
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((10, 61))
+Y = RNG.standard_normal((10, 23))
+X[:, 3] = X[:, 50]
+X[:, 4] = X[:, 51] * (1 + 1e-9)
+Y[:, 2] = X[:, 7] + 1e-8
+
+NETWORK = """
+dim d, M
+data xi[d, M]
+vector u[d] ~ N(0, 1)
+vector b ~ N(0, 1)
+matrix W, V ~ N(0, 1/n)
+|x> = {f}(|u> @ xi)
+|h> = W |x> + 0.5 * |b>
+|y> = {f}(|h>)
+|dx> = {f}'(|h>) * (V^T |y>)
+cross = <x|y>
+nngp = <y|y>
+ntk = <dx|dx> * <x|x>
+output nngp, ntk, cross
+"""
+
+
+def mlp(depth: int = 3) -> nexort.api.TensorProgram:
+    return nexort.load(PROGRAMS / "mlp.nxt", L=depth)
+
+
+@pytest.mark.parametrize("f", ["relu", "erf", "tanh"])
+def test_blocks_and_rectangles_are_parts_of_the_whole(f: str) -> None:
+    from nexort.exact.kernel import Inputs, Options, kernels
+
+    program = nexort.loads(NETWORK.format(f=f))
+    limit = program.limit(xi=np.hstack([X, Y]))
+    square, rectangle = program.kernel(X), program.kernel(X, Y)
+    unrolled = program.unrolled({"xi": X})
+    blocks = kernels(unrolled, None, Inputs("xi", 1, X, None), Options(size=16))
+    assert list(square) == ["nngp", "ntk", "cross"]
+    for name, whole in limit.items():
+        scale = np.abs(whole.plain).max()
+        # quadrature chooses its order for a block, within its tolerance
+        bound = (1e-13 if f != "tanh" else 2e-8) * scale
+        for found, part in (
+            (square, whole.plain[:61, :61]),
+            (blocks, whole.plain[:61, :61]),
+            (rectangle, whole.plain[:61, 61:]),
+        ):
+            assert found[name].shape == part.shape
+            assert np.abs(found[name] - part).max() <= bound, (name, found)
+
+
+def test_threads_and_blocks_do_not_matter() -> None:
+    one, two = mlp().kernel(X, threads=1), mlp().kernel(X, threads=3)
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name])
+        np.testing.assert_array_equal(one[name], one[name].T)
+
+
+def test_single_precision() -> None:
+    double, single = mlp(10).kernel(X), mlp(10).kernel(X, dtype="float32")
+    for name, exact in double.items():
+        assert single[name].dtype == np.float32
+        assert np.abs(single[name] / exact - 1).max() < 3e-6
+        assert "exact" in single.methods[name]
+
+
+def arccos_kernels(a: np.ndarray, b: np.ndarray, depth: int) -> tuple[object, object]:
+    """NNGP and NTK of two inputs to 60 digits (Cho & Saul 2009)."""
+    from mpmath import acos, mpf, pi, sin, sqrt, workdps
+
+    with workdps(60):
+        a, b = ([mpf(float(x)) for x in v] for v in (a, b))
+        k = sum(x * y for x, y in zip(a, b, strict=True))
+        size = sqrt(sum(x * x for x in a) * sum(x * x for x in b))
+        kernels, slopes = [k], []
+        for _ in range(depth):
+            # equal inputs have correlation 1, which 60 digits may miss by one
+            c = min(kernels[-1] / size, mpf(1))
+            angle = acos(c)
+            slopes.append((pi - angle) / (2 * pi))
+            kernels.append(size * (sin(angle) + (pi - angle) * c) / (2 * pi))
+            size /= 2
+        ntk = kernels[0]
+        for kernel, slope in zip(kernels[1:], slopes, strict=True):
+            ntk = kernel + slope * ntk
+        return kernels[-1], ntk
+
+
+@pytest.mark.parametrize("distance", [0, 1e-12, 1e-9, 1e-7, 1e-5, 1e-3, 1e-2, 0.1, 1.0])
+def test_nearly_equal_inputs_at_depth_ten(distance: float) -> None:
+    a = RNG.standard_normal(20)
+    b = a + distance * RNG.standard_normal(20)
+    found = mlp(10).kernel(np.stack([a, b], axis=1))
+    nngp, ntk = arccos_kernels(a, b, 10)
+    assert abs(float(found["nngp"][0, 1] / nngp - 1)) < 1e-12
+    assert abs(float(found["ntk"][0, 1] / ntk - 1)) < 1e-12
+
+
+@pytest.mark.parametrize("distance", [0, 1e-8, 1e-5, 1e-3])
+def test_nearly_equal_inputs_with_biases(distance: float) -> None:
+    """The gap passes through sums of independent kets: against inputs with one more entry, as which
+    a bias in the first layer counts."""
+    text = """
+    dim d, M
+    data xi[d, M]
+    vector u[d] ~ N(0, 1)
+    vector b ~ N(0, 1)
+    matrix W ~ N(0, 1/n)
+    |x> = relu(|u> @ xi + |b>)
+    |y> = step(W |x>)
+    output <y|y>
+    """
+    a = RNG.standard_normal(6)
+    b = a + distance * RNG.standard_normal(6)
+    pair = np.stack([a, b], axis=1)
+    extended = np.vstack([pair, np.ones((1, 2))])
+    with_bias = nexort.loads(text).kernel(pair)["<y|y>"]
+    without = nexort.loads(text.replace(" + |b>", "")).kernel(extended)["<y|y>"]
+    np.testing.assert_allclose(with_bias, without, rtol=1e-13)
+
+
+def test_equal_inputs_have_equal_entries() -> None:
+    found = mlp(10).kernel(X)
+    for kernel in found.values():
+        assert kernel[3, 50] == kernel[3, 3]
+        np.testing.assert_allclose(kernel[3], kernel[50], rtol=1e-14)
+
+
+def test_zero_inputs() -> None:
+    data = X[:, :4].copy()
+    data[:, 1] = 0
+    for kernel in mlp().kernel(data).values():
+        assert np.isfinite(kernel).all()
+        np.testing.assert_array_equal(kernel[1], 0)
+
+
+def test_results_in_files(tmp_path: Path) -> None:
+    held = mlp().kernel(X, Y)
+    kept = mlp().kernel(X, Y, out=tmp_path / "k.npy")
+    for name, array in held.items():
+        np.testing.assert_array_equal(np.load(tmp_path / f"k.{name}.npy"), array)
+        assert isinstance(kept[name], np.memmap)
+    with pytest.raises(NexortError, match="bad-output-file"):
+        mlp().kernel(X, outputs=["ntk"], out=tmp_path / "k.txt")
+
+
+def test_memory_bounds_the_blocks() -> None:
+    from nexort.exact.blocks import Blocks, block_size
+    from nexort.exact.engine import Engine
+    from nexort.exact.factored import factored
+
+    program = mlp(100).unrolled({"xi": X})
+    from nexort.exact.solve import deep
+
+    with deep():
+        engine = Engine(program)
+        axes = ((0, "M"), (1, "M"))
+        roots = [engine.scalar(o.members[0], axes) for o in program.outputs]
+        plan = Blocks.of(factored(engine.values, roots), *axes)
+    # Horner's rule: depth does not grow what is held
+    assert plan.live < 16
+    assert plan.symmetric == (True, True)
+    size = block_size(plan, 8, 2**20, 2)
+    assert size**2 * 8 * plan.live * 2 <= 2**20
+
+
+def test_an_interrupt_ends_the_work() -> None:
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        mlp().kernel(X, progress=stop)
+
+
+# ---- bad requests --------------------------------------------------------------------------------
+
+
+def problem(text: str, *args: object, **options: object) -> str:
+    with pytest.raises(NexortError) as caught:
+        nexort.loads(text).kernel(*args, **options)  # type: ignore[arg-type]
+    return str(caught.value)
+
+
+def test_outputs_that_are_not_kernels() -> None:
+    text = "vector v ~ N(0, 1)\nm = <v|v>\noutput m"
+    found = problem(text, X)
+    assert "not-a-kernel" in found
+    assert "output m has no axes" in found
+    assert "output m" in found
+
+
+def test_sums_over_inputs_are_not_kernels_of_pairs() -> None:
+    text = """
+dim d, M
+data xi[d, M]
+vector u[d] ~ N(0, 1)
+|h> = |u> @ xi
+K = <h|h> @ <h|h>
+output K
+"""
+    assert nexort.loads(text).kernel(X)["K"].shape == (61, 61)
+    found = problem(text, X, Y)
+    assert "depends on the other inputs" in found
+
+
+def test_inexact_kernels_say_why() -> None:
+    text = """
+dim d, M
+data xi[d, M]
+vector u[d] ~ N(0, 1)
+vector b ~ N(0, 1)
+|x> = tanh(relu(|u> @ xi) + |b>)
+output <x|x>
+"""
+    found = problem(text, X)
+    assert "kernel-inexact" in found
+    assert "tanh" in found
+    assert "|x> = tanh" in found
+
+
+def test_wrong_shapes() -> None:
+    text = "dim d, M\ndata xi[d, M]\nvector u[d] ~ N(0, 1)\n|h> = |u> @ xi\noutput <h|h>"
+    assert "data-shape" in problem(text, X[0])
+    assert "data-shape" in problem(text, X, Y[:5])
+    assert "bad-option" in problem(text, X, dtype="float16")
+    assert "has no output 'k'" in problem(text, X, outputs=["k"])
