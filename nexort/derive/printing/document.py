@@ -58,10 +58,10 @@ def page(derivation: Derivation, steps: bool = False) -> Page:
         Section("Kets", tuple(writer.ket(k) for k in shown.kets)),
         Section("Gaussian families", tuple(writer.families(shown.gaussians))),
         Section("Recursion", tuple(writer.equation(e) for e in shown.equations)),
-        Section("Gaussian expectations", tuple(writer.duals.items())),
     ]
-    if steps:
-        sections.append(Section("Derivation, step by step", tuple(writer.steps(shown.steps))))
+    told = tuple(writer.steps(shown.steps)) if steps else ()
+    sections.append(Section("Gaussian expectations", tuple(writer.duals.items())))
+    sections.append(Section("Derivation, step by step", told))
     return Page(
         PurePath(derivation.name).name, tuple(_opening(axes)), tuple(s for s in sections if s.items)
     )
@@ -203,8 +203,11 @@ class _Writer:
             yield Paragraph((f"{k}. {step.rule} ({step.citation})", *prose(note)))
             if step.after is not None:
                 goes_on = previous is not None and previous == step.before
-                before = None if step.before is None or goes_on else self.plain.box(step.before)
-                yield Statement(before, (self.plain.box(step.after),))
+                before = None if step.before is None else self.plain.box(step.before)
+                after = self.plain.box(step.after)
+                if after == before:  # what changed is how the Gaussian mean is known
+                    after = self.dual.box(step.after)
+                yield Statement(None if goes_on else before, (after,))
             previous = step.after
 
     def _label(self, wanted: str) -> str:

@@ -1,5 +1,6 @@
 """Dual activations of a page: ``V_f(p, c, q) = E f(y) f(z)`` for centred Gaussians y, z of
-variances p, q and covariance c, and ``M_f(p) = E f(y)``; each is defined once on the page.
+variances p, q and covariance c, and ``M_f(p) = E f(y)``; each is defined once on the page,
+with its closed form where one is known.
 """
 
 from __future__ import annotations
@@ -7,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nexort.derive import closed, graphs
 from nexort.derive.formula import Formula, GaussianMean, GaussianPair, Symbol
-from nexort.derive.printing import graphs, names, text_boxes
+from nexort.derive.printing import names, text_boxes
 from nexort.derive.printing.boxes import (
     COMMA,
     COMMA_TIGHT,
@@ -23,6 +25,7 @@ from nexort.derive.printing.boxes import (
     same,
     separated,
 )
+from nexort.derive.printing.names import escaped
 from nexort.derive.printing.notation import MEAN, Notation, tight
 from nexort.derive.printing.statements import Paragraph, Statement, Words
 from nexort.program.nodes import Node, Op
@@ -135,9 +138,15 @@ def _definition(plain: Notation, shape: Shape, letter: Box) -> Statement:
     f: Formula = graphs.at(shape.left, Y)
     if shape.right is None:
         left, body = row(letter, parens(same("p"))), plain.box(f)
+        known = closed.mean(shape.left)
     else:
         arguments = separated([same(x) for x in "pcq"], COMMA)
         left = row(letter, parens(arguments))
         factors = [plain.box(x, 2) for x in (f, graphs.at(shape.right, Z))]
         body = separated(factors, TIMES)
-    return Statement(left, (row(MEAN, brackets(body)),))
+        known = closed.pair(shape.left, shape.right)
+    rights: list[Box] = [row(MEAN, brackets(body))]
+    if known is not None:
+        rights.append(plain.box(known.formula))
+    tail = None if known is None else Glyph(known.source, rf"\text{{{escaped(known.source)}}}")
+    return Statement(left, tuple(rights), tail)

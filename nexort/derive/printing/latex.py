@@ -83,8 +83,10 @@ def _rows(item: Statement, left: float, long: bool = False) -> Iterator[str]:
     head = "" if item.left is None else inline(item.left)
     if not item.rights:
         yield head + " &"
-    elif long:
-        yield rf"&\mathrlap{{{head}}}"
+    elif long and item.left is not None:
+        for line in fill(tokens(item.left), TEXT_WIDTH, STEP):
+            shown = r"\quad " * round(line.indent) + line.string()
+            yield rf"&\rlap{{$\displaystyle {shown}$}}"
         head = ""
     start = left + 1.3
     for k, right in enumerate(item.rights):

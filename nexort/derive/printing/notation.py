@@ -222,7 +222,7 @@ class Notation:
     def _gaussian(self, formula: Gaussian) -> Box:
         if self.gaussian is not None:
             return self.gaussian(self, formula)
-        from nexort.derive.printing.graphs import over_kets
+        from nexort.derive.graphs import over_kets
 
         return row(MEAN, brackets(self.box(over_kets(formula))))
 
@@ -404,7 +404,20 @@ def _inverse(factor: Formula) -> Formula:
     return factor.base if value == 1 else Power(factor.base, Number(value))
 
 
-_ROMAN = ("exp", "log", "sin", "cos", "arctan", "tanh", "sinh", "cosh", "max", "min")
+_ROMAN = (
+    "arcsin",
+    "arccos",
+    "exp",
+    "log",
+    "sin",
+    "cos",
+    "arctan",
+    "tanh",
+    "sinh",
+    "cosh",
+    "max",
+    "min",
+)
 
 
 def _function(name: str) -> Glyph:

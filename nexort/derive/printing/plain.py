@@ -24,9 +24,10 @@ from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from typing import Any
 
+from nexort.derive import graphs
 from nexort.derive.derivation import Derivation, KetDefinition, Label, Range
 from nexort.derive.formula import Formula, Indices, Matrix, Symbol
-from nexort.derive.printing import graphs, latex_boxes, text_boxes
+from nexort.derive.printing import latex_boxes, text_boxes
 from nexort.derive.printing.notation import Notation, operator
 from nexort.program.index import Affine
 from nexort.program.nodes import Node

@@ -24,6 +24,7 @@ from typing import Any, assert_never
 
 import sympy
 
+from nexort.derive import closed
 from nexort.derive.derivation import Equation
 from nexort.derive.formula import (
     Apply,
@@ -47,6 +48,7 @@ from nexort.derive.formula import (
     Sum,
     Symbol,
 )
+from nexort.derive.printing.duals import title
 from nexort.program.index import Affine
 
 Leaf = Symbol | Ket | Bracket | Average | Response | Delta | CopyMean | Expectation
@@ -91,6 +93,8 @@ def _of(formula: Formula) -> Any:
 
 def _leaf(formula: Leaf) -> Any:
     match formula:
+        case Symbol("pi", (), (), "constant"):
+            return sympy.pi
         case Symbol(name, indices, axes):
             return _indexed(name, (*indices, *axes))
         case Ket():
@@ -145,8 +149,8 @@ def _applied(name: str, args: list[Any]) -> Any:
             return sympy.Max(x, 0)
         case "step", [x]:
             return sympy.Heaviside(x, sympy.Rational(1, 2))
-        case "arctan", [x]:
-            return sympy.atan(x)
+        case "arctan" | "arcsin" | "arccos", [x]:
+            return {"arctan": sympy.atan, "arcsin": sympy.asin, "arccos": sympy.acos}[name](x)
         case "abs", [x]:
             return sympy.Abs(x)
         case "square", [x]:
@@ -165,9 +169,16 @@ def _applied(name: str, args: list[Any]) -> Any:
 
 
 def _gaussian(formula: GaussianPair | GaussianMean) -> Any:
-    from nexort.derive.printing.duals import title
-
     if isinstance(formula, GaussianMean):
-        return sympy.Function(title(formula))(_of(formula.variance))
-    arguments = (formula.left_variance, formula.covariance, formula.right_variance)
-    return sympy.Function(title(formula))(*(_of(a) for a in arguments))
+        found = closed.mean(formula.function)
+        places: dict[Formula, Formula] = {closed.P: formula.variance}
+    else:
+        found = closed.pair(formula.left, formula.right)
+        places = {
+            closed.P: formula.left_variance,
+            closed.C: formula.covariance,
+            closed.Q: formula.right_variance,
+        }
+    if found is not None:
+        return _of(found.at(places))
+    return sympy.Function(title(formula))(*(_of(x) for x in places.values()))

@@ -13,6 +13,9 @@ from nexort.derive.printing.text_boxes import columns, inline, tokens
 
 WIDTH = 100
 INDENT = 2
+DEEP = 6
+"""Where statements stand that have no label: under the sentence before them."""
+
 STEP = 4
 
 
@@ -36,7 +39,8 @@ def _section(section: Section, width: int) -> Iterator[str]:
     for is_statement, group in groupby(section.items, lambda x: isinstance(x, Statement)):
         items = list(group)
         if is_statement:
-            yield from _aligned([x for x in items if isinstance(x, Statement)], width, INDENT)
+            some = [x for x in items if isinstance(x, Statement)]
+            yield from _aligned(some, width, INDENT if some[0].label else DEEP)
         else:
             for item in items:
                 if isinstance(item, Paragraph):
