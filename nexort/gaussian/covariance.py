@@ -16,6 +16,8 @@ from nexort.functions import Array
 
 NEAR = 0.02
 """Entries with 1 - |rho| below this have their determinant computed with error-free products."""
+SMALL = 0.1
+"""Angles below this have sin t - t cos t summed as a series."""
 
 
 class NotPositive(Exception):
@@ -153,6 +155,22 @@ class Covariance:
     def sine(self) -> Array:
         """sin(angle) = sqrt(1 - rho^2)."""
         return np.asarray(np.sqrt(self.sine_squared))
+
+    @cached_property
+    def wedge(self) -> Array:
+        """sin t - t cos t of the angle t, by its series t^3 / 3 - t^5 / 30 + ... for small t."""
+        angle = self.angle
+        value = np.multiply(angle, self.rho)
+        value = np.subtract(self.sine, value, out=np.empty_like(angle))
+        if angle.size and float(angle.min()) < SMALL:
+            at = angle < SMALL
+            t = angle[at]
+            square = t * t
+            total = np.zeros_like(t)
+            for coefficient in (1 / 45360, -1 / 840, 1 / 30, -1 / 3):
+                total = total * square - coefficient
+            value[at] = total * t * square
+        return value
 
     @cached_property
     def determinant(self) -> Array:

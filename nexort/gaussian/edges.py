@@ -52,6 +52,8 @@ def evaluate(f: Terms, g: Terms, covariance: Covariance) -> Array:
 
 
 def _atoms(a: Atom, b: Atom, state: State) -> Any:
+    if not (a.power or b.power or a.edge or b.edge):
+        return _bumps(a.tilt * np.square(state.left), b.tilt * np.square(state.right), state)
     factor: Any = 1.0
     if a.tilt:
         scale, state = tilted(state, a.tilt * np.square(state.left))
@@ -60,6 +62,16 @@ def _atoms(a: Atom, b: Atom, state: State) -> Any:
         scale, mirror = tilted(state.mirrored(), b.tilt * np.square(state.right))
         factor, state = factor * scale, mirror.mirrored()
     return factor * _moment(a.power, a.edge, b.power, b.edge, state)
+
+
+def _bumps(x: Any, y: Any, state: State) -> Any:
+    """E exp(-(x x_a^2 + y x_b^2) / 2) = [1 + x + y + x y (1 - rho^2)]^(-1/2), with
+    P = 1 / (1 + x), X = 1 - P, ... so that no product overflows."""
+    p, q = 1 / (1 + x), 1 / (1 + y)
+    square = (x * p) * state.rest
+    square = square * (y * q)
+    square = square + (p + q - p * q)
+    return np.sqrt(p) * np.sqrt(q) / np.sqrt(square)
 
 
 def tilted(state: State, strength: Any) -> tuple[Any, State]:
@@ -115,26 +127,23 @@ def _shares(p: float, std: Any) -> tuple[Any, Any]:
 
 
 def _arcsine(p: float, q: float, state: State) -> Any:
-    """(2 / pi) arctan2(r, (1 - r^2)^(1/2)), r = rho t_a t_b, where
-    1 - r^2 = (P + Q - P Q) + (1 - P) (1 - Q) (1 - rho^2) has only positive terms."""
-    (left, t), (right, u) = _shares(p, state.left), _shares(q, state.right)
-    both = t * u
-    ratio = state.rho * np.sqrt(both)
-    square = (left + right - left * right) + both * state.rest
-    return 2 / math.pi * arcsine(ratio, square)
+    """(2 / pi) arcsin(rho t_a t_b)."""
+    return 2 / math.pi * _reduced(_shares(p, state.left), _shares(q, state.right), state)
 
 
-def arcsine(ratio: Any, square: Any) -> Array:
-    """arcsin(r) given also 1 - r^2, exact near r = 1 and -1."""
-    ratio = np.asarray(ratio)
-    value = np.asarray(np.arcsin(np.clip(ratio, -1, 1)))
-    near = np.asarray(square) < 0.05
-    if near.any():
-        value, square = np.array(value), np.broadcast_to(square, value.shape)
-        near = np.broadcast_to(near, value.shape)
-        angle = np.arcsin(np.sqrt(square[near]))
-        value[near] = np.copysign(np.pi / 2 - angle, np.broadcast_to(ratio, value.shape)[near])
-    return value
+def _reduced(left: tuple[Any, Any], right: tuple[Any, Any], state: State) -> Array:
+    """arcsin(r), r = rho t_a t_b, from (P, t_a^2) and (Q, t_b^2); near r = 1 and -1 from
+    1 - r^2 = (P + Q - P Q) + t_a^2 t_b^2 (1 - rho^2), which has only positive terms."""
+    (p, t), (q, u) = left, right
+    ratio = np.asarray(state.rho * np.sqrt(t) * np.sqrt(u))
+    if ratio.size and max(float(ratio.max()), -float(ratio.min())) > 0.97:
+        value = np.array(np.arcsin(np.clip(ratio, -1, 1)))
+        square = np.broadcast_to((p + q - p * q) + t * u * state.rest, value.shape)
+        near = np.abs(ratio) > 0.97
+        angle = np.pi / 2 - np.arcsin(np.sqrt(square[near]))
+        value[near] = np.copysign(angle, ratio[near])
+        return value
+    return np.asarray(np.arcsin(ratio))
 
 
 def gelu(covariance: Covariance) -> Array:
@@ -176,7 +185,7 @@ def _gelu_arcsine(k: Covariance) -> Array:
     known = k.notes.get("gelu")
     if known is None:
         p, q = 1 / (1 + k.left), 1 / (1 + k.right)
-        both = (k.left * p) * (k.right * q)
-        ratio = k.rho * np.sqrt(both)
-        known = k.notes["gelu"] = arcsine(ratio, (p + q - p * q) + both * k.sine_squared)
+        state = State(k.left_std, k.right_std, k.rho, k.sine_squared)
+        known = _reduced((p, k.left * p), (q, k.right * q), state)
+        k.notes["gelu"] = known
     return known

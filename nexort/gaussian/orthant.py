@@ -176,40 +176,41 @@ def _power(x: Array, k: int) -> Array | float:
     return x if k == 1 else np.asarray(x**k)
 
 
+def straight(f: Terms) -> tuple[float, float] | None:
+    """(u, v) of f = u z + v |z|, else None."""
+    if not all(atom.kink and atom.power == 1 for atom in f):
+        return None
+    u = sum(c for atom, c in f.items() if not atom.edge)
+    return u, sum(c for atom, c in f.items() if atom.edge)
+
+
+def evaluate_straight(
+    f: tuple[float, float], g: tuple[float, float], covariance: Covariance
+) -> Array:
+    """s_a s_b [(u u' + v v') rho + (2 / pi) v v' (sin theta - theta rho)]."""
+    bent = f[1] * g[1]
+    value = np.multiply(covariance.rho, f[0] * g[0] + bent)
+    if bent:
+        part = np.multiply(covariance.wedge, 2 / math.pi * bent)
+        value = np.add(value, part, out=part if part.ndim else None)
+    value = value * covariance.left_std
+    value = value * covariance.right_std
+    return np.broadcast_to(np.asarray(value, covariance.dtype), covariance.shape)
+
+
 def gap_after(f: Terms, covariance: Covariance) -> Array | None:
     """1 - corr(f(z_a), f(z_b)), f = u z + v |z|: with rho' = (u^2 rho + v^2 J) / (u^2 + v^2),
 
     J = (2 / pi) (rho arcsin(rho) + sin theta),  1 - J = 1 - rho - (2 / pi) (sin theta - theta rho).
     None for other f.
     """
-    u = v = 0.0
-    for atom, c in f.items():
-        if not atom.kink or atom.power != 1:
-            return None
-        u, v = (u, v + c) if atom.edge else (u + c, v)
-    if u == 0 and v == 0:
+    found = straight(f)
+    if found is None or found == (0.0, 0.0):
         return None
+    u, v = found
     gap = np.asarray(covariance.one_minus_rho)
     if v == 0:
         return gap
     share = 2 / math.pi * v * v / (u * u + v * v)
-    rest = _sine_minus_angle_cosine(covariance)
-    rest *= share
+    rest = covariance.wedge * share
     return np.asarray(np.subtract(gap, rest, out=rest))
-
-
-def _sine_minus_angle_cosine(covariance: Covariance) -> Array:
-    """sin t - t cos t, by its series t^3 / 3 - t^5 / 30 + t^7 / 840 - ... for small t."""
-    angle = covariance.angle
-    value = np.asarray(np.multiply(angle, covariance.rho))
-    value = np.asarray(np.subtract(covariance.sine, value))
-    small = angle < 0.4
-    if small.any():
-        t = angle[small]
-        square = t * t
-        total = np.zeros_like(t)
-        for k in range(9, 0, -1):
-            total = total * square + (-1) ** (k + 1) * 2 * k / math.factorial(2 * k + 1)
-        value = np.array(np.broadcast_to(value, angle.shape))
-        value[small] = total * t * square
-    return value

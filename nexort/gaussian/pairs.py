@@ -64,6 +64,9 @@ def evaluator(f: Univariate, g: Univariate) -> Evaluate | None:
 
 def of_terms(first: Terms, second: Terms) -> Evaluate:
     """The closed form for two sums whose atoms all have one."""
+    u, v = orthant.straight(first), orthant.straight(second)
+    if u is not None and v is not None:
+        return lambda k: orthant.evaluate_straight(u, v, k)
     if all(a.kink for a in (*first, *second)):
         table = orthant.rows(first, second)
         return lambda k: orthant.evaluate(table, k)
