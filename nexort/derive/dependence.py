@@ -24,7 +24,7 @@ from nexort.derive.formula import (
     Ket,
     LoopSum,
 )
-from nexort.derive.lines import Line, System, largest, least
+from nexort.derive.lines import Line, System, largest, least, surely_at_most
 from nexort.program.index import Affine
 
 Interval = tuple[float, float]
@@ -192,7 +192,6 @@ def _apart(
     i: Affine, oi: Interval, ci: int, j: Affine, oj: Interval, cj: int, ranges: tuple[Range, ...]
 ) -> bool:
     """Whether i + [oi] + ci and j + [oj] + cj surely have no index in common."""
-    from nexort.derive.lines import surely_at_most
 
     def below(x: Affine, high: float, cx: int, y: Affine, low: float, cy: int) -> bool:
         if high == inf or low == -inf:
@@ -240,3 +239,15 @@ def _hull(a: Offsets, b: Offsets) -> Offsets:
     if a is None or b is None or len(a) != len(b):
         return None
     return tuple((min(x[0], y[0]), max(x[1], y[1])) for x, y in zip(a, b, strict=True))
+
+
+def outside(base: Indices, of: Indices, depends: Offsets | bool, ranges: tuple[Range, ...]) -> bool:
+    """Whether an index surely lies outside of the offsets from another."""
+    if not isinstance(depends, tuple):
+        return False
+    for i, j, (low, high) in zip(base, of, depends, strict=False):
+        if high != inf and surely_at_most(i + Affine(int(high) + 1), j, ranges):
+            return True
+        if low != -inf and surely_at_most(j, i + Affine(int(low) - 1), ranges):
+            return True
+    return False

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nexort.derive.algebra import Names, add, is_random, mul, reindexed, rebuilt, unbound, walk
+from nexort.derive.algebra import Names, add, is_random, mul, rebuilt, reindexed, unbound, walk
 from nexort.derive.derivation import (
     Derivation,
     Equation,

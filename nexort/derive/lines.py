@@ -1,8 +1,8 @@
 """The program as lines of formulas: what the derivation reads.
 
 A line is one rule of a family, its index either the line's own variable or a fixed expression:
-``|dh[l-1]> = ...`` for l in L..2 is ``|dh[l]> = ...`` for l = 1..L-1. An initial matrix acts only as
-a whole line, ``|h[l]> = W[l] |x[l-1]>``; parts of rules that do so get names.
+``|dh[l-1]> = ...`` for l in L..2 is ``|dh[l]> = ...`` for l = 1..L-1. An initial matrix acts only
+as a whole line, ``|h[l]> = W[l] |x[l-1]>``; parts of rules that do so get names.
 """
 
 from __future__ import annotations

@@ -276,7 +276,7 @@ class _Maker:
         return body
 
     def entries(self, body: Node, turned: bool, env: Env) -> Formula:
-        """Q's body with the entry (alpha, beta) of every outer product: copy 0 at alpha, 1 at beta."""
+        """Q's body with the entry (alpha, beta) of every outer product, beta on copy 1."""
         if body.op is Op.ENTRY:
             return add(
                 *(self.entry(*term, env) for term in self.terms_at(body.args[0], turned, env))
@@ -461,9 +461,8 @@ def joined(lines: list[Line], names: Names) -> list[Line]:
     """Rules of one form over ranges that touch become one: l = 1 and l = 2..L is l = 1..L."""
     result: list[Line] = []
     for line in lines:
-        if result and (both := _join(result[-1], line)) is not None:
-            result[-1] = both
-        elif result and (both := _join(line, result[-1])) is not None:
+        both = (_join(result[-1], line) or _join(line, result[-1])) if result else None
+        if both is not None:
             result[-1] = both
         else:
             result.append(line)

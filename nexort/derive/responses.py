@@ -17,8 +17,8 @@ from nexort.derive.algebra import (
     unbound,
     walk,
 )
+from nexort.derive.dependence import outside
 from nexort.derive.derivation import Equation, Range
-from nexort.derive.dependence import Offsets
 from nexort.derive.expectation import Expectations, substituted
 from nexort.derive.formula import (
     ONE,
@@ -32,7 +32,6 @@ from nexort.derive.formula import (
     Response,
     Sum,
 )
-from nexort.derive.lines import surely_at_most
 from nexort.derive.patterns import Member, Pattern
 from nexort.program.index import Affine
 
@@ -156,7 +155,7 @@ class Responses:
         if ket.name in self.rules.system.initial:
             return ZERO
         depends = self.structure.dependence.on_hat(ket.name, hat.name)
-        if depends is False or _too_late(ket, hat, depends, ranges):
+        if depends is False or outside(ket.indices, hat.indices, depends, ranges):
             return ZERO
         response = Response(ket, hat)
         self.rules.demand(response)
@@ -210,17 +209,3 @@ class Responses:
         if any(is_random(r) for r in rest):
             return None
         return mul(*rest, self.rules.slope_by_stein(ket, f, ranges))
-
-
-def _too_late(ket: Ket, hat: Ket, depends: Offsets | bool, ranges: tuple[Range, ...]) -> bool:
-    """Whether the hat surely lies outside of what the ket depends on."""
-    from math import inf
-
-    if not isinstance(depends, tuple):
-        return False
-    for i, j, (low, high) in zip(ket.indices, hat.indices, depends, strict=False):
-        if high != inf and surely_at_most(i + Affine(int(high) + 1), j, ranges):
-            return True
-        if low != -inf and surely_at_most(j, i + Affine(int(low) - 1), ranges):
-            return True
-    return False

@@ -17,7 +17,7 @@ from nexort.derive.algebra import (
     place,
     rebuilt,
 )
-from nexort.derive.dependence import Dependence, Interval, Source
+from nexort.derive.dependence import Dependence, Interval, Source, outside
 from nexort.derive.derivation import Range
 from nexort.derive.formula import (
     ZERO,
@@ -33,7 +33,6 @@ from nexort.derive.formula import (
 from nexort.derive.lines import Line, System, surely_at_most
 from nexort.derive.parity import Parities
 from nexort.program.index import Affine
-
 
 THERE = "@"
 """Stands before the labels of another application while its matrix is compared."""
@@ -152,7 +151,8 @@ class Structure:
             depends = self.dependence.on_hat(line.value.name, source.line.name)
             argument = source.line.value
             assert isinstance(argument, Ket)
-            if depends is False:
+            ranges = line.ranges + source.loops
+            if depends is False or outside(line.value.indices, source.indices, depends, ranges):
                 reasons.append(
                     f"|{line.value.name}> does not depend on the hat of {flipped} |{argument.name}>"
                 )
