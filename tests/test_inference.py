@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import nexort
 from nexort.diagnostics import NexortError
 from nexort.inference import JitterWarning, RankWarning, gradient_flow, one_hot, posterior
 
+PROGRAMS = Path(__file__).parents[1] / "programs"
 RNG = np.random.default_rng(3)
 N, M = 7, 4
 INPUTS = RNG.standard_normal((N + M, 3))
@@ -173,6 +176,27 @@ def test_one_hot() -> None:
             one_hot(bad)
     with pytest.raises(NexortError, match=r"lie in 0..1, found 0..2"):
         one_hot([0, 2], 2)
+
+
+def test_digits() -> None:
+    """Regression with the kernels of programs/digits.nxt classifies new digits."""
+    digits = np.load(PROGRAMS / "data" / "digits.npz")
+    inputs, labels = digits["xi"], digits["labels"]
+    train, test = inputs[:, :200], inputs[:, 200:]
+    p = nexort.load(PROGRAMS / "digits.nxt")
+    kernel, cross = p.kernel(train), p.kernel(test, train)
+    targets = one_hot(labels[:200])
+    for name in ("nngp", "ntk"):
+        process = posterior(kernel[name], targets, noise=1e-3)
+        right = process.mean(cross[name]).argmax(axis=1) == labels[200:]
+        assert process.jitter == 0
+        assert right.mean() >= 0.93
+    flow = gradient_flow(kernel["ntk"], targets)
+    ends = flow.mean(math.inf, cross["ntk"])
+    np.testing.assert_allclose(
+        ends, posterior(kernel["ntk"], targets).mean(cross["ntk"]), atol=1e-9
+    )
+    assert np.abs(flow.training_mean(10.0) - targets).max() < np.abs(targets).max()
 
 
 def mistakes() -> Iterator[tuple[str, Callable[[], object]]]:
