@@ -124,7 +124,7 @@ class Covariance:
     @cached_property
     def _angle(self) -> Array:
         gap = self.one_minus_rho
-        angle = np.multiply(gap, 0.5)
+        angle = np.multiply(gap, 0.5, out=np.empty(self.shape, self.dtype))
         np.minimum(angle, 1, out=angle)
         np.sqrt(angle, out=angle)
         np.arcsin(angle, out=angle)

@@ -115,14 +115,15 @@ def _stein(j: int, wave: Atom, variance: Array, cross: Array, k: Covariance) -> 
     other = k.right if variance is k.left else k.left
     if j == 0:
         return _mean(wave, other)
-    slope, factor = _slope(wave)
-    total: Any = cross * factor * _stein(j - 1, slope, variance, cross, k)
+    following, factor = slope(wave)
+    total: Any = cross * factor * _stein(j - 1, following, variance, cross, k)
     if j >= 2:
         total = total + (j - 1) * variance * _stein(j - 2, wave, variance, cross, k)
     return total
 
 
-def _slope(wave: Atom) -> tuple[Atom, float]:
+def slope(wave: Atom) -> tuple[Atom, float]:
+    """(atom, factor) of the derivative."""
     if wave.wave == "sin":
         return Atom(wave="cos", frequency=wave.frequency), wave.frequency
     if wave.wave == "cos":
