@@ -105,12 +105,13 @@ class Covariance:
     @cached_property
     def one_plus_rho(self) -> Array:
         """1 + rho, without cancellation near rho = -1."""
+        if self.gap is not None:
+            return np.asarray(np.broadcast_to(2 - self.gap, self.shape))
         return self._side(-1)
 
     def _side(self, sign: int) -> Array:
         """1 - sign rho: det / (scale (scale + sign cross)) where it is small."""
-        rho = self._raw_rho if self.gap is None else self.rho
-        value = np.array(np.broadcast_to(1 - sign * rho, self.shape))
+        value = np.array(np.broadcast_to(1 - sign * self._raw_rho, self.shape))
         near = value < NEAR
         if near.any():
             a, b, c = (np.broadcast_to(x, self.shape)[near] for x in (self.left, self.right,
