@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,11 +18,12 @@ from threadpoolctl import threadpool_limits
 
 from nexort.exact.factored import ordered
 from nexort.exact.operations import Frame, Operation, operation
+from nexort.exact.schedule import scheduled
 from nexort.exact.symmetric import is_symmetric
 from nexort.exact.values import Label, Value, What
 from nexort.program.unrolled import Array
 
-CACHE = 2**21
+CACHE = 2**22
 """Bytes of a block's live arrays, so that they stay in a core's cache."""
 
 SMALLEST, LARGEST = 16, 512
@@ -67,6 +68,7 @@ class Blocks:
         """The plan."""
         order = ordered(roots)
         both = [v for v in order if row in v.labels and column in v.labels]
+        both = scheduled(both, frozenset(roots), _weight)
         inside = set(both)
         # the roots are read at the end, also those that are the same along rows or columns
         outside: dict[Value, int] = {}
@@ -160,14 +162,12 @@ def _all(
 ) -> None:
     """Every block; an interrupt, or an exception in one, ends the others."""
     with ThreadPoolExecutor(threads) as pool:
-        waiting: set[Future[None]] = {pool.submit(work, b) for b in blocks}
+        waiting = [pool.submit(work, b) for b in blocks]
         try:
-            while waiting:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
+            for done, future in enumerate(as_completed(waiting), 1):
+                future.result()
                 if progress is not None:
-                    progress(len(blocks) - len(waiting), len(blocks))
+                    progress(done, len(blocks))
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise

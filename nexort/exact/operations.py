@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from nexort import functions
+from nexort.exact import bent
 from nexort.exact.values import Index, Label, Value, What
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.expectation import Expectation, expect_one, expect_pair, gap_after
+from nexort.gaussian.univariate import Univariate
 from nexort.program.unrolled import Array
 
-NEAR = {"float64": 1e-4, "float32": 1e-4}
+NEAR = 1e-4
 """Pairs of inputs whose gap is below this are compared by their differences."""
 
 
@@ -235,9 +237,9 @@ def _gap(value: Value) -> Operation:
         left, right, cross = (np.asarray(x) for x in _aligned(args[:3], spreads))
         norm = np.sqrt(left) * np.sqrt(right)
         found = np.asarray(1 - np.divide(cross, np.where(norm > 0, norm, 1)))
-        np.maximum(found, 0, out=found)
-        near = np.nonzero(np.atleast_1d(found) < NEAR[found.dtype.name])
-        if len(near[0]):
+        found = np.clip(found, 0, 2)
+        if found.size and float(found.min()) < NEAR:
+            near = np.nonzero(np.atleast_1d(found) < NEAR)
             found = found if labels else found.reshape(1)
             places = dict(zip(labels or (ALONE,), near, strict=True))
             square = 0.0
@@ -270,6 +272,22 @@ def _picked(
     return found
 
 
+def _pair(f: Univariate, g: Univariate, covariance: Any, rtol: float) -> Expectation:
+    found = bent.pair(f, g, covariance)
+    if found is not None:
+        return Expectation(found, 0.0, "closed form")
+    general = covariance.general if isinstance(covariance, bent.Bent) else covariance
+    return expect_pair(f, g, general, rtol)
+
+
+def _after(f: Univariate, covariance: Any) -> Array | None:
+    found = bent.after(f, covariance)
+    if found is not None:
+        return found
+    general = covariance.general if isinstance(covariance, bent.Bent) else covariance
+    return gap_after(f, general)
+
+
 def _shaped(value: Value, array: Any) -> Any:
     """Without the axis that numbers are given in covariances."""
     return array if value.labels else np.asarray(array).reshape(())
@@ -279,15 +297,18 @@ def _expectation(value: Value) -> Operation:
     spreads = _spreads(value)
 
     def note(frame: Frame, found: Expectation) -> Any:
-        size = float(np.max(np.abs(found.value), initial=0.0))
-        error = float(np.max(found.error, initial=0.0))
-        known = frame.errors.get(value, 0.0)
-        frame.errors[value] = max(known, error / size if size > 0 else 0.0)
         frame.methods[value] = found.method
+        error = float(np.max(found.error, initial=0.0))
+        if error:
+            size = float(np.max(np.abs(found.value), initial=0.0))
+            known = frame.errors.get(value, 0.0)
+            frame.errors[value] = max(known, error / size if size > 0 else 0.0)
         return _shaped(value, found.value)
 
     def cov(frame: Frame, args: list[Any]) -> Any:
         left, right, cross, *gap = (np.atleast_1d(x) for x in _aligned(args, spreads))
+        if gap and gap[0].shape == np.broadcast_shapes(left.shape, right.shape):
+            return bent.Bent(left, right, cross, gap[0])
         return Covariance(left, right, cross, gap[0] if gap else None)
 
     def stein(frame: Frame, args: list[Any]) -> Any:
@@ -298,10 +319,10 @@ def _expectation(value: Value) -> Operation:
         case What.COV:
             return cov
         case What.AFTER:
-            return lambda frame, args: _shaped(value, gap_after(value.attr, args[0]))
+            return lambda frame, args: _shaped(value, _after(value.attr, args[0]))
         case What.PAIR:
             f, g = value.attr
-            return lambda frame, args: note(frame, expect_pair(f, g, args[0], frame.rtol))
+            return lambda frame, args: note(frame, _pair(f, g, args[0], frame.rtol))
         case What.ONE:
             return lambda frame, args: note(
                 frame, expect_one(value.attr, np.asarray(args[0]), frame.rtol)
