@@ -49,7 +49,16 @@ class Coefficients:
 def coefficients(f: Univariate, variances: Any, rtol: float = 1e-8) -> Coefficients:
     """The first TERMS coefficients at every variance: one rule an octave of standard deviations,
     interpolated in log s where there are many."""
-    variances = np.asarray(variances, float)
+    variances = np.ascontiguousarray(variances, float)
+    return _coefficients(f, variances.tobytes(), variances.shape, rtol)
+
+
+@lru_cache(64)
+def _coefficients(
+    f: Univariate, buffer: bytes, shape: tuple[int, ...], rtol: float
+) -> Coefficients:
+    """Remembered, because a matrix in blocks asks for the same columns again and again."""
+    variances = np.frombuffer(buffer, float).reshape(shape)
     distinct, where = np.unique(variances, return_inverse=True)
     std = np.sqrt(distinct)
     values = np.zeros((TERMS, len(std)))
@@ -65,7 +74,6 @@ def coefficients(f: Univariate, variances: Any, rtol: float = 1e-8) -> Coefficie
         found, squares, part = _octave(f, int(exponent), std[at], min(rtol, 1e-8))
         values[:, at], square[at] = found, squares
         error = max(error, part)
-    shape = variances.shape
     return Coefficients(
         values[:, where.ravel()].reshape(TERMS, *shape), square[where.ravel()].reshape(shape), error
     )
@@ -157,12 +165,14 @@ def evaluate(f: Coefficients, g: Coefficients, rho: Array, terms: int) -> Array:
     kept = [k for k, size in enumerate(sizes) if size > tiny]
     if not kept:
         return total
-    first, second = _aligned(f.values, shape), _aligned(g.values, shape)
-    powers = _aligned(rho[None], shape)[0]
-    rows = max(1, BLOCK * len(total) // total.size) if shape else 1
-    for start in range(0, len(total) if shape else 1, rows):
-        at = slice(start, start + rows) if shape else ()
-        _horner(total[at], _block(first, at), _block(second, at), powers[_cut(powers, at)], kept)
+    flat = shape or (1,)
+    first, second = _aligned(f.values, flat), _aligned(g.values, flat)
+    powers = _aligned(rho[None], flat)
+    result = total.reshape(flat)
+    rows = max(1, BLOCK * len(result) // result.size)
+    for start in range(0, len(result), rows):
+        at = slice(start, start + rows)
+        _horner(result[at], _block(first, at), _block(second, at), _block(powers, at)[0], kept)
     return total
 
 
@@ -172,12 +182,8 @@ def _aligned(values: Array, shape: tuple[int, ...]) -> Array:
     return values.reshape(values.shape[0], *(1,) * missing, *values.shape[1:])
 
 
-def _cut(values: Array, at: Any) -> Any:
-    return at if at != () and values.shape[0] > 1 else ()
-
-
-def _block(values: Array, at: Any) -> Array:
-    return values[:, at] if at != () and values.shape[1] > 1 else values
+def _block(values: Array, at: slice) -> Array:
+    return values[:, at] if values.shape[1] > 1 else values
 
 
 def _horner(total: Array, first: Array, second: Array, rho: Array, kept: list[int]) -> None:
