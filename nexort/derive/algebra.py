@@ -4,7 +4,7 @@ terms are collected and equal bases joined. Nothing here knows about probability
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -21,13 +21,13 @@ from nexort.derive.formula import (
     Formula,
     GaussianMean,
     GaussianPair,
-    Ket,
     LoopSum,
     Number,
     Power,
     Product,
     Sum,
 )
+from nexort.derive.walking import factors_of, is_random
 from nexort.program.index import Affine
 
 Exact = Fraction | float
@@ -43,64 +43,6 @@ MINUS_ONE = Number(Fraction(-1))
 
 
 # ---- structure -----------------------------------------------------------------------------------
-
-
-def parts(formula: Formula) -> Iterator[Formula]:
-    """The formulas directly inside a formula (kets of brackets are not: they are names)."""
-    match formula:
-        case Sum(terms):
-            yield from terms
-        case Product(factors):
-            yield from factors
-        case Power(base, exponent):
-            yield base
-            yield exponent
-        case Apply(_, args):
-            yield from args
-        case LoopSum() | AxisSum() | CopyMean() | Expectation():
-            yield formula.body
-        case GaussianPair():
-            yield from (formula.left_variance, formula.covariance, formula.right_variance)
-        case GaussianMean():
-            yield formula.variance
-        case _:
-            return
-
-
-def walk(formula: Formula) -> Iterator[Formula]:
-    """A formula and everything inside."""
-    stack = [formula]
-    while stack:
-        found = stack.pop()
-        yield found
-        stack.extend(parts(found))
-
-
-@lru_cache(65536)
-def is_random(formula: Formula) -> bool:
-    """Whether a formula is a random variable: it contains a ket outside of expectations."""
-    match formula:
-        case Ket():
-            return True
-        case Expectation() | GaussianPair() | GaussianMean():
-            return False
-        case _:
-            return any(is_random(p) for p in parts(formula))
-
-
-def kets_of(formula: Formula) -> list[Ket]:
-    """The kets that a random formula is a function of, in order of appearance."""
-    found: dict[Ket, None] = {}
-
-    def visit(item: Formula) -> None:
-        if isinstance(item, Ket):
-            found[item] = None
-        elif not isinstance(item, Expectation | GaussianPair | GaussianMean):
-            for part in parts(item):
-                visit(part)
-
-    visit(formula)
-    return list(found)
 
 
 def rebuilt(formula: Formula, rule: Callable[[Formula], Formula]) -> Formula:
@@ -276,15 +218,13 @@ def mul(*factors: Formula) -> Formula:
                 found[factor] = add(found.get(factor, ZERO), ONE)
     if coefficient == 0:
         return ZERO
-    powers = []
-    for base, exponent in found.items():
-        match power(base, exponent):
-            case Number(value):
-                coefficient = coefficient * value
-            case Product(inner):
-                powers.extend(inner)
-            case other:
-                powers.append(other)
+    powers: list[Formula] = []
+    for base, total in found.items():
+        joined = power(base, total)
+        if isinstance(joined, Number):
+            coefficient = coefficient * joined.value
+        else:
+            powers.extend(factors_of(joined))
     if any(isinstance(p, Number) for p in powers):
         return mul(Number(coefficient), *powers)
     powers.sort(key=order)
@@ -339,12 +279,9 @@ def applied(name: str, args: tuple[Formula, ...]) -> Formula:
     if name in MULTIPLICATIVE and not rest and isinstance(first, Product):
         return mul(*(applied(name, (f,)) for f in first.factors))
     if name in MULTIPLICATIVE and isinstance(first, Number):
-        size = abs(first.value)
-        return (
-            Number(size)
-            if name == "abs"
-            else Number(Fraction(0 if size == 0 else (1 if first.value > 0 else -1)))
-        )
+        if name == "sign":
+            return Number(Fraction((first.value > 0) - (first.value < 0)))
+        return first if first.value >= 0 else Number(-first.value)
     return Apply(name, args)
 
 
@@ -428,13 +365,3 @@ def unbound(formula: Formula, names: Names) -> Formula:
             return AxisSum(new, axis, unbound(inner, names))
         case _:
             return rebuilt(formula, lambda f: unbound(f, names))
-
-
-def terms_of(formula: Formula) -> Iterable[Formula]:
-    """The terms of a sum; a single one otherwise."""
-    return formula.terms if isinstance(formula, Sum) else (formula,)
-
-
-def factors_of(formula: Formula) -> tuple[Formula, ...]:
-    """The factors of a product; a single one otherwise."""
-    return formula.factors if isinstance(formula, Product) else (formula,)

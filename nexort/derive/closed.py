@@ -159,9 +159,13 @@ def _orthogonal() -> Formula:
     return _root(add(mul(P, Q), neg(power(C, TWO))))
 
 
+ANGLE = Apply("arccos", (_correlation(),))
+"""The angle between y and z."""
+
+
 def _angle() -> Formula:
     """pi - arccos rho"""
-    return add(PI, neg(Apply("arccos", (_correlation(),))))
+    return add(PI, neg(ANGLE))
 
 
 def _relu_relu() -> Formula:

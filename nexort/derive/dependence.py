@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import inf
 
-from nexort.derive.algebra import is_random, parts
 from nexort.derive.derivation import Range
 from nexort.derive.formula import (
     AxisSum,
@@ -25,6 +24,7 @@ from nexort.derive.formula import (
     LoopSum,
 )
 from nexort.derive.lines import Line, System, largest, least, surely_at_most
+from nexort.derive.walking import is_random, parts
 from nexort.program.index import Affine
 
 Interval = tuple[float, float]
@@ -125,7 +125,7 @@ class Dependence:
     # ---- questions -----------------------------------------------------------------------------
 
     def on_hat(self, name: str, application: str) -> Offsets | bool:
-        """The offsets at which a family depends on the hats of an application; False: not at all."""
+        """The offsets at which a family depends on hats of an application; False: not at all."""
         return self.found[name].get(("hat", application), False)
 
     def linked(self, left: Ket, right: Ket, ranges: tuple[Range, ...]) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nexort.derive.algebra import Names, add, is_random, mul, rebuilt, reindexed, unbound, walk
+from nexort.derive.algebra import Names, add, mul, rebuilt, reindexed, unbound
 from nexort.derive.derivation import (
     Derivation,
     Equation,
@@ -46,6 +46,7 @@ from nexort.derive.responses import Responses
 from nexort.derive.structure import Structure
 from nexort.derive.tables import gaussian_families, ket_definitions
 from nexort.derive.trace import Trace
+from nexort.derive.walking import is_random, walk
 from nexort.derive.writing import written
 from nexort.diagnostics import fail
 from nexort.program.index import Affine

@@ -1,18 +1,20 @@
 """Numbers of a derivation: its equations run as a recursion over indices, arrays over axes.
 
-This is the check of derived formulas, and a plain evaluator of every closed derivation: an unknown at
-numeric indices is one array over its axes, computed once.
+This is the check of derived formulas, and a plain evaluator of every closed derivation: an unknown
+at numeric indices is one array over its axes, computed once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from nexort import functions
+from nexort.derive import walking
 from nexort.derive.derivation import Derivation, OutputFormula
 from nexort.derive.formula import (
     Apply,
@@ -206,42 +208,14 @@ class Evaluation:
     def value(self, formula: Formula, frame: _Frame) -> Array:
         """A formula's array over the labels of the frame (1 where it does not depend on one)."""
         match formula:
-            case Number(number):
-                return self._number(float(number), frame)
-            case IndexNumber(index):
-                return self._number(index.value(frame.numbers), frame)
-            case Delta(left, right):
-                return self._delta(left, right, frame)
-            case Symbol():
-                return self._symbol(formula, frame)
+            case Number() | IndexNumber() | Delta() | Symbol():
+                return self._leaf(formula, frame)
             case Bracket() | Average() | Response():
                 return self._known(formula, frame)
-            case Sum(terms):
-                return sum((self.value(t, frame) for t in terms[1:]), self.value(terms[0], frame))
-            case Product(factors):
-                result = self.value(factors[0], frame)
-                for factor in factors[1:]:
-                    result = result * self.value(factor, frame)
-                return result
-            case Power(base, exponent):
-                return np.power(self.value(base, frame), self.value(exponent, frame))
-            case Apply(name, args):
-                entry = functions.lookup(name)
-                if entry is None:
-                    raise fail("not-closed", f"'{name}' is an update function")
-                return entry.evaluate(*(self.value(a, frame) for a in args))
-            case LoopSum(var, first, last, body):
-                values = range(first.value(frame.numbers), last.value(frame.numbers) + 1)
-                total = self._number(0.0, frame)
-                for number in values:
-                    inner = _Frame({**frame.numbers, var: number}, frame.labels)
-                    total = total + self.value(body, inner)
-                return total
-            case AxisSum(label, axis, body):
-                inner = _Frame(frame.numbers, (*frame.labels, (label, axis)))
-                value = self.value(body, inner)
-                count = self.size(axis) if value.shape[-1] == 1 else 1
-                return value.sum(axis=-1) * count
+            case Sum() | Product() | Power() | Apply():
+                return self._arithmetic(formula, frame)
+            case LoopSum() | AxisSum():
+                return self._summed(formula, frame)
             case GaussianPair() | GaussianMean():
                 return self._gaussian(formula, frame)
             case Ket() | CopyMean() | Expectation():
@@ -250,11 +224,47 @@ class Evaluation:
                     help="nexort eval samples what has no closed form",
                 )  # fmt: skip
 
+    def _leaf(self, formula: Number | IndexNumber | Delta | Symbol, frame: _Frame) -> Array:
+        match formula:
+            case Number(number):
+                return self._number(float(number), frame)
+            case IndexNumber(index):
+                return self._number(index.value(frame.numbers), frame)
+            case Delta(left, right):
+                return np.equal(self._index(left, frame), self._index(right, frame)).astype(float)
+            case Symbol():
+                return self._symbol(formula, frame)
+
+    def _arithmetic(self, formula: Sum | Product | Power | Apply, frame: _Frame) -> Array:
+        parts = [self.value(p, frame) for p in walking.parts(formula)]
+        match formula:
+            case Sum():
+                return reduce(np.add, parts)
+            case Product():
+                return reduce(np.multiply, parts)
+            case Power():
+                return np.asarray(np.power(*parts))
+            case Apply(name):
+                entry = functions.lookup(name)
+                if entry is None:
+                    raise fail("not-closed", f"'{name}' is an update function")
+                return np.asarray(entry.evaluate(*parts))
+
+    def _summed(self, formula: LoopSum | AxisSum, frame: _Frame) -> Array:
+        if isinstance(formula, AxisSum):
+            label = formula.label, formula.axis
+            value = self.value(formula.body, _Frame(frame.numbers, (*frame.labels, label)))
+            count = self.size(formula.axis) if value.shape[-1] == 1 else 1
+            return np.asarray(value.sum(axis=-1) * count)
+        total = self._number(0.0, frame)
+        first, last = formula.first.value(frame.numbers), formula.last.value(frame.numbers)
+        for number in range(first, last + 1):
+            inner = _Frame({**frame.numbers, formula.var: number}, frame.labels)
+            total = total + self.value(formula.body, inner)
+        return total
+
     def _number(self, number: float, frame: _Frame) -> Array:
         return np.full((1,) * len(frame.labels), float(number))
-
-    def _delta(self, left: Affine, right: Affine, frame: _Frame) -> Array:
-        return (self._index(left, frame) == self._index(right, frame)).astype(float)
 
     def _index(self, index: Affine, frame: _Frame) -> Array:
         known = dict(frame.labels)

@@ -1,8 +1,8 @@
 """Expectations of random formulas, made simpler by named rules until none applies.
 
 ``Expectations.of`` is linear, splits products into independent groups, and evaluates each group:
-odd ones vanish, Gaussian kets go by Stein's lemma, Wick's theorem or a dual activation, pairs of kets
-become bra-kets, and what is left is replaced by its definition or stays an explicit expectation.
+odd ones vanish, Gaussian kets go by Stein's lemma, Wick's theorem or a dual activation, pairs of
+kets become bra-kets, and what is left is replaced by its definition or stays explicit.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from nexort.derive.algebra import (
     add,
     axis_sum,
     delta,
-    is_random,
-    kets_of,
     loop_sum,
     mul,
     number,
@@ -28,7 +26,6 @@ from nexort.derive.algebra import (
     power,
     reindexed,
     unbound,
-    walk,
 )
 from nexort.derive.derivation import Range
 from nexort.derive.formula import (
@@ -53,6 +50,7 @@ from nexort.derive.formula import (
 from nexort.derive.lines import Line, covers, surely_at_most
 from nexort.derive.structure import Structure
 from nexort.derive.trace import Trace
+from nexort.derive.walking import is_random, kets_of, walk
 from nexort.diagnostics import InternalError
 from nexort.program.index import Affine
 from nexort.program.nodes import Node, Op

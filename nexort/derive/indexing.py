@@ -18,7 +18,6 @@ from nexort.derive.algebra import (
     applied,
     axis_sum,
     delta,
-    is_random,
     loop_sum,
     mul,
     neg,
@@ -38,6 +37,7 @@ from nexort.derive.formula import (
     Symbol,
 )
 from nexort.derive.unsupported import Unsupported
+from nexort.derive.walking import is_random
 from nexort.program.index import Affine, Loop
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Axis, Kind
@@ -59,6 +59,30 @@ class Indexer:
 
     def formula(self, node: Node, labels: Indices, env: Env) -> Formula:
         """The formula of a scalar or ket at labels of its axes."""
+        if not node.args:
+            return self._leaf(node, labels, env)
+        match node.op:
+            case Op.CALL:
+                return self._call(node, labels, env)
+            case Op.CONTRACT:
+                return self._contract(node, labels, env)
+            case Op.STACK:
+                return self._stack(node, labels, env)
+            case Op.TAKE | Op.TRANSPOSE | Op.DIAGONAL | Op.SPREAD:
+                [value] = node.args
+                return self.formula(value, _seen(node, labels, env), env)
+            case Op.SUM:
+                return self._sum(node, labels, env)
+            case Op.INNER | Op.AVERAGE | Op.COPY | Op.MEAN:
+                return self._mean(node, labels, env)
+            case Op.APPLY:
+                return self.acts(self, node.args[0], node.args[1], labels, env)
+            case Op.FOLD:
+                return self._fold(node, labels, env)
+            case _:
+                raise Unsupported(f"{node.op.name.lower()} has no symbolic form")
+
+    def _leaf(self, node: Node, labels: Indices, env: Env) -> Formula:
         match node.op:
             case Op.CONST:
                 return _entry(node.attr, labels)
@@ -76,39 +100,24 @@ class Indexer:
                 return ZERO
             case Op.INIT_VECTOR | Op.REF:
                 return self._member(node, labels, env)
-            case Op.CALL:
-                return self._call(node, labels, env)
-            case Op.CONTRACT:
-                return self._contract(node, labels, env)
-            case Op.STACK:
-                return self._stack(node, labels, env)
-            case Op.TAKE | Op.TRANSPOSE | Op.DIAGONAL | Op.SPREAD:
-                [value] = node.args
-                return self.formula(value, _seen(node, labels, env), env)
-            case Op.SUM:
-                return self._sum(node, labels, env)
-            case Op.INNER:
-                split = len(node.args[0].type.axes)
-                left = self.formula(node.args[0], labels[:split], env)
-                right = self.formula(node.args[1], labels[split:], env)
-                return Expectation(mul(left, right))
-            case Op.AVERAGE:
-                return Expectation(self.formula(node.args[0], labels, env))
-            case Op.COPY:
-                return on_copy(self.formula(node.args[0], labels, env), int(str(node.attr)))
-            case Op.MEAN:
-                body = self.formula(node.args[0], labels, env)
-                if node.type.kind is Kind.SCALAR:
-                    return Expectation(body)
-                copies = node.attr
-                assert isinstance(copies, tuple)
-                return CopyMean(copies, body)
-            case Op.APPLY:
-                return self.acts(self, node.args[0], node.args[1], labels, env)
-            case Op.FOLD:
-                return self._fold(node, labels, env)
             case _:
                 raise Unsupported(f"{node.op.name.lower()} has no symbolic form")
+
+    def _mean(self, node: Node, labels: Indices, env: Env) -> Formula:
+        """Expectations (still to be evaluated), iid copies and averages over them."""
+        split = len(node.args[0].type.axes)
+        first = self.formula(node.args[0], labels[:split], env)
+        match node.op:
+            case Op.INNER:
+                return Expectation(mul(first, self.formula(node.args[1], labels[split:], env)))
+            case Op.COPY:
+                return on_copy(first, int(str(node.attr)))
+            case Op.MEAN if node.type.kind is not Kind.SCALAR:
+                copies = node.attr
+                assert isinstance(copies, tuple)
+                return CopyMean(copies, first)
+            case _:
+                return Expectation(first)
 
     def _member(self, node: Node, labels: Indices, env: Env) -> Formula:
         name, indices = node.attr

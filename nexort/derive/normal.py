@@ -12,7 +12,6 @@ from nexort.derive.algebra import (
     applied,
     axis_sum,
     index_names,
-    is_random,
     mul,
     place,
     power,
@@ -36,6 +35,7 @@ from nexort.derive.indexing import Indexer, common, ends, on_copy
 from nexort.derive.initials import initial_families
 from nexort.derive.lines import Line, System
 from nexort.derive.unsupported import Unsupported
+from nexort.derive.walking import is_random
 from nexort.diagnostics import Span, fail
 from nexort.program import build
 from nexort.program.index import Affine, Loop

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from nexort import functions
-from nexort.derive.algebra import terms_of
 from nexort.derive.formula import (
     Apply,
     AxisSum,
@@ -28,6 +27,7 @@ from nexort.derive.formula import (
     Symbol,
 )
 from nexort.derive.lines import Line, System
+from nexort.derive.walking import terms_of
 
 Parity = Mapping[str, int | None]
 """Symmetry to 1 (odd), 0 (even) or None (neither, as far as the rules tell)."""

@@ -138,7 +138,7 @@ def _compare(a: Affine, b: Affine) -> bool:
 
 def _within(value: Affine, first: Affine, last: Affine) -> bool:
     """Whether a value lies in a range that is not empty: beyond one end is enough for not."""
-    verdicts = []
+    verdicts: list[bool | None] = []
     for a, b in ((first, value), (value, last)):
         try:
             verdicts.append(_compare(a, b))

@@ -5,18 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nexort.derive import univariate as u
-from nexort.derive.algebra import (
-    add,
-    axis_sum,
-    delta,
-    is_random,
-    kets_of,
-    loop_sum,
-    mul,
-    reindexed,
-    unbound,
-    walk,
-)
+from nexort.derive.algebra import add, axis_sum, delta, loop_sum, mul, reindexed, unbound
 from nexort.derive.dependence import outside
 from nexort.derive.derivation import Equation, Range
 from nexort.derive.expectation import Expectations, substituted
@@ -33,6 +22,7 @@ from nexort.derive.formula import (
     Sum,
 )
 from nexort.derive.patterns import Member, Pattern
+from nexort.derive.walking import factors_of, is_random, kets_of, walk
 from nexort.program.index import Affine
 
 if TYPE_CHECKING:
@@ -170,7 +160,7 @@ class Responses:
             if replaced is not None:
                 return replaced
         parts: list[Formula] = []
-        factors = list(value.factors) if isinstance(value, Product) else [value]
+        factors: list[Formula] = list(factors_of(value))
         for position, factor in enumerate(factors):
             rest = factors[:position] + factors[position + 1 :]
             for ket in kets_of(factor):

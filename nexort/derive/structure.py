@@ -5,18 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import inf
 
-from nexort.derive.algebra import (
-    Names,
-    add,
-    axis_sum,
-    delta,
-    factors_of,
-    is_random,
-    loop_sum,
-    mul,
-    place,
-    rebuilt,
-)
+from nexort.derive.algebra import Names, add, axis_sum, delta, loop_sum, mul, place, rebuilt
 from nexort.derive.dependence import Dependence, Interval, Source, outside
 from nexort.derive.derivation import Range
 from nexort.derive.formula import (
@@ -32,6 +21,7 @@ from nexort.derive.formula import (
 )
 from nexort.derive.lines import Line, System, surely_at_most
 from nexort.derive.parity import Parities
+from nexort.derive.walking import factors_of, is_random
 from nexort.program.index import Affine
 
 THERE = "@"

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nexort.derive.algebra import walk
 from nexort.derive.derivation import GaussianFamily, KetDefinition, Label, Range
-from nexort.derive.formula import ZERO, Bracket, Formula, Ket
+from nexort.derive.formula import ZERO, Bracket, Formula, Ket, Symbol
 from nexort.derive.lines import Line
 from nexort.derive.patterns import Member, members
+from nexort.derive.walking import walk
 from nexort.program.index import Affine
 
 if TYPE_CHECKING:
@@ -30,10 +30,9 @@ def reached(engine: Engine) -> list[Line]:
             if isinstance(item, Ket) and item.name not in names:
                 names.add(item.name)
                 stack.extend(x.value for x in engine.system.kets.get(item.name, ()))
-            name = getattr(item, "name", None)
-            if name in engine.system.scalars and name not in scalars:
-                scalars.add(name)
-                stack.extend(x.value for x in engine.system.scalars[name])
+            if isinstance(item, Symbol) and item.name in engine.system.scalars.keys() - scalars:
+                scalars.add(item.name)
+                stack.extend(x.value for x in engine.system.scalars[item.name])
     found = [x for name in names for x in engine.system.kets.get(name, ())]
     order = list(engine.system.kets)
     return sorted(found, key=lambda x: (x.span.start, not x.auxiliary, order.index(x.name)))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
 
-from nexort.derive.algebra import rebuilt, reindexed, walk
+from nexort.derive.algebra import rebuilt, reindexed
 from nexort.derive.derivation import (
     Derivation,
     Equation,
@@ -17,6 +17,7 @@ from nexort.derive.derivation import (
     Range,
 )
 from nexort.derive.formula import AxisSum, Expectation, Formula, Ket, LoopSum, Response
+from nexort.derive.walking import walk
 from nexort.program.index import Affine
 from nexort.program.program import Program
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from derivation_cases import CASES
 
 from nexort.data import from_array
 from nexort.derive.derivation import Derivation
@@ -22,7 +23,6 @@ from nexort.lower.evaluate import evaluate as sampled
 from nexort.program.numbers import resolve
 from nexort.program.program import Program
 from nexort.program.unrolled import Unrolled
-from tests.derive.cases import CASES
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 RNG = np.random.default_rng(7)

@@ -21,6 +21,7 @@ from nexort.derive.derivation import (
 )
 from nexort.derive.formula import AxisSum, Formula, LoopSum, Symbol
 from nexort.derive.printing.names import spare
+from nexort.derive.walking import walk
 from nexort.program.index import Affine
 
 POOLS = ("abce", "ijmq", "uvw", "fgh", "rst")
@@ -53,7 +54,7 @@ class _Letters:
         lines = list(placed(derivation))
         self.taken = {r.var for line in lines for r in line.ranges}
         for formula in (f for line in lines for f in _formulas(line)):
-            for x in algebra.walk(formula):
+            for x in walk(formula):
                 if isinstance(x, LoopSum):
                     self.taken.add(x.var)
                 elif isinstance(x, Symbol):
@@ -110,7 +111,7 @@ class _Letters:
 
 def _within(formula: Formula, rule: Any) -> Formula:
     """``rule`` inside of a formula that has a sum over an axis in it."""
-    if not any(isinstance(f, AxisSum) for f in algebra.walk(formula)):
+    if not any(isinstance(f, AxisSum) for f in walk(formula)):
         return formula
     if isinstance(formula, LoopSum):
         return replace(formula, body=rule(formula.body))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nexort.derive import algebra
 from nexort.derive.derivation import Derivation, Equation, OutputFormula
 from nexort.derive.formula import Average, Bracket, Formula, Response, Symbol
 from nexort.derive.printing import document as pages
 from nexort.derive.printing import latex, text
+from nexort.derive.walking import walk
 
 
 class Limits(Mapping[str, "Limit"]):
@@ -128,7 +128,7 @@ def _needed(derivation: Derivation, value: Formula) -> tuple[Equation, ...]:
 def _read(value: Formula) -> set[tuple[str, ...]]:
     """The families of unknowns in a formula."""
     found: set[tuple[str, ...]] = set()
-    for part in algebra.walk(value):
+    for part in walk(value):
         match part:
             case Bracket(left, right):
                 found.add(("bracket", *sorted((left.name, right.name))))
