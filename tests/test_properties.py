@@ -120,8 +120,10 @@ def test_random_programs_check_and_format(block: int) -> None:
 
 
 def agrees(seed: int) -> None:
+    """Both routes: exact where it can be, and sampled throughout."""
     found = generated(seed)
-    assert disagreements(loads(found.text), found.order) == [], found.text
+    exact = bool(seed % 2)
+    assert disagreements(loads(found.text), found.order, exact=exact) == [], found.text
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -158,12 +160,12 @@ def _no_sources(roots: list[Node]) -> dict[Node, tuple[Node, ...]]:
 
 
 def test_with_dots_the_tied_program_agrees() -> None:
-    assert disagreements(loads(TIED), 0) == []
+    assert disagreements(loads(TIED), 0, exact=False) == []
 
 
 @pytest.mark.usefixtures("no_dots")
 def test_a_dropped_dot_is_found() -> None:
-    assert {d.output for d in disagreements(loads(TIED), 0)} >= {"<v|z>", "<z|z>"}
+    assert {d.output for d in disagreements(loads(TIED), 0, exact=False)} >= {"<v|z>", "<z|z>"}
 
 
 @pytest.mark.slow
@@ -174,7 +176,7 @@ def test_dropped_dots_are_found_in_random_programs() -> None:
     missed = [
         seed
         for seed in tied
-        if max(d.errors for d in deviations(loads(generated(seed).text), 1)) <= SUSPECT
+        if max(d.errors for d in deviations(loads(generated(seed).text), 1, exact=False)) <= SUSPECT
     ]
     assert len(missed) < len(tied) / 2
 
