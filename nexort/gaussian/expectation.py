@@ -184,14 +184,13 @@ def _numeric(f: Univariate, g: Univariate, k: Covariance, rtol: float) -> Expect
     limit = 1.0
     if terms is None:
         terms = series.TERMS - 1
-        left_over = float(first.relative[terms] * second.relative[terms])
-        limit = (rtol / 4 / max(left_over, 1e-300)) ** (1 / (terms + 1))
+        limit = series.reach(first, second, terms, rtol / 4)
         hard = np.abs(rho) > limit
-    value = series.evaluate(first, second, rho, terms)
+    value = series.sparing(first, second, rho, terms, rtol / 4)
     reached = min(top, limit)
     scale = float(np.sqrt(first.square.max() * second.square.max())) if rho.size else 0.0
     part = float(first.relative[terms] * second.relative[terms]) * reached ** (terms + 1)
-    error: Any = (part + first.error + second.error + 1e-15) * scale
+    error: Any = (max(part, rtol / 4) + first.error + second.error + 1e-15) * scale
     if not hard.any():
         return Expectation(value.astype(k.dtype, copy=False), error, SERIES)
     value, error = np.array(value), np.array(np.broadcast_to(error, k.shape))

@@ -19,8 +19,7 @@ from nexort.gaussian.univariate import Univariate, _compiled
 
 TERMS = 96
 SPARSE = 28
-"""Coefficients at many standard deviations in one octave are interpolated from this many."""
-FEW = 8
+"""Coefficients are interpolated from this many standard deviations in an octave."""
 BLOCK = 2**15
 """Entries at a time."""
 
@@ -33,6 +32,17 @@ class Coefficients:
     values: Array
     square: Array
     error: float
+
+    def at(self, where: Array) -> Coefficients:
+        """Those of the entries of a broadcast matrix at a mask, as a flat array."""
+        square = np.broadcast_to(self.square, where.shape)[where]
+        full = np.broadcast_to(self.values, (TERMS, *where.shape))
+        return Coefficients(full[:, where], square, self.error)
+
+    @cached_property
+    def largest(self) -> Array:
+        """The largest |c_k| for every k."""
+        return np.asarray(np.abs(self.values.reshape(TERMS, -1)).max(1))
 
     @cached_property
     def relative(self) -> Array:
@@ -108,7 +118,7 @@ def _rule(f: Univariate, exponent: int, rtol: float) -> tuple[Array, Array, Arra
 def _octave(f: Univariate, exponent: int, std: Array, rtol: float) -> tuple[Array, Array, float]:
     """c_k and E f^2 at some s of one octave, and the relative error of E f^2."""
     nodes, weights, value, relative = _rule(f, exponent, rtol)
-    spectrum, slack = _spectrum(f, exponent, rtol) if len(std) > FEW else (np.zeros(()), 1.0)
+    spectrum, slack = _spectrum(f, exponent, rtol)
     if slack > max(1e-4 * rtol, 1e-13):
         return (*_transform(nodes, weights * value, weights * value * value, std), relative)
     t = np.clip(2 * (np.log2(std) - exponent) + 1, -1, 1)
@@ -152,6 +162,28 @@ def needed(f: Coefficients, g: Coefficients, rho: float, rtol: float) -> int | N
     return int(enough[0]) if len(enough) else None
 
 
+def reach(f: Coefficients, g: Coefficients, terms: int, rtol: float) -> float:
+    """The largest |rho| at which K = terms is within rtol of the natural scale."""
+    left_over = max(float(f.relative[terms] * g.relative[terms]), 1e-300)
+    return float(min(1.0, (rtol / left_over) ** (1 / (terms + 1))))
+
+
+def sparing(f: Coefficients, g: Coefficients, rho: Array, terms: int, rtol: float) -> Array:
+    """:func:`evaluate`, with few terms first where that is enough for all but few entries (the
+    diagonal of a Gram matrix, say), which then get all."""
+    for few in (3, 7, 15, 31):
+        if few >= terms or rho.size < 4096:
+            break
+        limit = reach(f, g, few, rtol)
+        rest = (rho > limit) | (rho < -limit)
+        if np.count_nonzero(rest) <= rho.size // 50:
+            value = evaluate(f, g, rho, few)
+            if rest.any():
+                value[rest] = evaluate(f.at(rest), g.at(rest), rho[rest], terms)
+            return value
+    return evaluate(f, g, rho, terms)
+
+
 def evaluate(f: Coefficients, g: Coefficients, rho: Array, terms: int) -> Array:
     """sum_{k <= terms} c_k d_k rho^k by Horner's rule, in rho^2 where every second term is 0,
     over blocks of rows that stay in cache."""
@@ -159,10 +191,8 @@ def evaluate(f: Coefficients, g: Coefficients, rho: Array, terms: int) -> Array:
     total = np.zeros(shape)
     if not total.size:
         return total
-    left, right = np.abs(f.values), np.abs(g.values)
-    sizes = [float(left[k].max() * right[k].max()) for k in range(terms + 1)]
     tiny = 1e-17 * math.sqrt(float(f.square.max()) * float(g.square.max()))
-    kept = [k for k, size in enumerate(sizes) if size > tiny]
+    kept = np.flatnonzero((f.largest * g.largest)[: terms + 1] > tiny).tolist()
     if not kept:
         return total
     flat = shape or (1,)
