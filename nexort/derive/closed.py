@@ -91,7 +91,7 @@ def _named(f: str, g: str) -> Closed | None:
         case "sign", "sign":
             return Closed(mul(TWO, _over(PI), Apply("arcsin", (_correlation(),))), SHEPPARD)
         case "abs", "abs":
-            sum_ = add(_orthogonal(), mul(C, Apply("arcsin", (_correlation(),))))
+            sum_ = add(ORTHOGONAL, mul(C, Apply("arcsin", (_correlation(),))))
             return Closed(mul(TWO, _over(PI), sum_), CHO_SAUL)
         case "erf", "erf":
             inside = mul(TWO, C, _root(mul(_stretched(P), _stretched(Q)), -1))
@@ -154,9 +154,8 @@ def _correlation() -> Formula:
     return mul(C, _root(mul(P, Q), -1))
 
 
-def _orthogonal() -> Formula:
-    """sqrt(pq - c^2)"""
-    return _root(add(mul(P, Q), neg(power(C, TWO))))
+ORTHOGONAL = _root(add(mul(P, Q), neg(power(C, TWO))))
+"""sqrt(pq - c^2)"""
 
 
 ANGLE = Apply("arccos", (_correlation(),))
@@ -170,7 +169,7 @@ def _angle() -> Formula:
 
 def _relu_relu() -> Formula:
     """(sqrt(pq - c^2) + c (pi - arccos rho)) / (2 pi)"""
-    return mul(_over(mul(TWO, PI)), add(_orthogonal(), mul(C, _angle())))
+    return mul(_over(mul(TWO, PI)), add(ORTHOGONAL, mul(C, _angle())))
 
 
 def _gelu_gelu() -> Formula:

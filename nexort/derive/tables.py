@@ -11,7 +11,6 @@ from nexort.derive.formula import ZERO, Bracket, Formula, Ket, Symbol
 from nexort.derive.lines import Line
 from nexort.derive.patterns import Member, members
 from nexort.derive.walking import walk
-from nexort.program.index import Affine
 
 if TYPE_CHECKING:
     from nexort.derive.engine import Engine
@@ -119,6 +118,3 @@ def _family(
     labels: tuple[Label, ...] = engine.labels(a.ket) + engine.labels(b.ket)
     ranges: tuple[Range, ...] = a.ranges + b.ranges
     return GaussianFamily(a.ket, b.ket, covariance, ranges, labels, reason)
-
-
-__all__ = ["Affine", "gaussian_families", "ket_definitions", "reached"]

@@ -10,13 +10,11 @@ from typing import Any
 from nexort.derive.algebra import rebuilt, reindexed
 from nexort.derive.derivation import (
     Derivation,
-    Equation,
-    KetDefinition,
     Label,
     OutputFormula,
     Range,
 )
-from nexort.derive.formula import AxisSum, Expectation, Formula, Ket, LoopSum, Response
+from nexort.derive.formula import AxisSum, Expectation, Formula, LoopSum, Response
 from nexort.derive.walking import walk
 from nexort.program.index import Affine
 from nexort.program.program import Program
@@ -170,6 +168,3 @@ def _is_closed(formula: Formula, known: set[tuple[str, str, str]]) -> bool:
         if isinstance(item, Response) and _unknown(item) not in known:
             return False
     return True
-
-
-__all__ = ["Equation", "Ket", "KetDefinition", "Writer", "written"]
