@@ -176,6 +176,11 @@ class TensorProgram:
         given = Given(self.numbers, {}, self.max_instructions)
         return Limits(driver.derive(self.program, given, unroll=unroll))
 
+    def emit(self) -> str:
+        """The limit as the source of a numpy module without nexort: ``limit(data, params)``
+        returns the outputs by name. Raises NexortError where an expectation has no closed form."""
+        return driver.emit(self.program, Given(self.numbers, {}, self.max_instructions))
+
     def simulate(
         self,
         width: int,

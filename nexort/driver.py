@@ -9,6 +9,7 @@ stage                   in -> out                       what it does
 ``check``               Program, numbers                what only numbers can tell, of every rule
 ``simplify``            Program -> Program              dead rules (nexort.transform.simplify)
 ``derive``              Program -> Derivation           nexort.derive: symbolic, loops kept
+``emit``                Program -> numpy source         nexort.derive.emit
 ``unroll``              Program, numbers -> Unrolled    simplified; loops run, operators expand
 ``evaluate``            Unrolled -> limits              nexort.lower
 ``simulate``            Unrolled -> samples at width n  nexort.finite
@@ -151,6 +152,19 @@ def derive(program: Program, given: Given, *, unroll: bool = False) -> Derivatio
         program = unrolled(program, {**params, **sizes}, given.max_instructions)
         verify_program(program)
     return derived(program)
+
+
+@collector.paused()
+def emit(program: Program, given: Given) -> str:
+    """The symbolic limit as a numpy module. Raises NexortError where it is not closed."""
+    from nexort.derive.emit.module import module
+
+    derivation = derive(program, given)
+    report = Report()
+    params, sizes = resolve(program, given.numbers, report)
+    report.stop()
+    known = {name: size for name, size in sizes.items() if size is not None}
+    return module(program, derivation, {**params, **known})
 
 
 @collector.paused()

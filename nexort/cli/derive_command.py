@@ -6,7 +6,6 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
@@ -65,20 +64,10 @@ def command(
         shown = limits.latex(steps=steps, document=document)
     else:
         shown = limits.text(steps=steps, width=_width(output))
-    _write(shown, output)
+    options.write(shown, output)
 
 
 def _width(output: str | None) -> int:
     if output is not None or not sys.stdout.isatty():
         return WIDTH
     return max(LEAST_WIDTH, min(WIDTH, shutil.get_terminal_size().columns))
-
-
-def _write(shown: str, output: str | None) -> None:
-    if output is None:
-        click.echo(shown, nl=False)
-        return
-    try:
-        Path(output).write_text(shown, "utf-8")
-    except OSError as error:
-        raise fail("cannot-write", f"{output}: {error.strerror}") from None

@@ -18,7 +18,8 @@ Examples:
   nexort eval wishart.nxt
   nexort eval mlp.nxt --data xi=digits.npz:xi[:, :8] --rtol 1e-3
   nexort eval mlp.nxt --data xi=x.npy --json -o limit.npz
-  nexort eval mlp.nxt --data xi=train.npz --data xi2=test.npz -o kernel.npy""",
+  nexort eval mlp.nxt --data xi=train.npz --data xi2=test.npz -o kernel.npy
+  nexort eval mlp.nxt --emit numpy -o kernel.py""",
 )
 @options.program_argument
 @options.set_option
@@ -32,6 +33,9 @@ Examples:
 @click.option("--sampled", is_flag=True, help="Sample every expectation, also exact ones.")
 @click.option("--explain", is_flag=True, help="Print which route every expectation takes.")
 @click.option(
+    "--emit", type=click.Choice(["numpy"]), help="Write the recursion as a module of its own."
+)
+@click.option(
     "--dtype",
     type=click.Choice(["float64", "float32"]),
     help="Precision of kernels over data, computed in blocks.",
@@ -40,7 +44,8 @@ Examples:
     "-o",
     "--output",
     type=click.Path(),
-    help="Save the results: .npz or .json; kernels over data also .npy, without holding them.",
+    help="Save the results: .npz or .json; kernels over data also .npy, without holding them; "
+    "with --emit, the module.",
 )
 def command(
     file: str,
@@ -57,6 +62,7 @@ def command(
     as_json: bool,
     sampled: bool,
     explain: bool,
+    emit: str | None,
     dtype: str | None,
     output: str | None,
 ) -> None:
@@ -66,6 +72,9 @@ def command(
     from nexort.results import render
 
     program, given = options.load(file, settings, data, max_instructions)
+    if emit:
+        options.write(TensorProgram(program, given.numbers, max_instructions).emit(), output)
+        return
     second = second_of(program, given.arrays)
     if explain:
         explained = TensorProgram(program, given.numbers, max_instructions)

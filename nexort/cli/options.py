@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -210,6 +211,17 @@ def pairs(bar: Bar | None) -> Callable[[int, int], None] | None:
 def counting(bar: Bar | None, total: int, label: str | None = None) -> Callable[[int], None] | None:
     """A progress bar as a function of the finished units alone."""
     return None if bar is None else lambda done: bar(done, total, label)
+
+
+def write(text: str, output: str | None) -> None:
+    """Text to a file, or to standard output. Raises NexortError if it cannot be written."""
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        Path(output).write_text(text, "utf-8")
+    except OSError as error:
+        raise fail("cannot-write", f"{output}: {error.strerror}") from None
 
 
 def columns(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:

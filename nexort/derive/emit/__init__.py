@@ -1,0 +1,1 @@
+"""Derivations as self-contained numpy modules: the recursion as code that needs no nexort."""

@@ -1,0 +1,212 @@
+"""Entrywise functions and dual activations as numpy source."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from nexort.derive import closed, graphs
+from nexort.derive.formula import (
+    Apply,
+    Formula,
+    IndexNumber,
+    Number,
+    Power,
+    Product,
+    Sum,
+    Symbol,
+)
+from nexort.program.nodes import Node, Op, walk
+
+SUM, PRODUCT, UNARY, ATOM = range(4)
+"""How tightly an expression of Python holds together."""
+
+NUMPY = {
+    "relu": "np.maximum({0}, 0)",
+    "step": "np.heaviside({0}, 0.5)",
+    "sign": "np.sign({0})",
+    "abs": "np.abs({0})",
+    "square": "np.square({0})",
+    "max": "np.maximum({0}, {1})",
+    "min": "np.minimum({0}, {1})",
+    "leaky_relu": "(np.maximum({0}, 0) + {1} * np.minimum({0}, 0))",
+    "elu": "(np.maximum({0}, 0) + np.expm1(np.minimum({0}, 0)))",
+    "erf": "special.erf({0})",
+    "gelu": "({0} * special.ndtr({0}))",
+    "gauss": "np.exp(-0.5 * ({0}) ** 2)",
+    "sigmoid": "special.expit({0})",
+    "softplus": "np.logaddexp({0}, 0)",
+    "silu": "({0} * special.expit({0}))",
+    "arcsin": "np.arcsin(np.clip({0}, -1, 1))",
+} | {name: f"np.{name}({{0}})" for name in
+     ("exp", "log", "sqrt", "sin", "cos", "arctan", "tanh", "sinh", "cosh")}  # fmt: skip
+
+Code = tuple[str, int]
+
+
+class Unknown(Exception):
+    """A function that has no numpy source; carries its name."""
+
+
+def call(name: str, args: list[str]) -> str:
+    """A function of the registry at expressions. Raises Unknown."""
+    if name not in NUMPY:
+        raise Unknown(name)
+    return NUMPY[name].format(*args)
+
+
+def number(value: Fraction | float) -> Code:
+    """A literal."""
+    if isinstance(value, Fraction) and value.denominator & (value.denominator - 1):
+        return f"{value.numerator} / {value.denominator}", PRODUCT
+    whole = isinstance(value, Fraction) and value.denominator == 1
+    text = str(value) if whole else repr(float(value))
+    return text, UNARY if value < 0 else ATOM
+
+
+def inside(code: Code, least: int) -> str:
+    """An expression, in parentheses where it is looser than ``least``."""
+    text, tightness = code
+    return f"({text})" if tightness < least else text
+
+
+def plain(formula: Formula) -> Code:
+    """A formula of symbols alone (p, c, q, z, params) as an expression of their names."""
+    if formula == closed.ORTHOGONAL:
+        return "root", ATOM
+    match formula:
+        case Number(value):
+            return number(value)
+        case Symbol("pi", (), (), "constant"):
+            return "np.pi", ATOM
+        case Symbol(name):
+            return name, ATOM
+        case IndexNumber(index):
+            return str(index), SUM
+        case Sum(terms):
+            return joined([plain(t) for t in terms]), SUM
+        case Product(factors):
+            return quotient([(f, plain) for f in factors])
+        case Power(base, exponent):
+            return powered(plain(base), exponent, plain(exponent))
+        case _ if formula == closed.ANGLE:
+            # arccos(c / sqrt(p q)), without its loss of digits near equal inputs
+            return "np.arctan2(root, c)", ATOM
+        case Apply(name, args):
+            return call(name, [inside(plain(a), SUM) for a in args]), ATOM
+        case _:
+            raise Unknown(type(formula).__name__)
+
+
+def joined(terms: list[Code]) -> str:
+    """A sum."""
+    text = inside(terms[0], SUM)
+    for term in terms[1:]:
+        shown = inside(term, PRODUCT)
+        text += f" - {shown[1:]}" if shown.startswith("-") else f" + {shown}"
+    return text
+
+
+def quotient(factors: list[tuple[Formula, object]]) -> Code:
+    """A product; negative powers are divided by."""
+    over: list[str] = []
+    under: list[str] = []
+    for factor, render in factors:
+        assert callable(render)
+        match factor:
+            case Number(Fraction() as value) if value.denominator != 1:
+                if value.numerator != 1:
+                    over.append(inside(number(Fraction(value.numerator)), UNARY))
+                under.append(str(value.denominator))
+            case Power(base, Number(value)) if value < 0:
+                positive = base if value == -1 else Power(base, Number(-value))
+                under.append(inside(render(positive), UNARY))
+            case _:
+                over.append(inside(render(factor), UNARY))
+    if over and over[0] == "-1":
+        over = [f"-{over[1]}", *over[2:]] if len(over) > 1 else over
+    top = " * ".join(over) or "1"
+    if not under:
+        return top, PRODUCT
+    bottom = under[0] if len(under) == 1 else f"({' * '.join(under)})"
+    return f"{top} / {bottom}", PRODUCT
+
+
+def powered(base: Code, exponent: Formula, shown: Code) -> Code:
+    """A power; roots by np.sqrt, of what rounding must not make negative."""
+    match exponent:
+        case Number(value) if value == Fraction(1, 2):
+            text, _ = base
+            return f"np.sqrt(np.maximum({text}, 0))" if " - " in text else f"np.sqrt({text})", ATOM
+        case Number(value) if value < 0:
+            bare = Number(-value)
+            below = base if value == -1 else powered(base, bare, number(-value))
+            return f"1 / {inside(below, UNARY)}", PRODUCT
+        case _:
+            return f"{inside(base, ATOM)}**{inside(shown, ATOM)}", UNARY
+
+
+ROOT = "root = np.sqrt(np.maximum(p * q - c**2, 0))"
+"""What closed forms call ``root``: it must not become negative by rounding."""
+
+
+def wrapped(head: str, value: str, indent: str, tail: str = "", width: int = 99) -> list[str]:
+    """``head value tail``; a long sum has a line a term."""
+    line = f"{indent}{head}{value}{tail}"
+    terms = _terms(value)
+    if len(line) <= width or len(terms) == 1:
+        return [line]
+    inner = indent + "    "
+    return [f"{indent}{head}(", *(inner + t for t in terms), f"{indent}){tail}"]
+
+
+def _terms(value: str) -> list[str]:
+    """The terms of a sum, each but the first with its sign."""
+    found, depth, start = [], 0, 0
+    for k, character in enumerate(value):
+        depth += (character in "([{") - (character in ")]}")
+        if depth == 0 and value[k : k + 3] in (" + ", " - ") and " for " not in value[:k]:
+            found.append(value[start:k])
+            start = k + 1
+    return [*found, value[start:]]
+
+
+def params_of(graph: Node) -> list[str]:
+    """The params in a function's graph."""
+    return sorted({str(x.attr) for x in walk([graph]) if x.op is Op.PARAM})
+
+
+def kinked(graph: Node) -> bool:
+    """Whether a function has kinks or jumps, so that a smooth rule does not apply."""
+    rough = {"relu", "leaky_relu", "elu", "step", "sign", "abs", "max", "min"}
+    return any(x.attr in rough for x in walk([graph]) if isinstance(x.attr, str))
+
+
+PAIR_RULE = '''
+NODES = np.arange(-9, 9.03125, 0.0625)
+WEIGHTS = 0.0625 * np.exp(-0.5 * NODES**2) / np.sqrt(2 * np.pi)
+"""The trapezoidal rule for the standard normal law: for functions that are analytic in a strip
+around the real line it converges geometrically (to 1e-13 for tanh and variances up to 25)."""
+
+
+def gaussian_pair(f, g, p, c, q):
+    """E f(y) g(z) for centred Gaussians of variances p, q and covariance c, entry by entry."""
+    p, c, q = np.broadcast_arrays(p, c, q)
+    root = np.sqrt(p)
+    slope = np.divide(c, root, out=np.zeros(p.shape), where=root > 0)
+    rest = np.sqrt(np.maximum(q - slope**2, 0))
+    total = np.zeros(p.shape)
+    for node, weight in zip(NODES, WEIGHTS):
+        inner = g((slope * node)[..., None] + rest[..., None] * NODES) @ WEIGHTS
+        total += weight * f(root * node) * inner
+    return total
+
+
+def gaussian_mean(f, p):
+    """E f(y) for a centred Gaussian of variance p, entry by entry."""
+    return f(np.sqrt(np.asarray(p))[..., None] * NODES) @ WEIGHTS
+'''
+
+
+def body(graph: Node, argument: str) -> str:
+    """A function's graph at a name, as an expression. Raises Unknown."""
+    return plain(graphs.at(graph, Symbol(argument)))[0]

@@ -1,0 +1,117 @@
+"""Emitted modules run without nexort and give the numbers of ``nexort eval``."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nexort
+from nexort.cli import main
+from nexort.diagnostics import NexortError
+
+PROGRAMS = Path(__file__).parents[2] / "programs"
+RUN = """\
+import sys
+sys.modules["nexort"] = None  # importing it fails
+import numpy as np
+import emitted
+given = np.load("given.npz")
+np.savez("found.npz", **emitted.limit(**{k: given[k] for k in given.files}))
+assert {m.split(".")[0] for m in sys.modules} & {"nexort", "sympy", "lark"} == {"nexort"}
+"""
+X = np.random.default_rng(3).standard_normal((5, 4)) / 2
+X[:, 3] = X[:, 2]  # two equal inputs
+
+
+def found(
+    program: nexort.TensorProgram, folder: Path, **given: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The outputs of the emitted module, run in a process of its own."""
+    (folder / "emitted.py").write_text(program.emit(), "utf-8")
+    np.savez(folder / "given.npz", **given)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", RUN],
+        cwd=folder, capture_output=True, text=True, check=False, env={"OPENBLAS_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with np.load(folder / "found.npz") as saved:
+        return {name: saved[name] for name in saved.files}
+
+
+def compared(
+    program: nexort.TensorProgram, folder: Path, rtol: float = 1e-12, **given: np.ndarray
+) -> None:
+    """The emitted module against the exact limit."""
+    names = found(program, folder, **given)
+    limit = program.limit(data=given, rtol=1e-13)
+    assert set(names) == set(limit)
+    for name, value in names.items():
+        assert "sampl" not in limit[name].method, limit[name].method
+        np.testing.assert_allclose(value, np.asarray(limit[name]), rtol=rtol, atol=rtol)
+
+
+@pytest.mark.parametrize("phi", ["relu", "erf", "tanh", "gelu", "sin", "abs"])
+@pytest.mark.parametrize("depth", [1, 3])
+def test_perceptrons(phi: str, depth: int, tmp_path: Path) -> None:
+    text = (PROGRAMS / "mlp.nxt").read_text("utf-8").replace("relu(z)", f"{phi}(z)")
+    compared(nexort.loads(text, L=depth), tmp_path, xi=X)
+
+
+@pytest.mark.parametrize(
+    "name", ["digits", "perceptron", "residual", "skip_activation", "shared_branch"]
+)
+def test_networks(name: str, tmp_path: Path) -> None:
+    compared(nexort.load(PROGRAMS / f"{name}.nxt"), tmp_path, xi=X)
+
+
+@pytest.mark.parametrize(
+    "name", ["layernorm", "recurrent", "wishart", "semicircle", "free_product", "autoencoder"]
+)
+def test_programs_without_data(name: str, tmp_path: Path) -> None:
+    compared(nexort.load(PROGRAMS / f"{name}.nxt"), tmp_path)
+
+
+def test_depth_one_hundred(tmp_path: Path) -> None:
+    program = nexort.load(PROGRAMS / "digits.nxt", L=100)
+    compared(program, tmp_path, rtol=1e-10, xi=X)
+
+
+def test_params_and_data_are_arguments(tmp_path: Path) -> None:
+    program = nexort.load(PROGRAMS / "recurrent.nxt")
+    given = {"xi": np.array([0.4, -1.0, 2.0]), "sigma_w": np.float64(0.7)}
+    names = found(program, tmp_path, **given)
+    limit = program.with_numbers(sigma_w=0.7).limit(xi=given["xi"])
+    np.testing.assert_allclose(names["q"], np.asarray(limit["q"]), rtol=1e-12)
+
+
+def test_the_source_is_readable() -> None:
+    source = nexort.load(PROGRAMS / "mlp.nxt").emit()
+    assert "nexort" not in source
+    assert "def limit(xi, L=3):" in source
+    assert "    for l in range(2, L + 1):\n        h_h(l)\n" in source
+    assert "⟨x^l_a|x^l_b⟩   = E[relu(|h^l_a⟩) relu(|h^l_b⟩)]" in source
+    assert max(map(len, source.split("\n"))) <= 100
+    assert not re.search(r"^import (?!numpy)", source, re.MULTILINE)
+
+
+def test_what_is_not_closed_is_named() -> None:
+    with pytest.raises(NexortError, match="not-closed") as problem:
+        nexort.load(PROGRAMS / "symmetric_tanh.nxt").emit()
+    assert "E[tanh(" in str(problem.value)
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program = str(PROGRAMS / "mlp.nxt")
+    with pytest.raises(SystemExit) as done:
+        main(["eval", program, "--emit", "numpy", "-o", str(tmp_path / "kernel.py")])
+    assert done.value.code == 0
+    assert (tmp_path / "kernel.py").read_text("utf-8") == nexort.load(program).emit()
+    with pytest.raises(SystemExit) as done:
+        main(["eval", str(PROGRAMS / "symmetric_sign.nxt"), "--emit", "numpy"])
+    assert done.value.code == 2
+    assert "error[not-closed]" in capsys.readouterr().err
