@@ -61,6 +61,7 @@ class Brackets:
         self.value = value
         self.attempts = attempts
         self.unfolding: tuple[str, ...] = ()
+        self.products = 0
 
     def of(self, formula: Formula, ranges: Ranges) -> Formula:
         """E[formula]."""

@@ -61,7 +61,13 @@ def derive(program: Program) -> Derivation:
 
     Raises NexortError where a rule has no symbolic form, or where the recursion does not close.
     """
-    return Engine(program).run()
+    try:
+        return Engine(program).run()
+    except RecursionError:
+        raise fail(
+            "not-derivable", "formulas of the program nest too deeply",
+            help="nexort eval and nexort verify still evaluate it",
+        ) from None  # fmt: skip
 
 
 class Engine:
@@ -105,7 +111,7 @@ class Engine:
             tuple(self.trace.steps),
             False,
         )
-        return written(derivation, self.program)
+        return written(derivation, self.program, self.responses.unknown)
 
     def _settle(self) -> None:
         """Equations for everything asked for."""

@@ -38,9 +38,12 @@ from nexort.derive.formula import (
 )
 from nexort.derive.gaussians import Gaussians
 from nexort.derive.walking import is_random, kets_of, walk
+from nexort.diagnostics import fail
 from nexort.program.index import Affine
 
 MOST_FACTORS = 8
+MOST_PRODUCTS = 20_000
+"""Terms of all expectations together."""
 
 
 class Expectations(Gaussians):
@@ -76,6 +79,12 @@ class Expectations(Gaussians):
     def _product(self, factors: list[Formula], ranges: Ranges) -> Formula:
         """One product: sums are multiplied out, sums over loops and axes move out, copies of
         different factors are different copies."""
+        self.products += 1
+        if self.products > MOST_PRODUCTS:
+            raise fail(
+                "not-derivable", f"the expectations have more than {MOST_PRODUCTS} terms",
+                help="nexort eval and nexort verify still evaluate it",
+            )  # fmt: skip
         known = [f for f in factors if not is_random(f)]
         random = [f for f in factors if is_random(f)]
         for k, factor in enumerate(random):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from nexort.derive import univariate as u
 from nexort.derive.algebra import (
     index_names,
     rebuilt,
@@ -49,8 +50,13 @@ class Naming:
     def named_arguments(self, value: Formula, labels: tuple[Label, ...]) -> Formula:
         """f(|u> a + |b>) as f(|g>) with |g> = |u> a + |b>: sums inside of functions get names."""
         found: dict[Formula, Formula] = {}
+        if u.of_one_ket(value, params=False):
+            return value
 
         def name(formula: Formula) -> Formula:
+            several = isinstance(formula, Apply) and sum(map(is_random, formula.args)) > 1
+            if several and u.of_one_ket(formula, params=True):
+                return formula
             if isinstance(formula, Apply | Product):
                 formula = rebuilt(formula, name)
             if formula in found:

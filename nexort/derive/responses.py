@@ -39,6 +39,8 @@ class Responses:
         self.rules = rules
         self.structure = rules.structure
         self.depth = 0
+        self.unknown: set[tuple[str, str]] = set()
+        """Families and hats of responses that some rule leaves explicit."""
 
     def equations(self, engine: Engine, pattern: Pattern) -> list[Equation]:
         """One equation for each rule of the ket and each application that has the hat."""
@@ -47,7 +49,9 @@ class Responses:
             if a.line is None or b.line is None or b.line.matrix is None:
                 continue
             equation = self._equation(engine, a, b)
-            if equation is not None:
+            if equation is None:
+                self.unknown.add((a.ket.name, b.ket.name))
+            else:
                 found.append(equation)
         return found
 

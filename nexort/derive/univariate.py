@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from nexort import functions
 from nexort.derive.formula import Apply, Formula, Ket, Number, Power, Product, Sum, Symbol
+from nexort.derive.walking import kets_of
 from nexort.gaussian.slopes import partial
 from nexort.gaussian.univariate import SLOT, Univariate
 from nexort.program import build
@@ -65,6 +66,10 @@ def slope(f: Node) -> Node:
     return derivative(f, SLOT, partial)
 
 
+SINGULAR = frozenset(("log", "sqrt"))
+"""Functions whose slope at zero is infinite: Stein's form needs no slope."""
+
+
 def is_continuous(f: Node) -> bool:
     """Whether f surely has no jump: E z f(z) = Var(z) E f'(z) needs that. No function that jumps at
     zero and no quotient or root is in its graph."""
@@ -73,7 +78,7 @@ def is_continuous(f: Node) -> bool:
             continue
         name = str(x.attr)
         entry = functions.lookup(name)
-        if entry is None or entry.jumps:
+        if entry is None or entry.jumps or name in SINGULAR:
             return False
         if name == "div" and any(y is SLOT for y in walk([x.args[1]])):
             return False
@@ -117,3 +122,10 @@ def has_closed_form(f: Node, g: Node) -> bool:
     if any(x.op is Op.PARAM for x in walk([f, g])):
         return False
     return method_of(Univariate(f), Univariate(g)) == "closed form"
+
+
+def of_one_ket(formula: Formula, params: bool) -> bool:
+    """Whether a formula is a function of one ket and numbers, and params where they are allowed."""
+    kets = kets_of(formula)
+    f = graph(formula, kets[0]) if len(kets) == 1 else None
+    return f is not None and (params or not any(x.op is Op.PARAM for x in walk([f])))

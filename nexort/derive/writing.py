@@ -3,7 +3,7 @@ equations are closed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import fields, replace
 from typing import Any
 
@@ -94,8 +94,9 @@ class Writer:
         return place(index, self.names)
 
 
-def written(derivation: Derivation, program: Program) -> Derivation:
-    """A derivation with readable names; ``closed`` filled in."""
+def written(derivation: Derivation, program: Program, unknown: Set[tuple[str, str]]) -> Derivation:
+    """A derivation with readable names; ``closed`` filled in. ``unknown`` are the responses, by
+    family and hat, that have no equation for every member."""
     taken = frozenset((*program.params, *program.dims))
 
     def line(item: Any) -> Any:
@@ -118,12 +119,11 @@ def written(derivation: Derivation, program: Program) -> Derivation:
             changed["axes"] = tuple(writer._at(i) for i in item.axes)
         return replace(item, **changed)
 
-    known = {_unknown(e.left) for e in derivation.equations}
     equations = tuple(
-        replace(line(e), closed=_is_closed(e.right, known)) for e in derivation.equations
+        replace(line(e), closed=_is_closed(e.right, unknown)) for e in derivation.equations
     )
     outputs = tuple(line(o) for o in derivation.outputs)
-    closed = all(e.closed for e in equations) and all(_is_closed(o.value, known) for o in outputs)
+    closed = all(e.closed for e in equations) and all(_is_closed(o.value, unknown) for o in outputs)
     return replace(
         derivation,
         outputs=outputs,
@@ -153,18 +153,10 @@ def _free(formula: Formula) -> Iterator[str]:
     yield from sorted(n for n in index_names(formula) if n.startswith(("$", "%")))
 
 
-def _unknown(left: Formula) -> tuple[str, str, str]:
-    match left:
-        case Response(ket, by):
-            return "response", ket.name, by.name
-        case _:
-            return "", "", ""
-
-
-def _is_closed(formula: Formula, known: set[tuple[str, str, str]]) -> bool:
+def _is_closed(formula: Formula, unknown: Set[tuple[str, str]]) -> bool:
     for item in walk(formula):
         if isinstance(item, Expectation):
             return False
-        if isinstance(item, Response) and _unknown(item) not in known:
+        if isinstance(item, Response) and (item.ket.name, item.by.name) in unknown:
             return False
     return True
