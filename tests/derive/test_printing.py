@@ -83,7 +83,7 @@ CASES: list[tuple[Formula, str, str]] = [
     (Ket("w", (), (), copy=2), "|w⟩^[2]", r"\iid{\ket{w}}{2}"),
     (Response(Ket("x", (t,)), Ket("y", (s,), (), "hat")), "E[∂|x^t⟩/∂|ŷ^s⟩]",
      r"\E\Bigl[\frac{\partial \ket{x^{t}}}{\partial \hatket{y^{s}}}\Bigr]"),
-    (Power(SIGMA, Number(Fraction(2))), "σ_w²", r"\sigma_{w}^{2}"),
+    (Power(SIGMA, Number(Fraction(2))), "σ_w²", r"\sigma^{2}_{w}"),
     (Product((half(), RHO)), "ρ/2", r"\frac{\rho}{2}"),
     (Product((Number(Fraction(-3, 2)), RHO)), "−(3 ρ)/2", r"-\frac{3\, \rho}{2}"),
     (Power(Sum((ONE, Product((Number(Fraction(-1)), RHO)))), half()), "√(1 − ρ)",

@@ -127,8 +127,10 @@ def _scripted(base: list[Token], below: Box | None, above: Box | None) -> list[T
         0.0 if below is None else width(below), 0.0 if above is None else width(above)
     )
     string = last.string.rstrip()
-    if below is None and re.fullmatch(r"\{[^{}^]*_\{[^{}]*\}\}", string):
-        string = string[1:-1]  # sigma_w^2 has its index and its power above each other
+    if match := re.fullmatch(r"\{([^{}^]*)_\{([^{}]*)\}\}", string):
+        # a name's own subscript stands with the others: sigma_w^2, z_{1,a}^l
+        string, own = match.groups()
+        lower = f"_{{{own}}}" if below is None else f"_{{{own},{inline(below)}}}"
     changed = replace(last, string=string + upper + lower, size=last.size + size)
     return [*base[:-1], changed]
 
