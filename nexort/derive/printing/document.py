@@ -200,7 +200,7 @@ class _Writer:
         previous: Formula | None = None
         for k, step in enumerate(steps, 1):
             note = f": {step.note}" if step.note else ""
-            yield Paragraph((f"{k}. {step.rule} ({step.citation})", *prose(note)))
+            yield Paragraph((f"{k}. {step.rule} (", *prose(f"{step.citation}){note}")))
             if step.after is not None:
                 goes_on = previous is not None and previous == step.before
                 before = None if step.before is None else self.plain.box(step.before)
@@ -241,22 +241,25 @@ def prose(text: str) -> tuple[Words, ...]:
     found: list[Words] = []
     end = 0
     for match in _MENTIONED.finditer(text):
-        found.append(text[end : match.start()])
-        matrix, transposed, argument, symbol, alone = match.groups()
-        if alone or (matrix and (transposed or matrix.isupper())):
-            found.append(operator(Matrix(alone or matrix, (), bool(alone or transposed))))
-        elif matrix:
-            found.append(matrix)
-        if argument:
-            found += [" "] if matrix else []
-            found.append(ket(Ket(argument)))
-        if symbol:
-            found.append(name(symbol))
+        found += [text[end : match.start()], *_mentioned(match)]
         end = match.end()
     return (*found, text[end:])
 
 
-_MENTIONED = re.compile(r"(?:\b(\w+)(\^T)? )?\|(\w+)>|(?<=odd in )(\w+)|\b(\w+)\^T\b")
+_MENTIONED = re.compile(
+    r"(?:\b(\w+)(\^T)? )?\|(\w+)>|(?<=odd in )(\w+)|\b(\w+)\^T\b|\b([a-z]_[a-z])\b"
+)
+
+
+def _mentioned(match: re.Match[str]) -> list[Words]:
+    matrix, transposed, argument, symbol, alone, indexed = match.groups()
+    if alone:
+        return [operator(Matrix(alone, (), True))]
+    if symbol or indexed:
+        return [name(symbol or indexed)]
+    if matrix and (transposed or matrix.isupper()):
+        return [application(Matrix(matrix, (), bool(transposed)), ket(Ket(argument)))]
+    return [*([f"{matrix} "] if matrix else []), ket(Ket(argument))]
 
 
 _LABEL = r"(\w+)(?:\[([^\[\]]*)\])?"
