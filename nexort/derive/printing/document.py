@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 
+from nexort.derive.algebra import reindexed
 from nexort.derive.derivation import (
     Derivation,
     Equation,
@@ -151,7 +152,7 @@ class _Writer:
     def output(self, output: OutputFormula) -> Statement:
         """``nngp_ab = ...``"""
         left = scripted(title(output.name), output.indices, output.axes)
-        label = self._label(re.sub(r"\W+", "-", output.name).strip("-"))
+        label = self._label(output.name)
         if isinstance(output.value, Bracket) and not _is_name(output.name):
             shown = self.plain.box(output.value)
             return Statement(shown, (), None, label, ("It is given by the recursion.",))
@@ -173,7 +174,7 @@ class _Writer:
     def families(self, families: Sequence[GaussianFamily]) -> Iterator[Statement | Paragraph]:
         """``Cov(..., ...) = ...``, by the reason why they are Gaussian."""
         for reason, words in _REASONS.items():
-            some = [f for f in families if f.reason == reason]
+            some = [one for f in families if f.reason == reason for one in _by_member(f)]
             if some:
                 yield Paragraph((words,))
             for family in some:
@@ -211,8 +212,27 @@ class _Writer:
             previous = step.after
 
     def _label(self, wanted: str) -> str:
+        wanted = re.sub(r"\W+", "-", wanted).strip("-")
         count = self.labels[wanted] = self.labels.get(wanted, 0) + 1
         return f"eq:{wanted}" if count == 1 else f"eq:{wanted}-{count}"
+
+
+def _by_member(family: GaussianFamily) -> list[GaussianFamily]:
+    """Vectors that are declared together, pair by pair: each has a name of its own."""
+    if not family.left.name.startswith("("):
+        return [family]
+    labels = [str(k.axes[0]) for k in (family.left, family.right)]
+    count = family.left.name.count(",") + 1
+    found = []
+    for i in range(count):
+        for j in range(i, count):
+            env = dict(zip(labels, (Affine(i), Affine(j)), strict=True))
+            left, right = reindexed(family.left, env), reindexed(family.right, env)
+            assert isinstance(left, Ket)
+            assert isinstance(right, Ket)
+            covariance = reindexed(family.covariance, env)
+            found.append(replace(family, left=left, right=right, covariance=covariance))
+    return found
 
 
 _REASONS = {

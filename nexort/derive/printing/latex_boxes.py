@@ -69,7 +69,8 @@ def tokens(box: Box, depth: int = 0) -> list[Token]:
             lone = r"{}\cdot " if strength is Strength.TIMES else "{}" + latex.lstrip()
             breaks = None if strength is Strength.COMMA else strength
             size = 0.17 if strength is Strength.TIMES else glyphs(text)
-            return [Token(latex, size, depth, breaks, lone)]
+            lead = 0.33 if strength is Strength.TIMES else 0.0
+            return [Token(latex, size, depth, breaks, lone, lead)]
         case Row(parts):
             return [t for part in parts for t in tokens(part, depth)]
         case Script(base, below, above):

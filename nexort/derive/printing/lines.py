@@ -19,7 +19,8 @@ class Token:
     """A piece of a rendered formula.
 
     ``size`` is its width, ``depth`` how many fences it stands in. ``breaks`` says that a line may
-    be broken before the token, and how willingly; ``lone`` is its string at the start of a line.
+    be broken before the token, and how willingly; ``lone`` is its string at the start of a line,
+    ``lead`` how much wider that is.
     """
 
     string: str
@@ -27,6 +28,7 @@ class Token:
     depth: int
     breaks: Strength | None = None
     lone: str | None = None
+    lead: float = 0.0
 
     @property
     def level(self) -> int:
@@ -73,14 +75,15 @@ def _fill(tokens: list[Token], width: float, step: float, indent: float, used: f
     current: list[Token] = []
     for k, segment in enumerate(_split(tokens, level)):
         deeper = indent + step * (k > 0)
-        size, end = size_of(segment), at + size_of(current)
+        size, lead = size_of(segment), segment[0].lead
+        end = at + size_of(current) + (current[0].lead if current else 0.0)
         if end + size <= width:
             current += segment
             continue
-        long = deeper + size > width
+        long = deeper + lead + size > width
         if current and (not long or end - indent > ROOMY * (width - indent)):
             lines.append(Line(tuple(current), at))
-            current, at, end = [], deeper, deeper
+            current, at, end = [], deeper, deeper + lead
             if not long:
                 current = segment
                 continue

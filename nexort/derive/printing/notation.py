@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fractions
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from nexort.derive.formula import (
@@ -34,7 +34,7 @@ from nexort.derive.formula import (
     Sum,
     Symbol,
 )
-from nexort.derive.printing import names
+from nexort.derive.printing import names, text_boxes
 from nexort.derive.printing.boxes import (
     COMMA,
     COMMA_TIGHT,
@@ -63,6 +63,9 @@ from nexort.program.index import Affine
 
 SUM, PRODUCT, POWER, ATOM = range(4)
 """How tightly a formula holds together; a looser one inside a tighter one gets parentheses."""
+
+TOP = 40
+"""Columns of a numerator; what is longer stands beside its fraction, where lines can be broken."""
 
 MEAN = Glyph("E", r"\E")
 PARTIAL = Glyph("∂", r"\partial ")
@@ -164,7 +167,7 @@ class Notation:
         single_below = not bottom and len(under) == 1
         bottom += [self.box(under[0])] if single_below else self._factors(under)
         literal = bool(top) and not over
-        if bottom and over and (len(over) > 1 or isinstance(over[-1], LoopSum | AxisSum | Sum)):
+        if bottom and over and self._stands_beside(over):
             # 1/2 <x|x> ...: what is long stands beside the fraction, where lines can be broken
             shown: list[Box] = [Fraction(_factors_row(top or [same("1")]), _factors_row(bottom))]
             shown += self._factors(over)
@@ -181,6 +184,12 @@ class Notation:
             return row(NEGATIVE, found), SUM
         single = literal and len(top) == 1 and not bottom and not factors
         return found, ATOM if single else PRODUCT
+
+    def _stands_beside(self, over: list[Formula]) -> bool:
+        """Whether factors are too much for the top of a fraction."""
+        if len(over) > 1 or isinstance(over[0], LoopSum | AxisSum | Sum):
+            return True
+        return len(text_boxes.inline(self.box(over[0]))) > TOP
 
     def _factors(self, factors: list[Formula]) -> list[Box]:
         """Factors; a sum with a large sign goes last or into parentheses."""
@@ -252,6 +261,7 @@ class Notation:
 
 def ket(x: Ket) -> Box:
     """``|x^l_a>``, with a hat for the Gaussian part and a number for an iid copy."""
+    x = _component(x)
     label = scripted(names.name(x.name), x.indices, x.axes)
     bar, angle = Glyph("|", r"\lvert "), Glyph("⟩", r"\rangle ")
     if x.part == "hat":
@@ -283,6 +293,7 @@ def bracket(formula: Bracket | Average) -> Box:
 
 def _label(x: Ket) -> Box:
     """A ket's name inside of a bracket."""
+    x = _component(x)
     found = scripted(names.name(x.name), x.indices, x.axes)
     if x.part == "hat":
         short = names.hatted(x.name)
@@ -292,6 +303,14 @@ def _label(x: Ket) -> Box:
     if x.copy:
         found = Macro("iid", (found, same(str(x.copy))), row(found, same(f"^[{x.copy}]")))
     return found
+
+
+def _component(x: Ket) -> Ket:
+    """One of several vectors that are declared together, by its own name."""
+    if x.name.startswith("(") and x.axes and not x.axes[0].terms:
+        own = x.name.strip("()").split(", ")[x.axes[0].constant]
+        return replace(x, name=own, axes=x.axes[1:])
+    return x
 
 
 def application(matrix: Matrix, argument: Box) -> Box:

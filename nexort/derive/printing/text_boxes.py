@@ -45,7 +45,8 @@ def tokens(box: Box, depth: int = 0) -> list[Token]:
         case Operator(text, _, strength):
             lone = "· " if strength is Strength.TIMES else text.lstrip()
             breaks = None if strength is Strength.COMMA else strength
-            return [Token(text, columns(text), depth, breaks, lone)]
+            lead = max(0, columns(lone) - columns(text))
+            return [Token(text, columns(text), depth, breaks, lone, lead)]
         case Row(parts):
             return [t for part in parts for t in tokens(part, depth)]
         case Script(base, below, above):
