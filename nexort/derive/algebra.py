@@ -247,6 +247,8 @@ def power(base: Formula, exponent: Formula) -> Formula:
         case Number(b), Number(e) if isinstance(b, Fraction) and isinstance(e, Fraction):
             root = _exact_power(b, e)
             return Power(base, exponent) if root is None else Number(root)
+        case Number(), Number(e) if abs(e) == HALF.value:
+            return Power(base, exponent)  # its square is exact
         case Number(b), Number(e) if b > 0:
             return Number(float(b) ** float(e))
         case Power(inner, Number(p)), Number(q) if isinstance(q, Fraction) and q.denominator == 1:

@@ -33,6 +33,7 @@ from nexort.derive.formula import (
     Symbol,
 )
 from nexort.derive.lines import Line
+from nexort.derive.naming import is_affine
 from nexort.derive.normal import normalized
 from nexort.derive.patterns import (
     Member,
@@ -46,7 +47,7 @@ from nexort.derive.responses import Responses
 from nexort.derive.structure import Structure
 from nexort.derive.tables import gaussian_families, ket_definitions
 from nexort.derive.trace import Trace
-from nexort.derive.walking import is_random, walk
+from nexort.derive.walking import is_random, kets_of, walk
 from nexort.derive.writing import written
 from nexort.diagnostics import fail
 from nexort.program.index import Affine
@@ -313,20 +314,29 @@ class Engine:
         return [self._bracket(a, b) for a, b in self.cases(pattern)]
 
     def _bracket(self, a: Member, b: Member) -> Equation:
-        """<x|y> of two rules: Gaussian kets stay unless both are, and then both expand."""
+        """<x|y> of two rules: Gaussian kets stay unless both are, and then both expand; of a
+        linear combination and a nonlinear function only the combination does."""
         ranges = a.ranges + b.ranges
-        gaussian = self.structure.gaussian
-        both = a.ket.name in gaussian and b.ket.name in gaussian
+        gaussian = [m.ket.name in self.structure.gaussian for m in (a, b)]
+        linear = [self._is_combination(m) for m in (a, b)]
         sides = []
-        for side in (a, b):
-            keep = side.line is None or (side.ket.name in gaussian and not both)
-            sides.append(side.ket if keep else self.expanded(side))
+        for side, own, other in ((a, 0, 1), (b, 1, 0)):
+            keep = side.line is None or (gaussian[own] and not gaussian[other])
+            mixed = linear[other] and not linear[own] and not any(gaussian)
+            sides.append(side.ket if keep or mixed else self.expanded(side))
         whole = mul(*sides)
         left = Bracket(a.ket, b.ket)
         self.trace.record("definition", left, Expectation(whole))
         right = self.rules.of(whole, ranges)
         labels = self._labels(a.ket) + self._labels(b.ket)
         return Equation(left, right, ranges, labels, closed=False)
+
+    def _is_combination(self, side: Member) -> bool:
+        """Whether a rule is a linear combination of kets that are not all Gaussian."""
+        if side.line is None or side.line.matrix is not None:
+            return False
+        kets = {k.name for k in kets_of(side.line.value)}
+        return is_affine(side.line.value) and not kets <= self.structure.gaussian
 
     def expanded(self, side: Member) -> Formula:
         """The right side of a member's rule at its index and labels."""

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nexort.derive.algebra import (
     Names,
     place,
+    rebuilt,
 )
 from nexort.derive.applications import Applications
 from nexort.derive.derivation import Range
-from nexort.derive.formula import (
-    ONE,
-    Formula,
-    Indices,
-)
+from nexort.derive.formula import ONE, Expectation, Formula, Indices, Ket
 from nexort.derive.indexing import ends
 from nexort.derive.initials import initial_families
 from nexort.derive.joining import joined
 from nexort.derive.lines import Line, System
-from nexort.derive.naming import Place, labelled
+from nexort.derive.naming import Place, is_affine, labelled
 from nexort.derive.unsupported import Unsupported
 from nexort.diagnostics import fail
 from nexort.program.index import Affine, Loop
@@ -53,9 +52,37 @@ def normalized(program: Program, names: Names) -> System:
             ) from None  # fmt: skip
     for name, lines in system.kets.items():
         system.kets[name] = joined(lines, names)
+    _place_fixed_members(system)
     for name, lines in system.scalars.items():
         system.scalars[name] = joined(lines, names)
     return system
+
+
+def _place_fixed_members(system: System) -> None:
+    """|y[0]> = |x> and the like, placed where y[0] occurs inside of a function: a member may be
+    Gaussian although its family is not."""
+    fixed = {
+        (x.name, x.indices): x
+        for lines in system.kets.values()
+        for x in lines
+        if x.indices and not x.ranges and x.matrix is None and is_affine(x.value)
+    }
+
+    def visit(formula: Formula) -> Formula:
+        if isinstance(formula, Ket):
+            line = fixed.get((formula.name, formula.indices))
+            if line is not None and not formula.copy:
+                return line.at(formula.indices, formula.axes)
+            return formula
+        return formula if isinstance(formula, Expectation) else rebuilt(formula, visit)
+
+    def is_sum(line: Line) -> bool:
+        return line.matrix is None and bool(line.ranges) and is_affine(line.value)
+
+    for name, lines in system.kets.items():
+        system.kets[name] = [
+            replace(x, value=visit(x.value)) if x.auxiliary and is_sum(x) else x for x in lines
+        ]
 
 
 class _Maker(Applications):
