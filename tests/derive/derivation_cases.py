@@ -110,4 +110,76 @@ CASES: dict[str, str] = {
         |g> = A[0]^T |y>
         output <h|h>, <y|y>, <h|z>, <g|g>, <x|g>
     """,
+    # loops down and up meet: members are told apart by bounds, not by numbers
+    "up and down": """
+        param L = 3
+        matrix W[1..L] ~ N(0, 1.5/n)
+        vector x, y ~ N(0, 1)
+        |b[L]> = |x>
+        for l in L..1 { |b[l-1]> = relu(W[l] |b[l]> + 0.3 * |y>) }
+        |c[0]> = |b[0]>
+        for l in 1..L { |c[l]> = W[l] |b[l]> + 0.5 * |c[l-1]> }
+        output <b[0]|b[2]>, <c[L]|c[L]>, <b[0]|c[L]>, <c[1]|c[2]>, <b[1]|c[2]>
+    """,
+    # a member is Gaussian, its family is not
+    "a fixed member": """
+        param T = 3
+        matrix W ~ N(0, 1/n)
+        vector x ~ N(0, 1)
+        |s[0]> = |x>
+        for t in 1..T { |s[t]> = tanh(W |s[t-1]> + 0.7 * |s[0]>) }
+        q[a, b] = <s[a]|s[b]> for a in 0..T for b in 0..T
+        output q
+    """,
+    # two indices
+    "a grid": """
+        param N = 2
+        matrix W, V ~ N(0, 1/n)
+        vector a[3], b[3] ~ N(0, 1)
+        vector e[0..2] ~ N(0, 1)
+        for i in 0..N { |x[i, 0]> = |e[i]> + |a> @ [1, 0.5, 0] }
+        for j in 1..N { |x[0, j]> = |e[0]> * 0.5 + |b> @ [1, 1, 1] * 0.2 }
+        for i in 1..N { for j in 1..N { |x[i, j]> = erf(W |x[i-1, j]> + V |x[i, j-1]>) } }
+        output <x[2,2]|x[2,2]>, <x[2,1]|x[1,2]>, <x[1,1]|x[0,1]>
+    """,
+    # scalars of earlier layers in later kets
+    "scalars feed back": """
+        param L = 3
+        matrix W[1..L] ~ N(0, 1/n)
+        vector x ~ N(0, 1)
+        c[0] = 0.5
+        |s[0]> = |x> + c[0]
+        for l in 1..L {
+         |h[l]> = W[l] |s[l-1]>
+         c[l] = <1|s[l-1]> + c[l-1]
+         |s[l]> = relu(|h[l]>) * c[l] - <s[l-1]|s[l-1]> * 0.1
+        }
+        output c, <s[L]|s[L]>, <1|s[L]>
+    """,
+    # dots of several matrices, all pairs of steps
+    "two matrices": """
+        param K = 3
+        matrix A, B ~ N(0, 1/n)
+        vector x ~ N(0, 1)
+        |p[0]> = |x>
+        for k in 1..K {
+          |r[k]> = A^T B |p[k-1]> + 0.4 * |x>
+          |p[k]> = B^T A |r[k]> - 0.2 * B^T B |p[k-1]>
+        }
+        m[s, t] = <p[s]|r[t]> for s in 0..K for t in 1..K
+        output m, <p[K]|p[K]>
+    """,
+    # dots over an axis
+    "a tied deep autoencoder": """
+        dim M
+        data a[M] = [1.0, -0.4]
+        matrix W, V ~ N(0, 1/n)
+        vector x, e ~ N(0, 1)
+        |u> = |x> * a + 0.3 * |e>
+        |h> = relu(V |u>)
+        |k> = relu(W |h>)
+        |y> = W^T |k>
+        |z> = V^T |y>
+        output <u|z>, <z|z>, <y|h>, <k|k>
+    """,
 }
