@@ -130,7 +130,7 @@ def written(derivation: Derivation, program: Program, unknown: Set[tuple[str, st
         equations=equations,
         kets=tuple(line(k) for k in derivation.kets),
         gaussians=tuple(line(g) for g in derivation.gaussians),
-        steps=tuple(_step(s, taken) for s in derivation.steps),
+        steps=tuple(dict.fromkeys(_step(s, taken) for s in derivation.steps)),
         closed=closed,
     )
 
