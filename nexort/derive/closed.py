@@ -110,10 +110,12 @@ def _named(f: str, g: str) -> Closed | None:
 
 def _mean(f: Formula) -> Closed | None:
     match f:
+        case Product((x, Apply("sign", (y,)))) if x == y == Z:
+            return _mean(Apply("abs", (Z,)))
         case Apply("relu", (x,)) if x == Z:
-            return Closed(mul(power(P, HALF), _root(mul(TWO, PI), -1)), CHO_SAUL)
+            return Closed(_root(mul(HALF, P, _over(PI))), CHO_SAUL)
         case Apply("abs", (x,)) if x == Z:
-            return Closed(mul(_root(TWO), power(P, HALF), _root(PI, -1)), CHO_SAUL)
+            return Closed(_root(mul(TWO, P, _over(PI))), CHO_SAUL)
         case Apply("step", (x,)) if x == Z:
             return Closed(HALF, CHO_SAUL)
         case Power(Apply("relu", (x,)), Number(value)) if x == Z and value == 2:

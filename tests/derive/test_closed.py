@@ -78,7 +78,7 @@ def test_pairs(f: Node, g: Node, p: float, c: float, q: float) -> None:
 
 MEANS = [named(x) for x in ("relu", "abs", "step", "cos", "exp", "gauss")]
 MEANS += [build.call("pow", named(x), build.constant(2)) for x in ("relu", "erf", "gelu", "sign")]
-MEANS += [ERF_SLOPE]
+MEANS += [ERF_SLOPE, build.call("mul", Z, named("sign"))]
 
 
 @pytest.mark.parametrize("f", MEANS)

@@ -206,3 +206,12 @@ def test_sympy() -> None:
     assert expression(Bracket(x(l, a), x(l, b))).indices == (
         *sympy.symbols("l a l b", integer=True),
     )
+
+
+def test_sympy_has_the_closed_forms_of_the_registry() -> None:
+    import sympy
+
+    square = Node(Op.CALL, (RELU,), "square", scalar())
+    found = expression(pair(square, square))  # arc-cosine kernel of order 2
+    one = dict.fromkeys(found.atoms(sympy.Indexed), 1)
+    assert sympy.simplify(found.subs(one) - sympy.Rational(3, 2)) == 0

@@ -17,7 +17,7 @@ from nexort.derive.derivation import (
     Range,
     Step,
 )
-from nexort.derive.formula import Bracket, Formula, Ket, Matrix, Symbol
+from nexort.derive.formula import Bracket, Expectation, Formula, Ket, Matrix, Symbol
 from nexort.derive.printing.boxes import (
     COMMA,
     COMMA_TIGHT,
@@ -46,6 +46,7 @@ from nexort.derive.printing.notation import (
     tight,
 )
 from nexort.derive.printing.statements import Page, Paragraph, Section, Statement, Words
+from nexort.derive.walking import walk
 from nexort.program.index import Affine
 
 
@@ -156,7 +157,8 @@ class _Writer:
         if isinstance(output.value, Bracket) and not _is_name(output.name):
             shown = self.plain.box(output.value)
             return Statement(shown, (), None, label, ("It is given by the recursion.",))
-        return Statement(left, self._sides(output.value), ranges(output.ranges), label)
+        note = (_NOT_CLOSED,) if _has_expectation(output.value) else ()
+        return Statement(left, self._sides(output.value), ranges(output.ranges), label, note)
 
     def ket(self, found: KetDefinition) -> Statement:
         """``|x^l_a> = ...``; an application is its matrix on a ket, then hat and dot."""
@@ -187,7 +189,7 @@ class _Writer:
     def equation(self, equation: Equation) -> Statement:
         """``<x^l_a|x^l_b> = ...``"""
         left = self.plain.box(equation.left)
-        note = () if equation.closed else ("No rule gives this expectation in a closed form.",)
+        note = () if equation.closed else (_NOT_CLOSED,)
         label = self._label(_slug(equation.left))
         return Statement(left, self._sides(equation.right), ranges(equation.ranges), label, note)
 
@@ -217,6 +219,10 @@ class _Writer:
         return f"eq:{wanted}" if count == 1 else f"eq:{wanted}-{count}"
 
 
+def _has_expectation(value: Formula) -> bool:
+    return any(isinstance(x, Expectation) for x in walk(value))
+
+
 def _by_member(family: GaussianFamily) -> list[GaussianFamily]:
     """Vectors that are declared together, pair by pair: each has a name of its own."""
     if not family.left.name.startswith("("):
@@ -235,6 +241,7 @@ def _by_member(family: GaussianFamily) -> list[GaussianFamily]:
     return found
 
 
+_NOT_CLOSED = "No rule gives this expectation in a closed form."
 _REASONS = {
     "initial": "Initial vectors (Def 2.6.5, Init): Gaussian with mean 0:",
     "hat": "Hats (Def 2.6.5, MatMul): Gaussian with mean 0, independent for different matrices and "

@@ -19,6 +19,7 @@ other functions       sympy's own (tanh, erf, ...), else an undefined Function o
 
 from __future__ import annotations
 
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any, assert_never
 
@@ -49,6 +50,8 @@ from nexort.derive.formula import (
     Symbol,
 )
 from nexort.derive.printing.duals import title
+from nexort.gaussian.closed import closed_form
+from nexort.gaussian.univariate import NotUnivariate, Univariate
 from nexort.program.index import Affine
 
 Leaf = Symbol | Ket | Bracket | Average | Response | Delta | CopyMean | Expectation
@@ -181,4 +184,10 @@ def _gaussian(formula: GaussianPair | GaussianMean) -> Any:
         }
     if found is not None:
         return _of(found.at(places))
-    return sympy.Function(title(formula))(*(_of(x) for x in places.values()))
+    arguments = [_of(x) for x in places.values()]
+    if isinstance(formula, GaussianPair):
+        with suppress(NotUnivariate):  # a function with symbolic params
+            known = closed_form(Univariate.of(formula.left), Univariate.of(formula.right))
+            if known is not None:
+                return known.sympy(*arguments)
+    return sympy.Function(title(formula))(*arguments)
