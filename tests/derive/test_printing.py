@@ -31,8 +31,9 @@ from nexort.derive.formula import (
 )
 from nexort.derive.printing import latex_boxes, names, text, text_boxes
 from nexort.derive.printing.duals import Duals
+from nexort.derive.printing.kets import operator
 from nexort.derive.printing.lines import fill
-from nexort.derive.printing.notation import Notation, operator
+from nexort.derive.printing.notation import Notation
 from nexort.derive.printing.plain import formula as plain
 from nexort.derive.printing.symbolic import expression
 from nexort.program.index import Affine

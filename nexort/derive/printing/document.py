@@ -33,11 +33,7 @@ from nexort.derive.printing.boxes import (
     separated,
 )
 from nexort.derive.printing.duals import Duals
-from nexort.derive.printing.letters import relabelled
-from nexort.derive.printing.names import escaped, name
-from nexort.derive.printing.notation import (
-    PRODUCT,
-    Notation,
+from nexort.derive.printing.kets import (
     affine,
     application,
     ket,
@@ -45,6 +41,9 @@ from nexort.derive.printing.notation import (
     scripted,
     tight,
 )
+from nexort.derive.printing.letters import relabelled
+from nexort.derive.printing.names import escaped, name
+from nexort.derive.printing.notation import PRODUCT, Notation
 from nexort.derive.printing.statements import Page, Paragraph, Section, Statement, Words
 from nexort.derive.walking import walk
 from nexort.program.index import Affine

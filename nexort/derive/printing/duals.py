@@ -25,8 +25,9 @@ from nexort.derive.printing.boxes import (
     same,
     separated,
 )
+from nexort.derive.printing.kets import tight
 from nexort.derive.printing.names import escaped
-from nexort.derive.printing.notation import MEAN, Notation, tight
+from nexort.derive.printing.notation import MEAN, Notation
 from nexort.derive.printing.statements import Paragraph, Statement, Words
 from nexort.program.nodes import Node, Op
 

@@ -28,7 +28,8 @@ from nexort.derive import graphs
 from nexort.derive.derivation import Derivation, KetDefinition, Label, Range
 from nexort.derive.formula import Formula, Indices, Matrix, Symbol
 from nexort.derive.printing import latex_boxes, text_boxes
-from nexort.derive.printing.notation import Notation, operator
+from nexort.derive.printing.kets import operator
+from nexort.derive.printing.notation import Notation
 from nexort.program.index import Affine
 from nexort.program.nodes import Node
 
