@@ -76,6 +76,25 @@ def test_programs_without_data(name: str, tmp_path: Path) -> None:
     compared(nexort.load(PROGRAMS / f"{name}.nxt"), tmp_path)
 
 
+def test_names_and_constant_means(tmp_path: Path) -> None:
+    text = """
+    dim M
+    data a[M] = [0.5, 1, 2]
+    vector (u, v) ~ N(0, [[1, 0.5], [0.5, 1]])
+    matrix W ~ N(0, 1/n)
+    |x> = step(|u> * a) * (W |v>)
+    |y> = W^T |x>
+    |s> = step(|u> * a)
+    half = <1|s>
+    output <v|y> as vy, <y|y> as yy, half
+    """
+    # the dot of W^T |x> is |v> E step(u a) = |v> / 2, its hat has variance <x|x> = 1/2
+    names = found(nexort.loads(text), tmp_path)
+    np.testing.assert_allclose(names["vy"], np.full(3, 0.5), rtol=1e-15)
+    np.testing.assert_allclose(names["half"], np.full(3, 0.5), rtol=1e-15)
+    np.testing.assert_allclose(names["yy"], np.full((3, 3), 0.75), rtol=1e-15)
+
+
 def test_depth_one_hundred(tmp_path: Path) -> None:
     program = nexort.load(PROGRAMS / "digits.nxt", L=100)
     compared(program, tmp_path, rtol=1e-10, xi=X)

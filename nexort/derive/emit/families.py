@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -193,6 +194,7 @@ def _title(name: Name, taken: set[str]) -> str:
     wanted = prefix + "_".join(names)
     if kind == "scalar":
         wanted = f"{names[0]}_at" if names[0] in taken else names[0]
+    wanted = re.sub(r"\W+", "_", wanted).strip("_")
     while wanted in taken:
         wanted += "_"
     taken.add(wanted)

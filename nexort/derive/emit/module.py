@@ -317,6 +317,8 @@ class _Module:
             taken = [*(_lambda(g) for g in graphs_), arguments]
             return "\n".join([*lines, f"{INDENT}return {rule}({', '.join(taken)})"])
         value = functions.plain(known.formula)[0]
+        if not any(x in (closed.P, closed.C, closed.Q) for x in walk(known.formula)):
+            value = f"np.full(np.shape(p), {value})"
         if re.search(r"\broot\b", value):
             lines.append(INDENT + functions.ROOT)
         return "\n".join([*lines, f"{INDENT}return {value}"])
