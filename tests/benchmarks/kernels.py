@@ -34,7 +34,6 @@ def rival() -> Any:
         import jax
 
         jax.random.KeyArray = jax.Array  # what neural-tangents 0.6.5 expects
-        jax.config.update("jax_enable_x64", True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from neural_tangents import stax
@@ -62,6 +61,7 @@ def network(stax: Any, layer: Any, depth: int, dtype: str) -> Callable[[np.ndarr
     """The jitted kernels of the same perceptron by neural-tangents, inputs by entries."""
     import jax
 
+    jax.config.update("jax_enable_x64", dtype == "float64")
     _, _, kernel = stax.serial(*[stax.Dense(1, 1.5), layer] * depth, stax.Dense(1, 1.5))
     jitted = jax.jit(lambda x: tuple(kernel(x, None, ("nngp", "ntk"))))
 
@@ -106,8 +106,6 @@ def gram() -> None:
 
 def tanh() -> None:
     """tanh at depth 3: 1,000 inputs, and neural-tangents' quadrature on 200 of them, scaled up."""
-    import jax
-
     stax = rival()
     p = program("tanh", 3)
     inputs = np.random.default_rng(0).standard_normal((1000, 784))
@@ -116,6 +114,8 @@ def tanh() -> None:
     print(f"tanh, depth 3, 1000 inputs: nexort {mine:.3f} s")
     if stax is None:
         return
+    import jax
+
     few = inputs[:200]
     layer = stax.ElementwiseNumerical(jax.numpy.tanh, deg=25)
     run = network(stax, layer, 3, "float64")
