@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from nexort.exact import kets, moments, scalars
-from nexort.exact.forms import Atom, Form, Gaussian, NotExact
+from nexort.exact.forms import Atom, Form, Gaussian, Item, NotExact
+from nexort.exact.numeric import Numbers
 from nexort.exact.values import Index, Label, Value, Values, What
 from nexort.limit.dots import sources_of_dots
 from nexort.limit.symmetry import is_odd, parities
@@ -24,7 +25,7 @@ Labelled = tuple[Node, At]
 K = TypeVar("K")
 T = TypeVar("T")
 
-MAX_WORK = 2_000_000
+MAX_WORK = 300_000
 """Pairs of atoms whose covariances are formed, in all."""
 
 
@@ -55,6 +56,7 @@ class Engine:
         self._scalars: dict[Labelled, Value | NotExact] = {}
         self._forms: dict[Labelled, Form | NotExact | NeedsPin] = {}
         self._expected: dict[tuple[Labelled, ...], Value | NotExact] = {}
+        self._numbers = Numbers(self._of_atoms)
         self._covariances: dict[tuple[Gaussian, Gaussian], Value] = {}
 
     # ---- the three meanings ----------------------------------------------------------------------
@@ -103,8 +105,11 @@ class Engine:
         pair = (a, b) if a.key <= b.key else (b, a)
         if pair not in self._covariances:
             a, b = pair
+            number = self._numbers.covariance(a, b)
             if not a.families & b.families:
                 self._covariances[pair] = self.values.zero
+            elif number is not None:
+                self._covariances[pair] = self.values.number(number)
             else:
                 terms = [
                     moments.pair_of_items(self, x, y)
@@ -117,6 +122,11 @@ class Engine:
                     raise NotExact("too many covariances")
                 self._covariances[pair] = self.values.add(*terms)
         return self._covariances[pair]
+
+    def _of_atoms(self, a: Atom, b: Atom) -> float | None:
+        """Cov of two atoms, where it is a number."""
+        one = self.values.one
+        return moments.pair_of_items(self, Item(one, a), Item(one, b)).number
 
     def atoms(self, a: Atom, b: Atom) -> Value:
         """Cov(hat(Wx)_a, hat(Wy)_b) = <x_a|y_b> for two hats of one family."""

@@ -64,3 +64,23 @@ def test_sampling_is_a_second_route(name: str) -> None:
         assert other.method.startswith("sampled")
         bound = 5 * other.error + value.error + 1e-12
         assert (np.abs(value.plain - other.plain) <= bound).all(), output
+
+
+def test_long_chains_are_exact() -> None:
+    """Forms over many atoms: the 60th Catalan number."""
+    from math import comb
+
+    moments = nexort.load(PROGRAMS / "wishart.nxt", K=60).limit()["m"]
+    known = [comb(2 * k, k) // (k + 1) for k in range(1, 61)]
+    np.testing.assert_allclose(moments, [float(k) for k in known], rtol=1e-13)
+
+
+def test_deep_networks_are_exact() -> None:
+    data = DATA["mlp"]
+    deep = nexort.load(PROGRAMS / "mlp.nxt", L=100).limit(data=data)
+    from answers import perceptron
+
+    known = perceptron(np.asarray(data["xi"]), depth=100)
+    for name, value in deep.items():
+        assert np.isfinite(value).all()
+        np.testing.assert_allclose(np.diag(value), np.diag(known[name]), rtol=1e-12)
