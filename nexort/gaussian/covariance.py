@@ -52,9 +52,18 @@ class Covariance:
         self.means = means
         self.dtype = dtype
         self.notes: dict[str, Array] = {}
+        self._scaled: dict[float, Covariance] = {}
         for variance in (self.left, self.right):
             if variance.size and not float(variance.min()) >= 0:
                 raise NotPositive(float(self.left.min()), float(self.right.min()), 0.0)
+
+    def scaled(self, factor: float) -> Covariance:
+        """Of factor^(1/2) times the variables, centred; one object for a factor, so that what is
+        found on it is found once."""
+        if factor not in self._scaled:
+            left, right, cross = (factor * x for x in (self.left, self.right, self.cross))
+            self._scaled[factor] = Covariance(left, right, cross, self.gap)
+        return self._scaled[factor]
 
     @cached_property
     def shape(self) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from nexort.functions import Array
+from nexort.gaussian import direct
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.terms import Atom, Terms
 
@@ -40,6 +41,9 @@ class State:
 
 def evaluate(f: Terms, g: Terms, covariance: Covariance) -> Array:
     """The sum over pairs of atoms, on arrays."""
+    rate = direct.rate_of(f, g)
+    if rate is not None and direct.applies(covariance, rate):
+        return direct.evaluate(f, g, covariance)
     state = State(
         covariance.left_std, covariance.right_std, covariance.rho, covariance.sine_squared
     )
@@ -150,6 +154,8 @@ def gelu(covariance: Covariance) -> Array:
     """E gelu gelu = c / 4 + [c arcsin(c / (p q)^(1/2)) + (det + c^2 (1/p + 1/q)) / D^(1/2)] / 2 pi
 
     with p = 1 + a, q = 1 + b, D = p q - c^2 = 1 + a + b + det; from the recursion above."""
+    if direct.applies(covariance):
+        return direct.gelu(covariance)
     c, inverse, det, root = _gelu_parts(covariance)
     value = covariance.cross * covariance.cross
     value = value * inverse
@@ -163,6 +169,8 @@ def gelu(covariance: Covariance) -> Array:
 
 def gelu_slope(covariance: Covariance) -> Array:
     """E gelu' gelu' = 1/4 + [arcsin(c / (p q)^(1/2)) + c (1/p + 1/q + 1/D) / D^(1/2)] / 2 pi."""
+    if direct.applies(covariance):
+        return direct.gelu_slope(covariance)
     c, inverse, _, root = _gelu_parts(covariance)
     value = 1 / np.square(root)
     value = value + inverse

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -55,10 +56,9 @@ def evaluator(f: Univariate, g: Univariate) -> Evaluate | None:
     first, second = normal_form(f.node), normal_form(g.node)
     if f == g:
         for name, fast in (("gelu", edges.gelu), ("gelu'", edges.gelu_slope)):
-            factor = _multiple(first, _named(name))
-            if factor is not None:
-                square = factor * factor
-                return _multiplied(fast, square)
+            found = _multiple(first, _named(name))
+            if found is not None:
+                return _multiplied(fast, *found)
     return of_terms(first, second)
 
 
@@ -77,8 +77,17 @@ def of_terms(first: Terms, second: Terms) -> Evaluate:
     return lambda k: _mixed(first, second, k)
 
 
-def _multiplied(evaluate: Evaluate, factor: float) -> Evaluate:
-    return evaluate if factor == 1 else lambda k: factor * evaluate(k)
+def _multiplied(evaluate: Evaluate, factor: float, scale: float) -> Evaluate:
+    """E f f of f(z) = factor h(scale z), from E h h."""
+    if factor == 1 and scale == 1:
+        return evaluate
+    square, other = factor * factor, scale * scale
+
+    def run(k: Covariance) -> Array:
+        inner = k if scale == 1 else k.scaled(other)
+        return np.asarray(square * evaluate(inner))
+
+    return run
 
 
 @lru_cache(16)
@@ -87,13 +96,28 @@ def _named(name: str) -> tuple[tuple[Atom, float], ...]:
     return tuple(normal_form((f.derivative() if name.endswith("'") else f).node).items())
 
 
-def _multiple(terms: Terms, of: tuple[tuple[Atom, float], ...]) -> float | None:
-    """c with terms = c of, else None."""
-    other = dict(of)
-    if terms.keys() != other.keys():
+def _multiple(terms: Terms, of: tuple[tuple[Atom, float], ...]) -> tuple[float, float] | None:
+    """(c, s) with f(z) = c h(s z) for the sums f and h of powers, bumps and error functions."""
+    edges = [sorted(a.edge for a in side) for side in (terms, dict(of))]
+    if len(terms) != len(of) or not edges[0] or not edges[1][-1] or edges[0][-1] <= 0:
         return None
-    ratios = [c / other[a] for a, c in terms.items()]
-    return ratios[0] if all(abs(r - ratios[0]) < 1e-15 * abs(ratios[0]) for r in ratios) else None
+    scale = edges[0][-1] / edges[1][-1]
+    scale = 1.0 if abs(scale - 1) < 1e-14 else scale
+    ratios = []
+    for b, d in of:
+        a = next((a for a in terms if _is_scaled(a, b, scale)), None)
+        if a is None:
+            return None
+        ratios.append(terms[a] / (d * scale**b.power))
+    alike = all(abs(r - ratios[0]) < 4e-15 * abs(ratios[0]) for r in ratios)
+    return (1.0 if abs(ratios[0] - 1) < 4e-15 else ratios[0], scale) if alike else None
+
+
+def _is_scaled(a: Atom, b: Atom, scale: float) -> bool:
+    """Whether a(z) is b(scale z), up to a factor."""
+    near = (math.isclose(x, y, rel_tol=4e-15) for x, y in
+            ((a.edge, b.edge * scale), (a.tilt, b.tilt * scale * scale)))  # fmt: skip
+    return a.edges and a.power == b.power and all(near)
 
 
 def _mixed(first: Terms, second: Terms, covariance: Covariance) -> Array:
