@@ -17,6 +17,8 @@ from nexort.program import build
 
 CLOSED, SERIES, QUADRATURE = "closed form", "Hermite series", "quadrature"
 ONE = Univariate(build.constant(1))
+ALIKE = 4e-15
+"""Gaps 1 - rho up to this are rounding of 0 (float64)."""
 
 
 class NotIntegrable(Exception):
@@ -194,17 +196,29 @@ def _numeric(f: Univariate, g: Univariate, k: Covariance, rtol: float) -> Expect
     if not hard.any():
         return Expectation(value.astype(k.dtype, copy=False), error, SERIES)
     value, error = np.array(value), np.array(np.broadcast_to(error, k.shape))
-    if f == g:  # on the diagonal of a Gram matrix, E f^2 is known
-        # a gap moves it by less than gap times the mean order of the series; jumps by its root
-        least = 0.0 if f.kinks else 8 * float(np.finfo(k.dtype).eps)
-        alike = np.abs(k.left - k.right) <= least * k.left
-        same = hard & np.broadcast_to((k.one_minus_rho <= least) & alike, k.shape)
-        value[same] = np.broadcast_to(first.square, k.shape)[same]
-        error[same] = (first.error + 1e-15 + least * series.TERMS) * value[same]
+    same = hard & _alike(f, g, k)
+    if same.any():  # on the diagonal of a Gram matrix: E f g of one variable
+        variance = np.broadcast_to(k.left, k.shape)[same]
+        if f == g:
+            value[same] = np.broadcast_to(first.square, k.shape)[same]
+            error[same] = (first.error + ALIKE * series.TERMS) * value[same]
+        else:
+            product = Univariate(build.call("mul", f.node, g.node))
+            one = expect_one(product, variance, rtol)
+            value[same] = one.value
+            error[same] = np.asarray(one.error) + ALIKE * series.TERMS * scale
         hard &= ~same
     if hard.any():
         value[hard], error[hard] = _hard_entries(f, g, k, hard, rtol)
     return Expectation(value.astype(k.dtype, copy=False), error, QUADRATURE)
+
+
+def _alike(f: Univariate, g: Univariate, k: Covariance) -> Array:
+    """Where z_a and z_b are one variable to rounding. A gap 1 - rho moves a smooth expectation by
+    less than the gap times the mean order of its Hermite series, one with jumps by its root."""
+    least = 0.0 if f.kinks or g.kinks else ALIKE if k.dtype == np.float64 else 1e-6
+    near = (k.one_minus_rho <= least) & (np.abs(k.left - k.right) <= least * k.left)
+    return np.broadcast_to(near, k.shape)
 
 
 def _hard_entries(
