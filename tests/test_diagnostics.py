@@ -27,7 +27,7 @@ STAGES = ("syntax", "elaborate", "program", "transform", "lower", "driver.py", "
 def command_line(path: Path) -> list[str]:
     """The command that the first line of a program asks for."""
     first = path.read_text("utf-8").split("\n", 1)[0]
-    words = shlex.split(first[1:]) if re.match(r"# (eval|check|--)", first) else []
+    words = shlex.split(first[1:]) if re.match(r"# (eval|check|derive|--)", first) else []
     command = words.pop(0) if words and not words[0].startswith("--") else "check"
     return [command, path.name, *words]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -22,12 +25,25 @@ def test_the_diagonal_takes_no_quadrature_in_the_plane(monkeypatch: pytest.Monke
     left = np.linspace(2.0, 9.0, 50)
     cross = left * (1 - np.tile([0.0, 4e-16, 8e-16, -4e-16, 0.0], 10))
     tanh = function("tanh")
-    for f, slope in ((tanh, False), (tanh.derivative(), True)):
+    for f, known in ((tanh, _tanh), (tanh.derivative(), _slope)):
         found = expect_pair(f, f, Covariance(left, left, cross))
         for variance, value in zip(left, found.value, strict=True):
-            density = lambda z, v=variance: np.exp(-z * z / 2 / v) / np.sqrt(2 * np.pi * v)  # noqa: E731
-            known = quad(
-                lambda z, d=density: (1 - np.tanh(z) ** 2 if slope else np.tanh(z)) ** 2 * d(z),
-                -40, 40, points=[-3, 0, 3], epsabs=1e-13, limit=200,
-            )[0]  # fmt: skip
-            assert value == pytest.approx(known, rel=1e-9)
+            assert value == pytest.approx(_square(known, variance), rel=1e-9)
+
+
+def _tanh(z: float) -> float:
+    return math.tanh(z)
+
+
+def _slope(z: float) -> float:
+    return 1 - math.tanh(z) ** 2
+
+
+def _square(f: Callable[[float], float], variance: float) -> float:
+    """E f(z)^2."""
+    size = math.sqrt(2 * math.pi * variance)
+
+    def weighted(z: float) -> float:
+        return f(z) ** 2 * math.exp(-z * z / 2 / variance) / size
+
+    return quad(weighted, -40, 40, points=[-3, 0, 3], epsabs=1e-13, limit=200)[0]

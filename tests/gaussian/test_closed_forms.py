@@ -5,13 +5,13 @@ from __future__ import annotations
 import mpmath as mp
 import numpy as np
 import pytest
+from gaussian_references import EXACT, exact, polar, triples
 
 from nexort.gaussian.catalogue import registry
 from nexort.gaussian.closed import closed_form
 from nexort.gaussian.covariance import Covariance, NotPositive
 from nexort.gaussian.expectation import CLOSED, expect_one, expect_pair, method_of
 from nexort.gaussian.univariate import IDENTITY, Univariate, function
-from tests.gaussian.references import EXACT, exact, polar, triples
 
 NAMES = sorted(registry())
 GRID = [

@@ -5,6 +5,8 @@ from __future__ import annotations
 import mpmath as mp
 import numpy as np
 import pytest
+from gaussian_references import polar
+from test_univariate import RELU, TANH, USERS, call, times
 
 from nexort.gaussian import series
 from nexort.gaussian.covariance import Covariance
@@ -18,8 +20,6 @@ from nexort.gaussian.expectation import (
 )
 from nexort.gaussian.univariate import SLOT, Univariate, function
 from nexort.program.nodes import Node
-from tests.gaussian.references import polar
-from tests.gaussian.test_univariate import RELU, TANH, USERS, call, times
 
 SMOOTH = ("tanh", "sigmoid", "softplus", "silu", "arctan")
 RHO = np.array([-1.0, -0.9, -0.2, 0.0, 0.5, 0.99, 1 - 1e-9, 1.0])
