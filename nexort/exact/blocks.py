@@ -32,6 +32,9 @@ SMALLEST, LARGEST = 16, 512
 PRECISE = (What.ARRAY, What.SUM, What.GAP, What.EYE, What.STACK, What.ROOT)
 """Found in float64 also where the result is float32: what is made from the data directly."""
 
+PLAIN = (What.ARRAY, What.SUM)
+"""Of these, what is found in float32 where no gap is taken from it."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -62,6 +65,8 @@ class Blocks:
     live: int
     """How many arrays of a block are held at a time."""
     symmetric: tuple[bool, ...]
+    precise: frozenset[What]
+    """The kinds of values that are found in float64."""
 
     @staticmethod
     def of(roots: Sequence[Value], row: Label, column: Label) -> Blocks:
@@ -90,7 +95,12 @@ class Blocks:
         before = tuple(v for v in ordered(outside) if v not in inside)
         symmetric = tuple(is_symmetric(r, row, column) for r in roots)
         return Blocks(tuple(roots), row, column, before, outside, tuple(steps),
-                      len(places), most + 4, symmetric)  # fmt: skip
+                      len(places), most + 4, symmetric, _precise(order))  # fmt: skip
+
+
+def _precise(values: Sequence[Value]) -> frozenset[What]:
+    gaps = any(v.what is What.GAP for v in values)
+    return frozenset(PRECISE).difference(() if gaps else PLAIN)
 
 
 def _weight(value: Value) -> int:
@@ -189,7 +199,7 @@ def _vectors(plan: Blocks, frame: Frame) -> list[Any]:
     found = [arrays[v] for v in plan.outside]
     if frame.dtype != np.float64:
         found = [
-            x if v.what in PRECISE or not isinstance(x, np.ndarray) else x.astype(frame.dtype)
+            x if v.what in plan.precise or not isinstance(x, np.ndarray) else x.astype(frame.dtype)
             for v, x in zip(plan.outside, found, strict=True)
         ]
     return found
@@ -206,7 +216,7 @@ def _block(plan: Blocks, frame: Frame, vectors: list[Any]) -> list[Array]:
     single = frame.dtype != np.float64
     for step in plan.steps:
         args = [arrays[k] for k in step.args]
-        if single and step.value.what not in PRECISE:
+        if single and step.value.what not in plan.precise:
             args = [x.astype(frame.dtype, copy=False) if isinstance(x, np.ndarray) else x
                     for x in args]  # fmt: skip
         arrays[step.place] = step.run(frame, args)
