@@ -84,6 +84,8 @@ class Engine:
             label = need.label
         finally:
             self._at.pop()
+        if not any(label in at for _, at in factors):
+            raise NotExact("an axis inside of the expectation is taken entry by entry")
         size = self.size(label)
         parts = []
         for k in range(size):
