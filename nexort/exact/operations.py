@@ -227,8 +227,8 @@ def _root(value: Value) -> Operation:
 
 
 def _gap(value: Value) -> Operation:
-    """1 - cross / sqrt(left right); where that is small, from the columns' differences d:
-    1 - rho = (|d|^2 - (s_a - s_b)^2) / (2 s_a s_b)."""
+    """1 - cross / sqrt(left right); where that is small, from differences of the columns x and y:
+    1 - rho = |x / s_a - y / s_b|^2 / 2, exact also for columns that are multiples of each other."""
     labels = value.labels
     spreads = [_spread(a, labels) for a in value.args[:3]]
     columns = value.args[3:]
@@ -242,16 +242,17 @@ def _gap(value: Value) -> Operation:
             near = np.nonzero(np.atleast_1d(found) < NEAR)
             found = found if labels else found.reshape(1)
             places = dict(zip(labels or (ALONE,), near, strict=True))
-            square = 0.0
+            s, t = (np.sqrt(np.broadcast_to(v, found.shape)[near]) for v in (left, right))
+            per_s, per_t = (np.divide(1, v, where=v > 0, out=np.zeros_like(v)) for v in (s, t))
+            square = np.zeros_like(s)
             for k, bound in enumerate(value.attr):
                 a, b = columns[2 * k], columns[2 * k + 1]
                 x, y = args[3 + 2 * k], args[4 + 2 * k]
-                d = _picked(x, a, places, bound) - _picked(y, b, places, bound)
-                square = square + np.square(d).reshape(len(d), -1).sum(axis=1)
-            s, t = (np.sqrt(np.broadcast_to(v, found.shape)[near]) for v in (left, right))
-            with np.errstate(all="ignore"):
-                gaps = (square - np.square(s - t)) / (2 * s * t)
-            found[near] = np.where(s * t > 0, np.maximum(gaps, 0), found[near])
+                first = _picked(x, a, places, bound).reshape(len(s), -1)
+                second = _picked(y, b, places, bound).reshape(len(s), -1)
+                d = first * per_s[:, None] - second * per_t[:, None]
+                square += np.einsum("ij,ij->i", d, d)
+            found[near] = np.where(s * t > 0, square / 2, found[near])
         return found if labels else found.reshape(())
 
     return run
