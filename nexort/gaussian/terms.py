@@ -152,7 +152,7 @@ def sign(f: Terms) -> Terms:
         [(atom, c)] = f.items()
         if atom.edges and atom.tilt:
             return sign({replace(atom, tilt=0.0): c})
-        if atom.edges and atom.edge:
+        if atom.edges and atom.edge not in (0, INFINITE):
             return sign({replace(atom, edge=INFINITE): c})
     polynomials = sides(f)
     if polynomials is None:

@@ -36,6 +36,7 @@ USERS: dict[str, tuple[Node, str | None, tuple[float, ...], bool]] = {
     "clip": (call("max", -1, call("min", 1, SLOT)), None, (-1.0, 1.0), False),
     "larger": (call("max", SLOT, times(0.2, SLOT)), None, (0.0,), True),
     "relu of relu": (call("relu", RELU), None, (0.0,), True),
+    "relu of sign": (call("relu", call("sign", SLOT)), None, (0.0,), True),
     "swap": (call("mul", SLOT, call("step", SLOT)), None, (0.0,), True),
     "square of sine": (call("square", call("sin", times(0.7, SLOT))), "even", (), True),
     "cubic": (call("sub", call("pow", SLOT, 3), times(3, SLOT)), "odd", (), True),
