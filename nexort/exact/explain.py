@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nexort.exact.solve import Solution, solve
+from nexort.exact.solve import Route, Solution, solve
 from nexort.exact.texts import text_of_scalar
+from nexort.gaussian.closed import closed_form
 from nexort.program.unrolled import Unrolled
 
 HEADER = ("expectation", "route", "relative error")
@@ -35,7 +36,7 @@ def rows_of(program: Unrolled, solution: Solution) -> list[Row]:
     counts: dict[tuple[str, str], list[float | str]] = {}
     for route in solution.routes:
         text = text_of_scalar(route.node, program.spans)
-        method = route.method if route.error is not None else f"sampled: {route.reason}"
+        method = _text(route)
         counts.setdefault((text, method), []).append(
             route.error if route.error is not None else "-"
         )
@@ -45,3 +46,15 @@ def rows_of(program: Unrolled, solution: Solution) -> list[Row]:
         times = f" (x {len(errors)})" if len(errors) > 1 else ""
         rows.append(Row(text + times, method, f"{max(known):.0e}" if known else "by sampling"))
     return rows
+
+
+def _text(route: Route) -> str:
+    """The route, with the closed forms by name and source."""
+    if route.error is None:
+        return f"sampled: {route.reason}"
+    names = []
+    for f, g in route.pairs:
+        form = closed_form(f, g)
+        if form is not None:
+            names.append(f"{form.name} ({form.citation})")
+    return f"{route.method}: {'; '.join(dict.fromkeys(names))}" if names else route.method

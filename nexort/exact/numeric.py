@@ -77,7 +77,7 @@ class Numbers:
         return gram
 
     def _block(self, family: object, x: _Part, y: _Part) -> Array | None:
-        block = self._gram(family)[np.ix_(x.places, y.places)]
+        block: Array = self._gram(family)[np.ix_(x.places, y.places)]
         for i, j in np.argwhere(np.isnan(block)):
             number = self._of_atoms(x.atoms[i], y.atoms[j])
             if number is None:

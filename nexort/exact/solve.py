@@ -15,6 +15,8 @@ from nexort.exact.factored import ordered
 from nexort.exact.forms import NotExact
 from nexort.exact.operations import Frame
 from nexort.exact.values import Value, What
+from nexort.gaussian.expectation import CLOSED
+from nexort.gaussian.univariate import Univariate
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array, Unrolled
@@ -44,12 +46,14 @@ class Exact:
 @dataclass(frozen=True)
 class Route:
     """How one scalar of the program is found; ``error`` is relative to its largest entry, None
-    where it is sampled; ``reason`` why that is so."""
+    where it is sampled; ``reason`` why that is so. ``pairs`` are the functions f, g of every
+    E f(z_a) g(z_b) that it takes, in closed form."""
 
     node: Node
     method: str
     error: float | None
     reason: str = ""
+    pairs: tuple[tuple[Univariate, Univariate], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def solve(program: Unrolled, rtol: float = 1e-8) -> Solution:
             outputs[output.name] = _assembled(program, output.name, good, arrays, errors, frame)
     shapes = {n: np.broadcast_to(arrays[v], program.shape(n.type.axes)) for n, v in known.items()}
     routes = [
-        Route(n, method_of(engine, found[n], frame), errors[found[n]])
+        route_of(n, found[n], frame, errors[found[n]])
         if n in found
         else Route(n, "sampled", None, str(missing[n]))
         for n in _scalars(engine.nodes)
@@ -169,15 +173,16 @@ def _assembled(
 
 def text_of(used: Iterable[str], error: float) -> str:
     """``exact: closed form``, or ``quadrature to 1e-10``."""
-    others = sorted(set(used) - {"closed form"})
+    others = sorted(set(used) - {CLOSED})
     if not others:
         return "exact: closed form"
     return f"{' and '.join(others)} to {max(error, 1e-16):.0e}"
 
 
-def method_of(engine: Engine, value: Value, frame: Frame) -> str:
+def route_of(node: Node, value: Value, frame: Frame, error: float) -> Route:
     """The routes of the expectations that one scalar takes itself, its covariances apart."""
     own: set[str] = set()
+    pairs: dict[tuple[Univariate, Univariate], None] = {}
     stack, seen = [value], set()
     while stack:
         v = stack.pop()
@@ -185,7 +190,11 @@ def method_of(engine: Engine, value: Value, frame: Frame) -> str:
             continue
         seen.add(v)
         if v.what in (What.PAIR, What.ONE, What.STEIN):
-            own.add(frame.methods.get(v, "closed form"))
+            method = frame.methods.get(v, CLOSED)
+            own.add(method)
+            if v.what is What.PAIR and method == CLOSED:
+                pairs[v.attr] = None
         elif v.what in (What.CALL, What.SUM, What.STACK):
             stack += v.args
-    return " and ".join(sorted(own)) or "closed form (covariances alone)"
+    method = " and ".join(sorted(own)) or "closed form (covariances alone)"
+    return Route(node, method, error, pairs=tuple(pairs))

@@ -111,3 +111,9 @@ def test_what_has_no_value(text: str, code: str, words: str) -> None:
     assert diagnostic.code == code
     assert words in str(caught.value)
     assert diagnostic.span is not None
+
+
+def test_explain_names_the_closed_forms(capsys: pytest.CaptureFixture[str]) -> None:
+    _, text, _ = run(capsys, "eval", MLP, "--set", "xi=[[1, 0], [0, 1]]", "--explain")
+    [line] = [x for x in text.splitlines() if x.startswith("<x[1]|x[1]>")]
+    assert "closed form: relu (Cho and Saul" in line
