@@ -34,7 +34,8 @@ from nexort.results import Estimate, Results, grid_labels, render, save_runs, un
         (0, 0.5, "0.00 ± 0.50"),
         (1.2342e-8, 2.3e-10, "(1.234 ± 0.023)e-08"),
         (1.23e12, 4e9, "(1.2300 ± 0.0040)e+12"),
-        (1.2345678901234, 3e-13, "1.23456789012 ± 3.0e-13"),
+        (1.2345678901234, 3e-11, "1.234567890123 ± 0.000000000030"),
+        (1.2345678901234, 3e-13, "1.23456789"),
         (math.nan, 0.1, "nan"),
         (math.inf, 0.1, "inf"),
         (1, math.nan, "1 ± ?"),
@@ -199,7 +200,7 @@ k (2 x 2)
   0  1.0000 ± 0.0020  0.5000 ± 0.0020
   1  0.5000 ± 0.0020  1.0000 ± 0.0020
 
-big (30 x 30, abbreviated; standard errors up to 0.012)
+big (30 x 30, abbreviated; errors up to 0.012)
 """
     assert text.startswith(expected)
     assert "… 16 more entries of long" in text

@@ -76,11 +76,11 @@ def command(
         options.write(TensorProgram(program, given.numbers, max_instructions).emit(), output)
         return
     second = second_of(program, given.arrays)
+    table = ""
     if explain:
         explained = TensorProgram(program, given.numbers, max_instructions)
         rows = [row.cells for row in explained.explain(rtol or 1e-8, data=given.arrays)]
-        click.echo(options.columns(rows, ("expectation", "route", "relative error")))
-        return
+        table = options.columns(rows, ("expectation", "route", "relative error"))
     if second or dtype or (output and output.endswith(".npy")):
         show(
             TensorProgram(program, given.numbers, max_instructions),
@@ -93,6 +93,7 @@ def command(
             threads=threads,
             memory=memory,
         )
+        _explained(table, aside=as_json)
         return
     with options.progress("limit") as bar:
         results = TensorProgram(program, given.numbers, max_instructions).limit(
@@ -108,5 +109,12 @@ def command(
             data=given.arrays,
         )
     click.echo(json.dumps(results.as_json(), indent=2) if as_json else render(results))
+    _explained(table, aside=as_json)
     if output:
         results.save(output)
+
+
+def _explained(table: str, *, aside: bool) -> None:
+    """The table of --explain; beside JSON it is no result, and goes to stderr."""
+    if table:
+        click.echo(table if aside else f"\n{table}", err=aside)

@@ -13,10 +13,10 @@ def uncertain(value: float, error: float) -> str:
     """``value ± error``: the error with two significant digits, the value to the same place.
 
     An error of 0 means exact: up to ten significant digits, alone; so does one that is below a
-    thousandth of the tenth digit. An error that is not known (NaN) is shown as ``?``.
+    tenth of the tenth digit. An error that is not known (NaN) is shown as ``?``.
     """
     value, error = float(value), float(error)
-    if error <= abs(value) * 10.0 ** -(DIGITS + 3) or not math.isfinite(value):
+    if error <= abs(value) * 10.0 ** -(DIGITS + 1) or not math.isfinite(value):
         return _plain(value)
     if not math.isfinite(error):
         return f"{_plain(value)} ± {'?' if math.isnan(error) else 'inf'}"

@@ -109,7 +109,7 @@ def _matrix(
         bare = [[cell.partition(" ±")[0] for cell in row] for row in cells]
         table = _table(head, left, bare)
     if np.any(errors) and not any("±" in line for line in table):
-        notes.append(f"standard errors up to {np.max(errors):.2g}")
+        notes.append(f"errors up to {np.max(errors):.2g}")
     heading = f"{title} ({'; '.join(notes)})".lstrip()
     return [heading, *table]
 

@@ -35,7 +35,9 @@ def inputs(tmp_path: Path) -> tuple[str, str]:
 
 def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
     _, text, _ = run(capsys, "eval", str(PROGRAMS / "symmetric_tanh.nxt"), "--explain")
-    assert text.splitlines()[0].split() == ["expectation", "route", "relative", "error"]
+    results, table = text.split("\n\nexpectation ")
+    assert results.startswith("q (6 x 6")
+    assert table.splitlines()[0].split() == ["route", "relative", "error"]
     assert "closed form" in text
     assert "quadrature" in text
     assert "sampled: tanh of a ket that is not a function of one Gaussian ket" in text
