@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nexort.diagnostics import fail
 from nexort.exact import failures, whole
 from nexort.exact.engine import Engine, top
 from nexort.exact.factored import ordered
@@ -23,6 +25,8 @@ from nexort.program.unrolled import Array, Unrolled
 
 ROUNDING = 64 * whole.EPS
 """Relative error of a closed form at the least: constants are folded with rounding too."""
+
+DEFAULT_MEMORY = 2 * 2**30
 
 DEEP = 100_000
 """Nested calls that long programs may take."""
@@ -66,8 +70,12 @@ class Solution:
     routes: list[Route] = field(default_factory=list)
 
 
-def solve(program: Unrolled, rtol: float = 1e-8) -> Solution:
-    """Every exact scalar of an unrolled program. Raises NexortError for what has no value."""
+def solve(program: Unrolled, rtol: float = 1e-8, memory: int = DEFAULT_MEMORY) -> Solution:
+    """Every exact scalar of an unrolled program.
+
+    Raises NexortError for what has no value, and where the arrays, those of exact outputs included,
+    would take more than ``memory`` bytes.
+    """
     with deep():
         engine = Engine(program)
         engine.warm()
@@ -80,7 +88,10 @@ def solve(program: Unrolled, rtol: float = 1e-8) -> Solution:
         inexact = [m for m in members if m not in good]
         wanted = set(walk(inexact))
         known = {n: v for n, v in found.items() if n in wanted and v is not engine.values.zero}
-        arrays = run(engine, [*good.values(), *found.values()], frame)
+        roots = [*good.values(), *found.values()]
+        shown = sum(8 * math.prod(program.shape(m.type.axes)) for m in good)
+        _check_room(shown + whole.footprint(roots, frame), memory)
+        arrays = run(engine, roots, frame)
     errors = whole.relative_errors({*good.values(), *found.values()}, frame.errors)
     outputs = {}
     for output in program.outputs:
@@ -102,6 +113,14 @@ def run(engine: Engine, roots: Iterable[Value], frame: Frame) -> dict[Value, Arr
         return whole.evaluate(roots, frame)
     except failures.PROBLEMS as problem:
         raise failures.diagnosed(engine, problem) from None
+
+
+def _check_room(needed: int, memory: int) -> None:
+    if needed > memory:
+        message = f"the arrays of the limit take {needed / 2**30:.1f} GiB, "
+        message += f"--memory allows {memory / 2**30:.1f}"
+        hint = "raise --memory; kernels over data are computed in blocks with --dtype float64"
+        raise fail("memory-limit", message, help=hint)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -56,6 +57,21 @@ def evaluate(roots: Iterable[Value], frame: Frame) -> dict[Value, Array]:
                 if last[a] == position and a not in kept:
                     arrays.pop(a, None)
     return {v: np.asarray(arrays[v]) for v in roots}
+
+
+def footprint(roots: Iterable[Value], frame: Frame) -> int:
+    """The bytes of the arrays that :func:`evaluate` holds at a time, temporaries as large again."""
+    roots = list(roots)
+    order = ordered(roots)
+    sizes = {v: 8 * math.prod(frame.length(x) for x in v.labels) for v in order}
+    last = {a: position for position, v in enumerate(order) for a in v.args}
+    kept = set(roots)
+    live = peak = 0
+    for position, value in enumerate(order):
+        live += sizes[value]
+        peak = max(peak, live + sizes[value])
+        live -= sum(sizes[a] for a in set(value.args) if last[a] == position and a not in kept)
+    return peak
 
 
 def relative_errors(

@@ -81,7 +81,7 @@ def evaluate(
         return _exact(plan)
     if not settings.exact:
         return _sampled(plan, settings, progress)
-    solution = solve(program, settings.rtol or EXACT_RTOL)
+    solution = solve(program, settings.rtol or EXACT_RTOL, settings.memory)
     found = {
         name: LimitValue(x.value, x.error, x.method, x.meets(settings.rtol))
         for name, x in solution.outputs.items()
