@@ -29,16 +29,19 @@ FAR = 1.98
 
 
 class Bent:
-    """A covariance whose gap is known; ``general`` is the same for all other functions."""
+    """A pair of variances and the gap of all their pairs; ``general`` is the covariance of the
+    same for all other functions, its cross-covariance found from these where it is not given."""
 
-    def __init__(self, left: Array, right: Array, cross: Array, gap: Array) -> None:
-        self.left, self.right, self.cross, self.gap = left, right, cross, gap
-        self._wedges: dict[float, Array] = {}
+    def __init__(self, left: Array, right: Array, gap: Array, cross: Array | None = None) -> None:
+        self.left, self.right, self.gap, self.cross = left, right, gap, cross
+        self._after: dict[float, Array] = {}
 
     @cached_property
     def general(self) -> Covariance:
         """With the cross-covariance."""
-        return Covariance(self.left, self.right, self.cross, self.gap)
+        left, right = self.scales
+        cross = (1 - self.gap) * left * right if self.cross is None else self.cross
+        return Covariance(self.left, self.right, cross, self.gap)
 
     @cached_property
     def near(self) -> bool:
@@ -51,11 +54,6 @@ class Bent:
         return np.sqrt(self.left), np.sqrt(self.right)
 
     @cached_property
-    def rho(self) -> Array:
-        """The correlation."""
-        return np.asarray(1 - self.gap)
-
-    @cached_property
     def half(self) -> Array:
         """theta / 2; leaves sin(theta) / 2 behind for the wedge."""
         square = np.multiply(self.gap, 0.5)
@@ -65,21 +63,11 @@ class Bent:
         self._sine = np.multiply(square, root, out=square)
         return np.arcsin(root, out=root)
 
-    def wedge(self, c: float) -> Array:
-        """c w."""
-        if c not in self._wedges:
-            found = np.multiply(self.half, self.rho)
-            np.subtract(self._sine, found, out=found)
-            found *= c
-            self._wedges[c] = found
-        return self._wedges[c]
-
     def straight(self, u: float, v: float) -> Array:
-        """E f(z_a) f(z_b) of f = u z + v |z|."""
-        size = u * u + v * v
-        value = np.add(self.rho, self.wedge(_share(u, v))) if v else self.rho.copy()
+        """E f(z_a) f(z_b) of f = u z + v |z|: its correlation times the scales."""
         left, right = self.scales
-        value *= left * size
+        value = np.subtract(1, self.after(u, v))
+        value *= left * (u * u + v * v)
         value *= right
         return value
 
@@ -87,18 +75,22 @@ class Bent:
         """The gap after f = u z + v |z|; its rounding must not make it negative."""
         if not v:
             return self.gap
-        found = np.subtract(self.gap, self.wedge(_share(u, v)))
-        return np.abs(found, out=found)
+        share = 4 / math.pi * v * v / (u * u + v * v)
+        if share not in self._after:
+            half = self.half
+            found = np.subtract(1, self.gap)
+            found *= half
+            np.subtract(self._sine, found, out=found)
+            found *= share
+            np.subtract(self.gap, found, out=found)
+            self._after[share] = np.abs(found, out=found)
+        return self._after[share]
 
     def signs(self, a: float, b: float) -> Array:
         """E g(z_a) g(z_b) of g = a + b sign(z)."""
         found = np.multiply(self.half, -4 * b * b / math.pi)
         found += a * a + b * b
         return found
-
-
-def _share(u: float, v: float) -> float:
-    return 4 / math.pi * v * v / (u * u + v * v)
 
 
 @lru_cache(4096)

@@ -9,11 +9,13 @@ independent Gaussians by |z_a - z_b|^2 = sum over the parts, with
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nexort.exact.factored import ordered
 from nexort.exact.forms import Factor, Form, Gaussian, Item, NotExact, gaussian
 from nexort.exact.univariates import univariate
 from nexort.exact.values import Value, What
@@ -34,6 +36,22 @@ def covariance_object(engine: Engine, a: Gaussian, b: Gaussian, kinked: bool) ->
         if found is not None:
             parts.append(found)
     return engine.values.make(What.COV, tuple(parts), None)
+
+
+def without_cross(engine: Engine, roots: Sequence[Value]) -> list[Value]:
+    """Equal values in which covariances with a gap over all their pairs consist of it and the
+    variances alone: cross = s_a s_b (1 - gap)."""
+    values = engine.values
+    done: dict[Value, Value] = {}
+    for v in ordered(roots):
+        args = tuple(done[a] for a in v.args)
+        if v.what is What.COV and len(args) == 4 and args[3].labels == v.labels:
+            done[v] = values.make(What.COV, (args[0], args[1], args[3]), "gap")
+            continue
+        done[v] = v if args == v.args else values.rebuilt(v, args)
+        if v in engine.origin:
+            engine.origin.setdefault(done[v], engine.origin[v])
+    return [done[r] for r in roots]
 
 
 def gap(engine: Engine, a: Gaussian, b: Gaussian) -> Value | None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nexort.diagnostics import NexortError, Span, fail
-from nexort.exact import blocks, failures, whole
+from nexort.exact import blocks, failures, gaps, whole
 from nexort.exact.engine import Engine
 from nexort.exact.factored import factored, ordered
 from nexort.exact.forms import NotExact
@@ -160,7 +160,7 @@ def kernels(
         roots = [_lowered(engine, c, row, column) for c in picked]
         if inputs.columns is not None:
             _check_pairs(roots, inputs, axis, picked[0].span)
-        roots = factored(engine.values, roots)
+        roots = factored(engine.values, gaps.without_cross(engine, roots))
         plan = blocks.Blocks.of(roots, row, column)
     kind = np.dtype(options.dtype)
     frame = _frame(program, inputs, row, column, kind, options.rtol)

@@ -308,8 +308,10 @@ def _expectation(value: Value) -> Operation:
 
     def cov(frame: Frame, args: list[Any]) -> Any:
         left, right, cross, *gap = (np.atleast_1d(x) for x in _aligned(args, spreads))
+        if value.attr is not None:
+            return bent.Bent(left, right, cross)
         if gap and gap[0].shape == np.broadcast_shapes(left.shape, right.shape):
-            return bent.Bent(left, right, cross, gap[0])
+            return bent.Bent(left, right, gap[0], cross)
         return Covariance(left, right, cross, gap[0] if gap else None)
 
     def stein(frame: Frame, args: list[Any]) -> Any:

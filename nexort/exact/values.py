@@ -17,7 +17,8 @@ STACK   values                      the label that counts them
 ROOT    matrix                      (two labels of the matrix, two indices of the result): its
                                     symmetric positive semidefinite root
 COV     variance, variance, cross   a :class:`nexort.gaussian.covariance.Covariance`; a fourth
-                                    argument is the gap
+                                    argument is the gap; with the attr "gap" the third is the gap,
+                                    which is over all pairs, and no cross-covariance is kept
 GAP     variance, variance, cross,  labels summed over in each pair of columns: 1 - correlation
         columns two by two
 AFTER   COV                         f: gap after the function
