@@ -36,6 +36,10 @@ def applies(k: Covariance, rate: float = 1.0) -> bool:
     if rate * max(float(k.left.max()), float(k.right.max())) > LARGEST:
         return False
     known = k.notes.get("positive")
+    if known is None and max(float(k.cross.max()), -float(k.cross.min())) ** 2 <= float(
+        k.left.min()
+    ) * float(k.right.min()):
+        known = k.notes["positive"] = np.asarray(True)
     if known is None:
         eps = float(np.finfo(k.dtype).eps)
         room = np.multiply(k.left * (1 + 16 * eps), k.right)
@@ -55,10 +59,11 @@ def _parts(k: Covariance) -> tuple[Array, Array]:
     """(theta, D^(1/2)) of gelu."""
     if "theta" not in k.notes:
         p, q = 1 + k.left, 1 + k.right
-        root = np.multiply(p, q) - _squared(k)
-        theta = np.multiply(k.cross, 1 / np.sqrt(p)) * (1 / np.sqrt(q))
-        k.notes["theta"] = np.arcsin(theta)
-        k.notes["root"] = np.sqrt(root)
+        root = _times(p, q)
+        root = _in_place(np.subtract, root, _squared(k))
+        theta = _in_place(np.multiply, _times(k.cross, 1 / np.sqrt(p)), 1 / np.sqrt(q))
+        k.notes["theta"] = np.arcsin(theta, out=theta)
+        k.notes["root"] = np.sqrt(root, out=root)
     return k.notes["theta"], k.notes["root"]
 
 
@@ -66,13 +71,16 @@ def gelu(k: Covariance) -> Array:
     """E gelu(z_a) gelu(z_b)."""
     theta, root = _parts(k)
     value = np.asarray(1 / (1 + k.left) - 1 + 1 / (1 + k.right))
-    value = value * _squared(k)
-    value += np.multiply(k.left, k.right)
-    value /= root
-    value += k.cross * theta
+    value = _in_place(np.multiply, value, _squared(k))
+    other = _times(k.left, k.right)
+    value = _in_place(np.add, value, other)
+    value = _in_place(np.divide, value, root)
+    # c theta / 2 pi + c / 4
+    other = np.add(theta, math.pi / 2, out=other if other.shape == theta.shape else None)
+    other = _in_place(np.multiply, other, k.cross)
+    value = _in_place(np.add, value, other)
     value *= 0.5 / math.pi
-    value += 0.25 * k.cross
-    return np.asarray(value)
+    return value
 
 
 def gelu_slope(k: Covariance) -> Array:
@@ -111,14 +119,27 @@ def evaluate(f: Terms, g: Terms, k: Covariance) -> Array:
 
 def _erf(a: Atom, b: Atom, k: Covariance, factor: float) -> Array:
     u, v = a.edge, b.edge
-    left = 2 * u * v / np.sqrt(1 + 2 * u * u * k.left)
-    ratio = np.asarray(k.cross * left)
-    ratio = np.asarray(ratio * (1 / np.sqrt(1 + 2 * v * v * k.right)))
-    ratio = np.asarray(np.arcsin(ratio))
-    return np.asarray(ratio * (2 / math.pi * factor))
+    ratio = _times(k.cross, 2 * u * v / np.sqrt(1 + 2 * u * u * k.left))
+    ratio = _in_place(np.multiply, ratio, 1 / np.sqrt(1 + 2 * v * v * k.right))
+    np.arcsin(ratio, out=ratio)
+    ratio *= 2 / math.pi * factor
+    return ratio
 
 
 def _bump(a: Atom, b: Atom, k: Covariance, factor: float) -> Array:
-    square = np.multiply(_squared(k), -a.tilt * b.tilt)
-    square = np.asarray(square + np.multiply(1 + a.tilt * k.left, 1 + b.tilt * k.right))
-    return np.asarray(factor / np.sqrt(square))
+    square = _times(_squared(k), -a.tilt * b.tilt)
+    square = _in_place(np.add, square, _times(1 + a.tilt * k.left, 1 + b.tilt * k.right))
+    np.sqrt(square, out=square)
+    return np.divide(factor, square, out=square)
+
+
+def _times(x: Any, y: Any) -> Array:
+    """The product, as an array of its own."""
+    return np.asarray(np.multiply(x, y))
+
+
+def _in_place(step: np.ufunc, x: Array, y: Any) -> Array:
+    """``step(x, y)``, in x where it has room."""
+    y = np.asarray(y)
+    fits = x.shape == np.broadcast_shapes(x.shape, y.shape)
+    return np.asarray(step(x, y, out=x) if fits else step(x, y))
