@@ -1,0 +1,1 @@
+"""The neural tangent limit: training by the operator K_Q (Thm 2.4.7 to 2.9.23)."""

@@ -1,0 +1,1 @@
+"""Training: networks, backpropagation, update functions, parametrizations; numbers come last."""

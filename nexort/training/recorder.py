@@ -1,0 +1,164 @@
+"""The outputs of a run, gathered while it goes: scalars over values at one or several steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nexort import functions
+from nexort.diagnostics import InternalError
+from nexort.program.nodes import Node, Op, walk
+from nexort.program.types import Kind
+from nexort.program.unrolled import Array
+
+if TYPE_CHECKING:
+    from nexort.training.task import Task
+
+
+class Recorder:
+    """Collects the moments of one run. Kets are arrays of shape axes + (N,), over N sample points
+    or the n entries of a vector; a bra-ket is the product's mean over them.
+
+    At every step: evaluate ``wanted(t)`` and hand the values to ``record(t, values)``; at the end
+    ``results()`` has every output, shape family_shape + axes; what needs a step that was not
+    reached is nan.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.members = [m for output in task.outputs for m in output.members]
+        self.order = walk(self.members)
+        reads = {x: self._steps(x) for x in self.members}
+        self.due: dict[int, list[Node]] = {}
+        for x, steps in reads.items():
+            self.due.setdefault(max(steps, default=0), []).append(x)
+        self.at: dict[int, list[Node]] = {}
+        self.until: dict[Node, int] = {}
+        for x, steps in reads.items():
+            for slot in _slots(x):
+                self.until[slot] = max(self.until.get(slot, 0), *steps)
+        for slot in self.until:
+            self.at.setdefault(task.moments[slot][1], []).append(slot)
+        self.stored: dict[Node, Array] = {}
+        self.found: dict[Node, Array] = {}
+
+    def _steps(self, member: Node) -> set[int]:
+        return {self.task.moments[slot][1] for slot in _slots(member)}
+
+    def wanted(self, t: int) -> list[Node]:
+        """The nodes of the step's graph to evaluate at step t."""
+        return [self.task.moments[slot][0] for slot in self.at.get(t, ())]
+
+    def record(self, t: int, values: Mapping[Node, Array]) -> None:
+        """Take the values of the wanted nodes at step t."""
+        for slot in self.at.get(t, ()):
+            self.stored[slot] = np.array(values[self.task.moments[slot][0]])
+        for member in self.due.get(t, ()):
+            self.found[member] = self._evaluate(member)
+        for slot in [s for s in self.stored if self.until[s] <= t]:
+            del self.stored[slot]
+
+    def results(self) -> dict[str, Array]:
+        """Every output, shape family_shape + axes."""
+        answer = {}
+        for output in self.task.outputs:
+            shape = self.task.step.shape(output.axes)
+            parts = [
+                np.broadcast_to(self.found.get(m, np.asarray(np.nan)), shape)
+                for m in output.members
+            ]
+            answer[output.name] = np.stack(parts).reshape((*output.family_shape, *shape))
+        return answer
+
+    def _evaluate(self, member: Node) -> Array:
+        def shape(x: Node) -> tuple[int, ...]:
+            return self.task.step.shape(x.type.axes)
+
+        return scalar_value(member, self.stored, self.task.step.data, shape)
+
+
+def scalar_value(
+    root: Node,
+    slots: Mapping[Node, Array],
+    data: Mapping[str, Array],
+    shape: Callable[[Node], tuple[int, ...]],
+) -> Array:
+    """A scalar graph over SLOT nodes with given values (kets: axes + (N,)), data and numbers."""
+    values: dict[Node, Array] = {}
+    for x in walk([root]):
+        values[x] = _value(x, values, slots, data, shape)
+    return values[root]
+
+
+def _slots(root: Node) -> Iterable[Node]:
+    return [x for x in walk([root]) if x.op is Op.SLOT]
+
+
+def _value(
+    x: Node,
+    values: Mapping[Node, Array],
+    slots: Mapping[Node, Array],
+    data: Mapping[str, Array],
+    shape: Callable[[Node], tuple[int, ...]],
+) -> Array:
+    args = [values[a] for a in x.args]
+    tail = [1 if a.type.kind is Kind.KET else 0 for a in x.args]
+    match x.op:
+        case Op.SLOT:
+            return slots[x]
+        case Op.CONST:
+            return np.asarray(x.attr, dtype=float)
+        case Op.DATA:
+            return data[str(x.attr)]
+        case Op.CALL:
+            if x.type.kind is Kind.KET:
+                args = [a if k else a[..., None] for a, k in zip(args, tail, strict=True)]
+            return functions.registry()[str(x.attr)].evaluate(*args)
+        case Op.INNER:
+            left, right = (_rows(a, shape(b)) for a, b in zip(args, x.args, strict=True))
+            product: Array = left @ right.T / left.shape[-1]
+            return product.reshape(shape(x))
+        case Op.AVERAGE:
+            return np.asarray(args[0].mean(axis=-1))
+        case Op.TAKE:
+            return args[0][tuple(slice(None) if p is None else p for p in x.attr)]
+        case Op.TRANSPOSE | Op.DIAGONAL:
+            return _turned(x, args[0], args[0].ndim - tail[0])
+        case Op.SPREAD:
+            value = args[0]
+            if x.type.kind is Kind.KET and not tail[0]:
+                value = value[..., None]
+            behind = value.shape[-1:] if x.type.kind is Kind.KET else ()
+            return np.broadcast_to(value, shape(x) + behind)
+        case Op.STACK:
+            return np.stack(np.broadcast_arrays(*args))
+        case Op.CONTRACT:
+            return contracted(x, args, tail)
+        case _:
+            raise InternalError(f"{x.op.name} in an output of a training run")
+
+
+def _rows(value: Array, axes: tuple[int, ...]) -> Array:
+    """A ket as a matrix, one row an axis position."""
+    full = np.broadcast_to(value, (*axes, value.shape[-1]))
+    return full.reshape(-1, value.shape[-1])
+
+
+def _turned(x: Node, value: Array, axes: int) -> Array:
+    if x.op is Op.TRANSPOSE:
+        return value.transpose(*reversed(range(axes)), *range(axes, value.ndim))
+    return np.moveaxis(np.diagonal(value, axis1=axes - 2, axis2=axes - 1), -1, axes - 2)
+
+
+def contracted(x: Node, args: list[Array], tail: list[int]) -> Array:
+    """CONTRACT: the last axes of the left with the first of the right, point by point."""
+    letters = iter("abcdefghijklmnopqrstuvwxy")
+    left = [next(letters) for _ in range(args[0].ndim - tail[0])]
+    split = len(left) - int(x.attr)
+    right = left[split:] + [next(letters) for _ in range(args[1].ndim - tail[1] - int(x.attr))]
+    ends = ["Z" if k else "" for k in tail]
+    out = left[:split] + right[int(x.attr) :]
+    spec = f"{''.join(left)}{ends[0]},{''.join(right)}{ends[1]}->{''.join(out)}{max(ends)}"
+    return np.asarray(np.einsum(spec, args[0], args[1], optimize=True))

@@ -1,0 +1,121 @@
+"""A training run at given numbers: what the evaluators of limits and of finite widths read.
+
+``Task.step`` is the network as a straight-line graph over one step. In it a weight is its initial
+object's leaf: ``INIT_VECTOR (name, indices)``, ``INIT_SCALAR (name, indices)``, and for a matrix
+``MATMUL (name, indices, transposed)``; an evaluator puts the weight's current value there. Leaves
+that are no weights keep their initial value throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from nexort.program.nodes import Node, Op
+from nexort.program.types import Axes, ket, scalar
+from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
+from nexort.training.update import Update
+
+Key = tuple[str, tuple[int, ...]]
+"""A weight: its name and its family's indices."""
+
+WeightKind = Literal["matrix", "vector", "scalar"]
+
+
+@dataclass(frozen=True, slots=True)
+class Exponents:
+    """(a, b, c, d) of a weight (Def 2.2.1): W = n^-a w, w ~ N(0, n^-2b), learning rate n^-c,
+    gradients multiplied by n^d before the update function."""
+
+    a: Fraction
+    b: Fraction
+    c: Fraction
+    d: Fraction
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One trained parameter.
+
+    At width n the entries start as w = mean + scale n^-b z, z standard normal (a scalar starts at
+    ``mean``), and move by w <- (1 - decay[t]) w - rates[t] n^-c Q_t(n^d g_0, ..., n^d g_t), g the
+    gradient of sum_i chi_i f_i by w.
+    """
+
+    key: Key
+    kind: WeightKind
+    shape: tuple[int, ...]
+    """Sizes of the axes: (d,) for a ``vector[d]``, () for a matrix."""
+    mean: float
+    scale: float
+    exponents: Exponents
+    update: Update
+    rates: Array
+    """Learning rate of each step, shape (steps,)."""
+    decay: Array
+    """Decoupled weight decay of each step, shape (steps,)."""
+    active: bool = True
+    """Whether the weight's updates are seen in the limit (theta = 1): n^-r with r = 0."""
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """The gradient of sum_i chi_i <1|x_i> by a weight (Def 2.9.14), as nodes of the step's graph.
+
+    ``pairs`` (matrix): the operator sum_i |left_i> <right_i|, axes of left and right joined (they
+    are equal, after broadcasting). ``ket`` (vector, with the weight's axes): d v. ``scalar``
+    (scalar, with its axes): d c. The one that does not apply is empty or None.
+    """
+
+    pairs: tuple[tuple[Node, Node], ...] = ()
+    ket: Node | None = None
+    scalar: Node | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """A training run. Its outputs are scalar nodes over *moments*: SLOT nodes ('moment', name,
+    indices, t) that stand for the value at step t of ``moments[slot][0]``, a node of the step's
+    graph. The network's own output f at step t is the moment of ``out`` times n^(1 - a_out), less
+    its value at step 0 where ``start`` is 'centre'.
+    """
+
+    step: Unrolled
+    """The network; its only output is ``out``."""
+    out: Node
+    """The scalar <1|x>, with the axes of f; f = n^(1 - a_out) times it."""
+    error: Node
+    """chi_t, with the axes of f: a graph over ``output_slot`` (f_t), ``STEP`` (t) and data."""
+    gradients: Mapping[Key, Gradient]
+    """Over ``seed_slot`` (chi_t)."""
+    weights: Mapping[Key, Weight]
+    steps: int
+    output_exponent: Fraction
+    start: Node | Literal["plain", "centre"]
+    """'plain': f_0 as it comes; 'centre': f_0 is subtracted; or f_0 given (data and numbers)."""
+    outputs: tuple[UnrolledOutput, ...]
+    moments: Mapping[Node, tuple[Node, int]]
+    regime: Literal["maximal", "tangent"]
+    """Which limit the parametrization has."""
+
+
+STEP = Node(Op.SLOT, (), ("step",), scalar())
+"""The step t in an error signal."""
+
+
+def output_slot(axes: Axes) -> Node:
+    """f in an error signal."""
+    return Node(Op.SLOT, (), ("output",), scalar(axes))
+
+
+def seed_slot(axes: Axes) -> Node:
+    """chi in the gradients."""
+    return Node(Op.SLOT, (), ("chi",), scalar(axes))
+
+
+def moment(name: str, indices: tuple[int, ...], step: int, node: Node) -> Node:
+    """The value of ``node``, a ket or a scalar of the step's graph, at a step."""
+    kind = ket(node.type.axes) if node.type.copies else scalar(node.type.axes)
+    return Node(Op.SLOT, (), ("moment", name, indices, step), kind)
