@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from nexort.diagnostics import Source, Span
 from nexort.program.index import Affine, Interval, Loop
+from nexort.program.network import Training
 from nexort.program.nodes import Node
 from nexort.program.types import Axes, Kind, Type
 
@@ -132,6 +133,7 @@ class Program:
     families: Mapping[str, Family]
     body: tuple[Rule | Block, ...]
     outputs: tuple[OutputRule, ...]
+    training: Training | None = None
 
     def rules(self) -> Iterator[tuple[tuple[Loop, ...], Rule]]:
         """Every rule with the loops around it, in order."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+from nexort.program.network import Exponents, WeightKind
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Axes, ket, scalar
 from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
@@ -20,19 +21,6 @@ from nexort.training.update import Update
 
 Key = tuple[str, tuple[int, ...]]
 """A weight: its name and its family's indices."""
-
-WeightKind = Literal["matrix", "vector", "scalar"]
-
-
-@dataclass(frozen=True, slots=True)
-class Exponents:
-    """(a, b, c, d) of a weight (Def 2.2.1): W = n^-a w, w ~ N(0, n^-2b), learning rate n^-c,
-    gradients multiplied by n^d before the update function."""
-
-    a: Fraction
-    b: Fraction
-    c: Fraction
-    d: Fraction
 
 
 @dataclass(frozen=True)

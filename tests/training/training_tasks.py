@@ -9,22 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nexort.training.backprop import gradients
 
 from nexort import driver
 from nexort.data import LoadedArray
 from nexort.diagnostics import Source
 from nexort.driver import Given
 from nexort.program import build
+from nexort.program.network import Exponents, WeightKind
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import scalar
 from nexort.program.unrolled import UnrolledOutput
+from nexort.training.backprop import gradients
 from nexort.training.task import (
-    Exponents,
     Key,
     Task,
     Weight,
-    WeightKind,
     moment,
     output_slot,
     seed_slot,

@@ -1,0 +1,117 @@
+"""Networks and trainings as they are declared: symbolic, before any number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Literal
+
+from nexort.diagnostics import Span
+from nexort.program.index import Affine, Interval
+from nexort.program.nodes import Node
+from nexort.program.types import Axes
+
+if TYPE_CHECKING:
+    from nexort.program.program import Block, Family, Initial, Rule, UpdateRule
+
+WeightKind = Literal["matrix", "vector", "scalar"]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFamily:
+    """``weight W[2..L] : matrix ~ N(0, 2)``: one parameter, or a family of them.
+
+    At width n its entries start as w = mean + sqrt(variance) n^-b z; ``mean`` and ``variance`` are
+    scalar graphs over params and numbers. In the network's rules a member is the leaf
+    INIT_MATRIX, INIT_VECTOR or INIT_SCALAR (name, indices) of its kind.
+    """
+
+    name: str
+    kind: WeightKind
+    ranges: tuple[Interval, ...]
+    axes: Axes
+    mean: Node
+    variance: Node
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """``network f(xi) { ... return ... }``. ``body`` and ``families`` as in a Program, without a
+    step; other initial objects in the rules are not trained. ``output`` is the scalar graph
+    <1|x> (AVERAGE or INNER, or a list of them) with f = n^(1 - a_out) times it."""
+
+    name: str
+    data: tuple[str, ...]
+    weights: Mapping[str, WeightFamily]
+    families: Mapping[str, Family]
+    body: tuple[Rule | Block, ...]
+    output: Node
+    axes: Axes
+    span: Span
+    output_refs: tuple[tuple[Node, Span], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSet:
+    """``for u, W[2]``: a weight's name, and the member's indices where one is singled out."""
+
+    name: str
+    indices: tuple[Affine, ...] | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerUse:
+    """``optimizer adam(lr=0.1, eps=1e-4) for W``; ``weights`` None: all that no other line names.
+    ``rate`` (lr) and ``decay`` may depend on the step (SLOT ('step',)) and on data."""
+
+    rule: UpdateRule
+    arguments: Mapping[str, Node]
+    rate: Node
+    decay: Node | None
+    weights: tuple[WeightSet, ...] | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Exponents:
+    """(a, b, c, d) of a weight (Def 2.2.1): W = n^-a w, w ~ N(0, n^-2b), learning rate n^-c,
+    gradients multiplied by n^d before the update function."""
+
+    a: Fraction
+    b: Fraction
+    c: Fraction
+    d: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Parametrization:
+    """``mup``, ``ntp``, ``sp``, ``ups(s)``, or explicit exponents; ``out`` is a_out (Def 2.9.7)."""
+
+    name: str
+    weights: Mapping[str, Exponents]
+    members: Mapping[tuple[str, int], Exponents]
+    """Single members that differ from their family: W[2]."""
+    out: Fraction
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """``train f { ... }``.
+
+    ``error`` is chi_t with the axes of f: a graph over SLOT ('output',) (f_t), SLOT ('step',) (t),
+    data, params. ``start`` is 'plain', 'centre', or the given f_0. In a Program with a training,
+    the families of its network have the step as one more index, the last; so has f.
+    """
+
+    network: Network
+    parametrization: Parametrization
+    optimizers: tuple[OptimizerUse, ...]
+    error: Node
+    steps: Node
+    start: Node | Literal["plain", "centre"]
+    initial: Mapping[str, Initial]
+    span: Span
