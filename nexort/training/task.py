@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+import numpy as np
+
 from nexort.program.network import Exponents, WeightKind
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Axes, ket, scalar
 from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
+from nexort.training.recorder import scalar_value
 from nexort.training.update import Update
 
 Key = tuple[str, tuple[int, ...]]
@@ -74,8 +77,9 @@ class Task:
     """The network; its only output is ``out``."""
     out: Node
     """The scalar <1|x>, with the axes of f; f = n^(1 - a_out) times it."""
-    error: Node
-    """chi_t, with the axes of f: a graph over ``output_slot`` (f_t), ``STEP`` (t) and data."""
+    errors: tuple[Node, ...]
+    """chi_t of each step t < steps, with the axes of f: a graph over ``output_slot`` (f_t) and
+    data. Evaluate it by :meth:`signal`."""
     gradients: Mapping[Key, Gradient]
     """Over ``seed_slot`` (chi_t)."""
     weights: Mapping[Key, Weight]
@@ -88,9 +92,15 @@ class Task:
     regime: Literal["maximal", "tangent"]
     """Which limit the parametrization has."""
 
+    def signal(self, t: int, output: Array) -> Array:
+        """The error signal chi_t at f_t = ``output``, of the axes of f."""
+        axes = self.out.type.axes
 
-STEP = Node(Op.SLOT, (), ("step",), scalar())
-"""The step t in an error signal."""
+        def shape(x: Node) -> tuple[int, ...]:
+            return self.step.shape(x.type.axes)
+
+        chi = scalar_value(self.errors[t], {output_slot(axes): output}, self.step.data, shape)
+        return np.broadcast_to(chi, self.step.shape(axes))
 
 
 def output_slot(axes: Axes) -> Node:

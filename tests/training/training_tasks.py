@@ -126,7 +126,7 @@ def run_of(
     return Task(
         step=type(step)(step.outputs, {**step.data, **given_data}, step.sizes, {}, step.spans),
         out=out,
-        error=chi,
+        errors=(chi,) * steps,
         gradients=gradients(out, seed, list(weights)),
         weights=weights,
         steps=steps,
