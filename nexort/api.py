@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,9 @@ class TensorProgram:
         self.program = program
         self.numbers = dict(numbers or {})
         self.max_instructions = max_instructions
+        self._memory = driver.Memory()
+        self._inputs: dict[Hashable, tuple[str, int]] = {}
+        self._kernels: dict[Hashable, Any] = {}
         driver.check(program, Given(self.numbers, {}, max_instructions))
 
     def with_numbers(self, **numbers: Number) -> TensorProgram:
@@ -62,7 +65,7 @@ class TensorProgram:
     def unrolled(self, data: Mapping[str, Any] | None = None) -> Unrolled:
         """The straight-line program over some data."""
         given = Given(self.numbers, _arrays(data or {}), self.max_instructions)
-        return driver.unroll(self.program, given)
+        return driver.unroll(self.program, given, self._memory)
 
     def limit(
         self,
@@ -143,7 +146,7 @@ class TensorProgram:
         program = self.unrolled({**(data or {}), name: X})
         inputs = exact.Inputs(name, axis, program.data[name], second)
         options = exact.Options(dtype, rtol, threads, memory, progress, out)
-        return exact.kernels(program, outputs, inputs, options)
+        return exact.kernels(program, outputs, inputs, options, self._kernels)
 
     def kernel_input(self, outputs: Sequence[str] | None = None) -> tuple[str, int]:
         """The data entry that holds the inputs of :meth:`kernel`, and which of its axes counts
@@ -151,11 +154,14 @@ class TensorProgram:
         from nexort.exact import kernel as exact
         from nexort.program.outputs import unrolled_outputs
 
-        given = Given(self.numbers, {}, self.max_instructions)
-        known = tuple(unrolled_outputs(driver.check(self.program, given)))
-        first = exact.chosen(known, outputs)[0]
-        declared = {n: tuple(a.name for a in d.axes) for n, d in self.program.data.items()}
-        return exact.entry_of(declared, first.axis, first.span)
+        key = repr(sorted(self.numbers.items())), None if outputs is None else tuple(outputs)
+        if key not in self._inputs:
+            given = Given(self.numbers, {}, self.max_instructions)
+            known = tuple(unrolled_outputs(driver.check(self.program, given)))
+            first = exact.chosen(known, outputs)[0]
+            declared = {n: tuple(a.name for a in d.axes) for n, d in self.program.data.items()}
+            self._inputs[key] = exact.entry_of(declared, first.axis, first.span)
+        return self._inputs[key]
 
     def explain(self, rtol: float = 1e-8, *, data: Mapping[str, Any] | None = None) -> list[Any]:
         """A row an expectation of the limit: its text, the route by which it is found (closed form,

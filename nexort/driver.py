@@ -21,8 +21,8 @@ A verifier (nexort.program.verify) runs between the stages that build graphs.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -167,30 +167,64 @@ def emit(program: Program, given: Given) -> str:
     return module(program, derivation, {**params, **known})
 
 
+@dataclass
+class Memory:
+    """What :func:`unroll` found before of one program: it simplified, and its graphs by numbers and
+    sizes, the most recent ones, without data (which they do not depend on)."""
+
+    simplified: Program | None = None
+    graphs: dict[Hashable, Unrolled] = field(default_factory=dict)
+
+
+GRAPHS = 8
+"""Graphs that a memory holds."""
+
+
 @collector.paused()
-def unroll(program: Program, given: Given) -> Unrolled:
+def unroll(program: Program, given: Given, memory: Memory | None = None) -> Unrolled:
     """The straight-line program over given numbers and data, operators expanded.
 
-    Raises NexortError for missing or misshapen data, undefined members and the like.
+    ``memory`` belongs to this program. Raises NexortError for missing or misshapen data, undefined
+    members and the like.
     """
     from nexort.data import bind
-    from nexort.program.laws import check_laws
-    from nexort.program.outputs import unrolled_outputs
-    from nexort.program.unroll import Unroller
-    from nexort.program.unrolled import Unrolled
-    from nexort.program.verify import verify_program, verify_unrolled
-    from nexort.transform.operators import expand_operators
+    from nexort.program.verify import verify_program
     from nexort.transform.simplify import simplify
 
-    program = simplify(program)
-    verify_program(program)
+    memory = memory or Memory()
+    if memory.simplified is None:
+        simplified = simplify(program)
+        verify_program(simplified)
+        memory.simplified = simplified
+    program = memory.simplified
     report = Report()
     params, dims = resolve(program, given.numbers, report)
     report.stop()
     given_arrays = {**_defaults(program, given), **given.arrays}
     declared = {name: (d.axes, d.span) for name, d in program.data.items()}
     data, sizes = bind(declared, given_arrays, dims)
-    unroller = Unroller(program, params, sizes, report, given.max_instructions)
+    key = repr(sorted(params.items())), repr(sorted(sizes.items())), given.max_instructions
+    if key not in memory.graphs:
+        found = _unrolled(program, params, sizes, given.max_instructions)
+        while len(memory.graphs) >= GRAPHS:
+            memory.graphs.pop(next(iter(memory.graphs)), None)
+        memory.graphs[key] = found
+    return replace(memory.graphs[key], data=data)
+
+
+def _unrolled(
+    program: Program, params: Mapping[str, Number], sizes: dict[str, int], most: int
+) -> Unrolled:
+    """The graph, without data."""
+    from nexort.program.laws import check_laws
+    from nexort.program.outputs import unrolled_outputs
+    from nexort.program.unroll import Unroller
+    from nexort.program.unrolled import Unrolled
+    from nexort.program.verify import verify_unrolled
+    from nexort.transform.operators import expand_operators
+
+    report = Report()
+    unroller = Unroller(program, params, sizes, report, most)
     unroller.run()
     outputs = tuple(unrolled_outputs(unroller))
     report.stop()
@@ -204,8 +238,8 @@ def unroll(program: Program, given: Given) -> Unrolled:
     }
     check_laws(program, laws, report)
     report.stop()
-    unrolled = Unrolled(outputs, data, sizes, laws, unroller.spans)
-    unrolled = expand_operators(unrolled, given.max_instructions)
+    unrolled = Unrolled(outputs, {}, sizes, laws, unroller.spans)
+    unrolled = expand_operators(unrolled, most)
     verify_unrolled(unrolled)
     return unrolled
 

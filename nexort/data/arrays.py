@@ -76,8 +76,10 @@ def as_numbers(value: Array, origin: str) -> Array:
     check_numeric(value.dtype, origin)
     if value.size == 0:
         raise fail("data-values", f"{origin}: found an empty array of shape {value.shape}")
-    with np.errstate(over="ignore"):
-        array = np.asarray(value, dtype=np.float64, order="C")
+    with np.errstate(over="ignore", invalid="ignore"):
+        array = np.asarray(value, dtype=np.float64)
+        if np.isfinite(array.sum()):  # then so is every entry
+            return array
     bad = ~np.isfinite(array)
     count = int(bad.sum())
     if count:

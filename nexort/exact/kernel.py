@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -143,27 +143,73 @@ class Options:
     size: int | None = None
 
 
-def kernels(
-    program: Unrolled, names: Sequence[str] | None, inputs: Inputs, options: Options
-) -> Kernels:
-    """The Gram matrices of the outputs with these names (None: of all that are kernels).
+PLANS = 8
+"""Plans that a program keeps."""
 
-    The arrays beside the results stay within ``options.memory`` bytes. Raises NexortError where an
-    output has no exact route, or its value at a pair of inputs depends on the others.
-    """
+
+@dataclass(frozen=True)
+class Compiled:
+    """The kernels of a program for any numbers of its data; ``pairs`` says that the rows' and the
+    columns' inputs may differ."""
+
+    picked: tuple[Chosen, ...]
+    engine: Engine
+    plan: blocks.Blocks
+    pairs: bool
+
+
+Known = dict[Hashable, Compiled]
+
+
+def compiled(
+    program: Unrolled, names: Sequence[str] | None, inputs: Inputs, known: Known | None = None
+) -> Compiled:
+    """The plan for the outputs with these names (None: of all that are kernels). ``known`` has
+    those found before. Raises NexortError where an output has no exact
+    route, or its value at a pair of inputs depends on the others."""
+    pairs = inputs.columns is not None
+    graph = program.outputs, tuple(program.matrix_laws.items()), tuple(program.sizes.items())
+    key = graph, None if names is None else tuple(names), inputs.axis, pairs
+    if known is not None and key in known:
+        return known[key]
     picked = chosen(program.outputs, names)
-    _check_inputs(program, inputs, options)
     axis = picked[0].axis
     row, column = (0, axis), (1, axis)
     with deep():
-        engine = Engine(program)
+        # without the data, which a plan that is kept should not hold
+        engine = Engine(replace(program, data={}))
         roots = [_lowered(engine, c, row, column) for c in picked]
-        if inputs.columns is not None:
+        if pairs:
             _check_pairs(roots, inputs, axis, picked[0].span)
         roots = factored(engine.values, gaps.without_cross(engine, roots))
         plan = blocks.Blocks.of(roots, row, column)
+    found = Compiled(tuple(picked), engine, plan, pairs)
+    if known is not None:
+        while len(known) >= PLANS:
+            known.pop(next(iter(known)), None)
+        known[key] = found
+    return found
+
+
+def kernels(
+    program: Unrolled,
+    names: Sequence[str] | None,
+    inputs: Inputs,
+    options: Options,
+    known: Known | None = None,
+) -> Kernels:
+    """The Gram matrices of the outputs with these names (None: of all that are kernels).
+
+    The arrays beside the results stay within ``options.memory`` bytes; ``known`` as for
+    :func:`compiled`. Raises NexortError where an output has no exact route, or its value at a pair
+    of inputs depends on the others.
+    """
+    _check_inputs(inputs, options)
+    found = compiled(program, names, inputs, known)
+    picked, engine, plan = found.picked, found.engine, found.plan
+    roots = plan.roots
     kind = np.dtype(options.dtype)
-    frame = _frame(program, inputs, row, column, kind, options.rtol)
+    frame = _frame(program, inputs, plan.row, plan.column, kind, options.rtol)
     results = [make_result(options.out, c.name, inputs.shape, kind, len(picked)) for c in picked]
     try:
         blocks.evaluate(plan, frame, results, symmetric=inputs.columns is None,
@@ -178,11 +224,11 @@ def kernels(
     for c, root in zip(picked, roots, strict=True):
         used = {frame.methods[v] for v in ordered([root]) if v in frame.methods}
         methods[c.name] = text_of(used, errors[root])
-    found = [c.name for c in picked]
+    outputs = [c.name for c in picked]
     return Kernels(
-        dict(zip(found, results, strict=True)),
+        dict(zip(outputs, results, strict=True)),
         methods,
-        {n: errors[r] for n, r in zip(found, roots, strict=True)},
+        {n: errors[r] for n, r in zip(outputs, roots, strict=True)},
     )
 
 
@@ -208,7 +254,7 @@ def make_result(
         raise fail("bad-output-file", message) from None
 
 
-def _check_inputs(program: Unrolled, inputs: Inputs, options: Options) -> None:
+def _check_inputs(inputs: Inputs, options: Options) -> None:
     if options.dtype not in ("float64", "float32"):
         raise fail("bad-option", f"dtype is float64 or float32, found {options.dtype!r}")
     if inputs.columns is None:
