@@ -1,14 +1,15 @@
 """Expectations of u z + v |z| and of a + b sign(z) in few passes over a block.
 
 The relu family's layers are most of the work of deep kernels. From the gap 1 - rho alone, with
-t = theta / 2 = arcsin(sqrt(gap / 2)) and w = (sin theta - theta rho) / 2:
+theta = arccos(rho) and sin(theta) = sqrt(gap (2 - gap)):
 
-    E f(z_a) f(z_b) = s_a s_b [(u^2 + v^2) rho + (4 / pi) v^2 w]          f = u z + v |z|
-    1 - correlation after f = gap - c w,  c = (4 / pi) v^2 / (u^2 + v^2)
-    E g(z_a) g(z_b) = a^2 + b^2 (1 - 4 t / pi)                            g = a + b sign(z)
+    1 - rho' = gap - (2 / pi) v^2 / (u^2 + v^2) (sin(theta) - theta rho)      f = u z + v |z|
+    E f(z_a) f(z_b) = (u^2 + v^2) s_a s_b rho'
+    E g(z_a) g(z_b) = a^2 + b^2 (1 - 2 theta / pi)                            g = a + b sign(z)
 
-(Cho and Saul 2009), the same formulas as those of ``nexort.gaussian.orthant``, which takes over
-near rho = -1, where theta has to be found from 1 + rho.
+rho' the correlation after f (Cho and Saul 2009), the same formulas as those of
+``nexort.gaussian.orthant``, which takes over near rho = -1, where theta has to be found from
+1 + rho. Where a gap is small, theta = 2 arcsin(sqrt(gap / 2)).
 """
 
 from __future__ import annotations
@@ -20,12 +21,17 @@ from typing import Any
 import numpy as np
 
 from nexort.gaussian.covariance import Covariance
+from nexort.gaussian.expectation import expect_pair
+from nexort.gaussian.scratch import like
 from nexort.gaussian.terms import normal_form
 from nexort.gaussian.univariate import Univariate
 from nexort.program.unrolled import Array
 
 FAR = 1.98
 """Gaps above this are left to the general formulas."""
+
+APART = {np.dtype(np.float64): 1e-3, np.dtype(np.float32): 0.1}
+"""From these gaps on arccos(1 - gap) is exact to a few dozen roundings."""
 
 
 class Bent:
@@ -49,48 +55,64 @@ class Bent:
         return not self.gap.size or float(self.gap.max()) <= FAR
 
     @cached_property
+    def apart(self) -> bool:
+        """Whether no pair is nearly equal."""
+        return float(self.gap.min(initial=2.0)) >= APART.get(self.gap.dtype, FAR)
+
+    @cached_property
     def scales(self) -> tuple[Array, Array]:
         """The standard deviations."""
         return np.sqrt(self.left), np.sqrt(self.right)
 
     @cached_property
-    def half(self) -> Array:
-        """theta / 2; leaves sin(theta) / 2 behind for the wedge."""
-        square = np.multiply(self.gap, 0.5)
-        root = np.sqrt(square)
-        np.subtract(1, square, out=square)
-        np.sqrt(square, out=square)
-        self._sine = np.multiply(square, root, out=square)
-        return np.arcsin(root, out=root)
+    def rho(self) -> Array:
+        """1 - gap."""
+        return np.subtract(1, self.gap, out=like(self.gap))
+
+    @cached_property
+    def angle(self) -> Array:
+        """theta."""
+        found = like(self.gap)
+        if self.apart:
+            return np.arccos(self.rho, out=found)
+        np.multiply(self.gap, 0.5, out=found)
+        np.sqrt(found, out=found)
+        np.arcsin(found, out=found)
+        return np.multiply(found, 2, out=found)
 
     def straight(self, u: float, v: float) -> Array:
-        """E f(z_a) f(z_b) of f = u z + v |z|: its correlation times the scales."""
+        """E f(z_a) f(z_b) of f = u z + v |z|."""
         left, right = self.scales
-        value = np.subtract(1, self.after(u, v))
+        value = self.correlation(u, v)
         value *= left * (u * u + v * v)
         value *= right
         return value
+
+    def correlation(self, u: float, v: float) -> Array:
+        """rho', as an array of its own."""
+        return np.subtract(1, self.after(u, v), out=like(self.gap))
 
     def after(self, u: float, v: float) -> Array:
         """The gap after f = u z + v |z|; its rounding must not make it negative."""
         if not v:
             return self.gap
-        share = 4 / math.pi * v * v / (u * u + v * v)
+        share = 2 / math.pi * v * v / (u * u + v * v)
         if share not in self._after:
-            half = self.half
-            found = np.subtract(1, self.gap)
-            found *= half
-            np.subtract(self._sine, found, out=found)
-            found *= share
-            np.subtract(self.gap, found, out=found)
-            self._after[share] = np.abs(found, out=found)
+            gap = self.gap
+            found = np.subtract(2, gap, out=like(gap))
+            np.multiply(found, gap, out=found)
+            np.sqrt(found, out=found)
+            other = np.multiply(self.angle, self.rho, out=like(gap))
+            np.subtract(found, other, out=found)
+            np.multiply(found, share, out=found)
+            np.subtract(gap, found, out=found)
+            self._after[share] = found if self.apart else np.abs(found, out=found)
         return self._after[share]
 
     def signs(self, a: float, b: float) -> Array:
         """E g(z_a) g(z_b) of g = a + b sign(z)."""
-        found = np.multiply(self.half, -4 * b * b / math.pi)
-        found += a * a + b * b
-        return found
+        found = np.multiply(self.angle, -2 * b * b / math.pi, out=like(self.gap))
+        return np.add(found, a * a + b * b, out=found)
 
 
 @lru_cache(4096)
@@ -118,6 +140,21 @@ def pair(f: Univariate, g: Univariate, covariance: Any) -> Array | None:
         return None
     name, x, y = found
     return covariance.straight(x, y) if name == "straight" else covariance.signs(x, y)
+
+
+def correlation(f: Univariate, covariance: Any) -> Array:
+    """E f(z_a) f(z_b) / (u^2 + v^2) s_a s_b of f = u z + v |z|; 0 where a variance is 0."""
+    kind = kind_of(f)
+    assert kind is not None
+    _, u, v = kind
+    if isinstance(covariance, Bent):
+        if covariance.near:
+            return covariance.correlation(u, v)
+        covariance = covariance.general
+    scale = (u * u + v * v) * covariance.left_std * covariance.right_std
+    value = expect_pair(f, f, covariance).value
+    found: Array = np.divide(value, scale, where=scale > 0, out=np.zeros_like(value))
+    return found
 
 
 def after(f: Univariate, covariance: Any) -> Array | None:

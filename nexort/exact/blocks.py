@@ -7,26 +7,31 @@ computed.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from threading import local
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from nexort.exact.factored import ordered
-from nexort.exact.operations import Frame, Operation, operation
+from nexort.exact.operations import Frame, NotFiniteError, Operation, operation
 from nexort.exact.schedule import scheduled
 from nexort.exact.symmetric import is_symmetric
 from nexort.exact.values import Label, Value, What
+from nexort.gaussian.scratch import Pool, empty
 from nexort.program.unrolled import Array
 
-CACHE = 2**22
-"""Bytes of a block's live arrays, so that they stay in a core's cache."""
+ENTRIES = 2**17
+"""Entries of a block at the most: its arrays stay in the caches that the cores share, and steps are
+long enough for what Python takes between them."""
 
-SMALLEST, LARGEST = 16, 512
+SMALLEST = 8
 """Rows and columns of a block."""
 
 PRECISE = (What.ARRAY, What.SUM, What.GAP, What.EYE, What.STACK, What.ROOT)
@@ -109,10 +114,22 @@ def _weight(value: Value) -> int:
 
 
 def block_size(plan: Blocks, itemsize: int, memory: int, threads: int) -> int:
-    """Rows of a square block: its arrays in the cache, and those of all threads in the memory."""
-    room = min(CACHE, memory // (2 * threads)) / (plan.live * itemsize)
-    size = int(np.sqrt(max(room, 1)))
-    return max(SMALLEST, min(LARGEST, size - size % SMALLEST))
+    """Rows of a square block: its arrays in the caches, and those of all threads in the memory."""
+    room = min(ENTRIES, memory // (2 * threads) // (plan.live * itemsize))
+    size = math.isqrt(max(room, 1))
+    return max(SMALLEST, size - size % SMALLEST)
+
+
+def balanced(size: int, rows: int, threads: int) -> int:
+    """A size not much below, with which the blocks of a triangle keep all threads busy."""
+    if rows <= size:
+        return size
+    fewest = -(-rows // size)
+    costs = {}
+    for count in range(fewest, fewest + 3):
+        found = -(-rows // (count * SMALLEST)) * SMALLEST
+        costs[found] = -(-count * (count + 1) // (2 * threads)) * found * found
+    return min(size, min(costs, key=lambda k: (costs[k], -k)))
 
 
 def evaluate(
@@ -130,26 +147,30 @@ def evaluate(
     columns are the same inputs as the rows."""
     count = threads or cores()
     rows, columns = frame.sizes(plan.row), frame.sizes(plan.column)
-    size = size or block_size(plan, np.dtype(frame.dtype).itemsize, memory, count)
+    mirrored = [symmetric and s for s in plan.symmetric]
+    if size is None:
+        size = block_size(plan, np.dtype(frame.dtype).itemsize, memory, count)
+        size = balanced(size, rows, cores()) if all(mirrored) else size
     with np.errstate(all="ignore"), threadpool_limits(1):
         vectors = _vectors(plan, frame)
-        mirrored = [symmetric and s for s in plan.symmetric]
-        blocks = list(_blocks(rows, columns, size, all(mirrored)))
+        # the smaller ones at the edges last: they fill the threads' ends
+        blocks = sorted(_blocks(rows, columns, size, all(mirrored)), key=_entries, reverse=True)
         frames: list[Frame] = []
+        pools = local()
 
         def one(block: tuple[slice, slice]) -> None:
             own = replace(frame, ranges={plan.row: block[0], plan.column: block[1]},
                           errors={}, methods={})  # fmt: skip
-            with np.errstate(all="ignore"):
+            if not hasattr(pools, "own"):
+                pools.own = Pool()
+            with np.errstate(all="ignore"), pools.own:
                 found = _block(plan, own, vectors)
-            for result, value, mirror in zip(results, found, mirrored, strict=True):
-                if mirror and block[0] == block[1]:
-                    # equal to the last bit, whatever the order of roundings
-                    result[block] = np.triu(value) + np.triu(value, 1).T
-                    continue
-                result[block] = value
-                if all(mirrored):
-                    result[block[1], block[0]] = value.T
+                for root, result, value, mirror in zip(
+                    plan.roots, results, found, mirrored, strict=True
+                ):
+                    if not np.isfinite(value.sum()) and not np.isfinite(value).all():
+                        raise NotFiniteError(root)
+                    _write(result, value, block, mirror, all(mirrored))
             frames.append(own)
 
         _all(one, blocks, count, progress)
@@ -157,6 +178,24 @@ def evaluate(
         frame.methods.update(own.methods)
         for v, error in own.errors.items():
             frame.errors[v] = max(error, frame.errors.get(v, 0.0))
+
+
+def _write(
+    result: Array, value: Array, block: tuple[slice, slice], mirror: bool, upper: bool
+) -> None:
+    """A block into its place; with ``upper`` also its mirror image."""
+    result[block] = value
+    if mirror and block[0] == block[1]:
+        # equal to the last bit, whatever the order of roundings
+        np.copyto(result[block], value.T, where=_below(len(value)))
+    elif upper:
+        result[block[1], block[0]] = value.T
+
+
+@lru_cache(2)
+def _below(size: int) -> Array:
+    """Where a square matrix is below its diagonal."""
+    return np.tri(size, k=-1, dtype=bool)
 
 
 def cores() -> int:
@@ -190,6 +229,12 @@ def _blocks(rows: int, columns: int, size: int, upper: bool) -> Iterable[tuple[s
             yield slice(i, min(i + size, rows)), slice(j, min(j + size, columns))
 
 
+def _entries(block: tuple[slice, slice]) -> int:
+    """How many entries a block has; equal ones are of one shape next to each other."""
+    rows, columns = (len(range(x.stop - x.start)) for x in block)
+    return 2 * rows * columns + (rows > columns)
+
+
 def _vectors(plan: Blocks, frame: Frame) -> list[Any]:
     """What blocks read of numbers, rows and columns."""
     arrays: dict[Value, Any] = {}
@@ -217,8 +262,7 @@ def _block(plan: Blocks, frame: Frame, vectors: list[Any]) -> list[Array]:
     for step in plan.steps:
         args = [arrays[k] for k in step.args]
         if single and step.value.what not in plan.precise:
-            args = [x.astype(frame.dtype, copy=False) if isinstance(x, np.ndarray) else x
-                    for x in args]  # fmt: skip
+            args = [_cast(x, frame.dtype) for x in args]
         arrays[step.place] = step.run(frame, args)
         for k in step.free:
             arrays[k] = None
@@ -232,6 +276,14 @@ def _block(plan: Blocks, frame: Frame, vectors: list[Any]) -> list[Array]:
             spread = tuple(slice(None) if x in root.labels else None for x in labels)
             value = np.asarray(value)[spread] if root.labels else np.asarray(value)
         found.append(np.broadcast_to(value, shape))
+    return found
+
+
+def _cast(x: Any, dtype: Any) -> Any:
+    if not isinstance(x, np.ndarray) or x.dtype == dtype:
+        return x
+    found = empty(x.shape, dtype)
+    np.copyto(found, x, casting="same_kind")
     return found
 
 

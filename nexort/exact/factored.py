@@ -26,21 +26,25 @@ def _factors(v: Value) -> tuple[Value, ...]:
 
 
 def _sum(values: Values, terms: Iterable[Value]) -> Value:
-    """Terms without anything in common, plus the most shared factor times the sum of the rest."""
+    """Terms without anything in common, plus the most shared factors times the sum of the rest."""
     products = [Counter(f for f in _factors(t)) for t in terms]
-    layers: list[tuple[list[Value], Value]] = []
+    layers: list[tuple[list[Value], list[Value]]] = []
     while True:
         count = Counter(f for p in products for f in p if f.number is None)
         shared = max(count, key=lambda f: (count[f], f.serial), default=None)
         if shared is None or count[shared] < 2:
             break
         apart = [values.mul(*p.elements()) for p in products if shared not in p]
-        products = [p - Counter([shared]) for p in products if shared in p]
-        layers.append((apart, shared))
+        products = [p for p in products if shared in p]
+        # what all of these share is taken out at once
+        common = [f for f in products[0] if f.number is None and all(f in p for p in products)]
+        common.sort(key=lambda f: f.serial)
+        products = [p - Counter(common) for p in products]
+        layers.append((apart, common))
     total = values.add(*(values.mul(*p.elements()) for p in products))
-    for apart, shared in reversed(layers):
+    for apart, common in reversed(layers):
         # not flattened: the factored sum is one factor
-        product = values.make(What.CALL, (shared, total), "mul")
+        product = values.make(What.CALL, (total, *common), "mul")
         total = product
         if apart:
             total = values.make(What.CALL, (*apart, product), "add")

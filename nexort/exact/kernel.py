@@ -14,7 +14,8 @@ from nexort.exact import blocks, failures, gaps, whole
 from nexort.exact.engine import Engine
 from nexort.exact.factored import factored, ordered
 from nexort.exact.forms import NotExact
-from nexort.exact.operations import Frame
+from nexort.exact.normal import normal
+from nexort.exact.operations import Frame, NotFiniteError
 from nexort.exact.solve import deep, text_of
 from nexort.exact.values import Index, Label, Value, What
 from nexort.program.nodes import Node
@@ -181,7 +182,8 @@ def compiled(
         roots = [_lowered(engine, c, row, column) for c in picked]
         if pairs:
             _check_pairs(roots, inputs, axis, picked[0].span)
-        roots = factored(engine.values, gaps.without_cross(engine, roots))
+        roots = normal(engine, gaps.without_cross(engine, roots))
+        roots = factored(engine.values, roots)
         plan = blocks.Blocks.of(roots, row, column)
     found = Compiled(tuple(picked), engine, plan, pairs)
     if known is not None:
@@ -215,10 +217,11 @@ def kernels(
         blocks.evaluate(plan, frame, results, symmetric=inputs.columns is None,
                         threads=options.threads, memory=options.memory,
                         progress=options.progress, size=options.size)  # fmt: skip
+    except NotFiniteError as problem:
+        functions = [v for v in ordered([problem.value]) if v in engine.origin]
+        raise failures.not_finite(engine, functions[0] if functions else None) from None
     except failures.PROBLEMS as problem:
         raise failures.diagnosed(engine, problem) from None
-    for result, root in zip(results, roots, strict=True):
-        _check_finite(engine, result, root)
     errors = whole.relative_errors(roots, frame.errors, float(np.finfo(kind).eps))
     methods = {}
     for c, root in zip(picked, roots, strict=True):
@@ -299,14 +302,6 @@ def _check_pairs(roots: Sequence[Value], inputs: Inputs, axis: str, span: Span |
             what = f"a vector has an entry for each of {axis}" if joined else what
             raise fail("not-a-kernel", message + what, span,
                        help="evaluate it over one set of inputs")  # fmt: skip
-
-
-def _check_finite(engine: Engine, result: Array, root: Value) -> None:
-    rows = max(1, 2**22 // max(1, result.shape[1]))
-    for k in range(0, len(result), rows):
-        if not np.isfinite(result[k : k + rows]).all():
-            functions = [v for v in ordered([root]) if v in engine.origin]
-            raise failures.not_finite(engine, functions[0] if functions else None)
 
 
 def _frame(

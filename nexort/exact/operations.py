@@ -13,19 +13,13 @@ from typing import Any
 import numpy as np
 
 from nexort import functions
-from nexort.exact import bent
+from nexort.exact import bent, nearness
 from nexort.exact.values import Index, Label, Value, What
 from nexort.gaussian.covariance import Covariance
-from nexort.gaussian.expectation import Expectation, expect_one, expect_pair, gap_after
+from nexort.gaussian.expectation import CLOSED, Expectation, expect_one, expect_pair, gap_after
+from nexort.gaussian.scratch import empty, like, room
 from nexort.gaussian.univariate import Univariate
 from nexort.program.unrolled import Array
-
-NEAR = 1e-4
-"""Pairs of inputs whose gap is below this are compared by their differences."""
-
-
-ALONE: Label = (0, "")
-"""The label of the one entry of a value without labels."""
 
 
 class IndefiniteError(Exception):
@@ -85,7 +79,7 @@ def operation(value: Value) -> Operation:
         case What.ROOT:
             return _root(value)
         case What.GAP:
-            return _gap(value)
+            return nearness.gap(value, _spreads(value))
         case _:
             return _expectation(value)
 
@@ -131,24 +125,32 @@ def _call(value: Value) -> Operation:
     name = str(value.attr)
     if name == "ratio":
         return lambda frame, args: _ratio(*_aligned(args, spreads))
+    if name == "complement":
+        return lambda frame, args: np.subtract(1, args[0], out=room(args[0]))
     if name in ("add", "mul"):
-        step = np.add if name == "add" else np.multiply
-
-        def chain(frame: Frame, args: list[Any]) -> Any:
-            first, second, *rest = _aligned(args, spreads)
-            total = step(first, second)
-            for x in rest:
-                if isinstance(total, np.ndarray) and total.shape == np.broadcast_shapes(
-                    total.shape, np.shape(x)
-                ):
-                    step(total, x, out=total)
-                else:
-                    total = step(total, x)
-            return total
-
-        return chain
+        return _chain(value, np.add if name == "add" else np.multiply, spreads)
     evaluate = functions.registry()[name].evaluate
     return lambda frame, args: evaluate(*_aligned(args, spreads))
+
+
+def _chain(value: Value, step: np.ufunc, spreads: list[Any]) -> Operation:
+    """Terms or factors one after another, in place once the result has all axes."""
+    labels: set[Label] = set(value.args[0].labels)
+    fits = []
+    for a in value.args[1:]:
+        fits.append(bool(labels) and labels.issuperset(a.labels))
+        labels.update(a.labels)
+
+    def run(frame: Frame, args: list[Any]) -> Any:
+        total, *rest = _aligned(args, spreads)
+        for k, (x, fit) in enumerate(zip(rest, fits, strict=True)):
+            if k and fit:
+                total = step(total, x, out=total)
+            else:
+                total = step(total, x, out=like(total) if fit else room(total, x))
+        return total
+
+    return run
 
 
 def _ratio(a: Any, b: Any) -> Any:
@@ -170,7 +172,9 @@ def _sum(value: Value) -> Operation:
 
             def product(frame: Frame, args: list[Any]) -> Any:
                 a, b = (x.T if t else x for x, t in zip(args, turn, strict=True))
-                return a @ b.T if first else b @ a.T
+                a, b = (a, b) if first else (b, a)
+                out = empty((len(a), len(b)), np.result_type(a, b))
+                return np.matmul(a, b.T, out=out)
 
             return product
     return lambda frame, args: np.einsum(spec, *args, optimize=True)
@@ -226,57 +230,10 @@ def _root(value: Value) -> Operation:
     return run
 
 
-def _gap(value: Value) -> Operation:
-    """1 - cross / sqrt(left right); where that is small, from differences of the columns x and y:
-    1 - rho = |x / s_a - y / s_b|^2 / 2, exact also for columns that are multiples of each other."""
-    labels = value.labels
-    spreads = [_spread(a, labels) for a in value.args[:3]]
-    columns = value.args[3:]
-
-    def run(frame: Frame, args: list[Any]) -> Any:
-        left, right, cross = (np.asarray(x) for x in _aligned(args[:3], spreads))
-        norm = np.sqrt(left) * np.sqrt(right)
-        found = np.asarray(1 - np.divide(cross, np.where(norm > 0, norm, 1)))
-        found = np.clip(found, 0, 2)
-        if found.size and float(found.min()) < NEAR:
-            near = np.nonzero(np.atleast_1d(found) < NEAR)
-            found = found if labels else found.reshape(1)
-            places = dict(zip(labels or (ALONE,), near, strict=True))
-            s, t = (np.sqrt(np.broadcast_to(v, found.shape)[near]) for v in (left, right))
-            per_s, per_t = (np.divide(1, v, where=v > 0, out=np.zeros_like(v)) for v in (s, t))
-            square = np.zeros_like(s)
-            for k, bound in enumerate(value.attr):
-                a, b = columns[2 * k], columns[2 * k + 1]
-                x, y = args[3 + 2 * k], args[4 + 2 * k]
-                first = _picked(x, a, places, bound).reshape(len(s), -1)
-                second = _picked(y, b, places, bound).reshape(len(s), -1)
-                d = first * per_s[:, None] - second * per_t[:, None]
-                square += np.einsum("ij,ij->i", d, d)
-            found[near] = np.where(s * t > 0, square / 2, found[near])
-        return found if labels else found.reshape(())
-
-    return run
-
-
-def _picked(
-    array: Any, value: Value, places: Mapping[Label, Array], bound: tuple[Label, ...]
-) -> Array:
-    """The columns of the picked pairs, shape (pairs, bound labels)."""
-    array = np.asarray(array)
-    kept = [x for x in value.labels if x in places]
-    summed = [x for x in bound if x in value.labels]
-    array = array.transpose([value.labels.index(x) for x in (*kept, *summed)])
-    if not kept:
-        count = len(next(iter(places.values())))
-        return np.broadcast_to(array, (count, *array.shape))
-    found: Array = array[tuple(places[x] for x in kept)]
-    return found
-
-
 def _pair(f: Univariate, g: Univariate, covariance: Any, rtol: float) -> Expectation:
     found = bent.pair(f, g, covariance)
     if found is not None:
-        return Expectation(found, 0.0, "closed form")
+        return Expectation(found, 0.0, CLOSED)
     general = covariance.general if isinstance(covariance, bent.Bent) else covariance
     return expect_pair(f, g, general, rtol)
 
@@ -299,6 +256,8 @@ def _expectation(value: Value) -> Operation:
 
     def note(frame: Frame, found: Expectation) -> Any:
         frame.methods[value] = found.method
+        if isinstance(found.error, float) and not found.error:
+            return _shaped(value, found.value)
         error = float(np.max(found.error, initial=0.0))
         if error:
             size = float(np.max(np.abs(found.value), initial=0.0))
@@ -318,9 +277,15 @@ def _expectation(value: Value) -> Operation:
         found = note(frame, expect_one(value.attr.times_power(1), np.asarray(args[0]), frame.rtol))
         return _ratio(found, args[0])
 
+    def correlation(frame: Frame, args: list[Any]) -> Any:
+        frame.methods[value] = CLOSED
+        return _shaped(value, bent.correlation(value.attr, args[0]))
+
     match value.what:
         case What.COV:
             return cov
+        case What.CORRELATION:
+            return correlation
         case What.AFTER:
             return lambda frame, args: _shaped(value, _after(value.attr, args[0]))
         case What.PAIR:

@@ -14,6 +14,13 @@ def is_symmetric(value: Value, row: Label, column: Label) -> bool:
     return straight.of(value) == turned.of(value)
 
 
+def _leaves(value: Value, name: str) -> list[Value]:
+    """The terms of nested sums, the factors of nested products."""
+    if value.what is not What.CALL or value.attr != name:
+        return [value]
+    return [x for a in value.args for x in _leaves(a, name)]
+
+
 class _Numbering:
     """Equal numbers for values that are equal with labels exchanged, sums and products in any
     order, and pairs of Gaussians in either order."""
@@ -41,7 +48,13 @@ class _Numbering:
                 source, indices = value.attr
                 return value.what, source, tuple(self._index(i) for i in indices)
             case What.CALL if value.attr in ("add", "mul"):
-                return value.what, value.attr, tuple(sorted(args))
+                leaves = _leaves(value, value.attr)
+                return value.what, value.attr, tuple(sorted(self.of(x) for x in leaves))
+            case What.CALL if value.attr == "square":
+                # (s - t)^2 = (t - s)^2
+                terms = [self._term(x) for x in _leaves(value.args[0], "add")]
+                signs = (tuple(sorted((c * n, k) for n, k in terms)) for c in (1, -1))
+                return value.what, value.attr, min(signs)
             case What.SUM:
                 return value.what, value.attr, tuple(sorted(args))
             case What.EYE:
@@ -62,6 +75,16 @@ class _Numbering:
                 return self._pair(value)
             case _:
                 return value.what, value.attr, args
+
+    def _term(self, value: Value) -> tuple[float, tuple[int, ...]]:
+        """A term's number and its other factors."""
+        number, others = 1.0, []
+        for x in _leaves(value, "mul"):
+            if x.number is None:
+                others.append(self.of(x))
+            else:
+                number *= x.number
+        return number, tuple(sorted(others))
 
     def _pair(self, value: Value) -> Hashable:
         f, g = value.attr

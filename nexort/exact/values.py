@@ -10,7 +10,8 @@ what    args                        attr
 ======  ==========================  ================================================================
 NUMBER                              a float
 ARRAY                               (data name or nested tuple, an index an axis)
-CALL    values                      entrywise function's name, or ratio: a / b, 0 where b = 0
+CALL    values                      entrywise function's name, or ratio: a / b, 0 where b = 0, or
+                                    complement: 1 - a
 SUM     factors                     labels that their product is summed over
 EYE                                 two indices: 1 where they are equal
 STACK   values                      the label that counts them
@@ -23,6 +24,7 @@ GAP     variance, variance, cross,  labels summed over in each pair of columns: 
         columns two by two
 AFTER   COV                         f: gap after the function
 PAIR    COV                         (f, g): E f(z_a) g(z_b)
+CORRELATION  COV                    f = u z + v |z|: E f(z_a) f(z_b) / (u^2 + v^2) s_a s_b
 ONE     variance                    f: E f(z)
 STEIN   variance                    f: E z f(z) / variance = E f'(z)
 ======  ==========================  ================================================================
@@ -57,6 +59,7 @@ class What(Enum):
     GAP = auto()
     AFTER = auto()
     PAIR = auto()
+    CORRELATION = auto()
     ONE = auto()
     STEIN = auto()
 

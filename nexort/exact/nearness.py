@@ -1,0 +1,109 @@
+"""1 - correlation of columns of numbers, without cancellation for nearly proportional ones.
+
+1 - cross / (s_a s_b), and where that is small |x / s_a - y / s_b|^2 / 2 with the columns x and y
+themselves, which is exact also for columns that are multiples of each other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nexort.exact.values import Label, Value
+from nexort.gaussian.scratch import room
+from nexort.program.unrolled import Array
+
+if TYPE_CHECKING:
+    from nexort.exact.operations import Frame
+
+NEAR = 1e-4
+"""Pairs of inputs whose gap is below this are compared by their differences."""
+
+PART = 2**20
+"""Entries of columns that are compared at a time."""
+
+ALONE: Label = (0, "")
+"""The label of the one entry of a value without labels."""
+
+
+def gap(value: Value, spreads: list[Any]) -> Callable[[Frame, list[Any]], Any]:
+    """The operation of a GAP; ``spreads`` give its arguments the axes of the result."""
+
+    def run(frame: Frame, args: list[Any]) -> Any:
+        parts = zip(args[:3], spreads, strict=False)
+        left, right, cross = (np.asarray(a if s is None else a[s]) for a, s in parts)
+        found = _from_cross(left, right, cross)
+        low = float(found.min(initial=2.0))
+        if low < 0 or float(found.max(initial=0.0)) > 2:
+            found = np.clip(found, 0, 2)
+        if low < NEAR:
+            found = found if value.labels else found.reshape(1)
+            scales = tuple(np.broadcast_to(np.sqrt(v), found.shape) for v in (left, right))
+            width = max(math.prod(frame.length(x) for x in b) for b in value.attr)
+            step = max(1, PART // max(1, width))
+            near = np.nonzero(found < NEAR)
+            for k in range(0, len(near[0]), step):
+                part = tuple(x[k : k + step] for x in near)
+                found[part] = _close(value, args[3:], scales, part, found[part])
+        return found if value.labels else found.reshape(())
+
+    return run
+
+
+def _from_cross(left: Array, right: Array, cross: Array) -> Array:
+    """1 - cross / (s_a s_b), 1 where a variance is 0."""
+    first, second = (
+        np.divide(1, s, where=s > 0, out=np.zeros_like(s)) for s in map(np.sqrt, (left, right))
+    )
+    found = np.asarray(np.multiply(cross, first, out=room(cross, first)))
+    found = np.asarray(np.multiply(found, second, out=room(found, second)))
+    return np.asarray(np.subtract(1, found, out=found if found.ndim else None))
+
+
+def _close(
+    value: Value, columns: list[Any], scales: tuple[Array, ...], near: Any, found: Array
+) -> Array:
+    """The gaps of the pairs at ``near``; those ``found`` where a variance is 0."""
+    s, t = (x[near] for x in scales)
+    square = np.zeros_like(s)
+    pairs = list(zip(columns[::2], columns[1::2], strict=True))
+    apart = np.ones(len(s), bool)
+    if len(near) == 2 and all(_same(x, y) for x, y in pairs):
+        apart = near[0] != near[1]  # an input and itself
+    at = tuple(x[apart] for x in near)
+    places = dict(zip(value.labels or (ALONE,), at, strict=True))
+    per_s, per_t = (
+        np.divide(1, v, where=v > 0, out=np.zeros_like(v)) for v in (s[apart], t[apart])
+    )
+    for k, (x, y) in enumerate(pairs if apart.any() else []):
+        a, b = value.args[3 + 2 * k : 5 + 2 * k]
+        d = _picked(x, a, places, value.attr[k]).reshape(len(at[0]), -1) * per_s[:, None]
+        d -= _picked(y, b, places, value.attr[k]).reshape(len(at[0]), -1) * per_t[:, None]
+        square[apart] += np.einsum("ij,ij->i", d, d)
+    return np.where(s * t > 0, square / 2, found)
+
+
+def _same(x: Any, y: Any) -> bool:
+    """Whether two arrays are views of the same entries."""
+    if not (isinstance(x, np.ndarray) and isinstance(y, np.ndarray)):
+        return False
+    first, second = (a.__array_interface__["data"][0] for a in (x, y))
+    return first == second and (x.shape, x.strides) == (y.shape, y.strides)
+
+
+def _picked(
+    array: Any, value: Value, places: Mapping[Label, Array], bound: tuple[Label, ...]
+) -> Array:
+    """The columns of the picked pairs, shape (pairs, bound labels)."""
+    array = np.asarray(array)
+    kept = [x for x in value.labels if x in places]
+    summed = [x for x in bound if x in value.labels]
+    array = array.transpose([value.labels.index(x) for x in (*kept, *summed)])
+    if not kept:
+        count = len(next(iter(places.values())))
+        return np.broadcast_to(array, (count, *array.shape))
+    found: Array = array[tuple(places[x] for x in kept)]
+    return found

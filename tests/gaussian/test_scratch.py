@@ -1,0 +1,50 @@
+"""Buffers are given again only when nothing refers to them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nexort.gaussian import scratch
+
+SHAPE = (100, 100)
+
+
+def test_arrays_in_use_are_apart() -> None:
+    with scratch.Pool():
+        a, b = scratch.empty(SHAPE, float), scratch.like(np.empty(SHAPE))
+        assert a is not b
+        part, known = a[3:5].reshape(-1)[1:].view(np.int64).T, id(a)
+        del a
+        c = scratch.empty(SHAPE, float)
+        assert id(c) != known
+        del part
+        assert id(scratch.empty(SHAPE, float)) == known
+
+
+def test_arrays_of_other_shapes_are_forgotten() -> None:
+    with scratch.Pool() as pool:
+        kept = scratch.empty((100, 100), float)
+        kept[:] = 1
+        for size in (200, 300, 400):
+            assert scratch.empty((size, size), float).shape == (size, size)
+            assert scratch.empty((size, size), np.float32).dtype == np.float32
+        assert [k[0] for k in pool.arrays] == [(400, 400), (400, 400)]
+        assert (kept == 1).all()
+
+
+def test_without_a_pool_and_small_arrays() -> None:
+    with scratch.Pool() as pool:
+        scratch.empty((3,), float)
+        scratch.like(np.ones(3))
+        assert not pool.arrays
+    first = scratch.empty(SHAPE, float)
+    assert first is not scratch.empty(SHAPE, float)
+
+
+def test_room_for_broadcasts() -> None:
+    row, column = np.ones((1, 4)), np.ones((3, 1))
+    found = scratch.room(row, column, 2.0)
+    assert found is not None
+    assert found.shape == (3, 4)
+    assert scratch.room(row, column.astype(np.float32)) is None
+    assert scratch.room(1.0, 2.0) is None
