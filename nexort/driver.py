@@ -13,6 +13,8 @@ stage                   in -> out                       what it does
 ``unroll``              Program, numbers -> Unrolled    simplified; loops run, operators expand
 ``evaluate``            Unrolled -> limits              nexort.lower
 ``simulate``            Unrolled -> samples at width n  nexort.finite
+``training``            Program, numbers -> Task        nexort.training: a run, gradients found
+``train``               Task -> outputs over steps      nexort.maximal, .tangent, .finite.training
 ======================  ==============================  ==========================================
 
 A verifier (nexort.program.verify) runs between the stages that build graphs.
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from nexort.derive.derivation import Derivation
     from nexort.program.unroll import Unroller
     from nexort.program.unrolled import Array, Unrolled
+    from nexort.training.task import Task
 
 MAX_INSTRUCTIONS = 1_000_000
 """Nodes that a program may unroll to, rounds of loops included."""
@@ -123,6 +126,10 @@ def check(program: Program, given: Given) -> Unroller:
     report = Report()
     params, sizes = resolve(program, given.numbers, report)
     report.stop()
+    if program.training is not None:
+        from nexort.training.prepare import check
+
+        return check(program, params, sizes, given.max_instructions)
     unroller = Unroller(program, params, sizes, report, given.max_instructions)
     unroller.run()
     for _ in unrolled_outputs(unroller):
@@ -242,6 +249,27 @@ def _unrolled(
     unrolled = expand_operators(unrolled, most)
     verify_unrolled(unrolled)
     return unrolled
+
+
+@collector.paused()
+def training(program: Program, given: Given) -> Task:
+    """The program's training over given numbers and data.
+
+    Raises NexortError for missing or misshapen data, undefined members, hyperparameters out of
+    range, and a parametrization that has no limit.
+    """
+    from nexort.data import bind
+    from nexort.training.prepare import prepare
+
+    if not program.outputs:
+        raise fail("no-output", "the program has no output", help="output f")
+    report = Report()
+    params, dims = resolve(program, given.numbers, report)
+    report.stop()
+    given_arrays = {**_defaults(program, given), **given.arrays}
+    declared = {name: (d.axes, d.span) for name, d in program.data.items()}
+    data, sizes = bind(declared, given_arrays, dims)
+    return prepare(program, params, data, sizes, given.max_instructions)
 
 
 def _defaults(program: Program, given: Given) -> dict[str, LoadedArray]:

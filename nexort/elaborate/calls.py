@@ -224,7 +224,7 @@ def _inline(
             message = f"the calls of functions unfold to more than {MOST_CALLS}"
         raise e.problem("too-long", message, span)
     # a function's body sees the file's names, not the loop variables around its call
-    scope = Scope(e.scope.outermost())
+    scope = Scope(e.scope.declarations())
     for parameter, arg in zip(callee.tree.parameters, args, strict=True):
         scope.entries[parameter.name] = Bound(arg, parameter.span)
     outer, e.scope = e.scope, scope

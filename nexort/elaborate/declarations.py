@@ -6,7 +6,7 @@ from nexort.diagnostics import Report, Span
 from nexort.elaborate import indices, laws
 from nexort.elaborate.expressions import Elaborator
 from nexort.elaborate.scope import Bound, Entry, Scope, UserFunction
-from nexort.elaborate.updates import update_rule
+from nexort.elaborate.updates import as_update, update_rule
 from nexort.program.index import Interval
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Data, Dim, Initial, Param, UpdateRule
@@ -28,7 +28,9 @@ class Declarations:
         self.initial: dict[str, Initial] = {}
         self.updates: dict[str, UpdateRule] = {}
 
-    def declare(self, statement: t.Declaration | t.Random | t.Function | t.Update) -> None:
+    def declare(
+        self, statement: t.Declaration | t.Random | t.Function | t.Update | t.Optimizer
+    ) -> None:
         """Add what a declaration declares. Raises NexortError."""
         match statement:
             case t.Declaration("param"):
@@ -43,10 +45,12 @@ class Declarations:
                 self._function(statement)
             case t.Update():
                 self._update(statement)
+            case t.Optimizer():
+                self._update(as_update(self.e, statement))
 
     def top_level(self, span: Span, what: str) -> None:
         """Raises NexortError inside a loop."""
-        if self.e.scope.outer is not None:
+        if not self.e.scope.frame:
             message = f"{what} cannot stand inside a loop"
             raise self.e.problem("misplaced", message, span, help="move it out of the loop")
 
@@ -61,7 +65,7 @@ class Declarations:
                 "redefinition", f"'{name}' is defined twice", span,
                 notes=(("first defined here", old.span),), help="choose another name",
             )  # fmt: skip
-        self.e.scope.outermost().entries[name] = entry
+        self.e.scope.declarations().entries[name] = entry
 
     def _params(self, tree: t.Declaration) -> None:
         self.top_level(tree.span, "a param")
@@ -98,7 +102,7 @@ class Declarations:
     def _data(self, tree: t.Declaration) -> None:
         self.top_level(tree.span, "data")
         for item in tree.names:
-            ranges, axes = self._shape(item)
+            ranges, axes = self.shape(item)
             if ranges:
                 hint = "data a[3]; its entries are a[0] to a[2]"
                 message = "data have axes, not index ranges"
@@ -127,7 +131,7 @@ class Declarations:
             raise self.e.problem("axis-mismatch", message, tree.span, help=hint) from None
         return value
 
-    def _shape(self, item: t.Declared) -> tuple[tuple[Interval, ...], Axes]:
+    def shape(self, item: t.Declared) -> tuple[tuple[Interval, ...], Axes]:
         """Index ranges first, then axes."""
         ranges: list[Interval] = []
         axes: list[Axis] = []
@@ -171,7 +175,7 @@ class Declarations:
                 self._add_initial(tree, item, Kind.KET, (), (), value, None)
             return
         for item in tree.names:
-            ranges, axes = self._shape(item)
+            ranges, axes = self.shape(item)
             law = None
             if found is None:
                 kind, value = Kind.SCALAR, self.e.node(tree.law)

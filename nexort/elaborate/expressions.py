@@ -29,6 +29,7 @@ from nexort.elaborate.values import BraValue, Skip, Value
 from nexort.program import build
 from nexort.program.build import TypeProblem
 from nexort.program.index import Affine
+from nexort.program.network import Network
 from nexort.program.nodes import Node, Op, rewrite, walk
 from nexort.program.program import Data, Dim, Family, Initial, Param
 from nexort.program.types import Kind, scalar
@@ -47,6 +48,13 @@ class Elaborator:
         self.refs: list[tuple[Node, Span]] = []
         self.inlining: list[t.Function] = []
         self.inlined = 0
+        self.trajectories: dict[str, Affine] = {}
+        """The families of a training's run, whose last index is the step, and its steps."""
+        self.every_step: str | None = None
+        """The variable of the step where a trajectory is named without one; None where a step must
+        be named."""
+        self.stepped = False
+        """Whether a trajectory was named without a step."""
         self.incomplete = False
         """Whether an import failed: an unknown name may be one of its names."""
 
@@ -171,12 +179,33 @@ class Elaborator:
                 self.refs.append((_initial_leaf(node, name), span))
                 return len(entry.ranges), node
             case Family():
+                selectors = self._with_step(name, entry, selectors, span)
                 key = self._family_indices(name, entry.arity, selectors, span)
                 node = Node(Op.REF, (), (name, key), entry.type)
                 self.refs.append((node, span))
                 return entry.arity, node
+            case Network():
+                message = f"'{name}' is a network: its values come from its training"
+                hint = f"train {name} {{ ... }} stands before them"
+                raise self.problem("wrong-kind", message, span, help=hint)
             case _:
                 raise self.not_a_value(name, span)
+
+    def _with_step(
+        self, name: str, entry: Family, selectors: list[Affine | None], span: Span
+    ) -> list[Affine | None]:
+        """The selectors of a trajectory with the step that stands for every step, if none is."""
+        last = entry.arity - 1
+        if name not in self.trajectories or None not in [*selectors, None][last : last + 1]:
+            return selectors
+        if self.every_step is None:
+            message = f"'{name}' is a run over steps: name a step"
+            hint = f"{name}[{', '.join([*'klmpqrs'[:last], 't'])}] for t in 0..T"
+            raise self.problem("missing-index", message, span, help=hint)
+        if len(selectors) < last:
+            return selectors
+        self.stepped = True
+        return [*selectors[:last], Affine.variable(self.every_step), *selectors[last + 1 :]]
 
     def _family_indices(
         self, name: str, arity: int, selectors: list[Affine | None], span: Span
@@ -211,7 +240,7 @@ class Elaborator:
 
     def in_file(self, expr: t.Expr) -> Node:
         """A value in the file's own scope, without the loops around."""
-        outer, self.scope = self.scope, self.scope.outermost()
+        outer, self.scope = self.scope, self.scope.declarations()
         try:
             return self.node(expr)
         finally:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nexort.diagnostics import Span
+from nexort.program.network import Network
 from nexort.program.nodes import Node
 from nexort.program.program import Data, Dim, Family, Initial, Param, UpdateRule
 from nexort.syntax import tree as t
@@ -57,14 +58,17 @@ Entry = (
     | Initial
     | Family
     | UpdateRule
+    | Network
 )
 
 
 class Scope:
-    """A chain of name tables; the innermost wins."""
+    """A chain of name tables; the innermost wins. A ``frame`` is where declarations go: the file's
+    scope, or a network's."""
 
-    def __init__(self, outer: Scope | None = None) -> None:
+    def __init__(self, outer: Scope | None = None, *, frame: bool = False) -> None:
         self.outer = outer
+        self.frame = frame or outer is None
         self.entries: dict[str, Entry] = {}
 
     def find(self, name: str) -> Entry | None:
@@ -84,9 +88,9 @@ class Scope:
             yield from scope.entries
             scope = scope.outer
 
-    def outermost(self) -> Scope:
-        """The file's own scope."""
+    def declarations(self) -> Scope:
+        """The file's own scope, or the network's."""
         scope = self
-        while scope.outer is not None:
+        while not scope.frame and scope.outer is not None:
             scope = scope.outer
         return scope

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import chain, count
 
 from nexort.diagnostics import InternalError, NexortError, Report, Source, Span, counted
-from nexort.elaborate import indices
+from nexort.elaborate import indices, networks, trainings
 from nexort.elaborate.declarations import Declarations
 from nexort.elaborate.scope import Poisoned, Scope
 from nexort.program import build
+from nexort.program.index import Affine, Interval, Loop
+from nexort.program.network import Network, Training
 from nexort.program.nodes import Node
 from nexort.program.program import Block, Family, Initial, OutputRule, Program, Rule
 from nexort.program.types import Kind, Type, ket
@@ -22,10 +25,12 @@ def elaborate(module: t.Module, load: Load) -> Program:
 
     ``load`` gives the tree of an import, or raises NexortError.
     """
-    return _Elaboration(module.span.source, load).run(module)
+    return Elaboration(module.span.source, load).run(module)
 
 
-class _Elaboration(Declarations):
+class Elaboration(Declarations):
+    """One file with its imports, as it is read from top to bottom."""
+
     def __init__(self, source: Source, load: Load) -> None:
         super().__init__(Report())
         self.source = source
@@ -33,11 +38,17 @@ class _Elaboration(Declarations):
         self.families: dict[str, Family] = {}
         self.outputs: list[OutputRule] = []
         self.imported: set[str] = {source.name}
+        self.network: Network | None = None
+        self.training: Training | None = None
+        self.draft: networks.Draft | None = None
+        """The network that is being read."""
+        self.blocks: list[Block] = []
+        """The rules of outputs over every step."""
 
     def run(self, module: t.Module) -> Program:
         statements = self._with_imports(module.statements)
-        self.e.later = _defined_names(statements)
-        body = self._body(statements)
+        self.e.later = defined_names(statements)
+        body = self.body(statements)
         self.report.stop()
         return Program(
             self.source,
@@ -47,8 +58,9 @@ class _Elaboration(Declarations):
             self.initial,
             self.updates,
             self.families,
-            body,
+            (*body, *self.blocks),
             tuple(self.outputs),
+            self.training,
         )
 
     def _with_imports(self, statements: Iterable[t.Statement]) -> list[t.Statement]:
@@ -71,7 +83,7 @@ class _Elaboration(Declarations):
                 flat += self._with_imports(module.statements)
         return flat
 
-    def _body(self, statements: Iterable[t.Statement]) -> tuple[Rule | Block, ...]:
+    def body(self, statements: Iterable[t.Statement]) -> tuple[Rule | Block, ...]:
         body: list[Rule | Block] = []
         for statement in statements:
             made = self.e.guarded(lambda s=statement: self._statement(s), statement.span)  # type: ignore[misc]
@@ -83,9 +95,9 @@ class _Elaboration(Declarations):
 
     def _poison(self, statement: t.Statement) -> None:
         """Names that a failed statement left undefined: their uses say nothing more."""
-        for name, span in _defined_names([statement]).items():
+        for name, span in defined_names([statement]).items():
             if self.e.scope.find(name) is None:
-                self.e.scope.outermost().entries[name] = Poisoned(span)
+                self.e.scope.declarations().entries[name] = Poisoned(span)
 
     def _statement(self, statement: t.Statement) -> Rule | Block | None:
         match statement:
@@ -95,6 +107,14 @@ class _Elaboration(Declarations):
                 return self._for(statement)
             case t.Output():
                 self._output(statement)
+            case t.Network():
+                networks.network(self, statement)
+            case t.Weight():
+                networks.weight(self, statement)
+            case t.Returned():
+                networks.returned(self, statement)
+            case t.Train():
+                trainings.train(self, statement)
             case t.Import():
                 self.top_level(statement.span, "an import")
                 raise InternalError("an import was not resolved")
@@ -102,10 +122,15 @@ class _Elaboration(Declarations):
                 self.declare(statement)
         return None
 
+    @staticmethod
+    def defined_names(statements: Iterable[t.Statement]) -> dict[str, Span]:
+        """Every name that statements define, with the place of its first definition."""
+        return defined_names(statements)
+
     # ---- rules ---------------------------------------------------------------------------------
 
     def _for(self, tree: t.For) -> Block:
-        return self._loop(tree.loop, tree.span, lambda: self._body(tree.body))
+        return self._loop(tree.loop, tree.span, lambda: self.body(tree.body))
 
     def _loop(
         self, binder: t.Binder, span: Span, body: Callable[[], tuple[Rule | Block, ...]]
@@ -206,10 +231,35 @@ class _Elaboration(Declarations):
             known = family.value if isinstance(family, Initial) else family
             if isinstance(known, Family | Node) and known.type.kind is Kind.KET:
                 raise self._not_a_scalar(known.type, item.span)
-        value = e.node(bare)
+        e.stepped = False
+        e.every_step = self._fresh("t") if self.training is not None else None
+        try:
+            value = e.node(bare)
+        finally:
+            variable, e.every_step = e.every_step, None
         if value.type.kind is not Kind.SCALAR:
             raise self._not_a_scalar(value.type, item.span)
+        if e.stepped and variable is not None:
+            self._over_steps(name, value, variable, item.span)
+            return
         self._add_output(OutputRule(name, value, None, value.type.axes, item.span, tuple(e.refs)))
+
+    def _over_steps(self, name: str, value: Node, variable: str, span: Span) -> None:
+        """An output at every step of the training."""
+        assert self.training is not None
+        family = Family(self._fresh("at"), 1, value.type, span)
+        self.define(family.name, family, span)
+        self.families[family.name] = family
+        loop = Loop(variable, Interval(Affine(), self.training.steps))
+        rule = Rule(family.name, (Affine.variable(variable),), value, span, tuple(self.e.refs))
+        self.blocks.append(Block(loop, (rule,), span))
+        self._add_output(OutputRule(name, None, family.name, value.type.axes, span, ()))
+
+    def _fresh(self, name: str) -> str:
+        """A name that the file does not use."""
+        known = {*self.e.scope.names(), *self.e.later}
+        spellings = chain((name,), (f"{name}{k}" for k in count(1)))
+        return next(x for x in spellings if x not in known)
 
     def _not_a_scalar(self, type: Type, span: Span) -> NexortError:
         what = "an operator" if type.kind is Kind.OPERATOR else f"a {type}"
@@ -227,7 +277,7 @@ class _Elaboration(Declarations):
         self.outputs.append(rule)
 
 
-def _defined_names(statements: Iterable[t.Statement]) -> dict[str, Span]:
+def defined_names(statements: Iterable[t.Statement]) -> dict[str, Span]:
     """Every name that statements define, with the place of its first definition."""
     names: dict[str, Span] = {}
     for statement in statements:
@@ -235,12 +285,17 @@ def _defined_names(statements: Iterable[t.Statement]) -> dict[str, Span]:
             case t.Declaration() | t.Random():
                 for item in statement.names:
                     names.setdefault(item.name, item.span)
-            case t.Function() | t.Update():
+            case t.Function() | t.Update() | t.Optimizer():
                 names.setdefault(statement.name, statement.span)
             case t.Binding():
                 names.setdefault(statement.target.name, statement.target.span)
+            case t.Weight():
+                for item in statement.names:
+                    names.setdefault(item.name, item.span)
+            case t.Network():
+                names.setdefault(statement.name, statement.span)
             case t.For():
-                for name, span in _defined_names(statement.body).items():
+                for name, span in defined_names(statement.body).items():
                     names.setdefault(name, span)
             case _:
                 pass

@@ -74,6 +74,36 @@ def _rule(e: Elaborator, tree: t.Update) -> UpdateRule:
     )
 
 
+def as_update(e: Elaborator, tree: t.Optimizer) -> t.Update:
+    """``optimizer NAME(lr, ...) { ... update expr; ... }`` as an update function of the gradient g.
+
+    The learning rate multiplies the update, outside of it. Raises NexortError.
+    """
+    values = [x for x in tree.body if isinstance(x, t.Updated)]
+    if len(values) != 1:
+        message = f"an optimizer has one line 'update', found {len(values)}"
+        hint = "update m, the value that lr multiplies"
+        span = values[-1].span if values else tree.span
+        raise e.problem("bad-declaration", message, span, help=hint)
+    [value] = values
+    body = tuple(
+        t.Assign(UPDATE, x.value, False, x.span) if isinstance(x, t.Updated) else x
+        for x in tree.body
+    )
+    parameters = tuple(p for p in tree.parameters if p.name != "lr")
+    for p in parameters:
+        if p.name in ("g", "t"):
+            message = f"'{p.name}' is the {'gradient' if p.name == 'g' else 'step'} here"
+            raise e.problem("redefinition", message, p.span, help="choose another name")
+    result = t.Name(UPDATE, value.span)
+    first = t.Parameter("g", None, tree.span)
+    return t.Update(tree.name, (first, *parameters), body, result, tree.span)
+
+
+UPDATE = "the update"
+"""The local name of an optimizer's value; no name of a file has a space."""
+
+
 def _entrywise(e: Elaborator, tree: t.Expr) -> Node:
     """A value of an update function: functions of its arguments and states, entry by entry."""
     node = e.node(tree)

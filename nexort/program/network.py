@@ -39,18 +39,25 @@ class WeightFamily:
 @dataclass(frozen=True, slots=True)
 class Network:
     """``network f(xi) { ... return ... }``. ``body`` and ``families`` as in a Program, without a
-    step; other initial objects in the rules are not trained. ``output`` is the scalar graph
-    <1|x> (AVERAGE or INNER, or a list of them) with f = n^(1 - a_out) times it."""
+    step; ``initial`` has the weights (their value is their leaf); initial objects of the file that
+    the rules read are not trained. ``output`` is the scalar graph <1|x> (AVERAGE or INNER, or a sum
+    or list of them) with f = n^(1 - a_out) times it."""
 
     name: str
     data: tuple[str, ...]
     weights: Mapping[str, WeightFamily]
+    initial: Mapping[str, Initial]
     families: Mapping[str, Family]
     body: tuple[Rule | Block, ...]
     output: Node
-    axes: Axes
+    output_span: Span
+    output_refs: tuple[tuple[Node, Span], ...]
     span: Span
-    output_refs: tuple[tuple[Node, Span], ...] = ()
+
+    @property
+    def axes(self) -> Axes:
+        """The axes of f."""
+        return self.output.type.axes
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +72,29 @@ class WeightSet:
 @dataclass(frozen=True, slots=True)
 class OptimizerUse:
     """``optimizer adam(lr=0.1, eps=1e-4) for W``; ``weights`` None: all that no other line names.
-    ``rate`` (lr) and ``decay`` may depend on the step (SLOT ('step',)) and on data."""
+
+    ``rate`` (lr) may depend on the step (INDEX ``t``) and on data; ``weight_decay`` is that of an
+    optimizer such as adamw: weights are multiplied by 1 - rate * weight_decay. ``spans`` has the
+    place of every argument.
+    """
 
     rule: UpdateRule
     arguments: Mapping[str, Node]
     rate: Node
-    decay: Node | None
+    weight_decay: Node | None
     weights: tuple[WeightSet, ...] | None
+    refs: tuple[tuple[Node, Span], ...]
+    spans: Mapping[str, Span]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Decay:
+    """``decay 0.01 for W``: weights are multiplied by 1 - rate at every step."""
+
+    rate: Node
+    weights: tuple[WeightSet, ...] | None
+    refs: tuple[tuple[Node, Span], ...]
     span: Span
 
 
@@ -87,13 +110,21 @@ class Exponents:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """One member W[2] of a family of weights that is singled out, by its indices."""
+
+    name: str
+    indices: tuple[Affine, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Parametrization:
     """``mup``, ``ntp``, ``sp``, ``ups(s)``, or explicit exponents; ``out`` is a_out (Def 2.9.7)."""
 
     name: str
     weights: Mapping[str, Exponents]
-    members: Mapping[tuple[str, int], Exponents]
-    """Single members that differ from their family: W[2]."""
+    members: Mapping[Member, Exponents]
+    """Members that differ from their family."""
     out: Fraction
     span: Span
 
@@ -102,16 +133,25 @@ class Parametrization:
 class Training:
     """``train f { ... }``.
 
-    ``error`` is chi_t with the axes of f: a graph over SLOT ('output',) (f_t), SLOT ('step',) (t),
-    data, params. ``start`` is 'plain', 'centre', or the given f_0. In a Program with a training,
-    the families of its network have the step as one more index, the last; so has f.
+    ``error`` is chi_t with the axes of f: a graph over SLOT ('output',) (f_t), INDEX ``t`` (the
+    step), data, params. ``start`` is 'plain', 'centre', or the given f_0. In a Program with a
+    training, the families of its network have the step as one more index, the last; so has f.
     """
 
     network: Network
     parametrization: Parametrization
     optimizers: tuple[OptimizerUse, ...]
+    decays: tuple[Decay, ...]
     error: Node
-    steps: Node
+    error_refs: tuple[tuple[Node, Span], ...]
+    steps: Affine
+    steps_span: Span
     start: Node | Literal["plain", "centre"]
-    initial: Mapping[str, Initial]
     span: Span
+
+
+OUTPUT = ("output",)
+"""The attr of the SLOT node that is f in an error signal."""
+
+STEP_VARIABLE = "t"
+"""The step, in error signals, learning rates and decays: INDEX nodes of this variable."""

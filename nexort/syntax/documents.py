@@ -307,6 +307,16 @@ def statement(node: t.Statement) -> Doc:
             return row(_target(target), " = ", expression(value), *clauses)
         case t.For(loop):
             return row("for ", binder(loop), " {")
+        case t.Network(name, parameters):
+            return row(f"network {name}", _parameters(parameters), " {")
+        case t.Weight():
+            return _weight(node)
+        case t.Returned(value):
+            return row("return ", expression(value))
+        case t.Train(name):
+            return f"train {name} {{"
+        case t.Optimizer(name, parameters):
+            return row(f"optimizer {name}", _parameters(parameters), " {")
         case t.Output(items):
             return row("output ", commas(_output(x, k == 0) for k, x in enumerate(items)))
         case _:
@@ -322,6 +332,38 @@ def _random(node: t.Random) -> Doc:
     declared = [_declared(name) for name in node.names]
     names = bracket("(", declared, ")") if node.joint else commas(declared)
     return row(f"{node.keyword} ", names, " -> " if node.arrow else " ~ ", expression(node.law))
+
+
+def _weight(node: t.Weight) -> Doc:
+    head = row("weight ", commas(map(_declared, node.names)), " : ", _declared(node.kind))
+    if node.law is not None:
+        return row(head, " ~ ", expression(node.law))
+    return head if node.value is None else row(head, " = ", expression(node.value))
+
+
+def setting(node: t.Setting) -> Doc:
+    """A line of a training; of explicit exponents, the line that opens them."""
+    if node.exponents:
+        return f"{node.word} {{"
+    if node.value is None:
+        return node.word
+    line = row(f"{node.word} ", expression(node.value))
+    if not node.targets:
+        return line
+    return row(line, " for ", commas(map(_declared, node.targets)))
+
+
+def exponents(node: t.Exponents) -> Doc:
+    """``u: a=0, b=1/2``."""
+    values = commas(_argument(x, OUTSIDE) for x in node.values)
+    return row(node.name, _items(node.items), ": ", values)
+
+
+def step(node: t.Assign | t.Updated) -> Doc:
+    """A line of an optimizer."""
+    if isinstance(node, t.Updated):
+        return row("update ", expression(node.value))
+    return assignment(node)
 
 
 def _parameters(parameters: tuple[t.Parameter, ...]) -> Doc:

@@ -74,9 +74,16 @@ _SCANNER = re.compile(
     f"{_SPACE}(?:{'|'.join(f'(?P<{k}>{regex})' for k, regex in _TOKENS.items())})"
 )
 
-STATEMENT_WORDS = frozenset(
-    ("param", "dim", "data", "vector", "matrix", "scalar", "fn", "update", "output", "import")
-) | {"state", "return"}
+SETTING_WORDS = frozenset(
+    ("parametrization", "decay", "error", "steps", "start", "centre", "center")
+)
+STATEMENT_WORDS = (
+    frozenset(
+        ("param", "dim", "data", "vector", "matrix", "scalar", "fn", "update", "output", "import")
+    )
+    | {"network", "weight", "train", "optimizer", "state", "return"}
+    | SETTING_WORDS
+)
 _WORDS = {"for": "FOR", "in": "IN", "by": "BY", "as": "AS"}
 _CONTINUES = frozenset(("PLUS", "MINUS", "STAR", "SLASH", "AT", "CARET", "TILDE", "COMMA"))
 _CONTINUED_BY = re.compile(r"(?:\s|#[^\n]*\n)*(?:[+*·×⋅/@]|[-−](?!>))")
@@ -166,7 +173,7 @@ def _word(text: str, value: str, position: int, previous: str) -> tuple[str, str
     if value in STATEMENT_WORDS and previous in _STARTS:
         assigned = _AFTER_WORD.match(text, position)
         if not assigned or value == "return":
-            return value.upper(), value
+            return "CENTRE" if value == "center" else value.upper(), value
     if not value.isascii():
         value = "".join(GREEK.get(character, character) for character in value)
     return "NAME", value

@@ -207,6 +207,39 @@ class _Builder:
         )
         return t.Update(c[1].text, c[3], body, result, self._span(c))
 
+    def updated(self, c: list[Any]) -> t.Updated:
+        return t.Updated(c[1], self._span(c))
+
+    def optimizer(self, c: list[Any]) -> t.Optimizer:
+        body = tuple(x for x in c if isinstance(x, t.Assign | t.Updated))
+        return t.Optimizer(c[1].text, c[3], body, self._span(c))
+
+    def network(self, c: list[Any]) -> t.Network:
+        return t.Network(c[1].text, c[3], _nodes(c[4:]), self._span(c))
+
+    def weight(self, c: list[Any]) -> t.Weight:
+        law = c[5] if len(c) > 4 and c[4].kind == "TILDE" else None
+        value = c[5] if len(c) > 4 and c[4].kind == "EQUAL" else None
+        return t.Weight(c[1].names, c[3], law, value, self._span(c))
+
+    def returned(self, c: list[Any]) -> t.Returned:
+        return t.Returned(c[1], self._span(c))
+
+    def train(self, c: list[Any]) -> t.Train:
+        return t.Train(c[1].text, _nodes(c[3:]), self._span(c))
+
+    def setting(self, c: list[Any]) -> t.Setting:
+        rest = _nodes(c[1:])
+        exponents = tuple(x for x in rest if isinstance(x, t.Exponents))
+        targets = tuple(x for x in rest if isinstance(x, t.Declared))
+        value = rest[0] if rest and not exponents else None
+        return t.Setting(c[0].kind.lower(), value, exponents, targets, self._span(c))
+
+    def exponents(self, c: list[Any]) -> t.Exponents:
+        items = c[1].items if isinstance(c[1], _Axes) else ()
+        values = tuple(x for x in c if isinstance(x, t.Argument))
+        return t.Exponents(c[0].text, items, values, self._span(c))
+
     def assign(self, c: list[Any]) -> t.Assign:
         return t.Assign(c[-3].text, c[-1], len(c) == 4, self._span(c))
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from nexort.diagnostics import Source, Span
 from nexort.syntax import documents
@@ -89,6 +91,12 @@ class _Printer:
                 self._for(node, depth)
             case t.Update():
                 self._update(node, depth)
+            case t.Network():
+                self._block(node, depth, lambda x: self.statement(x, depth + 1), node.body)
+            case t.Train():
+                self._block(node, depth, lambda x: self._setting(x, depth + 1), node.settings)
+            case t.Optimizer():
+                self._block(node, depth, lambda x: self._line_of(x, depth + 1), node.body)
             case _:
                 self._entry(documents.statement(node), depth, self._own(node.span))
 
@@ -117,6 +125,37 @@ class _Printer:
             word = result.source.text.rfind("return", 0, result.start)
             result = Span(result.source, max(word, 0), result.end)
         self._entry(documents.result(node), depth + 1, result)
+        self._close(span, depth)
+
+    def _block(
+        self,
+        node: t.Network | t.Train | t.Optimizer,
+        depth: int,
+        line: Callable[[Any], None],
+        body: Sequence[Any],
+    ) -> None:
+        """A block whose lines are printed by ``line``."""
+        span = self._own(node.span)
+        after = node.span.start
+        if isinstance(node, t.Network | t.Optimizer) and node.parameters:
+            after = node.parameters[-1].span.end
+        self._entry(documents.statement(node), depth, self._header(span, after), opens=True)
+        for item in body:
+            line(item)
+        self._close(span, depth)
+
+    def _line_of(self, node: t.Assign | t.Updated, depth: int) -> None:
+        self._entry(documents.step(node), depth, self._own(node.span))
+
+    def _setting(self, node: t.Setting, depth: int) -> None:
+        span = self._own(node.span)
+        if not node.exponents:
+            self._entry(documents.setting(node), depth, span)
+            return
+        header = self._header(span, node.span.start)
+        self._entry(documents.setting(node), depth, header, opens=True)
+        for line in node.exponents:
+            self._entry(documents.exponents(line), depth + 1, self._own(line.span))
         self._close(span, depth)
 
     def _header(self, span: Span | None, after: int) -> Span | None:
@@ -190,7 +229,9 @@ def _one_line(node: t.For, depth: int) -> str | None:
     """A loop over one simple statement on one line, if it fits."""
     if not node.body:
         return flat(documents.statement(node)) + "}"
-    if len(node.body) > 1 or isinstance(node.body[0], t.For | t.Update):
+    if len(node.body) > 1 or isinstance(
+        node.body[0], t.For | t.Update | t.Network | t.Train | t.Optimizer
+    ):
         return None
     body = flat(documents.statement(node.body[0]))
     text = f"{flat(documents.statement(node))} {body} }}"

@@ -312,6 +312,84 @@ class Update:
 
 
 @dataclass(frozen=True, slots=True)
+class Updated:
+    """``update expr`` inside an optimizer: its value, with the states as they are there."""
+
+    value: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    """``optimizer lion(lr, beta=0.9) { state m = 0; update sign(...); m = ... }``."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    body: tuple[Assign | Updated, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """``weight W[2..L] : matrix ~ N(0, 2)``; ``kind`` is ``matrix``, ``vector[d]`` or ``scalar``,
+    ``law`` the expression after ``~``, ``value`` that after ``=``."""
+
+    names: tuple[Declared, ...]
+    kind: Declared
+    law: Expr | None
+    value: Expr | None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """``return expr``: a network's output."""
+
+    value: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """``network f(xi) { ... }``."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    body: tuple[Statement, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Exponents:
+    """``u: a=0, b=0, c=0, d=1``; a name with one index singles a member out."""
+
+    name: str
+    items: tuple[Item, ...]
+    values: tuple[Argument, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A line of ``train``: its first word, its value, and the weights after ``for``."""
+
+    word: str
+    value: Expr | None
+    exponents: tuple[Exponents, ...]
+    targets: tuple[Declared, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Train:
+    """``train f { optimizer adam(lr=0.2); error f - y; steps 20 }``."""
+
+    name: str
+    settings: tuple[Setting, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """The left side of ``=``: ``|h[l]>`` (``ket``) or ``m[k]``."""
 
@@ -357,7 +435,21 @@ class Output:
     span: Span = _span()
 
 
-Statement = Import | Declaration | Random | Function | Update | Binding | For | Output
+Statement = (
+    Import
+    | Declaration
+    | Random
+    | Function
+    | Update
+    | Binding
+    | For
+    | Output
+    | Network
+    | Weight
+    | Returned
+    | Train
+    | Optimizer
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,349 @@
+"""A declared training at given numbers: ``Training`` and an unroller to ``Task``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import TypeVar
+
+import numpy as np
+
+from nexort.diagnostics import Report, Span, fail
+from nexort.program.laws import check_laws
+from nexort.program.missing import Missing
+from nexort.program.network import (
+    OUTPUT,
+    STEP_VARIABLE,
+    Decay,
+    Exponents,
+    Network,
+    OptimizerUse,
+    Training,
+    WeightFamily,
+    WeightSet,
+)
+from nexort.program.nodes import Node, Op, rewrite, walk
+from nexort.program.outputs import unrolled_outputs
+from nexort.program.program import OutputRule, Program
+from nexort.program.types import Kind
+from nexort.program.unroll import Unroller
+from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
+from nexort.program.verify import verify_unrolled
+from nexort.training.backprop import gradients
+from nexort.training.hyperparameters import check_hyperparameters
+from nexort.training.recorder import scalar_value
+from nexort.training.stability import verdict
+from nexort.training.task import Key, Task, Weight, moment, output_slot, seed_slot
+from nexort.training.update import Update
+from nexort.transform.operators import expand_operators
+
+U = TypeVar("U", OptimizerUse, Decay)
+
+
+def prepare(
+    program: Program,
+    params: Mapping[str, int | float],
+    data: Mapping[str, Array],
+    sizes: dict[str, int],
+    most: int,
+) -> Task:
+    """The program's training over given numbers and data, of at most ``most`` instructions.
+
+    Raises NexortError for undefined members, hyperparameters out of range, and a parametrization
+    that is not stable, faithful and nontrivial.
+    """
+    training = program.training
+    assert training is not None
+    report = Report()
+    inside = Unroller(_alone(program, training.network), params, sizes, report, most)
+    out = _output(inside, training.network)
+    whole = Unroller(program, params, sizes, report, most)
+    numbers = Numbers(whole, data, _steps(whole, training))
+    named = {key: node for key, node in inside.members.items() if node is not None}
+    found = _run(whole, training, {**named, (training.network.name, ()): out}, numbers.steps)
+    report.stop()
+    laws = _laws(program, whole)
+    graph = Unrolled((), data, sizes, laws, inside.spans)
+    return _task(training, *_expanded(graph, out, found, most), numbers)
+
+
+def check(
+    program: Program,
+    params: Mapping[str, int | float],
+    sizes: Mapping[str, int | None],
+    most: int,
+) -> Unroller:
+    """Unroll a training's network as far as sizes are known, and where all are, its outputs.
+
+    Raises NexortError with every error found.
+    """
+    training = program.training
+    assert training is not None
+    report = Report()
+    inside = Unroller(_alone(program, training.network), params, sizes, report, most)
+    inside.run()
+    report.stop()
+    if None not in sizes.values():
+        out = _output(inside, training.network)
+        whole = Unroller(program, params, sizes, report, most)
+        named = {key: node for key, node in inside.members.items() if node is not None}
+        named[training.network.name, ()] = out
+        _run(whole, training, named, _steps(whole, training))
+    return inside
+
+
+def _alone(program: Program, network: Network) -> Program:
+    """The network as a program of one step without outputs."""
+    return replace(
+        program,
+        initial={**program.initial, **network.initial},
+        families=network.families,
+        body=network.body,
+        outputs=(),
+        training=None,
+    )
+
+
+def _output(unroller: Unroller, network: Network) -> Node:
+    """Run the network's rules, and find its output. Raises NexortError."""
+    unroller.run()
+    unroller.report.stop()
+    span = network.output_span
+    unroller.rule = OutputRule(
+        network.name, network.output, None, network.axes, span, network.output_refs
+    )
+    try:
+        out = unroller.instance(network.output, unroller.base)
+    except Missing:
+        unroller.report.stop()
+        raise fail("index-range", "the network's output is not defined", span) from None
+    unroller.spans.setdefault(out, span)
+    return out
+
+
+def _steps(unroller: Unroller, training: Training) -> int:
+    [steps] = unroller.integers((training.steps,), unroller.base, training.steps_span)
+    if steps < 0:
+        message = f"the number of steps is {steps}, expected 0 or more"
+        raise fail("bad-training", message, training.steps_span)
+    return steps
+
+
+def _laws(program: Program, unroller: Unroller) -> dict[str, Node]:
+    """The laws of matrices that are no weights."""
+    laws = {
+        i.name: unroller.instance(i.law, unroller.base)
+        for i in program.initial.values()
+        if i.law is not None
+    }
+    check_laws(program, laws, unroller.report)
+    unroller.report.stop()
+    return laws
+
+
+def _keys(unroller: Unroller, network: Network) -> list[Key]:
+    """Every member of every family of weights."""
+    return [
+        (name, key)
+        for name, declared in network.weights.items()
+        for key in product(*(r.values(unroller.base) for r in declared.ranges))
+    ]
+
+
+def _expanded(graph: Unrolled, out: Node, run: Run, most: int) -> tuple[Unrolled, Run]:
+    """The network's graph without operators, its only output ``out``, and the moments in it."""
+    roots = (out, *dict.fromkeys(node for node, _ in run.moments.values()))
+    several = UnrolledOutput("f", roots, tuple((k,) for k in range(len(roots))), (), (), None)
+    expanded = expand_operators(replace(graph, outputs=(several,)), most)
+    done = dict(zip(roots, expanded.outputs[0].members, strict=True))
+    alone = UnrolledOutput("f", (done[out],), ((),), (), out.type.axes, None)
+    step = replace(expanded, outputs=(alone,))
+    verify_unrolled(step)
+    return step, replace(run, moments={s: (done[x], t) for s, (x, t) in run.moments.items()})
+
+
+# ---- the run's outputs ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Run:
+    """The outputs of a run over moments, and what each moment is."""
+
+    outputs: tuple[UnrolledOutput, ...]
+    moments: Mapping[Node, tuple[Node, int]]
+
+
+def _run(unroller: Unroller, training: Training, named: Mapping[Key, Node], steps: int) -> Run:
+    """The program's outputs over the network's members. Raises NexortError."""
+    moments: dict[Node, tuple[Node, int]] = {}
+    weights = training.network.weights
+    leaves = {
+        x.attr: x
+        for x in walk(named.values())
+        if x.op in (Op.INIT_VECTOR, Op.INIT_SCALAR) and x.attr[0] in weights
+    }
+    for (name, key), node in {**leaves, **named}.items():
+        if node.type.kind is Kind.OPERATOR:
+            continue
+        for t in range(steps + 1):
+            slot = moment(name, key, t, node)
+            moments[slot] = node, t
+            unroller.members[name, (*key, t)] = slot
+    unroller.run()
+    outputs = tuple(unrolled_outputs(unroller))
+    unroller.report.stop()
+    read = walk([m for output in outputs for m in output.members])
+    return Run(outputs, {x: moments[x] for x in read if x in moments})
+
+
+# ---- the whole -----------------------------------------------------------------------------------
+
+
+def _task(training: Training, step: Unrolled, run: Run, numbers: Numbers) -> Task:
+    """The run, once its graph stands. Raises NexortError."""
+    [out] = step.outputs[0].members
+    axes = out.type.axes
+    shapes = {
+        x.attr: step.shape(x.type.axes)
+        for x in walk([out, *(node for node, _ in run.moments.values())])
+        if x.op in (Op.INIT_VECTOR, Op.INIT_SCALAR)
+    }
+    keys = _keys(numbers.unroller, training.network)
+    weights = {key: weight(key, shapes.get(key, ()), training, numbers) for key in keys}
+    found = verdict(training, weights)
+    start = training.start if isinstance(training.start, str) else numbers.graph(training.start)
+    if found.regime == "tangent" and start == "plain" and found.vanishes:
+        start = "centre"
+    return Task(
+        step=step,
+        out=out,
+        errors=tuple(_error(training, numbers, t) for t in range(numbers.steps)),
+        gradients=gradients(out, seed_slot(axes), list(weights)),
+        weights={k: replace(w, active=found.active[k]) for k, w in weights.items()},
+        steps=numbers.steps,
+        output_exponent=training.parametrization.out,
+        start=start,
+        outputs=run.outputs,
+        moments=run.moments,
+        regime=found.regime,
+    )
+
+
+def _error(training: Training, numbers: Numbers, t: int) -> Node:
+    """The error signal at a step, f as the task's slot."""
+    node = numbers.graph(training.error, t)
+    slot = output_slot(training.network.axes)
+
+    def place(x: Node) -> Node:
+        return slot if x.op is Op.SLOT and x.attr == OUTPUT else x
+
+    return rewrite([node], place)[node]
+
+
+# ---- weights -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What numbers and data a training is prepared with."""
+
+    unroller: Unroller
+    data: Mapping[str, Array]
+    steps: int
+
+    def graph(self, root: Node, t: int | None = None) -> Node:
+        """A graph with its numbers, at a step."""
+        env = self.unroller.base if t is None else {**self.unroller.base, STEP_VARIABLE: t}
+        return self.unroller.instance(root, env)
+
+    def values(self, root: Node, *, where: Span) -> Array:
+        """A scalar graph at every step, shape (steps,). Raises NexortError unless finite."""
+        found = np.empty(self.steps)
+        for t in range(self.steps):
+            found[t] = scalar_value(self.graph(root, t), {}, self.data, lambda _: ())
+        if not np.isfinite(found).all():
+            t = int(np.argmin(np.isfinite(found)))
+            raise fail("no-value", f"this is {found[t]} at step {t}", where)
+        return found
+
+    def number(self, root: Node, *, where: Span) -> float:
+        """A scalar graph without a step."""
+        value = float(scalar_value(self.graph(root), {}, self.data, lambda _: ()))
+        if not np.isfinite(value):
+            raise fail("no-value", f"this is {value}, expected a finite number", where)
+        return value
+
+
+def weight(key: Key, shape: tuple[int, ...], training: Training, numbers: Numbers) -> Weight:
+    """A member of a family of weights, taken to be active. Raises NexortError for hyperparameters
+    out of range."""
+    declared = training.network.weights[key[0]]
+    use = next(x for x in reversed(_ordered(training.optimizers, key, numbers.unroller)))
+    hyperparameters = {
+        p: numbers.number(node, where=use.spans.get(p, use.span))
+        for p, node in use.arguments.items()
+    }
+    rates = numbers.values(use.rate, where=use.spans.get("lr", use.span))
+    check_hyperparameters(use, hyperparameters, rates)
+    keep = np.ones(numbers.steps)
+    if use.weight_decay is not None:
+        where = use.spans.get("weight_decay", use.span)
+        keep *= 1 - rates * numbers.values(use.weight_decay, where=where)
+    for x in _ordered(training.decays, key, numbers.unroller)[-1:]:
+        values = numbers.values(x.rate, where=x.span)
+        if (values < 0).any() or (values > 1).any():
+            raise fail("bad-argument", "a decay lies between 0 and 1", x.span)
+        keep *= 1 - values
+    return Weight(
+        key,
+        declared.kind,
+        shape,
+        numbers.number(declared.mean, where=declared.span),
+        _deviation(declared, numbers),
+        exponents_of(training, key, numbers.unroller),
+        Update(use.rule, hyperparameters),
+        rates,
+        1 - keep,
+    )
+
+
+def _deviation(declared: WeightFamily, numbers: Numbers) -> float:
+    variance = numbers.number(declared.variance, where=declared.span)
+    if variance < 0:
+        raise fail("bad-law", f"the variance of '{declared.name}' is {variance}", declared.span)
+    return float(np.sqrt(variance))
+
+
+def exponents_of(training: Training, key: Key, unroller: Unroller) -> Exponents:
+    """The exponents of a member."""
+    table = training.parametrization
+    for member, values in table.members.items():
+        if (
+            member.name == key[0]
+            and unroller.integers(member.indices, unroller.base, table.span) == key[1]
+        ):
+            return values
+    if key[0] not in table.weights:
+        text = f"{key[0]}[{', '.join(map(str, key[1]))}]"
+        raise fail("bad-training", f"no exponents for '{text}'", table.span)
+    return table.weights[key[0]]
+
+
+def _ordered(uses: Iterable[U], key: Key, unroller: Unroller) -> list[U]:
+    """The lines that speak of a weight, the most particular last."""
+
+    def rank(use: U) -> int:
+        weights: tuple[WeightSet, ...] | None = use.weights
+        if weights is None:
+            return 1
+        found = 0
+        for w in weights:
+            if w.name == key[0]:
+                if w.indices is None:
+                    found = max(found, 2)
+                elif unroller.integers(w.indices, unroller.base, w.span) == key[1]:
+                    found = 3
+        return found
+
+    return sorted((u for u in uses if rank(u)), key=rank)
