@@ -271,7 +271,10 @@ def _expectation(value: Value) -> Operation:
             return bent.Bent(left, right, cross)
         if gap and gap[0].shape == np.broadcast_shapes(left.shape, right.shape):
             return bent.Bent(left, right, gap[0], cross)
-        return Covariance(left, right, cross, gap[0] if gap else None)
+        found = Covariance(left, right, cross, gap[0] if gap else None)
+        # of one joint law; where its matrix is given, its root has been taken
+        found.notes["positive"] = np.asarray(True)
+        return found
 
     def stein(frame: Frame, args: list[Any]) -> Any:
         found = note(frame, expect_one(value.attr.times_power(1), np.asarray(args[0]), frame.rtol))

@@ -1,27 +1,31 @@
 """The error function's family in few passes over a block, for variances that are not large.
 
-With p = 1 + a, q = 1 + b (a, b the variances, c the covariance), D = p q - c^2 and
-theta = arcsin(c / (p q)^(1/2)):
+With p = 1 + a, q = 1 + b (a, b the variances, c the covariance), r = c / (p q)^(1/2), theta =
+arcsin(r), D = p q - c^2 = p q (1 - r^2) and S = 1 / p + 1 / q:
 
-    E gelu gelu   = c / 4 + [c theta + (a b - c^2 + c^2 (1/p + 1/q)) / D^(1/2)] / 2 pi
-    E gelu' gelu' = 1/4 + [theta + c (1/p + 1/q + 1/D) / D^(1/2)] / 2 pi
-    E erf(u z_a) erf(v z_b)                 = (2 / pi) arcsin(2 u v c / (p q)^(1/2))
-    E exp(-(x z_a^2 + y z_b^2) / 2)         = [p q - x y c^2]^(-1/2)
+    E gelu gelu   = c / 4 + [c theta + (a b - c^2 + c^2 S) / D^(1/2)] / 2 pi
+                  = [c (theta + pi / 2) + (a b (p q)^(-1/2) + c r (S - 1)) (1 - r^2)^(-1/2)] / 2 pi
+    E gelu' gelu' = 1/4 + [theta + c (S + 1 / D) / D^(1/2)] / 2 pi
+                  = 1/4 + [theta + r (S + 1 / D) (1 - r^2)^(-1/2)] / 2 pi
+    E erf(u z_a) erf(v z_b)                 = (2 / pi) theta
+    E exp(-(x z_a^2 + y z_b^2) / 2)         = (p q)^(-1/2) (1 - r^2)^(-1/2)
 
-where in the third p = 1 + 2 u^2 a, q = 1 + 2 v^2 b, and in the last p = 1 + x a, q = 1 + y b. These
-lose a factor of about the variance in D, so they are used up to LARGEST;
-``nexort.gaussian.edges`` takes over beyond.
+where in the third p = 1 + 2 u^2 a, q = 1 + 2 v^2 b and r = 2 u v c / (p q)^(1/2), and in the last
+p = 1 + x a, q = 1 + y b and r = (x y)^(1/2) c / (p q)^(1/2). These lose a factor of about the
+variance in 1 - r^2, so they are used up to LARGEST; ``nexort.gaussian.edges`` takes over beyond.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from nexort.functions import Array
 from nexort.gaussian.covariance import Covariance
+from nexort.gaussian.scratch import room
 from nexort.gaussian.terms import Atom, Terms
 
 LARGEST = 30.0
@@ -42,58 +46,98 @@ def applies(k: Covariance, rate: float = 1.0) -> bool:
         known = k.notes["positive"] = np.asarray(True)
     if known is None:
         eps = float(np.finfo(k.dtype).eps)
-        room = np.multiply(k.left * (1 + 16 * eps), k.right)
-        room = room - _squared(k)
-        known = k.notes["positive"] = np.asarray(float(room.min()) >= 0)
+        spare = np.multiply(k.left * (1 + 16 * eps), k.right) - np.square(k.cross)
+        known = k.notes["positive"] = np.asarray(float(spare.min()) >= 0)
     return bool(known)
 
 
-def _squared(k: Covariance) -> Array:
-    """c^2."""
-    if "squared" not in k.notes:
-        k.notes["squared"] = np.asarray(np.square(k.cross))
-    return k.notes["squared"]
+def _known(k: Covariance, what: str, x: float, y: float, find: Callable[[], Array]) -> Array:
+    """What was found before of a covariance at these rates, or is found now."""
+    key = f"{what} {x!r} {y!r}"
+    if key not in k.notes:
+        k.notes[key] = find()
+    return k.notes[key]
 
 
-def _parts(k: Covariance) -> tuple[Array, Array]:
-    """(theta, D^(1/2)) of gelu."""
-    if "theta" not in k.notes:
-        p, q = 1 + k.left, 1 + k.right
-        root = _times(p, q)
-        root = _in_place(np.subtract, root, _squared(k))
-        theta = _in_place(np.multiply, _times(k.cross, 1 / np.sqrt(p)), 1 / np.sqrt(q))
-        k.notes["theta"] = np.arcsin(theta, out=theta)
-        k.notes["root"] = np.sqrt(root, out=root)
-    return k.notes["theta"], k.notes["root"]
+def _inverse_root(k: Covariance, x: float, y: float) -> Array:
+    """(p q)^(-1/2), p = 1 + x a and q = 1 + y b."""
+
+    def find() -> Array:
+        return _times(1 / np.sqrt(1 + x * k.left), 1 / np.sqrt(1 + y * k.right))
+
+    return _known(k, "inverse root", x, y, find)
+
+
+def _ratio(k: Covariance, x: float, y: float) -> Array:
+    """r = (x y)^(1/2) c (p q)^(-1/2)."""
+
+    def find() -> Array:
+        found = _times(k.cross, _inverse_root(k, x, y))
+        return found if x == y == 1 else _in_place(np.multiply, found, math.sqrt(x * y))
+
+    return _known(k, "ratio", x, y, find)
+
+
+def _root(k: Covariance, x: float, y: float) -> Array:
+    """(1 - r^2)^(1/2)."""
+
+    def find() -> Array:
+        ratio = _ratio(k, x, y)
+        square = _times(ratio, ratio)
+        square = np.asarray(np.subtract(1, square, out=square if square.ndim else None))
+        return _in_place(np.sqrt, square)
+
+    return _known(k, "root", x, y, find)
+
+
+def _angle(k: Covariance, x: float, y: float) -> Array:
+    """theta = arcsin(r)."""
+
+    def find() -> Array:
+        ratio = _ratio(k, x, y)
+        return np.asarray(np.arcsin(ratio, out=room(ratio)))
+
+    return _known(k, "angle", x, y, find)
+
+
+def _sum(k: Covariance) -> Array:
+    """S = 1 / p + 1 / q of gelu."""
+
+    def find() -> Array:
+        first, second = 1 / (1 + k.left), 1 / (1 + k.right)
+        return np.asarray(np.add(first, second, out=room(first, second)))
+
+    return _known(k, "sum", 1, 1, find)
 
 
 def gelu(k: Covariance) -> Array:
     """E gelu(z_a) gelu(z_b)."""
-    theta, root = _parts(k)
-    value = np.asarray(1 / (1 + k.left) - 1 + 1 / (1 + k.right))
-    value = _in_place(np.multiply, value, _squared(k))
-    other = _times(k.left, k.right)
+    total = _sum(k)
+    value = np.asarray(np.subtract(total, 1, out=room(total)))
+    value = _in_place(np.multiply, value, k.cross)
+    value = _in_place(np.multiply, value, _ratio(k, 1, 1))
+    other = _times(k.left / np.sqrt(1 + k.left), k.right / np.sqrt(1 + k.right))
     value = _in_place(np.add, value, other)
-    value = _in_place(np.divide, value, root)
-    # c theta / 2 pi + c / 4
-    other = np.add(theta, math.pi / 2, out=other if other.shape == theta.shape else None)
+    value = _in_place(np.divide, value, _root(k, 1, 1))
+    angle = _angle(k, 1, 1)
+    fits = other.shape == angle.shape and other.dtype == angle.dtype and other.ndim
+    other = np.asarray(np.add(angle, math.pi / 2, out=other if fits else None))
     other = _in_place(np.multiply, other, k.cross)
     value = _in_place(np.add, value, other)
-    value *= 0.5 / math.pi
-    return value
+    return _in_place(np.multiply, value, 0.5 / math.pi)
 
 
 def gelu_slope(k: Covariance) -> Array:
     """E gelu'(z_a) gelu'(z_b)."""
-    theta, root = _parts(k)
-    value = 1 / np.square(root)
-    value = value + (1 / (1 + k.left) + 1 / (1 + k.right))
-    value *= k.cross
-    value /= root
-    value += theta
-    value *= 0.5 / math.pi
-    value += 0.25
-    return np.asarray(value)
+    inverse, root = _inverse_root(k, 1, 1), _root(k, 1, 1)
+    value = np.asarray(np.divide(inverse, root, out=room(inverse, root)))
+    value = _in_place(np.multiply, value, value)
+    value = _in_place(np.add, value, _sum(k))
+    value = _in_place(np.multiply, value, _ratio(k, 1, 1))
+    value = _in_place(np.divide, value, root)
+    value = _in_place(np.add, value, _angle(k, 1, 1))
+    value = _in_place(np.multiply, value, 0.5 / math.pi)
+    return _in_place(np.add, value, 0.25)
 
 
 def rate_of(f: Terms, g: Terms) -> float | None:
@@ -119,27 +163,25 @@ def evaluate(f: Terms, g: Terms, k: Covariance) -> Array:
 
 def _erf(a: Atom, b: Atom, k: Covariance, factor: float) -> Array:
     u, v = a.edge, b.edge
-    ratio = _times(k.cross, 2 * u * v / np.sqrt(1 + 2 * u * u * k.left))
-    ratio = _in_place(np.multiply, ratio, 1 / np.sqrt(1 + 2 * v * v * k.right))
-    np.arcsin(ratio, out=ratio)
-    ratio *= 2 / math.pi * factor
-    return ratio
+    angle = _angle(k, 2 * u * u, 2 * v * v)
+    factor *= math.copysign(2 / math.pi, u * v)
+    return np.asarray(np.multiply(angle, factor, out=room(angle)))
 
 
 def _bump(a: Atom, b: Atom, k: Covariance, factor: float) -> Array:
-    square = _times(_squared(k), -a.tilt * b.tilt)
-    square = _in_place(np.add, square, _times(1 + a.tilt * k.left, 1 + b.tilt * k.right))
-    np.sqrt(square, out=square)
-    return np.divide(factor, square, out=square)
+    inverse, root = _inverse_root(k, a.tilt, b.tilt), _root(k, a.tilt, b.tilt)
+    value = np.asarray(np.divide(inverse, root, out=room(inverse, root)))
+    return value if factor == 1 else _in_place(np.multiply, value, factor)
 
 
 def _times(x: Any, y: Any) -> Array:
     """The product, as an array of its own."""
-    return np.asarray(np.multiply(x, y))
+    return np.asarray(np.multiply(x, y, out=room(x, y)))
 
 
-def _in_place(step: np.ufunc, x: Array, y: Any) -> Array:
-    """``step(x, y)``, in x where it has room."""
-    y = np.asarray(y)
-    fits = x.shape == np.broadcast_shapes(x.shape, y.shape)
-    return np.asarray(step(x, y, out=x) if fits else step(x, y))
+def _in_place(step: np.ufunc, x: Array, *more: Any) -> Array:
+    """``step(x, ...)``, in x where it has room."""
+    if x.ndim and all(np.ndim(y) == 0 or np.shape(y) == x.shape for y in more):
+        return np.asarray(step(x, *more, out=x))
+    fits = x.ndim and x.shape == np.broadcast_shapes(x.shape, *(np.shape(y) for y in more))
+    return np.asarray(step(x, *more, out=x if fits else None))
