@@ -1,0 +1,148 @@
+"""The initial objects of a run at width n, and how the weights among them move.
+
+A weight is kept as w, with the states of its update function; the network reads W = n^-a w. A
+gradient by a matrix is a sum of outer products; it is formed in tiles that fit the cache, and moves
+w and the states there and then. Tiles depend on the width only, so that threads change no bit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nexort.finite.crew import Crew
+from nexort.finite.matrices import HEIGHT
+from nexort.finite.streams import Law, Streams, Symbol
+from nexort.program.unrolled import Array
+
+if TYPE_CHECKING:
+    from nexort.training.task import Weight
+
+PANEL = 512
+"""Rows or columns of a matrix in one product."""
+
+COLUMNS = 512
+"""Columns of a tile, which has HEIGHT rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One step of a weight: w <- keep w - rate Q_t(g)."""
+
+    weight: Weight
+    t: int
+    keep: float
+    rate: float
+
+    def __call__(self, w: Array, gradient: Array, states: list[Array]) -> None:
+        """In place; the gradient n^d g is overwritten."""
+        q = self.weight.update.step(self.t, gradient, states)
+        np.multiply(q, self.rate, out=gradient)
+        if self.keep != 1:
+            w *= self.keep
+        w -= gradient
+
+
+def move(weight: Weight, t: int, width: int) -> Move:
+    """The step of a weight at time t."""
+    rate = float(weight.rates[t]) * power(width, -weight.exponents.c)
+    return Move(weight, t, 1 - float(weight.decay[t]), rate)
+
+
+def power(width: int, exponent: Fraction) -> float:
+    """n^exponent."""
+    return math.pow(width, exponent)
+
+
+class Matrix:
+    """An n x n matrix. Without a weight it is an initial matrix, of variance 1/n, that stays."""
+
+    def __init__(
+        self, streams: Streams, symbol: Symbol, law: Law, weight: Weight | None, crew: Crew
+    ) -> None:
+        n, dtype = streams.width, streams.dtype
+        self.width, self.weight, self.dtype = n, weight, dtype
+        self.w = np.empty((n, n), dtype)
+        self.factor, scale, mean = 1.0, n**-0.5, 0.0
+        self.states: list[Array] = []
+        if weight is not None:
+            e = weight.exponents
+            self.factor, mean = power(n, -e.a), float(weight.mean)
+            scale = float(weight.scale) * power(n, -e.b)
+            self.states = weight.update.start((n, n), dtype.name)
+
+        def draw(number: int) -> None:
+            rows = self.w[number * HEIGHT : (number + 1) * HEIGHT]
+            drawn = streams.rows(symbol, law, number, len(rows))
+            np.multiply(drawn, scale, out=rows)
+            if mean:
+                rows += mean
+
+        for _ in crew.blocks(draw, range(-(-n // HEIGHT))):
+            pass
+
+    def apply(self, x: Array, transposed: bool, crew: Crew) -> Array:
+        """W x or W^T x for kets of shape (*axes, n)."""
+        flat = x.reshape(-1, self.width)
+        result = np.empty(flat.shape, self.dtype)
+
+        def panel(span: slice) -> None:
+            part = self.w[:, span] if transposed else self.w[span].T
+            result[:, span] = flat @ part
+
+        for _ in crew.blocks(panel, _spans(self.width, PANEL)):
+            pass
+        if self.factor != 1:
+            result *= self.factor
+        return result.reshape(x.shape)
+
+    def update(self, t: int, left: Array, right: Array, crew: Crew) -> None:
+        """Move by the gradient sum_k left_k right_k^T by W; left and right have shape (k, n)."""
+        assert self.weight is not None
+        moving = move(self.weight, t, self.width)
+        scale = self.factor * power(self.width, self.weight.exponents.d)
+        left = (left * scale).astype(self.dtype, copy=False)
+
+        def tiles(rows: slice) -> None:
+            of_rows = np.ascontiguousarray(left[:, rows].T)
+            for columns in _spans(self.width, COLUMNS):
+                tile = (rows, columns)
+                gradient = of_rows @ right[:, columns]
+                moving(self.w[tile], gradient, [s[tile] for s in self.states])
+
+        for _ in crew.blocks(tiles, _spans(self.width, HEIGHT)):
+            pass
+
+
+class Entries:
+    """A vector of shape (*axes, n), or a scalar of shape (*axes)."""
+
+    def __init__(self, drawn: Array, weight: Weight | None, width: int) -> None:
+        self.weight, self.width = weight, width
+        self.w, self.factor = drawn, 1.0
+        self.states: list[Array] = []
+        if weight is not None:
+            e = weight.exponents
+            scale = 0.0 if weight.kind == "scalar" else float(weight.scale) * power(width, -e.b)
+            self.w = np.asarray(drawn * scale + float(weight.mean))
+            self.factor = power(width, -e.a)
+            self.states = weight.update.start(drawn.shape, drawn.dtype.name)
+
+    def value(self) -> Array:
+        """W = n^-a w."""
+        return np.asarray(self.w * self.factor)
+
+    def update(self, t: int, gradient: Array) -> None:
+        """Move by a gradient by W."""
+        assert self.weight is not None
+        scale = self.factor * power(self.width, self.weight.exponents.d)
+        move(self.weight, t, self.width)(self.w, np.asarray(gradient * scale), self.states)
+
+
+def _spans(size: int, step: int) -> Iterator[slice]:
+    return (slice(k, min(k + step, size)) for k in range(0, size, step))
