@@ -1,0 +1,228 @@
+"""The maximal update limit of a training run (Thm 2.5.2, 2.7.1, 2.9.25), with error bars.
+
+R independent replicates of N points a neuron space each give a mean and its standard error. Since
+averages feed back into kets, a replicate has a bias that shrinks with N; it is measured by R more
+replicates of N/2 points, and where it is significant it is part of the reported error.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from nexort.diagnostics import Diagnostic, NexortError
+from nexort.lower.evaluate import LimitValue, Progress, Settings
+from nexort.maximal.plan import Plan
+from nexort.maximal.run import Trajectory, trajectory
+from nexort.program.unrolled import Array
+from nexort.training.checkpoint import Checkpoint
+from nexort.training.task import Task
+
+Warn = Callable[[Diagnostic], None]
+
+LEAST = 64
+
+
+def evaluate(
+    task: Task,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
+    warn: Warn | None = None,
+) -> dict[str, LimitValue]:
+    """The limit of every output, shape family_shape + axes.
+
+    Replicates that are in ``checkpoint`` are not run again. Where something ceases to be finite,
+    later entries are nan, the value's method says so, and ``warn`` is called. Raises NexortError
+    where the memory does not hold the smallest sample.
+    """
+    settings = settings or Settings()
+    plan = Plan.of(task)
+    stages = _Stages(plan, settings, progress, checkpoint)
+    size = stages.size()
+    half = stages.run(size // 2)
+    while True:
+        full = stages.run(size)
+        values = _summary(half, full)
+        if settings.rtol is None or all(_met(v, settings.rtol) for v in values.values()):
+            break
+        if 2 * size > min(settings.max_samples, stages.room()):
+            values = {k: _missed(v, settings.rtol) for k, v in values.items()}
+            break
+        half, size = full, 2 * size
+    if full.stopped is not None and warn is not None:
+        t, what = full.stopped
+        message = f"{what} is infinite or not a number at step {t}; later values are missing"
+        warn(Diagnostic("not-finite", message, None, (), "a smaller learning rate", "warning"))
+    return values
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The replicates of one sample size; ``draws[name]`` has shape (R, *shape)."""
+
+    size: int
+    draws: dict[str, Array]
+    stopped: tuple[int, str] | None
+    dropped: float
+    rank: int
+
+
+class _Stages:
+    """Runs replicates, or finds them in the checkpoint."""
+
+    def __init__(
+        self, plan: Plan, settings: Settings, progress: Progress | None, store: Checkpoint | None
+    ) -> None:
+        self.plan, self.settings, self.progress, self.store = plan, settings, progress, store
+        self.count = max(2, settings.replicates)
+
+    def run(self, size: int) -> Stage:
+        """The replicates of ``size`` points."""
+        seeds = np.random.SeedSequence([self.settings.seed, size]).spawn(self.count)
+
+        def one(index: int) -> Trajectory:
+            key = f"{size}.{index}"
+            known = None if self.store is None else self.store.get(key)
+            if known is not None:
+                return _unpacked(known)
+            found = trajectory(self.plan, size, seeds[index])
+            if self.store is not None:
+                self.store.put(key, _packed(found))
+            return found
+
+        runs = []
+        pool = ThreadPoolExecutor(self.workers(size))
+        try:
+            with threadpool_limits(1):
+                for run in pool.map(one, range(self.count)):
+                    runs.append(run)
+                    if self.progress is not None:
+                        self.progress(len(runs), self.count)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+        return _gathered(size, runs)
+
+    def cost(self, size: int) -> float:
+        """Bytes of one replicate."""
+        task, plan = self.plan.task, self.plan
+        total = 0.0
+        for key, linear in plan.linear.items():
+            if not linear:
+                states = len(task.weights[key].update.start((1, 1), "float32"))
+                tied = plan.spaces.sides[key][0] == plan.spaces.sides[key][1]
+                total += 4.0 * (1 + states) * size**2 / (2 if tied else 1)
+        kets = [x for s in (*plan.forward[-1:], plan.backward) for x in s.order if x.type.copies]
+        live = sum(plan.rank(x) for x in kets)
+        return total + 8.0 * size * (4 * live + 4 * self.directions())
+
+    def directions(self) -> int:
+        """A bound on the rank of the initial matrices' bases, all together."""
+        task, plan = self.plan.task, self.plan
+        every = [plan.forward[0], plan.backward] * 1
+        uses = [x for s in every for x in s.order if x.op.name == "MATMUL"]
+        return sum(plan.rank(x) for x in uses) * (task.steps + 1)
+
+    def workers(self, size: int) -> int:
+        """Replicates at a time."""
+        threads = self.settings.threads or _cores()
+        return max(1, min(threads, self.count, int(self.settings.memory / self.cost(size))))
+
+    def room(self) -> int:
+        """The largest sample, a power of two, of which one replicate fits into the memory."""
+        size = LEAST
+        if self.cost(size) > self.settings.memory:
+            raise _too_large(size)
+        while size < 2**20 and self.cost(2 * size) <= self.settings.memory:
+            size *= 2
+        return size
+
+    def size(self) -> int:
+        """The sample's size to begin with."""
+        room = self.room()
+        if self.settings.samples:
+            size = max(2 * LEAST, 1 << (self.settings.samples - 1).bit_length())
+            if size > room:
+                raise _too_large(size)
+            return size
+        least = 4096 if all(self.plan.linear.values()) else 1024
+        return max(2 * LEAST, min(least, room))
+
+
+def _too_large(size: int) -> NexortError:
+    message = f"a training run over {size} sample points does not fit into the memory"
+    return NexortError([Diagnostic("memory-limit", message, None, (), "raise --memory")])
+
+
+def _cores() -> int:
+    return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+
+
+def _gathered(size: int, runs: list[Trajectory]) -> Stage:
+    names = runs[0].outputs
+    draws = {name: np.stack([r.outputs[name] for r in runs]) for name in names}
+    stopped = min((r.stopped for r in runs if r.stopped), default=None)
+    return Stage(
+        size, draws, stopped, max(r.dropped for r in runs), max(r.rank for r in runs)
+    )  # fmt: skip
+
+
+def _packed(run: Trajectory) -> dict[str, Array]:
+    t, what = run.stopped or (-1, "")
+    return {
+        **{f"output.{name}": value for name, value in run.outputs.items()},
+        "stopped": np.asarray(t),
+        "what": np.asarray(what),
+        "dropped": np.asarray(run.dropped),
+        "rank": np.asarray(run.rank),
+    }
+
+
+def _unpacked(arrays: dict[str, Array]) -> Trajectory:
+    outputs = {k.removeprefix("output."): v for k, v in arrays.items() if k.startswith("output.")}
+    t, what = int(arrays["stopped"]), str(arrays["what"])
+    return Trajectory(
+        outputs, (t, what) if t >= 0 else None, float(arrays["dropped"]), int(arrays["rank"])
+    )  # fmt: skip
+
+
+# ---- errors --------------------------------------------------------------------------------------
+
+
+def _summary(half: Stage, full: Stage) -> dict[str, LimitValue]:
+    found = {}
+    for name, fine in full.draws.items():
+        coarse, count = half.draws[name], len(fine)
+        value, spread = fine.mean(axis=0), fine.std(axis=0, ddof=1) / np.sqrt(count)
+        bias = coarse.mean(axis=0) - value
+        noise = np.hypot(spread, coarse.std(axis=0, ddof=1) / np.sqrt(len(coarse)))
+        # a bias within twice its own error is not told from none
+        excess = np.where(np.abs(bias) > 2 * noise, bias**2, 0.0)
+        floor = np.nanmax(np.abs(value), initial=0.0) * max(half.dropped, full.dropped, 1e-14)
+        text = f"sampled: {count} x {full.size} points"
+        if full.rank > full.size // 4:
+            text += f" (rank {full.rank}: raise --samples)"
+        if full.stopped is not None:
+            text += f"; {full.stopped[1]} not finite at step {full.stopped[0]}"
+        found[name] = LimitValue(value, np.sqrt(spread**2 + excess + floor**2), text)
+    return found
+
+
+def _met(value: LimitValue, rtol: float) -> bool:
+    good = np.isfinite(value.value)
+    if not good.any():
+        return True
+    scale = np.abs(value.value[good]).max()
+    return bool((value.error[good] <= rtol * scale).all())
+
+
+def _missed(value: LimitValue, rtol: float) -> LimitValue:
+    if _met(value, rtol):
+        return value
+    text = f"{value.method}; rtol {rtol:g} not reached within the sample budget"
+    return LimitValue(value.value, value.error, text, met=False)

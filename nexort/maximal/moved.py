@@ -1,0 +1,126 @@
+"""What training has added to a matrix, as an operator on samples.
+
+W_t = prod(1 - decay) W_0 + D_t with D_{t+1} = (1 - decay) D_t - rate Q_t(G_0, ..., G_t) and
+G_s = sum_i |left_i> <right_i| (Thm 2.9.25). Where Q is linear D_t stays a sum of outer products;
+else it is an array over pairs of sample points, and E over the copy is the average over columns.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from nexort.program.unrolled import Array
+from nexort.training.update import Update
+
+BLOCK = 2**17
+"""Pairs that are updated at a time: cache-sized."""
+
+
+class Moved(Protocol):
+    """D_t."""
+
+    def apply(self, kets: Array, flipped: bool) -> Array:
+        """D|x>, or D^T|x> where ``flipped``: shape (m, N) -> (m, N')."""
+        ...
+
+    def step(self, t: int, left: Array, right: Array, rate: float, keep: float) -> None:
+        """Take the gradient of step t, of shapes (m, N rows) and (m, N columns)."""
+        ...
+
+    def finite(self) -> bool:
+        """Whether all numbers are."""
+        ...
+
+
+class Factors:
+    """D_t of a linear update function: -sum_s w_s G_s."""
+
+    def __init__(self, coefficients: Array) -> None:
+        self.coefficients = coefficients
+        self.lefts: list[Array] = []
+        self.rights: list[Array] = []
+        self.weights = np.zeros(len(coefficients))
+
+    def apply(self, kets: Array, flipped: bool) -> Array:
+        """D|x>: (left, right) with <right|x>, summed over steps."""
+        ins, outs = (self.lefts, self.rights) if flipped else (self.rights, self.lefts)
+        result = 0.0
+        for w, inner, outer in zip(self.weights, ins, outs, strict=False):
+            if w:
+                result = result - (kets @ inner.T * (w / kets.shape[1])) @ outer
+        return np.asarray(result)
+
+    def step(self, t: int, left: Array, right: Array, rate: float, keep: float) -> None:
+        """Q_t = sum_{s <= t} c[t, s] G_s."""
+        self.lefts.append(left)
+        self.rights.append(right)
+        self.weights *= keep
+        self.weights += rate * self.coefficients[t]
+
+    def finite(self) -> bool:
+        """Whether the newest gradient is."""
+        return all(bool(np.isfinite(x[-1]).all()) for x in (self.lefts, self.rights) if x)
+
+
+class Pairs:
+    """D_t over pairs of points, with the update function's states pair by pair, in float32.
+
+    Where rows and columns are one neuron space, the copy must be independent of the row: the sample
+    is then two independent halves, and a row's copies are the other half's points.
+    """
+
+    def __init__(self, update: Update, rows: int, columns: int, *, tied: bool) -> None:
+        self.update = update
+        self.shape = rows, columns
+        if tied:
+            half = rows // 2
+            first, second = slice(0, half), slice(half, rows)
+            self.blocks = [_Block(update, first, second), _Block(update, second, first)]
+        else:
+            self.blocks = [_Block(update, slice(0, rows), slice(0, columns))]
+
+    def apply(self, kets: Array, flipped: bool) -> Array:
+        """E over the copy of D's entries times the copy of |x>."""
+        narrow = kets.astype(np.float32)
+        result = np.empty((len(kets), self.shape[1 if flipped else 0]))
+        for block in self.blocks:
+            ins, outs = (block.rows, block.columns) if flipped else (block.columns, block.rows)
+            matrix = block.values if flipped else block.values.T
+            result[:, outs] = narrow[:, ins] @ matrix
+            result[:, outs] /= ins.stop - ins.start
+        return result
+
+    def step(self, t: int, left: Array, right: Array, rate: float, keep: float) -> None:
+        """Update every pair."""
+        lefts, rights = left.astype(np.float32), right.astype(np.float32)
+        for block in self.blocks:
+            block.step(t, lefts[:, block.rows], rights[:, block.columns], rate, keep)
+
+    def finite(self) -> bool:
+        """Whether all entries are: the sum of finite numbers is, and nothing else's."""
+        with np.errstate(all="ignore"):
+            return all(bool(np.isfinite(b.values.sum(dtype=np.float64))) for b in self.blocks)
+
+
+class _Block:
+    """A rectangle of pairs."""
+
+    def __init__(self, update: Update, rows: slice, columns: slice) -> None:
+        shape = rows.stop - rows.start, columns.stop - columns.start
+        self.update, self.rows, self.columns = update, rows, columns
+        self.values = np.zeros(shape, dtype=np.float32)
+        self.states = update.start(shape, "float32")
+
+    def step(self, t: int, left: Array, right: Array, rate: float, keep: float) -> None:
+        height = max(1, BLOCK // self.values.shape[1])
+        left = np.ascontiguousarray(left.T)
+        for start in range(0, len(self.values), height):
+            part = slice(start, start + height)
+            gradient = left[part] @ right
+            found = self.update.step(t, gradient, [s[part] for s in self.states])
+            values = self.values[part]
+            if keep != 1:
+                values *= np.float32(keep)
+            values -= np.multiply(found, np.float32(rate), out=gradient)

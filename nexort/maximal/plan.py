@@ -1,0 +1,133 @@
+"""What is the same for all replicates of a run: its spaces, and what every step evaluates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from nexort.lower.region import Region
+from nexort.maximal.spaces import Spaces, graph_roots, reachable, spaces
+from nexort.program.nodes import Node, Op, walk
+from nexort.program.types import Kind
+from nexort.training.recorder import Recorder
+from nexort.training.task import Gradient, Key, Task, seed_slot
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Nodes in order of evaluation; ``drops[i]`` are not read after node i."""
+
+    order: tuple[Node, ...]
+    drops: tuple[tuple[Node, ...], ...]
+    kept: frozenset[Node]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run's spaces and schedules. ``gradients`` are those of the weights that move."""
+
+    task: Task
+    gradients: Mapping[Key, Gradient]
+    spaces: Spaces
+    forward: tuple[Schedule, ...]
+    """One for each step, 0 to steps: the output and what the run's outputs need."""
+    backward: Schedule
+    """The gradients, after the forward pass."""
+    regions: Mapping[Node, Region]
+    linear: Mapping[Key, bool]
+    """For the matrices that move, whether the update function is linear."""
+    readouts: frozenset[Key]
+
+    @staticmethod
+    def of(task: Task) -> Plan:
+        """The plan of a training run in the maximal regime."""
+        gradients = {
+            key: task.gradients[key]
+            for key, weight in task.weights.items()
+            if weight.active and key in task.gradients and np.any(weight.rates)
+        }
+        recorder = Recorder(task)
+        wanted = [[task.out, *recorder.wanted(t)] for t in range(task.steps + 1)]
+        seed = seed_slot(task.out.type.axes)
+        roots = graph_roots(gradients)
+        backward = [x for x in reachable(roots) if x is not seed]
+        ahead = set(reachable([task.out]))
+        seeded = _above(backward, seed)
+        regions = {
+            x: Region(x) for x in walk([*roots, *(w for ws in wanted for w in ws)])
+            if x.op is Op.MEAN
+        }  # fmt: skip
+        needed = frozenset(x for x in ahead if x not in seeded)
+        reads = {x for y in backward for x in _reads(y, regions)} | set(roots)
+        later = frozenset(x for x in reads if x in needed)
+        rest = [x for x in backward if x not in needed]
+        forward = []
+        for t in range(task.steps + 1):
+            kept = frozenset(wanted[t]) | (later if t < task.steps else frozenset())
+            forward.append(_schedule(reachable(wanted[t]), kept, regions))
+        matrices = {key for key in gradients if task.weights[key].kind == "matrix"}
+        return Plan(
+            task,
+            gradients,
+            spaces(task, gradients),
+            tuple(forward),
+            _schedule(rest, frozenset(roots), regions),
+            regions,
+            {k: task.weights[k].update.coefficients(task.steps) is not None for k in matrices},
+            _readouts(task),
+        )
+
+    def rank(self, node: Node) -> int:
+        """How many kets a multi-ket is."""
+        return int(np.prod(self.task.step.shape(node.type.axes), dtype=int))
+
+
+def _above(nodes: Iterable[Node], seed: Node) -> set[Node]:
+    """The nodes that depend on the seed."""
+    found = {seed}
+    for x in walk(nodes):
+        if any(a in found for a in x.args):
+            found.add(x)
+    return found
+
+
+def _reads(x: Node, regions: Mapping[Node, Region]) -> tuple[Node, ...]:
+    if x in regions:
+        closed = tuple(regions[x].closed)
+        return closed if x.args[0].type.open else (*x.args, *closed)
+    return x.args
+
+
+def _schedule(order: list[Node], kept: frozenset[Node], regions: Mapping[Node, Region]) -> Schedule:
+    last: dict[Node, int] = {x: i for i, x in enumerate(order)}
+    for i, x in enumerate(order):
+        for a in _reads(x, regions):
+            last[a] = i
+    drops: list[list[Node]] = [[] for _ in order]
+    for x, i in last.items():
+        if x not in kept:
+            drops[i].append(x)
+    return Schedule(tuple(order), tuple(map(tuple, drops)), kept)
+
+
+def _readouts(task: Task) -> frozenset[Key]:
+    """The weights whose initial value has its own size in the output: vectors with a + b not 0,
+    and where a_out > 1 the vectors that the output itself reads."""
+    sizes = {
+        key: w.exponents.a + w.exponents.b for key, w in task.weights.items() if w.kind == "vector"
+    }
+    found = {key for key, size in sizes.items() if size != 0}
+    if task.output_exponent > 1:
+        for x in task.out.args:
+            near = (x, *x.args) if x.op is Op.CALL else (x,)
+            found |= {
+                a.attr for a in near if a.op is Op.INIT_VECTOR and a.attr in sizes
+            }  # fmt: skip
+    return frozenset(found)
+
+
+def is_ket(x: Node) -> bool:
+    """Whether a node is a ket."""
+    return x.type.kind is Kind.KET

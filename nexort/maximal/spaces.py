@@ -1,0 +1,117 @@
+"""Neuron spaces: which kets share their index, told from the graph.
+
+Kets that meet in an entrywise operation or a bra-ket live over the same neurons; a matrix leads
+from one space to another. A space is sampled by its own points, of its own roots alone, unless tied
+weights or a bra-ket join it to others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+
+from nexort.program.nodes import Node, Op, walk
+from nexort.program.types import Kind
+from nexort.training.task import Gradient, Key, Task
+
+
+@dataclass(frozen=True)
+class Spaces:
+    """``of[x, 0]``: the number of a ket's space, ``of[x, k]`` that of its k-th copy;
+    ``sides[W]``: the spaces of a matrix's rows (its outputs) and columns; ``count`` in all."""
+
+    of: Mapping[tuple[Node, int], int]
+    sides: Mapping[Key, tuple[int, int]]
+    count: int
+
+
+def spaces(task: Task, gradients: Mapping[Key, Gradient]) -> Spaces:
+    """The spaces of a run's kets, gradients and outputs."""
+    union = _Union()
+    roots = [task.out, *(node for node, _ in task.moments.values()), *graph_roots(gradients)]
+    nodes = walk(roots)
+    for x in nodes:
+        _join(union, x)
+    leaves = {x.attr: x for x in nodes if x.op is Op.INIT_VECTOR}
+    for key, gradient in gradients.items():
+        for left, right in gradient.pairs:
+            union.join((left, 0), (key, "rows"))
+            union.join((right, 0), (key, "columns"))
+        if gradient.ket is not None and key in leaves:
+            union.join((gradient.ket, 0), (leaves[key], 0))
+    for slot, (node, _) in task.moments.items():
+        if node.type.kind is Kind.KET:
+            union.join((slot, 0), (node, 0))
+    for x in walk([m for output in task.outputs for m in output.members]):
+        _join(union, x)
+    numbers: dict[Hashable, int] = {}
+    of = {}
+    for x in nodes:
+        for copy in sorted(x.type.copies):
+            of[x, copy] = numbers.setdefault(union.root((x, copy)), len(numbers))
+    sides = {
+        key: (
+            numbers.setdefault(union.root((key, "rows")), len(numbers)),
+            numbers.setdefault(union.root((key, "columns")), len(numbers)),
+        )
+        for key in {(x.attr[0], x.attr[1]): None for x in nodes if x.op is Op.MATMUL}
+    }
+    return Spaces(of, sides, len(numbers))
+
+
+def graph_roots(gradients: Mapping[Key, Gradient]) -> list[Node]:
+    """The nodes that the gradients are made of."""
+    found: dict[Node, None] = {}
+    for gradient in gradients.values():
+        for pair in gradient.pairs:
+            found.update(dict.fromkeys(pair))
+        for node in (gradient.ket, gradient.scalar):
+            if node is not None:
+                found[node] = None
+    return list(found)
+
+
+def _join(union: _Union, x: Node) -> None:
+    kets = [a for a in x.args if a.type.kind is Kind.KET]
+    match x.op:
+        case Op.MATMUL:
+            name, indices, flipped = x.attr
+            ends = ("columns", "rows") if flipped else ("rows", "columns")
+            union.join((x, 0), ((name, indices), ends[0]))
+            union.join((x.args[0], 0), ((name, indices), ends[1]))
+        case Op.INNER:
+            union.join((kets[0], 0), (kets[1], 0))
+        case Op.COPY:
+            union.join((x, x.attr), (x.args[0], 0))
+        case Op.MEAN:
+            if x.type.kind is Kind.KET:
+                union.join((x, 0), (x.args[0], 0))
+        case _ if x.type.kind is Kind.KET:
+            for a in kets:
+                for copy in a.type.copies:
+                    union.join((x, copy), (a, copy))
+
+
+class _Union:
+    """Disjoint sets of hashable things."""
+
+    def __init__(self) -> None:
+        self.parent: dict[Hashable, Hashable] = {}
+
+    def root(self, x: Hashable) -> Hashable:
+        """The set's representative."""
+        while (above := self.parent.get(x, x)) != x:
+            self.parent[x] = self.parent.get(above, above)
+            x = above
+        return x
+
+    def join(self, *items: Hashable) -> None:
+        """One set of all."""
+        first = self.root(items[0])
+        for x in items[1:]:
+            self.parent[self.root(x)] = first
+
+
+def reachable(roots: Iterable[Node]) -> list[Node]:
+    """The nodes under some roots that are values of their own: not open on iid copies."""
+    return [x for x in walk(roots) if not x.type.open]

@@ -1,0 +1,71 @@
+"""The weights of a run in the maximal update limit: kets, operators and numbers that move."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nexort.maximal.frames import Space
+from nexort.maximal.initial import InitialOperator
+from nexort.maximal.moved import Factors, Moved, Pairs
+from nexort.program.unrolled import Array
+from nexort.training.task import Weight
+
+
+class Entries:
+    """A vector weight (axes + (N,)) or a scalar one (axes)."""
+
+    def __init__(self, weight: Weight, value: Array) -> None:
+        self.weight = weight
+        self.value = value
+        self.states: list[Array] | None = None
+
+    def step(self, t: int, gradient: Array) -> None:
+        """w <- (1 - decay) w - rate Q_t(g_0, ..., g_t)."""
+        w = self.weight
+        full = np.ascontiguousarray(np.broadcast_to(gradient, self.value.shape), dtype=float)
+        if self.states is None:
+            self.states = w.update.start(full.shape)
+        update = w.update.step(t, full, self.states)
+        self.value = (1 - w.decay[t]) * self.value - w.rates[t] * update
+
+    def decay(self, t: int) -> None:
+        """A step without an update."""
+        self.value = (1 - self.weight.decay[t]) * self.value
+
+
+class Matrix:
+    """A matrix weight: kept W_0 + D_t."""
+
+    def __init__(self, weight: Weight | None, rows: Space, columns: Space, moves: bool) -> None:
+        self.weight = weight
+        self.initial = InitialOperator(rows, columns, 1.0 if weight is None else weight.scale)
+        self.kept = 1.0
+        self.moved: Moved | None = None
+        if weight is not None and moves:
+            linear = weight.update.coefficients(len(weight.rates))
+            if linear is not None:
+                self.moved = Factors(linear)
+            else:
+                tied = rows is columns
+                self.moved = Pairs(weight.update, rows.size, columns.size, tied=tied)
+
+    def apply(self, kets: Array, flipped: bool) -> Array:
+        """W_t|x>, or W_t^T|x>: shape (m, N) -> (m, N')."""
+        result = self.kept * self.initial.apply(kets, flipped)
+        if self.moved is not None:
+            result += self.moved.apply(kets, flipped)
+        return result
+
+    def step(self, t: int, left: Array, right: Array) -> None:
+        """Move by the gradient sum_i |left_i> <right_i|."""
+        assert self.weight is not None
+        assert self.moved is not None
+        used = (np.abs(left).max(axis=1) > 0) & (np.abs(right).max(axis=1) > 0)
+        keep = 1 - float(self.weight.decay[t])
+        self.moved.step(t, left[used], right[used], float(self.weight.rates[t]), keep)
+        self.decay(t)
+
+    def decay(self, t: int) -> None:
+        """A step without an update."""
+        if self.weight is not None:
+            self.kept *= 1 - float(self.weight.decay[t])

@@ -1,0 +1,128 @@
+"""Checkpoints of long runs: finished parts in one .npz, which a restarted run does not repeat."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import threading
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nexort.diagnostics import fail
+from nexort.program.nodes import Node
+from nexort.program.unrolled import Array
+from nexort.training.task import Task
+
+_FINGERPRINT = "fingerprint"
+
+
+class Checkpoint:
+    """A store of arrays by key. Every ``put`` replaces the file as a whole, so that it is sound at
+    any moment; threads may share a store.
+
+    Raises NexortError where the file belongs to another run or is no checkpoint.
+    """
+
+    def __init__(self, path: str | Path, fingerprint: str) -> None:
+        self.path = Path(path)
+        self.fingerprint = fingerprint
+        self.lock = threading.Lock()
+        self.known: dict[str, Array] = self._read() if self.path.exists() else {}
+
+    def get(self, key: str) -> dict[str, Array] | None:
+        """The arrays that were put under a key."""
+        start = f"{key}/"
+        with self.lock:
+            found = {k.removeprefix(start): v for k, v in self.known.items() if k.startswith(start)}
+        return found or None
+
+    def put(self, key: str, arrays: dict[str, Array]) -> None:
+        """Keep some arrays, on disk before this returns."""
+        with self.lock:
+            self.known |= {f"{key}/{name}": np.asarray(value) for name, value in arrays.items()}
+            self._write()
+
+    def _read(self) -> dict[str, Array]:
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                found = {name: file[name] for name in file.files}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as problem:
+            message = f"cannot read the checkpoint '{self.path}': {problem}"
+            raise fail("bad-checkpoint", message, None) from None
+        if str(found.pop(_FINGERPRINT, "")) != self.fingerprint:
+            message = f"the checkpoint '{self.path}' belongs to another run"
+            hint = "remove the file, or run the program, numbers and options that it was made with"
+            raise fail("bad-checkpoint", message, None, help=hint)
+        return found
+
+    def _write(self) -> None:
+        content: dict[str, Any] = {_FINGERPRINT: np.asarray(self.fingerprint), **self.known}
+        handle, name = tempfile.mkstemp(".npz", f".{self.path.name}.", self.path.parent or ".")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez(file, **content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, self.path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def fingerprint(task: Task, *others: object) -> str:
+    """A digest of a training run's meaning (graphs, data, weights) and of other settings, the same
+    in every process."""
+    digest = hashlib.sha256()
+
+    def add(*parts: object) -> None:
+        for part in parts:
+            text = part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode()
+            digest.update(len(text).to_bytes(8, "little") + text)
+
+    add(task.steps, task.output_exponent, task.regime, others)
+    start = [task.start] if isinstance(task.start, Node) else []
+    add("" if start else task.start)
+    members = [m for output in task.outputs for m in output.members]
+    parts = [g for gradient in task.gradients.values() for pair in gradient.pairs for g in pair]
+    add(_graph([task.out, *task.errors, *start, *members, *parts]))
+    add([(o.name, o.indices, o.family_shape) for o in task.outputs])
+    for slot, (node, t) in task.moments.items():
+        add(slot.attr, t, _graph([node]))
+    for name, values in sorted(task.step.data.items()):
+        add(name, values.shape, np.ascontiguousarray(values, dtype=float))
+    add(sorted(task.step.sizes.items()))
+    for key, w in sorted(task.weights.items()):
+        rule, numbers = w.update.rule, sorted(w.update.hyperparameters.items())
+        add(key, w.kind, w.shape, w.mean, w.scale, w.exponents, w.rates, w.decay, w.active)
+        add(rule.name, numbers, [name for name, _ in (*rule.states, *rule.assigns)])
+        add(_graph([*(n for _, n in (*rule.states, *rule.assigns)), rule.result]))
+    return digest.hexdigest()
+
+
+def _graph(roots: list[Node]) -> list[tuple[object, ...]]:
+    """A graph as plain data, without what depends on the process."""
+    place: dict[Node, int] = {}
+    lines: list[tuple[object, ...]] = []
+
+    def visit(root: Node) -> None:
+        stack = [root]
+        while stack:
+            x = stack[-1]
+            missing = [a for a in x.args if a not in place]
+            if x in place or not missing:
+                stack.pop()
+                if x not in place:
+                    place[x] = len(place)
+                    axes = tuple(map(str, x.type.axes))
+                    args = tuple(place[a] for a in x.args)
+                    lines.append((x.op.name, args, repr(x.attr), axes, sorted(x.type.copies)))
+            else:
+                stack.append(missing[0])
+
+    for root in roots:
+        visit(root)
+    return [*lines, tuple(place[r] for r in roots)]
