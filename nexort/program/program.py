@@ -138,13 +138,15 @@ class Program:
     def rules(self) -> Iterator[tuple[tuple[Loop, ...], Rule]]:
         """Every rule with the loops around it, in order."""
 
-        def visit(
-            items: tuple[Rule | Block, ...], loops: tuple[Loop, ...]
-        ) -> Iterator[tuple[tuple[Loop, ...], Rule]]:
-            for item in items:
-                if isinstance(item, Rule):
-                    yield loops, item
-                else:
-                    yield from visit(item.body, (*loops, item.loop))
+        return rules_of(self.body)
 
-        return visit(self.body, ())
+
+def rules_of(
+    items: tuple[Rule | Block, ...], loops: tuple[Loop, ...] = ()
+) -> Iterator[tuple[tuple[Loop, ...], Rule]]:
+    """Every rule with the loops around it, in order."""
+    for item in items:
+        if isinstance(item, Rule):
+            yield loops, item
+        else:
+            yield from rules_of(item.body, (*loops, item.loop))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nexort.program.index import Affine, Loop
+from nexort.program.network import Training
 from nexort.program.nodes import Node, Op, walk
-from nexort.program.program import Program
+from nexort.program.program import Program, Rule, rules_of
 from nexort.program.types import Axes, Kind
 
 if TYPE_CHECKING:
@@ -30,6 +31,26 @@ class Row:
         return self.name, self.kind, self.axes, self.instruction
 
 
+def _rule_rows(rules: Iterable[tuple[tuple[Loop, ...], Rule]]) -> Iterator[Row]:
+    for loops, rule in rules:
+        made = rule.value.type
+        name = _indexed(rule.name, tuple(str(i) for i in rule.indices))
+        instruction = instruction_of(rule.value) + _for(loops)
+        yield Row(name, made.kind.value, _axes(made.axes), instruction)
+
+
+def _training_rows(training: Training) -> Iterator[Row]:
+    """The network's weights and rules, its output, and how it is trained."""
+    network = training.network
+    for weight in network.weights.values():
+        name = _indexed(weight.name, tuple(str(r) for r in weight.ranges))
+        yield Row(name, "weight", _axes(weight.axes), f"trained {weight.kind}")
+    yield from _rule_rows(rules_of(network.body))
+    optimizers = ", ".join(use.rule.name for use in training.optimizers)
+    text = f"by {optimizers} in {training.parametrization.name}, {training.steps} steps"
+    yield Row(network.name, "network", _axes(network.axes), f"trained {text}")
+
+
 def table(program: Program) -> list[Row]:
     """A row for each declaration, rule and output, in order."""
     rows: list[Row] = []
@@ -41,11 +62,9 @@ def table(program: Program) -> list[Row]:
     for update in program.updates.values():
         states = ", ".join(name for name, _ in update.states) or "no state"
         rows.append(Row(update.name, "update", "", f"with {states}"))
-    for loops, rule in program.rules():
-        made = rule.value.type
-        name = _indexed(rule.name, tuple(str(i) for i in rule.indices))
-        instruction = instruction_of(rule.value) + _for(loops)
-        rows.append(Row(name, made.kind.value, _axes(made.axes), instruction))
+    if program.training is not None:
+        rows += _training_rows(program.training)
+    rows += _rule_rows(program.rules())
     for output in program.outputs:
         rows.append(Row(output.name, "output", _axes(output.axes), ""))
     return rows

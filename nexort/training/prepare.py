@@ -219,7 +219,7 @@ def _task(training: Training, step: Unrolled, run: Run, numbers: Numbers) -> Tas
         step=step,
         out=out,
         errors=tuple(_error(training, numbers, t) for t in range(numbers.steps)),
-        gradients=gradients(out, seed_slot(axes), list(weights)),
+        gradients=gradients(out, seed_slot(axes), list(weights), step.sizes),
         weights={k: replace(w, active=found.active[k]) for k, w in weights.items()},
         steps=numbers.steps,
         output_exponent=training.parametrization.out,

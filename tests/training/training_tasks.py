@@ -127,7 +127,7 @@ def run_of(
         step=type(step)(step.outputs, {**step.data, **given_data}, step.sizes, {}, step.spans),
         out=out,
         errors=(chi,) * steps,
-        gradients=gradients(out, seed, list(weights)),
+        gradients=gradients(out, seed, list(weights), step.sizes),
         weights=weights,
         steps=steps,
         output_exponent=Fraction(1) if parametrization == "mup" else Fraction(1, 2),

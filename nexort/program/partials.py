@@ -1,0 +1,64 @@
+"""Derivatives of the registry's functions as graphs: ``partials`` are expressions of nexort's own
+language, whose arithmetic Python reads once ``^`` is ``**``."""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Mapping
+from functools import cache
+
+from nexort import functions
+from nexort.diagnostics import InternalError
+from nexort.program import build
+from nexort.program.nodes import Node, Op
+
+_OPERATORS: Mapping[type[ast.operator], str] = {
+    ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Pow: "pow",
+}  # fmt: skip
+
+
+def partial(name: str, position: int, args: tuple[Node, ...]) -> Node:
+    """The derivative of a registry function by its argument ``position`` at ``args``, right almost
+    everywhere."""
+    if name == "pow" and position == 0 and args[1].op is Op.CONST:
+        return _power(args[0], args[1])
+    return _graph(_parsed(name, position), dict(zip("xy", args, strict=False)))
+
+
+def _power(base: Node, exponent: Node) -> Node:
+    """d x^c / dx = c x^(c-1) for a literal c: 1 for c = 1 also at x = 0."""
+    c = exponent.attr
+    assert isinstance(c, int | float)
+    if c == 2:
+        return build.call("mul", exponent, base)
+    if c in (0, 1):
+        return build.constant(c)
+    return build.call("mul", exponent, build.call("pow", base, build.constant(c - 1)))
+
+
+@cache
+def _parsed(name: str, position: int) -> ast.expr:
+    text = functions.registry()[name].partials[position]
+    return ast.parse(text.replace("^", "**"), mode="eval").body
+
+
+def _graph(tree: ast.expr, args: Mapping[str, Node]) -> Node:
+    match tree:
+        case ast.Constant(int() | float() as number):
+            return build.constant(number)
+        case ast.Name("pi"):
+            return build.constant(math.pi)
+        case ast.Name(name):
+            return args[name]
+        case ast.UnaryOp(ast.USub(), ast.Constant(int() | float() as number)):
+            return build.constant(-number)
+        case ast.UnaryOp(ast.USub(), operand):
+            return build.call("neg", _graph(operand, args))
+        case ast.BinOp(left, operator, right):
+            name = _OPERATORS[type(operator)]
+            return build.call(name, _graph(left, args), _graph(right, args))
+        case ast.Call(ast.Name(name), inner):
+            return build.call(name, *(_graph(a, args) for a in inner))
+        case _:
+            raise InternalError(f"a derivative has {ast.dump(tree)}")
