@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -29,29 +28,8 @@ PANEL = 512
 COLUMNS = 512
 """Columns of a tile, which has HEIGHT rows."""
 
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """One step of a weight: w <- keep w - rate Q_t(g)."""
-
-    weight: Weight
-    t: int
-    keep: float
-    rate: float
-
-    def __call__(self, w: Array, gradient: Array, states: list[Array]) -> None:
-        """In place; the gradient n^d g is overwritten."""
-        q = self.weight.update.step(self.t, gradient, states)
-        np.multiply(q, self.rate, out=gradient)
-        if self.keep != 1:
-            w *= self.keep
-        w -= gradient
-
-
-def move(weight: Weight, t: int, width: int) -> Move:
-    """The step of a weight at time t."""
-    rate = float(weight.rates[t]) * power(width, -weight.exponents.c)
-    return Move(weight, t, 1 - float(weight.decay[t]), rate)
+BLOCK = 2**14
+"""Entries of a tile that an update function works on at once."""
 
 
 def power(width: int, exponent: Fraction) -> float:
@@ -74,7 +52,8 @@ class Matrix:
             e = weight.exponents
             self.factor, mean = power(n, -e.a), float(weight.mean)
             scale = float(weight.scale) * power(n, -e.b)
-            self.states = weight.update.start((n, n), dtype.name)
+            # tile after tile, so that a tile's states are contiguous
+            self.states = weight.update.start((n * n,), dtype.name)
 
         def draw(number: int) -> None:
             rows = self.w[number * HEIGHT : (number + 1) * HEIGHT]
@@ -103,17 +82,28 @@ class Matrix:
 
     def update(self, t: int, left: Array, right: Array, crew: Crew) -> None:
         """Move by the gradient sum_k left_k right_k^T by W; left and right have shape (k, n)."""
-        assert self.weight is not None
-        moving = move(self.weight, t, self.width)
-        scale = self.factor * power(self.width, self.weight.exponents.d)
-        left = (left * scale).astype(self.dtype, copy=False)
+        weight = self.weight
+        assert weight is not None
+        keep, rate = _step(weight, t, self.width)
+        left = (left * (self.factor * power(self.width, weight.exponents.d))).astype(self.dtype)
 
         def tiles(rows: slice) -> None:
+            run = weight.update.runner(t, BLOCK, self.dtype)
             of_rows = np.ascontiguousarray(left[:, rows].T)
+            first = rows.start * self.width
             for columns in _spans(self.width, COLUMNS):
-                tile = (rows, columns)
                 gradient = of_rows @ right[:, columns]
-                moving(self.w[tile], gradient, [s[tile] for s in self.states])
+                flat = gradient.reshape(-1)
+                q = np.empty_like(flat)
+                for part in _spans(flat.size, BLOCK):
+                    place = slice(first + part.start, first + part.stop)
+                    run(flat[part], [s[place] for s in self.states], q[part])
+                first += flat.size
+                q *= rate
+                tile = self.w[rows, columns]
+                if keep != 1:
+                    tile *= keep
+                tile -= q.reshape(tile.shape)
 
         for _ in crew.blocks(tiles, _spans(self.width, HEIGHT)):
             pass
@@ -139,9 +129,18 @@ class Entries:
 
     def update(self, t: int, gradient: Array) -> None:
         """Move by a gradient by W."""
-        assert self.weight is not None
-        scale = self.factor * power(self.width, self.weight.exponents.d)
-        move(self.weight, t, self.width)(self.w, np.asarray(gradient * scale), self.states)
+        weight = self.weight
+        assert weight is not None
+        keep, rate = _step(weight, t, self.width)
+        scale = self.factor * power(self.width, weight.exponents.d)
+        q = weight.update.step(t, np.asarray(gradient * scale), self.states)
+        self.w = np.asarray(self.w * keep - q * rate)
+
+
+def _step(weight: Weight, t: int, width: int) -> tuple[float, float]:
+    """What w <- keep w - rate Q_t(g) has at time t."""
+    rate = float(weight.rates[t]) * power(width, -weight.exponents.c)
+    return 1 - float(weight.decay[t]), rate
 
 
 def _spans(size: int, step: int) -> Iterator[slice]:
