@@ -1,9 +1,11 @@
-"""Kernels of u z + v |z| as correlations times standard deviations.
+"""Kernels of f = u z + v |z| and g = a + b sign(z) as correlations times standard deviations.
 
     E f(z_a) f(z_b) = (u^2 + v^2) s_a s_b rho',  E f(z)^2 = (u^2 + v^2) Var z,
+    E g(z_a) g(z_b) = (a^2 + b^2) rho''
 
-rho' the correlation after f. Without biases all standard deviations of a network are numbers times
-those of the inputs, so that they are factors of whole sums, to be multiplied with once.
+rho' and rho'' the correlations after f and g. Without biases all standard deviations of a network
+are numbers times those of the inputs, so that they are factors of whole sums, to be multiplied with
+once.
 """
 
 from __future__ import annotations
@@ -31,6 +33,10 @@ def normal(engine: Engine, roots: Sequence[Value]) -> list[Value]:
         if v.what is What.GAP:
             found = _unscaled(values, v, args)
             gaps.setdefault(found.args[2], found)
+        elif v.what is What.COV and v.attr == "gap" and args[2].what is What.AFTER:
+            inner = args[2].args[0]
+            if inner.labels == v.labels:
+                found = values.make(What.COV, (*args[:2], inner), ("after", args[2].attr))
         elif v.what is What.PAIR:
             found = _pair(values, v, args[0])
         elif v.what is What.CALL and v.attr == "add":
@@ -73,15 +79,17 @@ def root(values: Values, variance: Value) -> Value:
 def _pair(values: Values, v: Value, pair: Value) -> Value | None:
     f, g = v.attr
     kind = bent.kind_of(f)
-    if f != g or kind is None or kind[0] != "straight":
+    if f != g or kind is None:
         return None
-    share = values.number(kind[1] ** 2 + kind[2] ** 2)
+    size = values.number(kind[1] ** 2 + kind[2] ** 2)
     left, right = pair.args[:2]
-    if pair.attr == "gap":
+    if pair.attr is not None:
         correlation = values.make(What.CORRELATION, (pair,), f)
-        return values.mul(share, root(values, left), root(values, right), correlation)
-    alike = pair.args == (left, left, left, values.zero)
-    return values.mul(share, left) if alike else None
+        if kind[0] == "signs":
+            return values.mul(size, correlation)
+        return values.mul(size, root(values, left), root(values, right), correlation)
+    alike = kind[0] == "straight" and pair.args == (left, left, left, values.zero)
+    return values.mul(size, left) if alike else None
 
 
 def _unscaled(values: Values, v: Value, args: tuple[Value, ...]) -> Value:

@@ -251,9 +251,28 @@ def _shaped(value: Value, array: Any) -> Any:
     return array if value.labels else np.asarray(array).reshape(())
 
 
-def _expectation(value: Value) -> Operation:
+def _covariance(value: Value) -> Operation:
     spreads = _spreads(value)
 
+    def run(frame: Frame, args: list[Any]) -> Any:
+        left, right, *rest = _aligned(args, spreads)
+        left, right = np.atleast_1d(left), np.atleast_1d(right)
+        if isinstance(value.attr, tuple):
+            return bent.child(value.attr[1], rest[0], left, right)
+        cross, *gap = (np.atleast_1d(x) for x in rest)
+        if value.attr is not None:
+            return bent.Bent(left, right, cross)
+        if gap and gap[0].shape == np.broadcast_shapes(left.shape, right.shape):
+            return bent.Bent(left, right, gap[0], cross)
+        found = Covariance(left, right, cross, gap[0] if gap else None)
+        # of one joint law; where its matrix is given, its root has been taken
+        found.notes["positive"] = np.asarray(True)
+        return found
+
+    return run
+
+
+def _expectation(value: Value) -> Operation:
     def note(frame: Frame, found: Expectation) -> Any:
         frame.methods[value] = found.method
         if isinstance(found.error, float) and not found.error:
@@ -265,17 +284,6 @@ def _expectation(value: Value) -> Operation:
             frame.errors[value] = max(known, error / size if size > 0 else 0.0)
         return _shaped(value, found.value)
 
-    def cov(frame: Frame, args: list[Any]) -> Any:
-        left, right, cross, *gap = (np.atleast_1d(x) for x in _aligned(args, spreads))
-        if value.attr is not None:
-            return bent.Bent(left, right, cross)
-        if gap and gap[0].shape == np.broadcast_shapes(left.shape, right.shape):
-            return bent.Bent(left, right, gap[0], cross)
-        found = Covariance(left, right, cross, gap[0] if gap else None)
-        # of one joint law; where its matrix is given, its root has been taken
-        found.notes["positive"] = np.asarray(True)
-        return found
-
     def stein(frame: Frame, args: list[Any]) -> Any:
         found = note(frame, expect_one(value.attr.times_power(1), np.asarray(args[0]), frame.rtol))
         return _ratio(found, args[0])
@@ -286,7 +294,7 @@ def _expectation(value: Value) -> Operation:
 
     match value.what:
         case What.COV:
-            return cov
+            return _covariance(value)
         case What.CORRELATION:
             return correlation
         case What.AFTER:

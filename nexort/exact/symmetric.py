@@ -65,12 +65,13 @@ class _Numbering:
                 own, at = value.attr
                 return value.what, own, tuple(self._index(i) for i in at), args
             case What.COV:
-                return value.what, *sorted((args, (args[1], args[0], *args[2:])))[0]
+                turned = (args[1], args[0], *args[2:])
+                return value.what, value.attr, *min(args, turned)
             case What.GAP:
-                turned = [args[k + 1 - 2 * (k % 2)] for k in range(2)]
                 columns = args[3:]
                 swapped = [columns[k + 1 - 2 * (k % 2)] for k in range(len(columns))]
-                return value.what, value.attr, min(args, (*turned, args[2], *swapped))
+                turned = (args[1], args[0], args[2], *swapped)
+                return value.what, value.attr, min(args, turned)
             case What.PAIR:
                 return self._pair(value)
             case _:

@@ -19,12 +19,14 @@ ROOT    matrix                      (two labels of the matrix, two indices of th
                                     symmetric positive semidefinite root
 COV     variance, variance, cross   a :class:`nexort.gaussian.covariance.Covariance`; a fourth
                                     argument is the gap; with the attr "gap" the third is the gap,
-                                    which is over all pairs, and no cross-covariance is kept
+                                    which is over all pairs, and no cross-covariance is kept;
+                                    with ("after", f) a COV, of which the gap is taken after f
 GAP     variance, variance, cross,  labels summed over in each pair of columns: 1 - correlation
         columns two by two
 AFTER   COV                         f: gap after the function
 PAIR    COV                         (f, g): E f(z_a) g(z_b)
-CORRELATION  COV                    f = u z + v |z|: E f(z_a) f(z_b) / (u^2 + v^2) s_a s_b
+CORRELATION  COV                    f = u z + v |z|: E f(z_a) f(z_b) / (u^2 + v^2) s_a s_b, or
+                                    f = u + v sign(z): E f(z_a) f(z_b) / (u^2 + v^2)
 ONE     variance                    f: E f(z)
 STEIN   variance                    f: E z f(z) / variance = E f'(z)
 ======  ==========================  ================================================================

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from arccos_kernels import arccos_kernels
 
 import nexort
 from nexort.exact.values import What
@@ -64,6 +65,23 @@ def test_opposite_inputs() -> None:
     found = tested.kernel(np.hstack([a, columns]))["<x|x>"][0, 1:]
     expected = tested.limit(xi=np.hstack([a, columns]))["<x|x>"].plain[0, 1:]
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-18)
+
+
+@pytest.mark.parametrize("depth", [1, 10, 100])
+def test_gaps_and_correlations_agree(depth: int) -> None:
+    """Pairs whose blocks are carried by correlations, with 60 digits, equal inputs among them; with
+    a nearly equal one, gaps are carried."""
+    rng = np.random.default_rng(depth)
+    plain = rng.standard_normal((8, 5))
+    plain[:, 4] = plain[:, 2]
+    more = np.hstack([plain, plain[:, :1] * (1 + 1e-6) + 1e-7])
+    tested = nexort.load(PROGRAMS / "mlp.nxt", L=depth)
+    found, other = tested.kernel(plain), tested.kernel(more)
+    for i, j in ((0, 1), (1, 3), (2, 4), (3, 3)):
+        exact = arccos_kernels(plain[:, i], plain[:, j], depth)
+        for name, value in zip(("nngp", "ntk"), exact, strict=True):
+            for kernel in (found[name], other[name]):
+                assert abs(float(kernel[i, j] / value - 1)) < 1e-13 * (10 + depth)
 
 
 def test_deviations_are_factors_of_sums() -> None:
