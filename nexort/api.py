@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nexort import driver
+from nexort import driver, trained
 from nexort.diagnostics import Source, fail
 from nexort.driver import Given, Number
 from nexort.program.program import Program
@@ -79,10 +79,12 @@ class TensorProgram:
         memory: int = 2 * 2**30,
         exact: bool = True,
         progress: Progress | None = None,
+        checkpoint: str | Path | None = None,
         data: Mapping[str, Any] | None = None,
         **more_data: Any,
     ) -> Results:
-        """The infinite-width limit of every output (Master Theorem 2.6.10).
+        """The infinite-width limit of every output (Master Theorem 2.6.10), of a training over its
+        steps (Thm 2.9.19, 2.9.30); ``checkpoint`` is a file that keeps a training's finished parts.
 
         Each result is an array of shape (family indices, axes) with ``.error`` (rounding where it
         is exact, an estimate for quadrature, else its standard error), and ``.method``. ``exact``
@@ -102,8 +104,15 @@ class TensorProgram:
             memory,
             exact,
         )
-        program = self.unrolled({**(data or {}), **more_data})
-        found = lower.evaluate(program, settings, progress)
+        arrays = {**(data or {}), **more_data}
+        if self.program.training is not None:
+            task, found = trained.limit(
+                self.program, self._given(arrays), settings, progress, checkpoint
+            )
+            outputs = task.outputs
+        else:
+            program = self.unrolled(arrays)
+            outputs, found = program.outputs, lower.evaluate(program, settings, progress)
         return Results(
             {
                 output.name: Estimate(
@@ -113,9 +122,12 @@ class TensorProgram:
                     output.name,
                     _labels(output),
                 )
-                for output in program.outputs
+                for output in outputs
             }
         )
+
+    def _given(self, data: Mapping[str, Any]) -> Given:
+        return Given(self.numbers, _arrays(data), self.max_instructions)
 
     def kernel(
         self,
@@ -193,23 +205,26 @@ class TensorProgram:
         seeds: int = 8,
         *,
         seed: int = 0,
-        dtype: str = "float64",
+        dtype: str | None = None,
         entries: str | None = None,
         threads: int | None = None,
         memory: int = 2 * 2**30,
         progress: Callable[[int], None] | None = None,
+        checkpoint: str | Path | None = None,
         data: Mapping[str, Any] | None = None,
         **more_data: Any,
     ) -> Results:
         """The outputs at width n: the mean over ``seeds`` runs, ``.error`` its standard error, and
-        ``.runs`` the array of all runs, shape (seeds, ...)."""
+        ``.runs`` the array of all runs, shape (seeds, ...). A training is run as it is at width n.
+
+        ``dtype`` None is float64, for trainings float32; ``checkpoint`` as for :meth:`limit`.
+        """
         import numpy as np
 
         from nexort.results import Estimate, Results
 
-        program = self.unrolled({**(data or {}), **more_data})
-        runs = _simulate(
-            program,
+        outputs, runs = self._runs(
+            {**(data or {}), **more_data},
             width,
             seeds,
             seed=seed,
@@ -218,10 +233,11 @@ class TensorProgram:
             threads=threads,
             memory=memory,
             progress=progress,
+            checkpoint=checkpoint,
         )
         method = f"width {width}, {seeds} runs"
         found = {}
-        for output in program.outputs:
+        for output in outputs:
             array = runs[output.name]
             spread = array.std(axis=0, ddof=1) if seeds > 1 else np.full(array.shape[1:], np.nan)
             error = spread / np.sqrt(seeds)
@@ -246,7 +262,20 @@ class TensorProgram:
     ) -> dict[str, Any]:
         """The outputs of every run at width n: arrays of shape (seeds, ...). Options as for
         :meth:`simulate`."""
-        return _simulate(self.unrolled(data or {}), width, seeds, **options)
+        return self._runs(data or {}, width, seeds, **options)[1]
+
+    def _runs(
+        self, data: Mapping[str, Any], width: int, seeds: int, **options: Any
+    ) -> tuple[Sequence[UnrolledOutput], dict[str, Any]]:
+        """The outputs, and every run of them."""
+        if self.program.training is not None:
+            task, runs = trained.runs(self.program, self._given(data), width, seeds, **options)
+            return task.outputs, runs
+        options.pop("checkpoint", None)
+        if options.get("dtype") is None:
+            options["dtype"] = "float64"
+        program = self.unrolled(data)
+        return program.outputs, _simulate(program, width, seeds, **options)
 
     def verify(
         self,
@@ -256,7 +285,7 @@ class TensorProgram:
         data: Mapping[str, Any] | None = None,
         limit: Results | None = None,
         confidence: float = 0.999,
-        dtype: str = "float64",
+        dtype: str | None = None,
         watch: Callable[[int], Callable[[int], None] | None] | None = None,
         **options: Any,
     ) -> Verification:
@@ -274,10 +303,13 @@ class TensorProgram:
             runs[width] = self.runs(
                 width, seeds, data=data, dtype=dtype, progress=progress, **options
             )
-        return verify(found, runs, confidence=confidence, dtype=dtype)
+        kind = dtype or (trained.DTYPE if self.program.training is not None else "float64")
+        return verify(found, runs, confidence=confidence, dtype=kind)
 
     def default_widths(self) -> tuple[int, ...]:
         """Widths for :meth:`verify` that a run can afford."""
+        if self.program.training is not None:
+            return trained.WIDTHS
         from nexort.program.view import outer_order
 
         return OUTER_WIDTHS.get(outer_order(self.program), (8, 12, 16))

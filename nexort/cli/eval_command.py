@@ -19,7 +19,8 @@ Examples:
   nexort eval mlp.nxt --data xi=digits.npz:xi[:, :8] --rtol 1e-3
   nexort eval mlp.nxt --data xi=x.npy --json -o limit.npz
   nexort eval mlp.nxt --data xi=train.npz --data xi2=test.npz -o kernel.npy
-  nexort eval mlp.nxt --emit numpy -o kernel.py""",
+  nexort eval mlp.nxt --emit numpy -o kernel.py
+  nexort eval mup_mlp_adam.nxt --set L=3 --checkpoint run.npz""",
 )
 @options.program_argument
 @options.set_option
@@ -29,6 +30,7 @@ Examples:
 @options.seed_option
 @options.threads_option
 @options.instructions_option
+@options.checkpoint_option
 @options.json_option
 @click.option("--sampled", is_flag=True, help="Sample every expectation, also exact ones.")
 @click.option("--explain", is_flag=True, help="Print which route every expectation takes.")
@@ -59,6 +61,7 @@ def command(
     seed: int,
     threads: int | None,
     max_instructions: int,
+    checkpoint: str | None,
     as_json: bool,
     sampled: bool,
     explain: bool,
@@ -106,6 +109,7 @@ def command(
             memory=memory,
             exact=not sampled,
             progress=options.pairs(bar),
+            checkpoint=checkpoint,
             data=given.arrays,
         )
     click.echo(json.dumps(results.as_json(), indent=2) if as_json else render(results))

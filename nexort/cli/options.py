@@ -47,6 +47,12 @@ memory_option = click.option(
     callback=lambda _c, _p, text: parse_memory(text),
     help="Bound on the arrays held at a time.",
 )
+checkpoint_option = click.option(
+    "--checkpoint",
+    type=click.Path(),
+    metavar="FILE.npz",
+    help="Keep a training's finished parts here, and go on from them.",
+)
 seed_option = click.option("--seed", default=0, show_default=True, help="Seed of all randomness.")
 threads_option = click.option(
     "--threads",
@@ -96,9 +102,7 @@ def finite_options(command: F) -> F:
             click.option(
                 "--dtype",
                 type=click.Choice(["float64", "float32"]),
-                default="float64",
-                show_default=True,
-                help="Precision of the simulation.",
+                help="Precision of the simulation; float64 by default, float32 for trainings.",
             ),
             click.option(
                 "--entries",

@@ -27,6 +27,7 @@ Examples:
 @options.seed_option
 @options.threads_option
 @options.instructions_option
+@options.checkpoint_option
 @options.json_option
 @click.option("-o", "--output", type=click.Path(), help="Save all runs: .npz.")
 def command(
@@ -35,12 +36,13 @@ def command(
     data: Sequence[str],
     width: str,
     seeds: int,
-    dtype: str,
+    dtype: str | None,
     entries: str | None,
     memory: int,
     seed: int,
     threads: int | None,
     max_instructions: int,
+    checkpoint: str | None,
     as_json: bool,
     output: str | None,
 ) -> None:
@@ -64,6 +66,7 @@ def command(
                 threads=threads,
                 memory=memory,
                 progress=options.counting(bar, seeds),
+                checkpoint=checkpoint,
                 data=given.arrays,
             )
         if not as_json:

@@ -38,6 +38,7 @@ Examples:
 @options.seed_option
 @options.threads_option
 @options.instructions_option
+@options.checkpoint_option
 @options.json_option
 @click.option("--plot", type=click.Path(), help="Draw the comparison: .png, .pdf or .svg.")
 def command(
@@ -51,12 +52,13 @@ def command(
     replicates: int,
     rtol: float | None,
     max_samples: int,
-    dtype: str,
+    dtype: str | None,
     entries: str | None,
     memory: int,
     seed: int,
     threads: int | None,
     max_instructions: int,
+    checkpoint: str | None,
     as_json: bool,
     plot: str | None,
 ) -> int:
@@ -81,6 +83,7 @@ def command(
             threads=threads,
             memory=memory,
             progress=options.pairs(bar),
+            checkpoint=checkpoint,
             data=given.arrays,
         )
     with options.progress("runs") as bar:
@@ -96,6 +99,7 @@ def command(
             memory=memory,
             seed=seed,
             threads=threads,
+            checkpoint=checkpoint,
         )
     click.echo(json.dumps(found.as_json(), indent=2) if as_json else render(found))
     if plot is not None:

@@ -20,7 +20,7 @@ from nexort.lower.evaluate import LimitValue, Progress, Settings
 from nexort.maximal.plan import Plan
 from nexort.maximal.run import Trajectory, trajectory
 from nexort.program.unrolled import Array
-from nexort.training.checkpoint import Checkpoint
+from nexort.training.checkpoint import Store
 from nexort.training.task import Task
 
 Warn = Callable[[Diagnostic], None]
@@ -32,7 +32,7 @@ def evaluate(
     task: Task,
     settings: Settings | None = None,
     progress: Progress | None = None,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: Store | None = None,
     warn: Warn | None = None,
 ) -> dict[str, LimitValue]:
     """The limit of every output, shape family_shape + axes.
@@ -77,7 +77,7 @@ class _Stages:
     """Runs replicates, or finds them in the checkpoint."""
 
     def __init__(
-        self, plan: Plan, settings: Settings, progress: Progress | None, store: Checkpoint | None
+        self, plan: Plan, settings: Settings, progress: Progress | None, store: Store | None
     ) -> None:
         self.plan, self.settings, self.progress, self.store = plan, settings, progress, store
         self.count = max(2, settings.replicates)
@@ -87,7 +87,7 @@ class _Stages:
         seeds = np.random.SeedSequence([self.settings.seed, size]).spawn(self.count)
 
         def one(index: int) -> Trajectory:
-            key = f"{size}.{index}"
+            key = f"maximal/{size}/{index}"
             known = None if self.store is None else self.store.get(key)
             if known is not None:
                 return _unpacked(known)

@@ -7,8 +7,9 @@ import os
 import tempfile
 import threading
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -71,6 +72,35 @@ class Checkpoint:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a store: its keys begin with a text that has all that its numbers depend on beside
+    the training."""
+
+    whole: Checkpoint
+    name: str
+
+    def get(self, key: str) -> dict[str, Array] | None:
+        """The arrays that were put under a key."""
+        return self.whole.get(f"{self.name}/{key}")
+
+    def put(self, key: str, arrays: dict[str, Array]) -> None:
+        """Keep some arrays, on disk before this returns."""
+        self.whole.put(f"{self.name}/{key}", arrays)
+
+
+class Store(Protocol):
+    """What keeps finished units: a checkpoint, or a part of one."""
+
+    def get(self, key: str) -> dict[str, Array] | None:
+        """The arrays that were put under a key."""
+        ...
+
+    def put(self, key: str, arrays: dict[str, Array]) -> None:
+        """Keep some arrays, on disk before this returns."""
+        ...
 
 
 def fingerprint(task: Task, *others: object) -> str:

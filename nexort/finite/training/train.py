@@ -37,7 +37,7 @@ def train(  # noqa: PLR0913 - the options of a command
     memory: int = 2 * 2**30,
     entries: str | None = None,
     progress: Callable[[int], None] | None = None,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: Store | None = None,
 ) -> dict[str, Array]:
     """Train a network of width n, ``seeds`` times from independent draws.
 
