@@ -1,0 +1,175 @@
+"""Gradients at width n against finite differences, in double precision."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from training_tasks import run_of, update
+
+from nexort.finite.crew import Crew
+from nexort.finite.streams import Streams, gaussian
+from nexort.finite.training.plan import plan
+from nexort.finite.training.run import Run
+from nexort.finite.training.slopes import slope
+from nexort.functions import registry
+from nexort.training.task import Task
+
+HEAD = """
+dim d, M
+data xi[d, M], y[M], train[M]
+vector u[d] ~ N(0, 1)
+vector b, v ~ N(0, 1)
+matrix W, U ~ N(0, 1/n)
+|h> = |u> @ xi + |b>
+|x> = tanh(|h>)
+"""
+
+NETWORKS = {
+    "mlp": "|z> = gelu(W |x>)",
+    "tied and transposed": "|z> = W^T sigmoid(W |x>) + 0.3 * U |x> + W U |h>",
+    "normalized": """
+        |c> = |x> - <1|x>
+        |z> = U (|c> / sqrt(diag(<c|c>) + 0.1))
+    """,
+    "attention": """
+        |p> = W |x>
+        |q> = U |x>
+        |z> = |x> @ exp(<p|q> - 0.5) + |b>^2
+    """,
+    "axes": """
+        |two> = [W (|x>[0]), |b>]
+        t = <two|x>
+        |z> = |x> * t[1] + |b> / (2 + t[0]^2) + |x> @ (<x|x>^T) + (|two> @ [1, 2]) * <two|two>[0, 0]
+    """,
+    "no pairs": "|z> = |x> * E{1}[|x>{1} * |b>{1}] + U |x>",
+    "order 1": """
+        |r> = U |x>
+        |z> = E{1}[tanh(|r> * |b>{1} + |x>{1}) * |h>{1} * |x>{1}] * |b>
+    """,
+    "order 1, operator": """
+        |r> = U |x>
+        |z> = tanh(|r> <x|) |h>
+    """,
+    "order 2": """
+        |r> = U |b>
+        |z> = E{1,2}[cos(|x> + |r>{1} * |b>{2}) * |h>{2}]
+    """,
+    "order 2, split": """
+        |r> = U |b>
+        |z> = E{1,2}[cos(|x> + |r>{1}) * sin(|x> * |h>{2}) * |b>{2}] + |r>
+    """,
+    "scalar average": """
+        s = E{1,2}[tanh(|x>{1} * |b>{2} + |h>{2})]
+        |z> = s * (W |x>)
+    """,
+    "kinks": "|z> = max(W |x>, |b>) + leaky_relu(U |x>, 0.2) + abs(|h>)",
+    "powers": "|z> = (1 + (U |x>)^2)^0.5 / (2 + (W |x>)^2) - |x>^3",
+}
+
+
+def task_of(body: str, exponents: str = "mup") -> Task:
+    rng = np.random.default_rng(3)
+    arrays = {"xi": rng.normal(size=(2, 3)), "y": rng.normal(size=3), "train": np.ones(3)}
+    text = HEAD + body + "\nf = <v|z>"
+    return run_of(text, arrays, update("sgd"), rate=0.1, steps=1, parametrization=exponents)
+
+
+def run(task: Task, crew: Crew, width: int, dtype: str = "float64") -> Run:
+    kind = np.dtype(dtype)
+    planned = plan(task, width, kind)
+    laws = {name: gaussian for name, _ in planned.matrices}
+    return Run(planned, Streams(5, 0, width, kind), laws, crew)
+
+
+def loss(one: Run, chi: np.ndarray) -> float:
+    return float((chi * one.forward([one.task.out])[one.task.out]).sum() * one.scale)
+
+
+@pytest.mark.parametrize("body", NETWORKS.values(), ids=NETWORKS.keys())
+@pytest.mark.parametrize("width", [5])
+def test_gradients_are_slopes(body: str, width: int) -> None:
+    task = task_of(body)
+    rng = np.random.default_rng(0)
+    chi = rng.normal(size=3)
+    with Crew(1, 1) as crew:
+        one = run(task, crew, width)
+        values = one.forward([task.out])
+        of_entries, of_matrices = one.gradients(values, chi)
+        assert {*of_entries, *of_matrices} <= set(task.weights)
+        stores = {**one.entries, **one.matrices}
+        for key, store in stores.items():
+            found = of_entries.get(key)
+            if key in of_matrices:
+                left, right = of_matrices[key]
+                found = left.T @ right
+            direction = rng.normal(size=store.w.shape)
+            start, step = store.w.copy(), 1e-5
+            ends = []
+            for sign in (-1, 1):
+                store.w[...] = start + sign * step * direction
+                ends.append(loss(one, chi))
+            store.w[...] = start
+            slope = (ends[1] - ends[0]) / (2 * step)
+            expected = 0.0 if found is None else float((found * direction).sum() * store.factor)
+            assert slope == pytest.approx(expected, rel=1e-6, abs=1e-8), key
+
+
+@pytest.mark.parametrize("name", ["order 1", "order 2", "order 2, split", "scalar average"])
+def test_blocks_of_pairs_add_up(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The adjoints of outer nonlinearities do not depend on how indices are cut into blocks."""
+    task = task_of(NETWORKS[name])
+    results = []
+    for entries in (10, 2**20):
+        monkeypatch.setattr("nexort.finite.training.regions.BLOCK_ENTRIES", entries)
+        with Crew(1, 2) as crew:
+            one = run(task, crew, 6)
+            results.append(one.gradients(one.forward([task.out]), np.array([1.0, -2.0, 0.5])))
+    (few, few_pairs), (many, many_pairs) = results
+    for key, value in few.items():
+        np.testing.assert_allclose(value, many[key], rtol=1e-12, atol=1e-14)
+    for key, pair in few_pairs.items():
+        for side, other in zip(pair, many_pairs[key], strict=True):
+            np.testing.assert_allclose(side, other, rtol=1e-12, atol=1e-14)
+
+
+def test_single_precision_stays_single() -> None:
+    for body in NETWORKS.values():
+        task = task_of(body)
+        with Crew(1, 1) as crew:
+            one = run(task, crew, 6, "float32")
+            exact = run(task, crew, 6)
+            for key, store in {**one.entries, **one.matrices}.items():
+                other = {**exact.entries, **exact.matrices}[key]
+                other.w[...] = store.w
+            chi = np.array([1.0, 0.5, -1.0])
+            found = one.gradients(one.forward([task.out]), chi)
+            wanted = exact.gradients(exact.forward([task.out]), chi)
+            for key, value in found[0].items():
+                assert value.dtype == np.float32
+                np.testing.assert_allclose(value, wanted[0][key], rtol=1e-3, atol=1e-5)
+            for key, (left, right) in found[1].items():
+                assert left.dtype == right.dtype == np.float32
+                whole, exactly = left.T @ right, wanted[1][key][0].T @ wanted[1][key][1]
+                np.testing.assert_allclose(whole, exactly, rtol=1e-3, atol=1e-5)
+
+
+POINTS = np.array([0.3, 0.7, 1.9])
+
+
+@pytest.mark.parametrize("name", sorted(registry()))
+def test_slopes_of_every_function(name: str) -> None:
+    entry = registry()[name]
+    args = [POINTS, POINTS[::-1] + 0.15][: entry.arity]
+    for k in range(entry.arity):
+        step = np.zeros((entry.arity, 3))
+        step[k] = 1e-6
+        ends = [entry.evaluate(*(a + s * d for a, d in zip(args, step, strict=True)))
+                for s in (1, -1)]  # fmt: skip
+        found = np.broadcast_to(slope(name, k, args), (3,))
+        np.testing.assert_allclose(found, (ends[0] - ends[1]) / 2e-6, rtol=1e-6, atol=1e-8)
+        singles = [a.astype(np.float32) for a in args]
+        assert np.multiply(np.float32(1) * singles[0], slope(name, k, singles)).dtype == np.float32
+
+
+def test_the_power_zero_is_flat_at_zero() -> None:
+    assert slope("pow", 0, [np.array([0.0, 1.0]), np.array(0.0)]) == 0
