@@ -7,6 +7,7 @@ import os
 import tempfile
 import threading
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,7 +42,7 @@ class Checkpoint:
             found = {k.removeprefix(start): v for k, v in self.known.items() if k.startswith(start)}
         return found or None
 
-    def put(self, key: str, arrays: dict[str, Array]) -> None:
+    def put(self, key: str, arrays: Mapping[str, Array]) -> None:
         """Keep some arrays, on disk before this returns."""
         with self.lock:
             self.known |= {f"{key}/{name}": np.asarray(value) for name, value in arrays.items()}
@@ -86,7 +87,7 @@ class Part:
         """The arrays that were put under a key."""
         return self.whole.get(f"{self.name}/{key}")
 
-    def put(self, key: str, arrays: dict[str, Array]) -> None:
+    def put(self, key: str, arrays: Mapping[str, Array]) -> None:
         """Keep some arrays, on disk before this returns."""
         self.whole.put(f"{self.name}/{key}", arrays)
 
@@ -98,7 +99,7 @@ class Store(Protocol):
         """The arrays that were put under a key."""
         ...
 
-    def put(self, key: str, arrays: dict[str, Array]) -> None:
+    def put(self, key: str, arrays: Mapping[str, Array]) -> None:
         """Keep some arrays, on disk before this returns."""
         ...
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable
 
 import numpy as np
 
@@ -13,17 +12,8 @@ from nexort.finite.streams import Law, Streams, gaussian, graph_law, named_law
 from nexort.finite.training.plan import Plan, plan
 from nexort.finite.training.run import Run
 from nexort.program.unrolled import Array
+from nexort.training.checkpoint import Store
 from nexort.training.task import Task
-
-
-class Checkpoint(Protocol):
-    """Finished runs by their key."""
-
-    def get(self, key: str) -> Mapping[str, Array] | None:
-        """What was put there, or None."""
-
-    def put(self, key: str, arrays: Mapping[str, Array]) -> None:
-        """Keep arrays."""
 
 
 def train(  # noqa: PLR0913 - the options of a command
