@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from training_tasks import run_of, update
@@ -12,7 +14,10 @@ from nexort.finite.training.plan import plan
 from nexort.finite.training.run import Run
 from nexort.finite.training.slopes import slope
 from nexort.functions import registry
-from nexort.training.task import Task
+from nexort.program.nodes import Node, Op, rewrite
+from nexort.program.types import scalar
+from nexort.program.unrolled import Array
+from nexort.training.task import Task, moment, seed_slot
 
 HEAD = """
 dim d, M
@@ -112,6 +117,40 @@ def test_gradients_are_slopes(body: str, width: int) -> None:
             slope = (ends[1] - ends[0]) / (2 * step)
             expected = 0.0 if found is None else float((found * direction).sum() * store.factor)
             assert slope == pytest.approx(expected, rel=1e-6, abs=1e-8), key
+
+
+@pytest.mark.parametrize("body", NETWORKS.values(), ids=NETWORKS.keys())
+def test_the_backpropagation_program_agrees(body: str) -> None:
+    """Def 2.9.14 evaluated at width n: d v is n times the gradient of <1|x> by v, and |l><r| stands
+    for l r^T / n. The scale of f apart."""
+    task = task_of(body)
+    chi = np.array([0.7, -1.2, 0.4])
+    axes = task.out.type.axes
+    seed, data = seed_slot(axes), Node(Op.DATA, (), "chi", scalar(axes))
+    parts = [x for g in task.gradients.values() for pair in g.pairs for x in pair]
+    parts += [x for g in task.gradients.values() for x in (g.ket, g.scalar) if x is not None]
+    done = rewrite(parts, lambda x: data if x is seed else x)
+    slots = {moment("part", (k,), 0, done[x]): (done[x], 0) for k, x in enumerate(parts)}
+    step = replace(task.step, data={**task.step.data, "chi": chi})
+    wide = replace(task, step=step, moments={**task.moments, **slots})
+    n = 5
+    with Crew(1, 1) as crew:
+        one = run(wide, crew, n)
+        values = one.forward([task.out, *(done[x] for x in parts)])
+        of_entries, of_matrices = one.gradients(values, chi / one.scale)
+
+        def rows(x: Node) -> Array:
+            return values[done[x]].reshape(-1, n)
+
+        assert parts
+        for key, wanted in task.gradients.items():
+            if wanted.ket is not None:
+                found = values[done[wanted.ket]] / n
+                np.testing.assert_allclose(of_entries[key], found, rtol=1e-9, atol=1e-12)
+            if wanted.pairs:
+                left, right = of_matrices[key]
+                total = sum(rows(x).T @ rows(y) for x, y in wanted.pairs) / n
+                np.testing.assert_allclose(left.T @ right, total, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["order 1", "order 2", "order 2, split", "scalar average"])

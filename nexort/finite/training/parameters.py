@@ -28,7 +28,7 @@ PANEL = 512
 COLUMNS = 512
 """Columns of a tile, which has HEIGHT rows."""
 
-BLOCK = 2**14
+BLOCK = 2**15
 """Entries of a tile that an update function works on at once."""
 
 
