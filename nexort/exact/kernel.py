@@ -16,6 +16,7 @@ from nexort.exact.factored import factored, ordered
 from nexort.exact.forms import NotExact
 from nexort.exact.normal import normal
 from nexort.exact.operations import Frame, NotFiniteError
+from nexort.exact.scaled import shared
 from nexort.exact.solve import deep, text_of
 from nexort.exact.values import Index, Label, Value, What
 from nexort.program.nodes import Node
@@ -182,7 +183,8 @@ def compiled(
         roots = [_lowered(engine, c, row, column) for c in picked]
         if pairs:
             _check_pairs(roots, inputs, axis, picked[0].span)
-        roots = normal(engine, gaps.without_cross(engine, roots))
+        roots = shared(engine, gaps.without_cross(engine, roots))
+        roots = normal(engine, roots)
         roots = factored(engine.values, roots)
         plan = blocks.Blocks.of(roots, row, column)
     found = Compiled(tuple(picked), engine, plan, pairs)
