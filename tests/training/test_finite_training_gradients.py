@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 from training_tasks import run_of, update
 
+from nexort import driver
+from nexort.data import LoadedArray
+from nexort.diagnostics import Source
+from nexort.driver import Given
 from nexort.finite.crew import Crew
 from nexort.finite.streams import Streams, gaussian
 from nexort.finite.training.plan import plan
@@ -72,11 +76,41 @@ NETWORKS = {
 }
 
 
-def task_of(body: str, exponents: str = "mup") -> Task:
+PARAMETERS = """
+dim d, M
+data xi[d, M], y[2, M]
+network f(xi) {
+  weight u : vector[d]
+  weight W : matrix ~ N(0, 2)
+  weight c : scalar = 1
+  weight s : scalar = 0.5
+  weight b : vector
+  weight v[1..2] : vector
+  |x> = tanh(c * |u> @ xi + |b>)
+  |z> = relu(W |x>) + s * W^T |x>
+  return [<v[1]|z>, <v[2]|z>]
+}
+train f {
+  parametrization mup
+  optimizer adam(lr=0.1, eps=1e-4)
+  error f - y
+  steps 5
+}
+output f, <x[5]|x[0]>
+"""
+
+NETWORKS["scalars, several outputs"] = PARAMETERS
+
+
+def task_of(body: str) -> Task:
     rng = np.random.default_rng(3)
+    if body is PARAMETERS:
+        arrays = {"xi": rng.normal(size=(2, 3)), "y": rng.normal(size=(2, 3))}
+        given = Given({}, {k: LoadedArray(v, k) for k, v in arrays.items()})
+        return driver.training(driver.compile_source(Source("<network>", body)), given)
     arrays = {"xi": rng.normal(size=(2, 3)), "y": rng.normal(size=3), "train": np.ones(3)}
     text = HEAD + body + "\nf = <v|z>"
-    return run_of(text, arrays, update("sgd"), rate=0.1, steps=1, parametrization=exponents)
+    return run_of(text, arrays, update("sgd"), rate=0.1, steps=1)
 
 
 def run(task: Task, crew: Crew, width: int, dtype: str = "float64") -> Run:
@@ -84,6 +118,11 @@ def run(task: Task, crew: Crew, width: int, dtype: str = "float64") -> Run:
     planned = plan(task, width, kind)
     laws = {name: gaussian for name, _ in planned.matrices}
     return Run(planned, Streams(5, 0, width, kind), laws, crew)
+
+
+def signal(task: Task) -> Array:
+    """An error signal."""
+    return np.random.default_rng(1).normal(size=task.step.shape(task.out.type.axes))
 
 
 def loss(one: Run, chi: np.ndarray) -> float:
@@ -95,7 +134,7 @@ def loss(one: Run, chi: np.ndarray) -> float:
 def test_gradients_are_slopes(body: str, width: int) -> None:
     task = task_of(body)
     rng = np.random.default_rng(0)
-    chi = rng.normal(size=3)
+    chi = signal(task)
     with Crew(1, 1) as crew:
         one = run(task, crew, width)
         values = one.forward([task.out])
@@ -124,7 +163,7 @@ def test_the_backpropagation_program_agrees(body: str) -> None:
     """Def 2.9.14 evaluated at width n: d v is n times the gradient of <1|x> by v, and |l><r| stands
     for l r^T / n. The scale of f apart."""
     task = task_of(body)
-    chi = np.array([0.7, -1.2, 0.4])
+    chi = signal(task)
     axes = task.out.type.axes
     seed, data = seed_slot(axes), Node(Op.DATA, (), "chi", scalar(axes))
     parts = [x for g in task.gradients.values() for pair in g.pairs for x in pair]
@@ -147,6 +186,8 @@ def test_the_backpropagation_program_agrees(body: str) -> None:
             if wanted.ket is not None:
                 found = values[done[wanted.ket]] / n
                 np.testing.assert_allclose(of_entries[key], found, rtol=1e-9, atol=1e-12)
+            if wanted.scalar is not None:
+                np.testing.assert_allclose(of_entries[key], values[done[wanted.scalar]], rtol=1e-9)
             if wanted.pairs:
                 left, right = of_matrices[key]
                 total = sum(rows(x).T @ rows(y) for x, y in wanted.pairs) / n
@@ -162,7 +203,7 @@ def test_blocks_of_pairs_add_up(name: str, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr("nexort.finite.training.regions.BLOCK_ENTRIES", entries)
         with Crew(1, 2) as crew:
             one = run(task, crew, 6)
-            results.append(one.gradients(one.forward([task.out]), np.array([1.0, -2.0, 0.5])))
+            results.append(one.gradients(one.forward([task.out]), signal(task)))
     (few, few_pairs), (many, many_pairs) = results
     for key, value in few.items():
         np.testing.assert_allclose(value, many[key], rtol=1e-12, atol=1e-14)
@@ -180,11 +221,12 @@ def test_single_precision_stays_single() -> None:
             for key, store in {**one.entries, **one.matrices}.items():
                 other = {**exact.entries, **exact.matrices}[key]
                 other.w[...] = store.w
-            chi = np.array([1.0, 0.5, -1.0])
+            chi = signal(task)
             found = one.gradients(one.forward([task.out]), chi)
             wanted = exact.gradients(exact.forward([task.out]), chi)
             for key, value in found[0].items():
-                assert value.dtype == np.float32
+                kind = np.float64 if key[0] in ("c", "s") else np.float32
+                assert value.dtype == kind
                 np.testing.assert_allclose(value, wanted[0][key], rtol=1e-3, atol=1e-5)
             for key, (left, right) in found[1].items():
                 assert left.dtype == right.dtype == np.float32
