@@ -1,0 +1,125 @@
+"""The maximal update limit against finite widths, reference data and the generic sampler."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from training_tasks import MLP, reference, run_of, update
+
+from nexort import driver, maximal
+from nexort.data import LoadedArray
+from nexort.diagnostics import Source
+from nexort.driver import Given
+from nexort.finite.training import train
+from nexort.lower.evaluate import LimitValue, Settings
+from nexort.lower.evaluate import evaluate as generic
+from nexort.training.task import Task
+
+HEAD = """
+dim d, M
+data xi[d, M], y[M], train[M]
+vector u[d] ~ N(0, 1)
+vector v ~ N(0, 1)
+matrix W ~ N(0, 1/n)
+|h> = |u> @ xi
+|x[1]> = tanh(|h>)
+"""
+
+NETWORKS = {
+    "recurrent": "|x[2]> = tanh(W |x[1]>);  |x[3]> = tanh(W |x[2]> + |h>)",
+    "transposed": "|x[2]> = relu(W |x[1]>);  |x[3]> = relu(W^T |x[2]> + 1/2 * |x[1]>)",
+    "deep": "matrix V ~ N(0, 1/n);  |x[2]> = relu(W |x[1]>);  |x[3]> = tanh(V |x[2]>)",
+    "normalized": "|x[2]> = tanh(W |x[1]>);  |x[3]> = |x[2]> / sqrt(1/10 + diag(<x[2]|x[2]>))",
+    "outer": "|x[2]> = tanh(W |x[1]>)\n"
+    "|x[3]> = E{1}[ tanh(|x[2]> * |x[1]>{1}) * |x[1]>{1} ] + |x[2]>",
+}
+
+DATA = {
+    "xi": np.random.default_rng(5).standard_normal((2, 3)),
+    "y": [1.0, -1.0, 0.5],
+    "train": [1.0, 1.0, 0.0],
+}
+
+ADAM = {"eps": 0.01}
+
+
+def limit(task: Task, samples: int, replicates: int = 8) -> LimitValue:
+    return maximal.evaluate(task, Settings(samples=samples, replicates=replicates))["f"]
+
+
+def distance(value: LimitValue, draws: Any) -> Any:
+    """(limit - mean of the draws) in standard errors of the difference."""
+    error = draws.std(axis=0, ddof=1) / np.sqrt(len(draws))
+    return (value.value - draws.mean(axis=0)) / np.hypot(value.error, np.maximum(error, 1e-12))
+
+
+def test_reference_adam() -> None:
+    task, case = reference("mup_L2_tanh_adam")
+    value = limit(task, 1024, 16)
+    error = np.hypot(value.error, np.asarray(case["limit_sem"]))
+    assert np.abs((value.value - case["limit_mean"]) / error).max() < 3
+    assert value.error.max() <= 0.002
+    assert value.value.shape == (9, 4)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 0.3), ("momentum", 0.2), ("adam", 0.1)])
+def test_architectures_against_width(name: str, optimizer: str, rate: float) -> None:
+    how = update(optimizer, **(ADAM if optimizer == "adam" else {}))
+    text = f"{HEAD}{NETWORKS[name]}\nf = <v|x[3]>\n"
+    task = run_of(text, DATA, how, rate=rate, steps=3, start="centre")
+    value = limit(task, 512)
+    draws = train(task, 2048, 6, seed=1)["f"]
+    far = distance(value, draws)[1:]
+    assert np.abs(value.value[1:]).max() > 0.1
+    # six draws: Student's t of 5 degrees of freedom, and a bias of order 1/n
+    assert np.abs(far).max() < 6
+    assert np.sqrt((far**2).mean()) < 2.5
+
+
+CORE = """
+dim d, M
+data xi[d, M], y[M], train[M]
+param eta = 0.1, T = 3
+vector u[d] ~ N(0, 1)
+matrix W ~ N(0, 1/n)
+vector v ~ N(0, 1)
+update adam(g, beta1=0.9, beta2=0.999, eps=0.01) {
+  state m = 0
+  state v = 0
+  m = beta1 * m + (1 - beta1) * g
+  v = beta2 * v + (1 - beta2) * g^2
+  return m / (1 - beta1^(t + 1)) / sqrt(v / (1 - beta2^(t + 1)) + eps^2)
+}
+|a[0]> = |u>
+A[0] = W
+|b[0]> = |v>
+for t in 0..T {
+  |x[t]> = tanh(|a[t]> @ xi)
+  |z[t]> = tanh(A[t] |x[t]>)
+  f[t] = <b[t]|z[t]>
+  chi[t] = (f[t] - y) * train
+  |dg[t]> = (1 - |z[t]>^2) * |b[t]>
+  |dh[t]> = (1 - |x[t]>^2) * (A[t]^T |dg[t]>)
+  |a[t+1]> = |a[t]> - eta * adam((|dh[s]> * chi[s]) @ xi^T for s in 0..t)
+  A[t+1] = A[t] - eta * adam(|dg[s]> chi[s] <x[s]| for s in 0..t)
+  |b[t+1]> = |b[t]> - eta * adam(|z[s]> @ chi[s] for s in 0..t)
+}
+output f
+"""
+
+
+def test_adam_by_hand_in_the_core_language() -> None:
+    """The training loop written out as a core program, which the generic sampler evaluates."""
+    arrays = {name: LoadedArray(np.asarray(a, dtype=float), name) for name, a in DATA.items()}
+    program = driver.compile_source(Source("core", CORE))
+    by_hand = generic(driver.unroll(program, Given({}, arrays)), Settings(samples=512))["f"]
+    network = MLP.replace("PHI", "tanh")
+    how = update("adam", **ADAM)
+    task = run_of(network, DATA, how, rate=0.1, steps=3, numbers={"L": 2})
+    value = limit(task, 512)
+    far = (value.value - by_hand.value)[1:] / np.hypot(value.error, by_hand.error)[1:]
+    assert np.abs(far).max() < 4
+    assert value.error.max() < 0.003
