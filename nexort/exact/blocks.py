@@ -17,7 +17,7 @@ from threading import local
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from nexort.exact.factored import ordered
 from nexort.exact.operations import Frame, NotFiniteError, Operation, operation
@@ -151,7 +151,7 @@ def evaluate(
     if size is None:
         size = block_size(plan, np.dtype(frame.dtype).itemsize, memory, count)
         size = balanced(size, rows, cores()) if all(mirrored) else size
-    with np.errstate(all="ignore"), threadpool_limits(1):
+    with np.errstate(all="ignore"), _libraries().limit(limits=1):
         vectors = _vectors(plan, frame)
         # the smaller ones at the edges last: they fill the threads' ends
         blocks = sorted(_blocks(rows, columns, size, all(mirrored)), key=_entries, reverse=True)
@@ -198,6 +198,12 @@ def _below(size: int) -> Array:
     return np.tri(size, k=-1, dtype=bool)
 
 
+@lru_cache(1)
+def _libraries() -> ThreadpoolController:
+    """Of numpy's linear algebra, each product of which stays on the core of its block."""
+    return ThreadpoolController()
+
+
 def cores() -> int:
     """The cores that this process may use."""
     return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
@@ -242,11 +248,16 @@ def _vectors(plan: Blocks, frame: Frame) -> list[Any]:
     for v in plan.before:
         arrays[v] = operation(v)(precise, [arrays[a] for a in v.args])
     found = [arrays[v] for v in plan.outside]
-    if frame.dtype != np.float64:
-        found = [
-            x if v.what in plan.precise or not isinstance(x, np.ndarray) else x.astype(frame.dtype)
-            for v, x in zip(plan.outside, found, strict=True)
-        ]
+    if frame.dtype == np.float64:
+        return found
+    # rows and columns are often views of the same inputs
+    casts: dict[Any, Any] = {}
+    for k, (v, x) in enumerate(zip(plan.outside, found, strict=True)):
+        if v.what not in plan.precise and isinstance(x, np.ndarray):
+            key = x.__array_interface__["data"], x.shape, x.strides
+            if key not in casts:
+                casts[key] = x.astype(frame.dtype)
+            found[k] = casts[key]
     return found
 
 

@@ -157,6 +157,8 @@ class Compiled:
     picked: tuple[Chosen, ...]
     engine: Engine
     plan: blocks.Blocks
+    below: tuple[tuple[Value, ...], ...]
+    """All that each root depends on."""
     pairs: bool
 
 
@@ -187,7 +189,8 @@ def compiled(
         roots = normal(engine, roots)
         roots = factored(engine.values, roots)
         plan = blocks.Blocks.of(roots, row, column)
-    found = Compiled(tuple(picked), engine, plan, pairs)
+    below = tuple(tuple(ordered([r])) for r in roots)
+    found = Compiled(tuple(picked), engine, plan, below, pairs)
     if known is not None:
         while len(known) >= PLANS:
             known.pop(next(iter(known)), None)
@@ -211,7 +214,6 @@ def kernels(
     _check_inputs(inputs, options)
     found = compiled(program, names, inputs, known)
     picked, engine, plan = found.picked, found.engine, found.plan
-    roots = plan.roots
     kind = np.dtype(options.dtype)
     frame = _frame(program, inputs, plan.row, plan.column, kind, options.rtol)
     results = [make_result(options.out, c.name, inputs.shape, kind, len(picked)) for c in picked]
@@ -224,16 +226,15 @@ def kernels(
         raise failures.not_finite(engine, functions[0] if functions else None) from None
     except failures.PROBLEMS as problem:
         raise failures.diagnosed(engine, problem) from None
-    errors = whole.relative_errors(roots, frame.errors, float(np.finfo(kind).eps))
-    methods = {}
-    for c, root in zip(picked, roots, strict=True):
-        used = {frame.methods[v] for v in ordered([root]) if v in frame.methods}
-        methods[c.name] = text_of(used, errors[root])
     outputs = [c.name for c in picked]
+    eps = float(np.finfo(kind).eps)
+    errors = [whole.relative_error(below, frame.errors, eps) for below in found.below]
+    methods = {}
+    for name, below, error in zip(outputs, found.below, errors, strict=True):
+        used = {frame.methods[v] for v in below if v in frame.methods}
+        methods[name] = text_of(used, error)
     return Kernels(
-        dict(zip(outputs, results, strict=True)),
-        methods,
-        {n: errors[r] for n, r in zip(outputs, roots, strict=True)},
+        dict(zip(outputs, results, strict=True)), methods, dict(zip(outputs, errors, strict=True))
     )
 
 

@@ -80,9 +80,12 @@ def relative_errors(
     """For every root the sum of the relative errors of the expectations below it, times what
     differences and divisions may amplify them by, and of the rounding of every step: an estimate
     of its own relative error."""
-    found = {}
-    for root in roots:
-        below = ordered([root])
-        random = [v for v in below if v.what is not What.NUMBER]
-        found[root] = AMPLIFIED * sum(errors.get(v, 0.0) for v in below) + 4 * eps * len(random)
-    return found
+    return {root: relative_error(ordered([root]), errors, eps) for root in roots}
+
+
+def relative_error(
+    below: Iterable[Value], errors: Mapping[Value, float], eps: float = EPS
+) -> float:
+    """Of a root with these values below it, itself included."""
+    random = [v for v in below if v.what is not What.NUMBER]
+    return AMPLIFIED * sum(errors.get(v, 0.0) for v in random) + 4 * eps * len(random)
