@@ -151,6 +151,9 @@ def derive(program: Program, given: Given, *, unroll: bool = False) -> Derivatio
 
     if not program.outputs:
         raise fail("no-output", "the program has no output", help="output <x|x>")
+    if program.training is not None:
+        message = "the limit of a training has no symbolic form here"
+        raise fail("not-derivable", message, program.training.span, help="nexort eval evaluates it")
     program = simplify(program)
     if unroll:
         report = Report()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from math import acos, asin, comb, exp, pi, sqrt, tanh
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.integrate import dblquad, quad
 
 Answers = dict[str, Any]
+"""Numbers by output: exact, or with their standard error."""
+
+HERE = Path(__file__).parent
 
 INPUTS = np.random.default_rng(0).standard_normal((10, 3))
 """Inputs of the perceptron programs, d x M."""
@@ -279,22 +284,89 @@ def universality() -> Answers:
     return {"rademacher": moments, "user": moments}
 
 
+def mup_mlp_adam() -> Answers:
+    """The stored limit of this run with its standard error, by a sampler of its own."""
+    case = json.loads((HERE / "training" / "reference.json").read_text())["mup_L2_tanh_adam"]
+    return {"f": (np.array(case["limit_mean"]), np.array(case["limit_sem"]))}
+
+
+def ntp_mlp_adam() -> Answers:
+    """K_Q of two hidden layers (Thm 2.4.9) by plain Monte Carlo: independent pairs of a row and a
+    column of the hidden matrix, each with its own state of Adam."""
+    case = json.loads((HERE / "training" / "reference.json").read_text())["mup_L2_tanh_adam"]
+    xi, y, mask = (np.array(case[name]) for name in ("X", "y", "mask"))
+    runs = [_adam_run(np.random.default_rng(k), xi, y, mask, 40_000) for k in range(16)]
+    return {"f": (np.mean(runs, axis=0), np.std(runs, axis=0, ddof=1) / 4)}
+
+
+def _adam_run(rng: Any, xi: Any, y: Any, mask: Any, count: int) -> Any:
+    def gaussian(covariance: Any) -> Any:
+        values, vectors = np.linalg.eigh(covariance)
+        root = vectors * np.sqrt(np.maximum(values, 0))
+        return rng.standard_normal((count, len(covariance))) @ root.T
+
+    # the columns' neurons (layer 1) and the rows' (layer 2) are independent
+    h1 = gaussian(xi.T @ xi)
+    x1 = np.tanh(h1)
+    h2 = gaussian(x1.T @ x1 / count)
+    x2 = np.tanh(h2)
+    dh2 = (1 - x2**2) * rng.standard_normal((count, 1))
+    dh1 = (1 - x1**2) * gaussian(dh2.T @ dh2 / count)
+    sides = [(dh1, xi), (dh2, x1), (x2, np.ones((1, 4)))]
+    states = [np.zeros((2, count, 3)), np.zeros((2, count)), np.zeros((2, count))]
+    f, found = np.zeros(4), [np.zeros(4)]
+    for t in range(8):
+        chi = (f - y) * mask
+        total = np.zeros(4)
+        for k, ((left, right), state) in enumerate(zip(sides, states, strict=True)):
+            g = (left * chi) @ right.T if k == 0 else (left * chi * right).sum(axis=1)
+            state[0] = 0.9 * state[0] + 0.1 * g
+            state[1] = 0.999 * state[1] + 0.001 * g**2
+            root = np.sqrt(state[1] / (1 - 0.999 ** (t + 1)) + 1e-8)
+            q = state[0] / (1 - 0.9 ** (t + 1)) / root
+            if k == 0:
+                total += np.einsum("na,nd,da->a", left, q, right) / count
+            else:
+                total += (
+                    np.einsum("na,n,na->a", left, q, np.broadcast_to(right, left.shape)) / count
+                )
+        f = f - 0.1 * total
+        found.append(f)
+    return np.array(found)
+
+
+def centred() -> Answers:
+    """Of a centred run only the first output is known: zero."""
+    known = np.full((21, 6), np.nan)
+    known[0] = 0
+    return {"f": known}
+
+
 ANSWERS = {
     f.__name__: f
     for f in (
         wishart, semicircle, free_product, mlp, digits, recurrent, autoencoder, symmetric_tanh,
         symmetric_sign, outer_order1, outer_order2, outer_order3, layernorm, correlated,
         universality, residual, shared_branch, skip_activation, layernorm_ntk, recurrent_ntk,
-        jacobian,
+        jacobian, mup_mlp_adam, ntp_mlp_adam,
     )
-} | {"perceptron": biased_perceptron}  # fmt: skip
+} | {"perceptron": biased_perceptron, "figure_5_1": centred, "figure_5_2": centred}  # fmt: skip
 
 ON_INPUTS = (
     "mlp", "digits", "perceptron", "residual", "shared_branch", "skip_activation", "layernorm_ntk"
 )  # fmt: skip
 
+TRAINED = {
+    "xi": np.random.default_rng(2).standard_normal((10, 6)),
+    "y": np.linspace(-1, 1, 6),
+    "train": np.array([0, 0, 1, 1, 1, 1]),
+}
+"""A small task for the programs of the figures."""
+
 DATA: dict[str, Answers] = {
     **{name: {"xi": INPUTS} for name in ON_INPUTS},
     "recurrent_ntk": {"xi": SEQUENCES},
+    "figure_5_1": TRAINED,
+    "figure_5_2": TRAINED,
 }
 """Data that the programs need."""

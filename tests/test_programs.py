@@ -39,14 +39,15 @@ def test_limit_is_the_known_answer(name: str) -> None:
     """Within 4.5 standard errors, entry by entry: a false alarm in 10^5 entries."""
     limit = nexort.load(PROGRAMS / f"{name}.nxt").limit(data=DATA.get(name))
     for output, answer in ANSWERS[name]().items():
-        value, error = np.asarray(limit[output]), limit[output].error
-        known = np.asarray(answer, dtype=float)
+        known, doubt = answer if isinstance(answer, tuple) else (answer, 0.0)
+        known = np.asarray(known, dtype=float)
+        value, error = np.asarray(limit[output]), np.hypot(limit[output].error, doubt)
         assert value.shape == known.shape
         told = np.isfinite(known)
         off = np.abs(value - known)[told]
         # 1e-9: what the answer itself is computed to
         assert (off <= 4.5 * error[told] + 1e-9 * np.abs(known[told]).max()).all(), (output, off)
-        assert (error[told] <= 0.02 * np.abs(known[told]).max()).all()
+        assert (error[told] <= 0.02 * np.abs(known[told]).max() + 1e-12).all()
 
 
 @pytest.mark.slow
@@ -54,6 +55,8 @@ def test_limit_is_the_known_answer(name: str) -> None:
 def test_finite_widths_converge_to_the_limit(name: str) -> None:
     program = nexort.load(PROGRAMS / f"{name}.nxt")
     widths = WIDTHS.get(name, (128, 256, 512, 1024))
+    if program.program.training is not None:
+        widths = (64, 256, 1024)
     # universality's second law has a tenth moment near 10^6: three moments of it need many runs
     found = program.verify(widths, seeds=48, data=DATA.get(name))
     assert found.holds, found
