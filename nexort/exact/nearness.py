@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nexort.exact.values import Label, Value
-from nexort.gaussian.scratch import room
+from nexort.gaussian.scratch import outer
 from nexort.program.unrolled import Array
 
 if TYPE_CHECKING:
@@ -58,8 +58,9 @@ def _from_cross(left: Array, right: Array, cross: Array) -> Array:
     first, second = (
         np.divide(1, s, where=s > 0, out=np.zeros_like(s)) for s in map(np.sqrt, (left, right))
     )
-    found = np.asarray(np.multiply(cross, first, out=room(cross, first)))
-    found = np.asarray(np.multiply(found, second, out=room(found, second)))
+    found = np.asarray(outer(first, second))
+    fits = found.ndim and found.shape == cross.shape and found.dtype == cross.dtype
+    found = np.asarray(np.multiply(found, cross, out=found if fits else None))
     return np.asarray(np.subtract(1, found, out=found if found.ndim else None))
 
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from nexort.functions import Array
 from nexort.gaussian.covariance import Covariance
-from nexort.gaussian.scratch import room
+from nexort.gaussian.scratch import outer, outer_sum, room
 from nexort.gaussian.terms import Atom, Terms
 
 LARGEST = 30.0
@@ -63,7 +63,7 @@ def _inverse_root(k: Covariance, x: float, y: float) -> Array:
     """(p q)^(-1/2), p = 1 + x a and q = 1 + y b."""
 
     def find() -> Array:
-        return _times(1 / np.sqrt(1 + x * k.left), 1 / np.sqrt(1 + y * k.right))
+        return outer(1 / np.sqrt(1 + x * k.left), 1 / np.sqrt(1 + y * k.right))
 
     return _known(k, "inverse root", x, y, find)
 
@@ -104,8 +104,7 @@ def _sum(k: Covariance) -> Array:
     """S = 1 / p + 1 / q of gelu."""
 
     def find() -> Array:
-        first, second = 1 / (1 + k.left), 1 / (1 + k.right)
-        return np.asarray(np.add(first, second, out=room(first, second)))
+        return outer_sum(1 / (1 + k.left), 1 / (1 + k.right))
 
     return _known(k, "sum", 1, 1, find)
 
@@ -116,7 +115,7 @@ def gelu(k: Covariance) -> Array:
     value = np.asarray(np.subtract(total, 1, out=room(total)))
     value = _in_place(np.multiply, value, k.cross)
     value = _in_place(np.multiply, value, _ratio(k, 1, 1))
-    other = _times(k.left / np.sqrt(1 + k.left), k.right / np.sqrt(1 + k.right))
+    other = outer(k.left / np.sqrt(1 + k.left), k.right / np.sqrt(1 + k.right))
     value = _in_place(np.add, value, other)
     value = _in_place(np.divide, value, _root(k, 1, 1))
     angle = _angle(k, 1, 1)

@@ -82,14 +82,42 @@ def like(array: Array) -> Array:
 def room(*args: Any) -> Array | None:
     """An array for the result of an entrywise operation on floating-point arrays and numbers, None
     where numpy has to decide."""
-    arrays = [a for a in args if isinstance(a, np.ndarray) and a.ndim]
-    if not arrays:
-        return None
-    first, *rest = arrays
-    shape = first.shape
-    for a in rest:
-        if a.dtype != first.dtype:
+    first: Array | None = None
+    shape: tuple[int, ...] = ()
+    for a in args:
+        if not isinstance(a, np.ndarray) or not a.ndim:
+            continue
+        if first is None:
+            first, shape = a, a.shape
+        elif a.dtype != first.dtype:
             return None
-        if a.shape != shape:
+        elif a.shape != shape:
             shape = np.broadcast_shapes(shape, a.shape)
-    return empty(shape, first.dtype)
+    return None if first is None else empty(shape, first.dtype)
+
+
+def outer(x: Array, y: Array) -> Array:
+    """x y of a column x and a row y; entry by entry for other shapes."""
+    if not _crossed(x, y):
+        return np.asarray(np.multiply(x, y, out=room(x, y)))
+    return _matrix(x, np.zeros_like(x), y, np.zeros_like(y))
+
+
+def outer_sum(x: Array, y: Array) -> Array:
+    """x + y of a column x and a row y; entry by entry for other shapes."""
+    if not _crossed(x, y):
+        return np.asarray(np.add(x, y, out=room(x, y)))
+    return _matrix(x, np.ones_like(x), np.ones_like(y), y)
+
+
+def _crossed(x: Array, y: Array) -> bool:
+    """Whether they are a column and a row of one floating-point dtype."""
+    shapes = x.ndim == y.ndim == 2 and x.shape[1] == y.shape[0] == 1
+    return shapes and x.dtype == y.dtype and x.dtype.kind == "f"
+
+
+def _matrix(x: Array, u: Array, y: Array, v: Array) -> Array:
+    """x y + u v, with numpy's matrix product: thrice as fast as its products of a column and a
+    row, and as exact where one of the terms is 0, or u and y are 1."""
+    out = empty((len(x), y.shape[1]), x.dtype)
+    return np.matmul(np.concatenate([x, u], axis=1), np.concatenate([y, v], axis=0), out=out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from nexort.gaussian import scratch
 
@@ -48,3 +49,23 @@ def test_room_for_broadcasts() -> None:
     assert found.shape == (3, 4)
     assert scratch.room(row, column.astype(np.float32)) is None
     assert scratch.room(1.0, 2.0) is None
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_outer_products_and_sums_are_exact_to_rounding(dtype: type) -> None:
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((53, 1)) * 10.0 ** rng.integers(-12, 12, (53, 1))).astype(dtype)
+    y = rng.standard_normal((1, 71)).astype(dtype)
+    x[3], y[0, 5] = 0, 0
+    for row in (y, y[:, :1]):
+        np.testing.assert_array_equal(scratch.outer(x, row), x * row)
+        np.testing.assert_array_equal(scratch.outer_sum(x, row), x + row)
+    assert scratch.outer(x, y).dtype == dtype
+    np.testing.assert_array_equal(scratch.outer(y, x), x * y)
+    np.testing.assert_array_equal(scratch.outer_sum(x[0], y), x[0] + y)
+
+
+def test_outer_products_of_infinities() -> None:
+    with np.errstate(invalid="ignore"):
+        found = scratch.outer(np.array([[np.inf], [1.0]]), np.array([[2.0, -1.0]]))
+    np.testing.assert_array_equal(found, [[np.inf, -np.inf], [2, -1]])
