@@ -20,7 +20,7 @@ from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.partials import partial
 from nexort.program.types import ROOT, Axes, Kind, ket, scalar
-from nexort.training.scatter import scattered
+from nexort.training.scatter import on_diagonal, scattered, turned
 from nexort.training.task import Gradient, Key
 
 
@@ -87,7 +87,7 @@ class _Reverse:
             case Op.CALL:
                 return self._call(x, g)
             case Op.CONTRACT:
-                return _contraction(x, g)
+                return _contraction(x, g, self.sizes)
             case Op.INNER:
                 left, right = x.args
                 joined = len(left.type.axes), len(right.type.axes)
@@ -103,11 +103,8 @@ class _Reverse:
                 return [(x.args[0], scattered(g, x.attr, x.args[0].type.axes, self.sizes))]
             case Op.TRANSPOSE:
                 return [(x.args[0], build.transpose(g))]
-            case Op.DIAGONAL if len(x.args[0].type.axes) == 2:
-                axes = x.args[0].type.axes
-                size = axes[-1].size or self.sizes[axes[-1].name]
-                eye = tuple(tuple(int(i == j) for j in range(size)) for i in range(size))
-                return [(x.args[0], _times(build.literal(eye, axes), g))]
+            case Op.DIAGONAL:
+                return [(x.args[0], on_diagonal(g, x.args[0].type.axes, self.sizes))]
             case Op.SPREAD:
                 return [(x.args[0], _narrowed(g, x.args[0]))]
             case Op.STACK:
@@ -260,24 +257,23 @@ def _ones(axes: Axes) -> Node:
     return build.spread(build.constant(1), scalar(axes))
 
 
-def _contraction(x: Node, g: Node) -> list[tuple[Node, Node]]:
+def _contraction(x: Node, g: Node, sizes: Mapping[str, int]) -> list[tuple[Node, Node]]:
     """z[a, b] = sum_j l[a, j] r[j, b]: dl[a, j] = sum_b g[a, b] r[j, b], dr[j, b] likewise."""
     left, right = x.args
     joined = int(x.attr)
     a, b = len(left.type.axes) - joined, len(right.type.axes) - joined
     if b == 0:
-        to_left = build.contract(g, right, 0) if a and joined else _times(g, right)
-        to_right = build.contract(g, left, a) if a else _times(g, left)
+        to_left = build.contract(g, right, 0)
     elif a == 0:
         to_left = build.contract(right, g, b)
-        to_right = build.contract(left, g, 0) if joined else _times(left, g)
-    elif joined == 0:
-        to_left, to_right = build.contract(g, right, b), build.contract(left, g, a)
-    elif a == b == joined == 1:
-        to_left = build.contract(g, build.transpose(right), 1)
-        to_right = build.contract(build.transpose(left), g, 1)
     else:
-        raise InternalError("the derivative of a contraction of more than two axes at a time")
+        to_left = build.contract(g, turned(right, joined, sizes), b)
+    if a == 0:
+        to_right = build.contract(left, g, 0)
+    elif b == 0:
+        to_right = build.contract(g, left, a)
+    else:
+        to_right = build.contract(turned(left, a, sizes), g, a)
     return [(left, _mean_for(to_left, left)), (right, _mean_for(to_right, right))]
 
 
