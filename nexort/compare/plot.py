@@ -10,49 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nexort.compare.judge import entry_label
+from nexort.compare.style import COLOURS, FAINT, INK, MARKERS, STYLE, check_path, save
 from nexort.compare.verification import OutputCheck, Verification
-from nexort.diagnostics import fail
 from nexort.program.unrolled import Array
 from nexort.results.numbers import uncertain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-EXTENSIONS = (".png", ".pdf", ".svg")
 LINES, ENTRIES = 8, 6
 """The most outputs, and entries, drawn."""
-
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#666666")
-_MARKERS = "osD^vP<>"
-_INK, _FAINT = "#222222", "#8A8A8A"
-_STYLE = {
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.edgecolor": _FAINT,
-    "axes.labelcolor": _INK,
-    "text.color": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#E6E6E6",
-    "grid.linewidth": 0.7,
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "svg.hashsalt": "nexort",
-}
-
-
-def check_path(path: str | Path) -> None:
-    """Raise NexortError unless a picture can be written to ``path``."""
-    place = Path(path)
-    if place.suffix.lower() not in EXTENSIONS:
-        kinds = ", ".join(EXTENSIONS)
-        message = f"{path}: unknown kind of picture, expected {kinds}"
-        raise fail("bad-output-file", message, help="--plot picture.png")
-    if not place.parent.is_dir():
-        raise fail("bad-output-file", f"{path}: there is no folder {place.parent}")
 
 
 def plot(verification: Verification, path: str | Path) -> None:
@@ -66,19 +33,13 @@ def plot(verification: Verification, path: str | Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type, unused-ignore]
+    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type, unused-ignore]
         layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08)
         figure = Figure(layout=layout)
         left, right = figure.subplots(1, 2)
         rows = max(_decay(left, verification), _approach(right, verification))
         figure.set_size_inches(11, 4.6 + 0.2 * rows)
-        suffix = Path(path).suffix.lower()
-        metadata = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(suffix)
-        try:
-            figure.savefig(path, dpi=200, metadata=metadata)
-        except OSError as error:
-            message = f"{path}: cannot be written: {error.strerror or error}"
-            raise fail("bad-output-file", message) from None
+        save(figure, path)
 
 
 def _decay(axes: Axes, verification: Verification) -> int:
@@ -86,12 +47,12 @@ def _decay(axes: Axes, verification: Verification) -> int:
     widths = np.array(verification.widths, dtype=float)
     drawn = _drawn(verification)
     for k, output in enumerate(drawn):
-        colour = _COLOURS[k]
+        colour = COLOURS[k]
         axes.plot(
             widths,
             output.rms,
             color=colour,
-            marker=_MARKERS[k],
+            marker=MARKERS[k],
             markersize=5,
             linewidth=1.6,
             label=_decay_label(output),
@@ -137,7 +98,7 @@ def _reference(axes: Axes, widths: Array, rms: Array) -> None:
         ends,
         top / np.sqrt(ends),
         "--",
-        color=_FAINT,
+        color=FAINT,
         linewidth=1.2,
         label="theorem: −1/2",
     )
@@ -178,7 +139,7 @@ def _approach(axes: Axes, verification: Verification) -> int:
     step = _step(widths)
     infinity = float(np.log(widths[-1])) + 1.4 * step
     entries = _representatives(verification)
-    axes.axhline(0, color=_INK, linewidth=1.2, zorder=1)
+    axes.axhline(0, color=INK, linewidth=1.2, zorder=1)
     for k, (output, flat, colour, second) in enumerate(entries):
         shift = (k - (len(entries) - 1) / 2) * 0.5 * step / ENTRIES
         means, errors = (a.reshape(len(widths), -1)[:, flat] for a in (output.means, output.errors))
@@ -190,10 +151,10 @@ def _approach(axes: Axes, verification: Verification) -> int:
             [*(np.log(widths) + shift), *([infinity + shift] if several else [])],
             (np.array([*means, *ends]) - limit) / unit,
             np.array([*np.hypot(errors, limit_error), *end_errors]) / unit,
-            color=_COLOURS[colour],
-            marker=_MARKERS[colour],
+            color=COLOURS[colour],
+            marker=MARKERS[colour],
             markersize=5,
-            markerfacecolor="white" if second else _COLOURS[colour],
+            markerfacecolor="white" if second else COLOURS[colour],
             linestyle="none",
             elinewidth=1.4,
             capsize=2.5,
@@ -281,5 +242,8 @@ def _legend(axes: Axes, note: str) -> int:
         title_fontsize=9,
         alignment="left",
     )
-    legend.get_title().set_color(_FAINT)
+    legend.get_title().set_color(FAINT)
     return -(-len(labels) // columns) + note.count("\n") + bool(note)
+
+
+__all__ = ["check_path", "plot"]
