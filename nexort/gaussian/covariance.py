@@ -53,9 +53,11 @@ class Covariance:
         self.dtype = dtype
         self.notes: dict[str, Array] = {}
         self._scaled: dict[float, Covariance] = {}
-        for variance in (self.left, self.right):
-            if variance.size and not float(variance.min()) >= 0:
-                raise NotPositive(float(self.left.min()), float(self.right.min()), 0.0)
+        least = [float(v.min(initial=np.inf)) for v in (self.left, self.right)]
+        if not all(x >= 0 for x in least):
+            raise NotPositive(float(self.left.min()), float(self.right.min()), 0.0)
+        self.least = min(least)
+        """The smallest variance."""
 
     def scaled(self, factor: float) -> Covariance:
         """Of factor^(1/2) times the variables, centred; one object for a factor, so that what is
@@ -69,6 +71,11 @@ class Covariance:
     def shape(self) -> tuple[int, ...]:
         """The common shape of the three arrays."""
         return np.broadcast_shapes(self.left.shape, self.right.shape, self.cross.shape)
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest variance."""
+        return max(float(v.max(initial=0.0)) for v in (self.left, self.right))
 
     @cached_property
     def left_std(self) -> Array:

@@ -37,7 +37,7 @@ def applies(k: Covariance, rate: float = 1.0) -> bool:
     may be none, the careful formulas tell."""
     if k.means is not None or not k.cross.size or k.dtype not in (np.float64, np.float32):
         return False
-    if rate * max(float(k.left.max()), float(k.right.max())) > LARGEST:
+    if rate * k.largest > LARGEST:
         return False
     known = k.notes.get("positive")
     if known is None and max(float(k.cross.max()), -float(k.cross.min())) ** 2 <= float(

@@ -82,6 +82,8 @@ def _function(terms: Terms, whole: Univariate) -> Univariate:
 
 def _with_zeros(f: Univariate, g: Univariate, k: Covariance, value: Array) -> Array:
     """The values with E f(0) g(z_b) = f(0) E g(z_b) where a variance is 0."""
+    if k.least > 0:
+        return value
     for first, second, own, other in ((f, g, k.left, k.right), (g, f, k.right, k.left)):
         zero = own == 0
         if zero.any():

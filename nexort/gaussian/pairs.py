@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nexort.functions import Array
-from nexort.gaussian import edges, orthant, waves
+from nexort.gaussian import direct, edges, orthant, waves
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.terms import Atom, Terms, normal_form
 from nexort.gaussian.univariate import Univariate, function
@@ -71,7 +71,15 @@ def of_terms(first: Terms, second: Terms) -> Evaluate:
         table = orthant.rows(first, second)
         return lambda k: orthant.evaluate(table, k)
     if all(a.edges for a in (*first, *second)):
-        return lambda k: edges.evaluate(first, second, k)
+        rate = direct.rate_of(first, second)
+        if rate is None:
+            return lambda k: edges.evaluate(first, second, k)
+        # asked here, since it is the same for all blocks
+        return lambda k: (
+            direct.evaluate(first, second, k)
+            if direct.applies(k, rate)
+            else edges.evaluate(first, second, k)
+        )
     if all(a.waves for a in (*first, *second)):
         return lambda k: waves.evaluate(first, second, k)
     return lambda k: _mixed(first, second, k)

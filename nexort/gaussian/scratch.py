@@ -93,7 +93,9 @@ def room(*args: Any) -> Array | None:
             return None
         elif a.shape != shape:
             shape = np.broadcast_shapes(shape, a.shape)
-    return None if first is None else empty(shape, first.dtype)
+    if first is None:
+        return None
+    return like(first) if shape == first.shape else empty(shape, first.dtype)
 
 
 def outer(x: Array, y: Array) -> Array:
