@@ -15,12 +15,12 @@ from training_tasks import MLP, reference, run_of, update
 from nexort.diagnostics import NexortError
 from nexort.finite.crew import Crew
 from nexort.finite.streams import Streams, gaussian
-from nexort.finite.training import train
+from nexort.finite.training import first_nonfinite, train
 from nexort.finite.training.plan import plan
 from nexort.finite.training.run import Run
 from nexort.program.network import Exponents
 from nexort.program.nodes import Node, Op
-from nexort.program.types import scalar
+from nexort.program.types import Kind, scalar
 from nexort.program.unrolled import Array
 from nexort.training.task import Task
 
@@ -265,6 +265,11 @@ def test_what_is_finite_is_kept() -> None:
     assert steps[:, :2].all()
     assert not steps[:, -1].any()
     assert (np.diff(steps.astype(int), axis=1) <= 0).all()
+    stopped = first_nonfinite(replace(task, weights=wild), 32, run=1)
+    assert stopped is not None
+    assert stopped[0] == int(np.argmin(steps[1]))
+    assert stopped[1].type.kind is Kind.KET  # not the output at the end, but what made it so
+    assert first_nonfinite(mlp("tanh", "sgd", "mup", 2), 32) is None
 
 
 def test_decay_and_silent_weights() -> None:

@@ -28,7 +28,7 @@ Pair = tuple[Array, Array]
 
 class Run:
     """The weights of one draw, from the start on. ``laws`` gives the law of a matrix's entries by
-    its name."""
+    its name. ``stopped`` is the step at which a run overflowed, and the first value that did."""
 
     def __init__(self, plan: Plan, streams: Streams, laws: Mapping[str, Law], crew: Crew) -> None:
         self.plan, self.task, self.crew = plan, plan.task, crew
@@ -46,6 +46,7 @@ class Run:
         for x in plan.still:
             self.still[x] = self._value(x, self.still)
         self.scale = power(self.width, 1 - self.task.output_exponent)
+        self.stopped: tuple[int, Node] | None = None
 
     def outputs(self) -> dict[str, Array]:
         """Train; every output, shape family_shape + axes. What is not reached before the outputs or
@@ -60,10 +61,15 @@ class Run:
                 shift = self._shift(f)
             f = f + shift
             recorder.record(t, {**values, task.out: f})
-            if t == task.steps or not np.isfinite(f).all():
+            if not np.isfinite(f).all():
+                bad = (x for x in sorted(values, key=_serial) if not np.isfinite(values[x]).all())
+                self.stopped = t, next(bad, task.out)
+                break
+            if t == task.steps:
                 break
             chi = task.signal(t, f)
             if not np.isfinite(chi).all():
+                self.stopped = t, task.errors[t]
                 break
             self.step(t, values, chi)
         return recorder.results()
@@ -178,3 +184,7 @@ class Run:
             if matrix.weight is not None:
                 left, right = of_matrices.get(key, (nothing, nothing))
                 matrix.update(t, left, right, self.crew)
+
+
+def _serial(x: Node) -> int:
+    return x.serial

@@ -7,10 +7,12 @@ from collections.abc import Callable
 import numpy as np
 
 from nexort.diagnostics import fail
+from nexort.finite.arrays import DType
 from nexort.finite.crew import Crew, available_threads
 from nexort.finite.streams import Law, Streams, gaussian, graph_law, named_law
 from nexort.finite.training.plan import Plan, plan
 from nexort.finite.training.run import Run
+from nexort.program.nodes import Node
 from nexort.program.unrolled import Array
 from nexort.training.checkpoint import Store
 from nexort.training.task import Task
@@ -40,10 +42,7 @@ def train(  # noqa: PLR0913 - the options of a command
 
     Raises NexortError for an unknown dtype or law, and where one run does not fit the memory.
     """
-    if dtype not in ("float32", "float64"):
-        message = f"found the dtype '{dtype}', expected float32 or float64"
-        raise fail("unknown-dtype", message, help="--dtype float32")
-    kind = np.dtype(dtype)
+    kind = _dtype(dtype)
     planned = plan(task, width, kind)
     laws = _laws(planned, entries)
     workers, helpers = _share(planned, seeds, threads or available_threads(), memory)
@@ -67,6 +66,33 @@ def train(  # noqa: PLR0913 - the options of a command
         output.name: np.stack([np.asarray(done[k][output.name]) for k in range(seeds)])
         for output in task.outputs
     }
+
+
+def first_nonfinite(
+    task: Task,
+    width: int,
+    *,
+    seed: int = 0,
+    run: int = 0,
+    dtype: str = "float32",
+    entries: str | None = None,
+) -> tuple[int, Node] | None:
+    """The step at which one run of :func:`train` overflowed, and the first value (a node of the
+    step's graph or the error signal) that did; None where all is finite."""
+    kind = _dtype(dtype)
+    planned = plan(task, width, kind)
+    with Crew(1, available_threads()) as crew, np.errstate(all="ignore"):
+        streams = Streams(seed, run, width, kind)
+        one = Run(planned, streams, _laws(planned, entries), crew)
+        one.outputs()
+    return one.stopped
+
+
+def _dtype(name: str) -> DType:
+    if name not in ("float32", "float64"):
+        message = f"found the dtype '{name}', expected float32 or float64"
+        raise fail("unknown-dtype", message, help="--dtype float32")
+    return np.dtype(name)
 
 
 def _laws(planned: Plan, entries: str | None) -> dict[str, Law]:
