@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nexort import driver, optimizers
+from nexort.data import LoadedArray
 from nexort.diagnostics import Source
+from nexort.driver import Given
 from nexort.training.stability import degree
 from nexort.training.update import BLOCK, Update
 
@@ -68,7 +71,13 @@ def test_adam_with_epsilon_inside_the_root() -> None:
 
 def test_sign_sgd_and_lion() -> None:
     g = TORCH["g"]
-    np.testing.assert_allclose(path(made("sign_sgd"), g), np.sign(g))
+    np.testing.assert_allclose(path(made("sign_sgd"), g), np.sign(g), rtol=1e-15)
+    near = np.array([[0.0, -0.0, 1e-10, -1e-10]])
+    for dtype in ("float64", "float32"):
+        found = path(made("sign_sgd"), near, dtype)
+        np.testing.assert_allclose(found, np.sign(near), rtol=1e-6)
+        found = path(made("sign_sgd", eps=1e-10), near, dtype)
+        np.testing.assert_allclose(found, [[0, 0, 0.5**0.5, -(0.5**0.5)]], rtol=1e-6)
     m = np.zeros(7)
     for t, q in enumerate(path(made("lion"), g)):
         np.testing.assert_array_equal(q, np.sign(0.9 * m + 0.1 * g[t]))
@@ -98,6 +107,7 @@ def test_degrees_of_homogeneity() -> None:
     assert degree(made("sign_sgd")) == 0
     assert degree(made("adam", eps=0.0)) == 0
     assert degree(made("adam", eps=1e-3)) is None
+    assert degree(made("adam", eps=1e-30)) is None
     assert degree(made("lion")) == 0
 
 
@@ -118,3 +128,101 @@ def test_states_that_swap() -> None:
     rule = driver.compile_source(Source("swap", text)).updates["swap"]
     found = path(Update(rule, {}), np.zeros((4, 3)))
     np.testing.assert_array_equal(found[:, 0], [2, 1, 2, 1])
+
+
+def test_states_that_share_a_value_and_a_result_that_is_old() -> None:
+    text = (
+        "update old(g) { state a = 3; state b = 0; c = a; a = 2 * g; b = 2 * g; return c + b - b }"
+    )
+    rule = driver.compile_source(Source("old", text)).updates["old"]
+    update = Update(rule, {})
+    states = update.start((2,))
+    gradients = np.array([[1.0, 2.0], [5.0, 7.0]])
+    found = [update.step(t, g, states) for t, g in enumerate(gradients)]
+    np.testing.assert_array_equal(found, [[3, 3], [2, 4]])
+    np.testing.assert_array_equal(states, [[10, 14], [10, 14]])
+    text = "update late(g) { state a = 0; c = a; a = g; return c }"
+    late = Update(driver.compile_source(Source("late", text)).updates["late"], {})
+    np.testing.assert_array_equal(path(late, gradients), [[0, 0], [1, 2]])
+
+
+@pytest.mark.parametrize("name", optimizers.registry())
+def test_layouts_do_not_matter(name: str) -> None:
+    """Gradients in any order of memory, without axes, and repeated ones."""
+    rng = np.random.default_rng(1)
+    update = made(name)
+    gradients = rng.standard_normal((3, 5, 7))
+    plain = path(update, gradients)
+    states = update.start((5, 7))
+    for t, g in enumerate(gradients):
+        np.testing.assert_array_equal(update.step(t, np.asfortranarray(g), states), plain[t])
+    flat = path(update, gradients[:, 2, 3])
+    np.testing.assert_array_equal(flat, plain[:, 2, 3])
+    states = update.start((4, 7))
+    for t, g in enumerate(gradients):
+        found = update.step(t, np.broadcast_to(g[0], (4, 7)), states)
+        np.testing.assert_array_equal(found, np.broadcast_to(plain[t, 0], (4, 7)))
+
+
+@pytest.mark.parametrize("name", optimizers.registry())
+def test_threads_may_share_the_states(name: str) -> None:
+    rng = np.random.default_rng(2)
+    gradients = rng.standard_normal((4, 6, 5000))
+    update, alone = made(name), made(name)
+    states = update.start((6, 5000))
+
+    def rows(t: int, first: int) -> np.ndarray:
+        return update.step(
+            t, gradients[t, first : first + 2], [s[first : first + 2] for s in states]
+        )
+
+    with ThreadPoolExecutor(3) as pool:
+        found = [np.concatenate(list(pool.map(rows, [t] * 3, (0, 2, 4)))) for t in range(4)]
+    np.testing.assert_array_equal(found, path(alone, gradients))
+
+
+def test_steps_may_be_asked_for_in_any_order() -> None:
+    """States that are numbers, here a product of momenta, do not depend on who asked before."""
+    update = made("nadam")
+    gradients = np.random.default_rng(3).standard_normal((6, 3))
+    first = path(update, gradients)
+    late = made("nadam")
+    states = late.start((3,))
+    late.runner(5, 8, np.dtype("float64"))
+    np.testing.assert_array_equal([late.step(t, g, states) for t, g in enumerate(gradients)], first)
+
+
+PROGRAM = """
+param b = 0.5
+dim d, M
+data xi[d, M], k[3], shift
+update mine(g, c=0.25) {
+  state p = b
+  state z = p + 1
+  state m = z
+  m = b * m + sum(j in 1..2) g * j + z
+  p = p * b
+  return m * p * d + c + k[1] * shift
+}
+network f(xi) {
+  weight u : vector[d]
+  weight v : vector
+  return |v> * tanh(|u> @ xi)
+}
+train f {
+  parametrization mup
+  optimizer mine(lr=0.2)
+  error f
+  steps 3
+}
+output f
+"""
+
+
+def test_update_functions_read_numbers_of_the_program() -> None:
+    arrays = {"xi": np.ones((2, 3)), "k": np.array([1.0, 2.0, 3.0]), "shift": np.array(0.5)}
+    given = Given({}, {name: LoadedArray(a, name) for name, a in arrays.items()})
+    task = driver.training(driver.compile_source(Source("p", PROGRAM)), given)
+    found = path(task.weights["v", ()].update, np.array([[1.0], [2.0]]))
+    # m: 0.75 + 3 + 1.5, then 2.625 + 6 + 1.5; p: 1/4, 1/8
+    np.testing.assert_allclose(found[:, 0], [5.25 / 2 + 1.25, 10.125 / 4 + 1.25], rtol=1e-15)

@@ -1,0 +1,179 @@
+"""Networks and trainings as they are declared: what a program's text says is what the run is."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import nexort
+from nexort import driver
+from nexort.diagnostics import NexortError
+from nexort.driver import Given
+from nexort.training.task import Task
+
+HEAD = """
+dim d, M
+data xi[d, M], y[M], train[M], rates[5], batch[5, M]
+network f(xi) {
+  weight u : vector[d] ~ N(0.5, 2)
+  weight W[2..3] : matrix ~ N(0, 2)
+  weight c : scalar = 0.7
+  weight v : vector
+  |x[1]> = tanh(|u> @ xi)
+  for l in 2..3 { |x[l]> = c * tanh(W[l] |x[l-1]>) }
+  return <v|x[3]>
+}
+"""
+DATA = {
+    "xi": np.random.default_rng(0).standard_normal((2, 3)),
+    "y": np.ones(3),
+    "train": np.array([1.0, 1, 0]),
+    "rates": np.array([1.0, 2, 3, 4, 5]),
+    "batch": np.arange(15.0).reshape(5, 3),
+}
+
+
+def task(lines: str, outputs: str = "f", **numbers: float) -> Task:
+    """The run of the network under some lines of ``train``."""
+    given = "parametrization mup" if "parametrization" not in lines else ""
+    error = "error (f - y) * train" if "error" not in lines else ""
+    text = f"{HEAD}train f {{\n{given}\n{error}\nsteps 5\n{lines}\n}}\noutput {outputs}\n"
+    program = nexort.loads(text)
+    return driver.training(program.program, program._given(DATA))
+
+
+def test_laws_and_exponents_of_weights() -> None:
+    found = task("optimizer sgd(lr=0.1)").weights
+    assert sorted(found) == [("W", (2,)), ("W", (3,)), ("c", ()), ("u", ()), ("v", ())]
+    u, w, c = found["u", ()], found["W", (2,)], found["c", ()]
+    assert (u.mean, u.scale, u.shape) == (0.5, np.sqrt(2), (2,))
+    assert (w.mean, w.scale, w.kind) == (0, np.sqrt(2), "matrix")
+    assert (c.mean, c.scale, c.kind) == (0.7, 0, "scalar")
+    assert w.exponents.b == Fraction(1, 2)
+    assert (u.exponents.c, u.exponents.d) == (0, 1)
+
+
+def test_the_most_particular_optimizer_wins() -> None:
+    lines = """
+    optimizer sgd(lr=0.1)
+    optimizer momentum(lr=0.2, beta=0.5) for W, u
+    optimizer adam(lr=0.3) for W[3]
+    decay 0.1
+    decay 0.2 for W[2]
+    """
+    found = task(lines).weights
+    assert {k: w.update.name for k, w in found.items()} == {
+        ("u", ()): "momentum",
+        ("W", (2,)): "momentum",
+        ("W", (3,)): "adam",
+        ("c", ()): "sgd",
+        ("v", ()): "sgd",
+    }
+    assert found["u", ()].update.hyperparameters == {"beta": 0.5}
+    assert [found[k].decay[0] for k in (("W", (2,)), ("W", (3,)))] == pytest.approx([0.2, 0.1])
+
+
+def test_schedules_of_rates_and_decoupled_decay() -> None:
+    found = task("optimizer adamw(lr=0.1 * rates[t] / (t + 1), weight_decay=0.5)").weights
+    w = found["v", ()]
+    np.testing.assert_allclose(w.rates, 0.1 * DATA["rates"] / np.arange(1, 6))
+    np.testing.assert_allclose(w.decay, 0.5 * w.rates)
+
+
+def test_error_signals_read_the_step_data_and_f() -> None:
+    run = task("optimizer sgd(lr=0.1)\nerror (tanh(f) - y) * batch[t] / (t + 1)")
+    f = np.array([0.1, 0.2, 0.3])
+    for t in range(5):
+        wanted = (np.tanh(f) - 1) * DATA["batch"][t] / (t + 1)
+        np.testing.assert_allclose(run.signal(t, f), wanted)
+
+
+def test_an_optimizer_of_the_program_is_that_of_the_registry() -> None:
+    own = """
+optimizer mine(lr, beta1=0.9, beta2=0.99) {
+  state m = 0
+  update sign(beta1 * m + (1 - beta1) * g)
+  m = beta2 * m + (1 - beta2) * g
+}
+"""
+    text = (
+        "train f {\nparametrization mup\nerror f - y\nsteps 3\noptimizer NAME(lr=0.1)\n}\noutput f"
+    )
+    gradients = np.random.default_rng(1).standard_normal((4, 6))
+    paths = []
+    for name in ("mine", "lion"):
+        program = nexort.loads(HEAD + own + text.replace("NAME", name) + "output f")
+        update = driver.training(program.program, program._given(DATA)).weights["v", ()].update
+        states = update.start((6,))
+        paths.append([update.step(t, g, states) for t, g in enumerate(gradients)])
+    np.testing.assert_array_equal(*paths)
+
+
+def test_outputs_over_every_step_and_between_steps() -> None:
+    run = task("optimizer sgd(lr=0.1)", "f, <x[3]|x[3, 0]> as moved, <u[2]|v[1]> as cross, f[5]")
+    shapes = [(o.name, o.family_shape, len(o.members)) for o in run.outputs]
+    assert shapes == [
+        ("f", (6,), 6), ("moved", (6,), 6), ("cross", (), 1), ("f[5]", (), 1)
+    ]  # fmt: skip
+    steps = {slot.attr[1:]: t for slot, (_, t) in run.moments.items()}
+    assert steps["x", (3,), 4] == 4
+    assert steps["u", (), 2] == 2
+
+
+@pytest.mark.parametrize(
+    ("table", "code", "words"),
+    [
+        ("sp", "unfaithful", "for 'u', d = 0, expected 1/2"),
+        ("{ u: a=0, b=1, c=0, d=1; W: a=0, b=1/2, c=1, d=1; c: a=0, b=0, c=0, d=0; "
+         "v: a=0, b=0, c=0, d=1; out: a=1 }", "unstable", "a + b = 1, expected 0"),
+        ("{ u: a=0, b=0, c=0, d=1; W: a=0, b=1/2, c=0, d=1; c: a=0, b=0, c=0, d=0; "
+         "v: a=0, b=0, c=0, d=1; out: a=1 }", "unstable", "r = a + c - 1 = -1"),
+        ("{ u: a=0, b=0, c=1, d=1; W: a=0, b=1/2, c=2, d=1; c: a=0, b=0, c=1, d=0; "
+         "v: a=0, b=0, c=1, d=1; out: a=1 }", "trivial", "nothing moves the output"),
+    ],
+)  # fmt: skip
+def test_a_parametrization_without_limit_names_the_condition(
+    table: str, code: str, words: str
+) -> None:
+    with pytest.raises(NexortError) as caught:
+        task(f"parametrization {table}\noptimizer adam(lr=0.1)")
+    [problem] = caught.value.diagnostics
+    assert problem.code == code
+    assert words in problem.message
+
+
+def test_a_redundant_exponent_of_sgd_is_put_right() -> None:
+    """mup with d = 0 and c lowered by 1 is the same training under SGD (2.1)."""
+    table = (
+        "{ u: a=0, b=0, c=-1, d=0; W: a=0, b=1/2, c=0, d=0; c: a=0, b=0, c=0, d=0; "
+        "v: a=0, b=0, c=-1, d=0; out: a=1 }"
+    )
+    run = task(f"parametrization {table}\noptimizer sgd(lr=0.1)")
+    assert run.regime == "maximal"
+    assert all(w.active for w in run.weights.values())
+
+
+def test_regimes_of_named_parametrizations() -> None:
+    found = {p: task(f"parametrization {p}\noptimizer adam(lr=0.1) for u, W, v\n"
+                     "optimizer sgd(lr=0.1)") for p in ("mup", "ups(0)")}  # fmt: skip
+    assert {p: run.regime for p, run in found.items()} == {"mup": "maximal", "ups(0)": "maximal"}
+
+
+def test_hyperparameters_out_of_range_point_at_their_place() -> None:
+    with pytest.raises(NexortError) as caught:
+        task("optimizer adam(lr=0.1, beta1=1)")
+    [problem] = caught.value.diagnostics
+    assert "'beta1' of 'adam' is 1" in problem.message
+    assert problem.span is not None
+    assert problem.span.text == "beta1=1"
+
+
+def test_the_number_of_steps_may_be_a_param() -> None:
+    text = (
+        HEAD + "param T = 4\ntrain f {\nparametrization mup\noptimizer sgd(lr=0.1)\nerror f - y\n"
+    )
+    program = nexort.loads(text + "steps T\n}\noutput f", T=2)
+    given = Given({"T": 2}, program._given(DATA).arrays)
+    assert driver.training(program.program, given).steps == 2
