@@ -33,6 +33,7 @@ from nexort.program.verify import verify_unrolled
 from nexort.training.backprop import gradients
 from nexort.training.hyperparameters import check_hyperparameters
 from nexort.training.recorder import scalar_value
+from nexort.training.rules import rule_at
 from nexort.training.stability import verdict
 from nexort.training.task import Key, Task, Weight, moment, output_slot, seed_slot
 from nexort.training.update import Update
@@ -302,7 +303,7 @@ def weight(key: Key, shape: tuple[int, ...], training: Training, numbers: Number
         numbers.number(declared.mean, where=declared.span),
         _deviation(declared, numbers),
         exponents_of(training, key, numbers.unroller),
-        Update(use.rule, hyperparameters),
+        Update(rule_at(use.rule, numbers.graph, numbers.data), hyperparameters),
         rates,
         1 - keep,
     )

@@ -7,7 +7,7 @@ so that a block's states and temporaries stay in the cache.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,15 +18,10 @@ from nexort.diagnostics import InternalError
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import UpdateRule
 from nexort.program.unrolled import Array
+from nexort.training.compiled import Code, Kernel, compiled
 
 BLOCK = 2**14
 """Entries of a block: a dozen float32 registers of it take less than 1 MiB."""
-
-_UFUNCS: dict[str, np.ufunc] = {
-    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "neg": np.negative,
-    "sqrt": np.sqrt, "abs": np.abs, "max": np.maximum, "min": np.minimum, "exp": np.exp,
-    "tanh": np.tanh, "square": np.square, "sign": np.sign,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,8 +44,7 @@ class Update:
     def start(self, shape: tuple[int, ...], dtype: str = "float64") -> list[Array]:
         """The states before the first step. Those that do not depend on the gradients are numbers,
         and stay out of the list."""
-        numbers = self._numbers(0, [])
-        return [np.full(shape, float(numbers[node]), dtype) for _, node in self._states]
+        return [np.full(shape, self._starts[name], dtype) for name, _ in self._states]
 
     def step(self, t: int, gradient: Array, states: Sequence[Array]) -> Array:
         """Q_t(g_0, ..., g_t), entry by entry, a new array of the gradient's shape and dtype; the
@@ -58,7 +52,7 @@ class Update:
 
         Safe to call from several threads on parts of the same arrays.
         """
-        result = np.empty_like(gradient)
+        result = np.empty(gradient.shape, gradient.dtype)
         flat = gradient.reshape(-1)
         known = [s.reshape(-1) for s in states]
         if any(not np.shares_memory(a, b) for a, b in zip(known, states, strict=True) if a.size):
@@ -70,35 +64,10 @@ class Update:
             run(flat[part], [s[part] for s in known], out[part])
         return result
 
-    def runner(
-        self, t: int, size: int, dtype: np.dtype[np.generic]
-    ) -> Callable[[Array, Sequence[Array], Array], None]:
+    def runner(self, t: int, size: int, dtype: np.dtype[np.generic]) -> Kernel:
         """The step t for blocks of at most ``size`` entries: a function of a gradient, its states
         (updated in place) and where the result goes; flat arrays. Not shared between threads."""
-        code = self._code
-        numbers = self._numbers(t, self._pasts(t))
-        scratch = np.empty((code.registers, size), dtype)
-        constants = {x: np.asarray(numbers[x], dtype) for x in code.numbers}
-
-        def run(gradient: Array, states: Sequence[Array], out: Array) -> None:
-            count = gradient.size
-            place: dict[Node, Array] = dict(constants)
-            place[code.gradient] = gradient
-            for slot, state in zip(code.inputs, states, strict=True):
-                place[slot] = state
-            for call in code.calls:
-                args = [place[a] for a in call.args]
-                target = scratch[call.register, :count]
-                _apply(call.name, args, target)
-                place[call.node] = target
-            out[...] = place[code.result]
-            finals = [place[node] for node in code.finals.values()]
-            # a new value that is another state's old one must not be overwritten first
-            finals = [np.array(v) if any(v is s for s in states) else v for v in finals]
-            for state, value in zip(states, finals, strict=True):
-                state[...] = value
-
-        return run
+        return self._code.kernel(self._at(t), size, dtype)
 
     def coefficients(self, steps: int) -> Array | None:
         """c, shape (steps, steps), with Q_t = sum_{s <= t} c[t, s] g_s where the update function is
@@ -152,61 +121,53 @@ class Update:
     def _states(self) -> list[tuple[str, Node]]:
         return [(name, node) for name, node in self.rule.states if name in self._moving]
 
-    def _pasts(self, t: int) -> list[float]:
-        """The values before step t of the states that are numbers, in the rule's order."""
-        names = [name for name, _ in self.rule.states if name not in self._moving]
-        starts = self._numbers(0, None)
-        values = [float(starts[node]) for name, node in self.rule.states if name in names]
-        after = self._chain[0]
-        for s in range(t):
-            numbers = self._numbers(s, values)
-            values = [
-                float(numbers[after[name]]) if name in after else value
-                for name, value in zip(names, values, strict=True)
-            ]
-        return values
+    @cached_property
+    def _parameters(self) -> dict[tuple[str, ...], float]:
+        return {("parameter", name): float(v) for name, v in self.hyperparameters.items()}
 
-    def _numbers(self, t: int, values: list[float] | None) -> dict[Node, float]:
-        """Every node that is a number at step t; ``values`` are the states that are numbers."""
-        names = [name for name, _ in self.rule.states if name not in self._moving]
-        slots: dict[tuple[str, ...], float] = {("step",): float(t)}
-        slots |= {("parameter", name): float(v) for name, v in self.hyperparameters.items()}
-        found: dict[Node, float] = {}
-        if values:
-            known = zip(names, values, strict=True)
-            slots |= {("state", name): value for name, value in known}
+    @cached_property
+    def _starts(self) -> dict[str, float]:
+        """Every state's value before the first step."""
+        slots = dict(self._parameters)
+        for name, node in self.rule.states:
+            slots["state", name] = _numbers([node], slots)[node]
+        return {name: slots["state", name] for name, _ in self.rule.states}
+
+    @cached_property
+    def _found(self) -> dict[int, dict[Node, float]]:
+        """What :meth:`_at` found before, by step."""
+        return {}
+
+    def _at(self, t: int) -> dict[Node, float]:
+        """Every node that is a number at step t. Threads may find the same twice."""
+        if t in self._found:
+            return self._found[t]
         after, result = self._chain
-        starts = [node for _, node in self.rule.states]
-        for x in walk([*starts, *after.values(), result]):
-            if x.op is Op.SLOT and x.attr in slots:
-                found[x] = slots[x.attr]
-            elif x.op is Op.CONST:
-                found[x] = float(x.attr)
-            elif x.op is Op.CALL and all(a in found for a in x.args):
-                evaluate = functions.registry()[str(x.attr)].evaluate
-                with np.errstate(all="ignore"):
-                    found[x] = float(evaluate(*(np.float64(found[a]) for a in x.args)))
-            if x in starts and values is None and x in found:
-                position = starts.index(x)
-                slots["state", self.rule.states[position][0]] = found[x]
-        return found
+        fixed = {name: v for name, v in self._starts.items() if name not in self._moving}
+        first = max((s for s in list(self._found) if s <= t), default=-1)
+        for s in range(first + 1 if fixed else t, t + 1):
+            if s > 0 and fixed:
+                past = self._found[s - 1]
+                fixed = {
+                    name: past[after[name]] if name in after else v for name, v in fixed.items()
+                }
+            slots = {**self._parameters, ("step",): float(s)}
+            slots |= {("state", name): value for name, value in fixed.items()}
+            self._found[s] = _numbers([*after.values(), result], slots)
+        return self._found[t]
 
     @cached_property
     def _code(self) -> Code:
         """The calls of one step, numbers left out."""
         after, result = self._chain
-        names = [name for name, _ in self._states]
-        finals = {
-            name: after.get(name, Node(Op.SLOT, (), ("state", name), result.type)) for name in names
-        }
-        roots = [*finals.values(), result]
-        numbers = self._numbers(0, [0.0] * (len(self.rule.states) - len(names)))
-        order = walk(roots)
-        calls = [x for x in order if x not in numbers and x.op is Op.CALL]
-        read = {a for x in calls for a in x.args} | set(roots)
-        return _compiled(
-            calls, roots, finals, result, [x for x in order if x in numbers and x in read]
-        )
+
+        def slot(*attr: str) -> Node:
+            return Node(Op.SLOT, (), attr, result.type)
+
+        slots = [slot("state", name) for name, _ in self._states]
+        finals = [after.get(name, s) for (name, _), s in zip(self._states, slots, strict=True)]
+        pairs = list(zip(slots, finals, strict=True))
+        return compiled(slot("history"), pairs, result, frozenset(self._at(0)))
 
     @cached_property
     def _linear(self) -> bool:
@@ -221,6 +182,21 @@ class Update:
             parts = [degree[a] for a in x.args]
             degree[x] = _degree(x, parts, moving)
         return all(degree[x] == 1 for x in (*(after[name] for name in self._moving), result))
+
+
+def _numbers(roots: Sequence[Node], slots: Mapping[tuple[str, ...], float]) -> dict[Node, float]:
+    """The value of every node that is a number, given those of some slots."""
+    found: dict[Node, float] = {}
+    for x in walk(roots):
+        if x.op is Op.SLOT and x.attr in slots:
+            found[x] = slots[x.attr]
+        elif x.op is Op.CONST:
+            found[x] = float(x.attr)
+        elif x.op is Op.CALL and all(a in found for a in x.args):
+            evaluate = functions.registry()[str(x.attr)].evaluate
+            with np.errstate(all="ignore"):
+                found[x] = float(evaluate(*(np.float64(found[a]) for a in x.args)))
+    return found
 
 
 def _degree(x: Node, parts: list[int | None], moving: set[tuple[str, ...]]) -> int | None:
@@ -251,73 +227,3 @@ def _reads(root: Node, states: set[str]) -> bool:
         and (x.attr == ("history",) or (x.attr[0] == "state" and x.attr[1] in states))
         for x in walk([root])
     )
-
-
-# ---- compiled ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A function of registers, numbers and inputs, into a register."""
-
-    node: Node
-    name: str
-    args: tuple[Node, ...]
-    register: int
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """The calls of one step; ``inputs`` are the slots of states, ``finals`` their new values."""
-
-    gradient: Node
-    inputs: tuple[Node, ...]
-    numbers: tuple[Node, ...]
-    calls: tuple[Call, ...]
-    finals: Mapping[str, Node]
-    result: Node
-    registers: int
-
-
-def _compiled(
-    calls: list[Node],
-    roots: list[Node],
-    finals: Mapping[str, Node],
-    result: Node,
-    numbers: list[Node],
-) -> Code:
-    """Registers for calls: one is free again after its last reader."""
-    last: dict[Node, int] = {}
-    for position, x in enumerate(calls):
-        for a in x.args:
-            last[a] = position
-    for x in roots:
-        last[x] = len(calls)
-    register: dict[Node, int] = {}
-    free: list[int] = []
-    made: list[Call] = []
-    used = 0
-    for position, x in enumerate(calls):
-        for a in dict.fromkeys(x.args):
-            if a in register and last[a] == position:
-                free.append(register[a])
-        if free:
-            place = free.pop()
-        else:
-            place, used = used, used + 1
-        register[x] = place
-        made.append(Call(x, str(x.attr), x.args, place))
-    scalar_type = result.type
-    gradient = Node(Op.SLOT, (), ("history",), scalar_type)
-    inputs = tuple(Node(Op.SLOT, (), ("state", name), scalar_type) for name in finals)
-    return Code(gradient, inputs, tuple(numbers), tuple(made), finals, result, used)
-
-
-def _apply(name: str, args: list[Array], out: Array) -> None:
-    """One function of arrays and numbers into ``out``, which may be one of the arguments."""
-    if name == "pow" and args[1].ndim == 0 and float(args[1]) == 2.0:
-        np.multiply(args[0], args[0], out=out)
-    elif name in _UFUNCS:
-        _UFUNCS[name](*args, out=out)
-    else:
-        out[...] = functions.registry()[name].evaluate(*args)

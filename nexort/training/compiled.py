@@ -1,0 +1,177 @@
+"""One step of an update function as a list of numpy calls on numbered places.
+
+Places hold, in this order: numbers (found once a step), the gradient, the states, the result, and
+registers that calls share. A state's new value is written straight to the state where nothing reads
+the old one later, and likewise the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nexort import functions
+from nexort.program.nodes import Node, Op, walk
+from nexort.program.unrolled import Array
+
+DType = np.dtype[np.generic]
+Kernel = Callable[[Array, Sequence[Array], Array], None]
+"""A step on a block: the gradient, its states (updated in place), and where the result goes; flat
+arrays, the result's apart from the others."""
+
+_UFUNCS: dict[str, np.ufunc] = {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "neg": np.negative,
+    "sqrt": np.sqrt, "abs": np.absolute, "max": np.maximum, "min": np.minimum, "exp": np.exp,
+    "tanh": np.tanh, "square": np.square, "sign": np.sign, "log": np.log, "sin": np.sin,
+    "cos": np.cos,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function of places, into a place."""
+
+    name: str
+    args: tuple[int, ...]
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """The calls of one step. ``numbers`` are the nodes of the first places; ``moves`` are (from,
+    to) for final values that no call could write in place."""
+
+    numbers: tuple[Node, ...]
+    states: int
+    registers: int
+    calls: tuple[Call, ...]
+    moves: tuple[tuple[int, int], ...]
+
+    def kernel(self, numbers: Mapping[Node, float], size: int, dtype: DType) -> Kernel:
+        """The step with its numbers, for blocks of at most ``size`` entries. It owns its registers:
+        each thread makes its own."""
+        first = len(self.numbers)
+        result = first + 1 + self.states
+        with np.errstate(all="ignore"):
+            values = [float(numbers[x]) for x in self.numbers]
+            constants = [np.asarray(v, dtype) for v in values]
+        scratch = [np.empty(size, dtype) for _ in range(self.registers)]
+        calls = [_bound(call, values) for call in self.calls]
+        moves = self.moves
+
+        def run(gradient: Array, states: Sequence[Array], out: Array) -> None:
+            count = gradient.size
+            registers = scratch if count == size else [r[:count] for r in scratch]
+            place = [*constants, gradient, *states, out, *registers]
+            # what overflows or has no value is found where the weights are checked
+            with np.errstate(all="ignore"):
+                for function, args, target in calls:
+                    function(*[place[a] for a in args], out=place[target])
+                if moves:
+                    _move(moves, place, first + 1, result)
+
+        return run
+
+
+def _move(moves: Sequence[tuple[int, int]], place: list[Array], low: int, high: int) -> None:
+    """Final values to where they belong; states that move elsewhere are read before any changes."""
+    found = [np.array(place[a]) if low <= a < high else place[a] for a, _ in moves]
+    for value, (_, b) in zip(found, moves, strict=True):
+        place[b][...] = value
+
+
+# ---- calls ---------------------------------------------------------------------------------------
+
+_Function = Callable[..., object]
+
+
+def _bound(call: Call, numbers: Sequence[float]) -> tuple[_Function, tuple[int, ...], int]:
+    """The numpy function of a call: of a power with a number as its exponent, a simpler one."""
+    name, args = call.name, call.args
+    if name == "pow" and args[1] < len(numbers):
+        simple = {2.0: np.square, 0.5: np.sqrt}.get(numbers[args[1]])
+        if simple is not None:
+            return simple, args[:1], call.target
+    return _UFUNCS.get(name) or _general(name), args, call.target
+
+
+def _general(name: str) -> _Function:
+    evaluate = functions.registry()[name].evaluate
+
+    def function(*args: Array, out: Array) -> None:
+        out[...] = evaluate(*args)
+
+    return function
+
+
+# ---- places --------------------------------------------------------------------------------------
+
+
+def compiled(
+    gradient: Node, states: Sequence[tuple[Node, Node]], result: Node, known: frozenset[Node]
+) -> Code:
+    """The calls of a step that gives each state (its slot, its new value) and the result; ``known``
+    are the nodes that are numbers."""
+    finals = [node for _, node in states]
+    order = walk([*finals, result])
+    calls = [x for x in order if x.op is Op.CALL and x not in known]
+    read = {a for x in calls for a in x.args} | {*finals, result}
+    numbers = [x for x in order if x in known and x in read]
+    places = {x: k for k, x in enumerate(numbers)}
+    places[gradient] = len(places)
+    targets = range(len(places), len(places) + len(states) + 1)
+    places |= {slot: k for (slot, _), k in zip(states, targets[:-1], strict=True)}
+    last = {a: position for position, x in enumerate(calls) for a in x.args}
+    last |= dict.fromkeys([*finals, result], len(calls))
+    homes = _homes(calls, states, result, last, targets)
+    made, registers = _assigned(calls, last, homes, places, targets[-1] + 1)
+    moves = [
+        (places[node], target)
+        for node, target in zip([*finals, result], targets, strict=True)
+        if places[node] != target
+    ]
+    return Code(tuple(numbers), len(states), registers, tuple(made), tuple(moves))
+
+
+def _homes(
+    calls: Sequence[Node],
+    states: Sequence[tuple[Node, Node]],
+    result: Node,
+    last: Mapping[Node, int],
+    targets: Sequence[int],
+) -> dict[Node, int]:
+    """Calls whose value can be written to a state at once: nothing later reads the old one."""
+    position = {x: k for k, x in enumerate(calls)}
+    homes = {result: targets[-1]} if result in position else {}
+    for (slot, node), target in zip(states, targets, strict=False):
+        if node in position and last.get(slot, -1) <= position[node]:
+            homes[node] = target
+    return homes
+
+
+def _assigned(
+    calls: Sequence[Node],
+    last: Mapping[Node, int],
+    homes: Mapping[Node, int],
+    places: dict[Node, int],
+    first: int,
+) -> tuple[list[Call], int]:
+    """Places for calls: a register is free again after its last reader."""
+    free: list[int] = []
+    made: list[Call] = []
+    used = first
+    for position, x in enumerate(calls):
+        args = tuple(places[a] for a in x.args)
+        for a in dict.fromkeys(x.args):
+            if places[a] >= first and last[a] == position:
+                free.append(places[a])
+        if x in homes:
+            places[x] = homes[x]
+        elif free:
+            places[x] = free.pop()
+        else:
+            places[x], used = used, used + 1
+        made.append(Call(str(x.attr), args, places[x]))
+    return made, used - first
