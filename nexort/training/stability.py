@@ -46,8 +46,8 @@ def degree(update: Update) -> int | None:
     if update.coefficients(2) is not None:
         return 1
     draws = np.random.Generator(np.random.PCG64(0)).standard_normal((3, 8))
-    # so small that any epsilon would be seen; the squares are still floats
-    plain, tiny = _applied(update, draws), _applied(update, 1e-100 * draws)
+    # so small that any epsilon in use would be seen
+    plain, tiny = _applied(update, draws), _applied(update, 1e-20 * draws)
     return 0 if np.allclose(plain, tiny, rtol=1e-12, atol=0.0) else None
 
 

@@ -104,7 +104,7 @@ optimizer mine(lr, beta1=0.9, beta2=0.99) {
     gradients = np.random.default_rng(1).standard_normal((4, 6))
     paths = []
     for name in ("mine", "lion"):
-        program = nexort.loads(HEAD + own + text.replace("NAME", name) + "output f")
+        program = nexort.loads(HEAD + own + text.replace("NAME", name))
         update = driver.training(program.program, program._given(DATA)).weights["v", ()].update
         states = update.start((6,))
         paths.append([update.step(t, g, states) for t, g in enumerate(gradients)])
