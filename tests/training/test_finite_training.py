@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_tasks import MLP, reference, run_of, update
 
-from nexort.diagnostics import NexortError
+import nexort
+from nexort import driver
+from nexort.data import LoadedArray
+from nexort.diagnostics import NexortError, Source
+from nexort.driver import Given
 from nexort.finite.crew import Crew
 from nexort.finite.streams import Streams, gaussian
 from nexort.finite.training import first_nonfinite, train
@@ -24,6 +29,7 @@ from nexort.program.types import Kind, scalar
 from nexort.program.unrolled import Array
 from nexort.training.task import Task
 
+PROGRAMS = Path(nexort.__file__).parents[1] / "programs"
 RNG = np.random.default_rng(8)
 INPUTS, DIM = 4, 3
 ARRAYS = {
@@ -288,6 +294,18 @@ def test_laws_of_entries() -> None:
     found = {law: train(task, 64, 2, entries=law)["f"] for law in ("gaussian", "rademacher")}
     np.testing.assert_array_equal(found["gaussian"], train(task, 64, 2)["f"])
     assert (found["gaussian"] != found["rademacher"]).any()
+
+
+@pytest.mark.parametrize("name", ["figure_5_1", "figure_5_2"])
+def test_the_papers_figures_fit_two_gibibytes(name: str) -> None:
+    arrays = dict(np.load(PROGRAMS / "data" / "figures.npz"))
+    given = Given({}, {k: LoadedArray(v.astype(float), k) for k, v in arrays.items()})
+    program = driver.compile_source(Source(name, (PROGRAMS / f"{name}.nxt").read_text()))
+    task = driver.training(program, given)
+    assert plan(task, 7000, np.dtype("float32")).bytes() < 2 * 2**30
+    found = train(task, 40, 2)["f"]
+    assert found.shape == (2, 21, 104)
+    assert np.isfinite(found).all()
 
 
 def test_what_cannot_be_run() -> None:
