@@ -72,12 +72,13 @@ def test_adam_with_epsilon_inside_the_root() -> None:
 def test_sign_sgd_and_lion() -> None:
     g = TORCH["g"]
     np.testing.assert_allclose(path(made("sign_sgd"), g), np.sign(g), rtol=1e-15)
-    near = np.array([[0.0, -0.0, 1e-10, -1e-10]])
+    near = np.array([[0.0, -0.0, 1e-10, -1e-10, 1e-25]])
     for dtype in ("float64", "float32"):
         found = path(made("sign_sgd"), near, dtype)
         np.testing.assert_allclose(found, np.sign(near), rtol=1e-6)
         found = path(made("sign_sgd", eps=1e-10), near, dtype)
-        np.testing.assert_allclose(found, [[0, 0, 0.5**0.5, -(0.5**0.5)]], rtol=1e-6)
+        wanted = [[0, 0, 0.5**0.5, -(0.5**0.5), 1e-15]]
+        np.testing.assert_allclose(found, wanted, rtol=1e-6)
     m = np.zeros(7)
     for t, q in enumerate(path(made("lion"), g)):
         np.testing.assert_array_equal(q, np.sign(0.9 * m + 0.1 * g[t]))
