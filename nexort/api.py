@@ -287,12 +287,14 @@ class TensorProgram:
         confidence: float = 0.999,
         dtype: str | None = None,
         watch: Callable[[int], Callable[[int], None] | None] | None = None,
+        keep: dict[int, dict[str, Any]] | None = None,
         **options: Any,
     ) -> Verification:
         """The limit against finite widths: does the Master Theorem (2.6.10) hold in numbers?
 
         ``limit`` is evaluated with default settings where it is not given; ``watch`` makes the
-        progress function of a width; further options as for :meth:`simulate`.
+        progress function of a width; ``keep`` is filled with the runs of every width; further
+        options as for :meth:`simulate`.
         """
         from nexort.compare import verify
 
@@ -303,6 +305,8 @@ class TensorProgram:
             runs[width] = self.runs(
                 width, seeds, data=data, dtype=dtype, progress=progress, **options
             )
+        if keep is not None:
+            keep.update(runs)
         kind = dtype or (trained.DTYPE if self.program.training is not None else "float64")
         return verify(found, runs, confidence=confidence, dtype=kind)
 

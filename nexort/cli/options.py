@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -114,6 +114,57 @@ def finite_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def plot_options(command: F) -> F:
+    """The options of pictures."""
+    for option in reversed(
+        (
+            click.option("--plot", type=click.Path(), help="Draw it: .png, .pdf or .svg."),
+            click.option(
+                "--track",
+                metavar="0,1,2",
+                help="Which outputs of a training the picture shows; the first four by default.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def check_plot(plot: str | None) -> None:
+    """Raises NexortError for a picture's name that cannot be written, before any work."""
+    if plot is not None:
+        from nexort.compare.style import check_path
+
+        check_path(plot)
+
+
+def draw_training(
+    program: Program,
+    limit: Mapping[str, Any] | None,
+    runs: Mapping[int, Mapping[str, Any]],
+    plot: str,
+    track: str | None,
+) -> None:
+    """The first output of a training over its steps. Raises NexortError."""
+    from nexort.compare.trajectories import plot as draw
+
+    tracked = None
+    if track is not None:
+        parts = [p.strip() for p in track.split(",")]
+        if not all(p.isdigit() for p in parts):
+            raise fail("bad-option", f"'{track}' is not a list of entries", help="--track 0,1,2")
+        tracked = [int(p) for p in parts]
+    name = program.outputs[0].name
+    draw(
+        None if limit is None else limit[name],
+        {width: found[name] for width, found in runs.items()},
+        plot,
+        tracked=tracked,
+        name=name,
+    )
+    click.echo(f"wrote {plot}", err=True)
 
 
 def widths_value(text: str) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from nexort.cli import options
+from nexort.diagnostics import fail
 
 
 @click.command(
@@ -29,6 +30,7 @@ Examples:
 @options.instructions_option
 @options.checkpoint_option
 @options.json_option
+@options.plot_options
 @click.option("-o", "--output", type=click.Path(), help="Save all runs: .npz.")
 def command(
     file: str,
@@ -44,6 +46,8 @@ def command(
     max_instructions: int,
     checkpoint: str | None,
     as_json: bool,
+    plot: str | None,
+    track: str | None,
     output: str | None,
 ) -> None:
     """Run a program at finite width: mean and standard error over independent runs."""
@@ -53,6 +57,10 @@ def command(
     from nexort.results import render, save_runs
 
     program, given = options.load(file, settings, data, max_instructions)
+    options.check_plot(plot)
+    if plot is not None and program.training is None:
+        message = "only the runs of a training are drawn here"
+        raise fail("bad-option", message, help="nexort verify --plot draws a comparison")
     tensor_program = TensorProgram(program, given.numbers, max_instructions)
     found = {}
     for n in options.widths_value(width):
@@ -72,9 +80,10 @@ def command(
         if not as_json:
             click.echo(f"width {n}")
             click.echo(render(found[n]))
+    runs = {n: {k: np.asarray(v.runs) for k, v in r.items()} for n, r in found.items()}
     if output:
-        save_runs(
-            output, {n: {k: np.asarray(v.runs) for k, v in r.items()} for n, r in found.items()}
-        )
+        save_runs(output, runs)
+    if plot:
+        options.draw_training(program, None, runs, plot, track)
     if as_json:
         click.echo(json.dumps({str(n): r.as_json() for n, r in found.items()}, indent=2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -40,7 +41,7 @@ Examples:
 @options.instructions_option
 @options.checkpoint_option
 @options.json_option
-@click.option("--plot", type=click.Path(), help="Draw the comparison: .png, .pdf or .svg.")
+@options.plot_options
 def command(
     file: str,
     settings: Sequence[str],
@@ -61,15 +62,13 @@ def command(
     checkpoint: str | None,
     as_json: bool,
     plot: str | None,
+    track: str | None,
 ) -> int:
     """Compare the limit with finite widths; exit code 1 if the limit theorem does not hold."""
     from nexort.api import TensorProgram
     from nexort.compare import render
 
-    if plot is not None:
-        from nexort.compare.plot import check_path
-
-        check_path(plot)
+    options.check_plot(plot)
     widths = options.widths_value(width) if width else None
     program, given = options.load(file, settings, data, max_instructions)
     tensor_program = TensorProgram(program, given.numbers, max_instructions)
@@ -86,6 +85,7 @@ def command(
             checkpoint=checkpoint,
             data=given.arrays,
         )
+    runs: dict[int, dict[str, Any]] = {}
     with options.progress("runs") as bar:
         found = tensor_program.verify(
             widths,
@@ -100,9 +100,12 @@ def command(
             seed=seed,
             threads=threads,
             checkpoint=checkpoint,
+            keep=runs,
         )
     click.echo(json.dumps(found.as_json(), indent=2) if as_json else render(found))
-    if plot is not None:
+    if plot is not None and program.training is not None:
+        options.draw_training(program, limit, runs, plot, track)
+    elif plot is not None:
         from nexort.compare.plot import plot as draw
 
         draw(found, plot)
