@@ -48,41 +48,29 @@ class Entry:
     """
 
     name: str
+    source: str
+    summary: str
     citation: str
     weight_decay: float | None = None
     ranges: Mapping[str, Range] = field(default_factory=lambda: _COMMON)
 
-    @property
-    def source(self) -> str:
-        """The update function."""
-        return (resources.files(__name__) / f"{self.name}.nxt").read_text("utf-8")
 
-    @property
-    def summary(self) -> str:
-        """The comment above it, on one line."""
-        lines = self.source.split("update ", 1)[0].splitlines()
-        return " ".join(line.lstrip("# ") for line in lines)
+def _entry(name: str, source: str) -> Entry:
+    """An entry from its file: a comment of what it is, then '# source:' and where it has one
+    '# weight decay:'."""
+    lines = [line.lstrip("# ") for line in source.split("update ", 1)[0].splitlines()]
+    marks = dict(line.split(": ", 1) for line in lines if line.startswith(_MARKS))
+    summary = " ".join(line for line in lines if not line.startswith(_MARKS))
+    decay = marks.get("weight decay")
+    return Entry(name, source, summary, marks["source"], None if decay is None else float(decay))
 
 
-ENTRIES = (
-    Entry("sgd", "Robbins & Monro, A stochastic approximation method, 1951"),
-    Entry("momentum", "Polyak, Some methods of speeding up the convergence of iterations, 1964"),
-    Entry("nesterov", "Sutskever et al., On the importance of initialization and momentum, 2013"),
-    Entry("sign_sgd", "Bernstein et al., arXiv 1802.04434"),
-    Entry("adam", "Kingma & Ba, arXiv 1412.6980"),
-    Entry("adam_outside", "Kingma & Ba, arXiv 1412.6980"),
-    Entry("adamw", "Loshchilov & Hutter, arXiv 1711.05101", weight_decay=0.01),
-    Entry("rmsprop", "Tieleman & Hinton, Coursera lecture 6.5, 2012"),
-    Entry("adagrad", "Duchi et al., JMLR 12, 2011"),
-    Entry("adadelta", "Zeiler, arXiv 1212.5701"),
-    Entry("nadam", "Dozat, Incorporating Nesterov momentum into Adam, 2016"),
-    Entry("adamax", "Kingma & Ba, arXiv 1412.6980, section 7"),
-    Entry("amsgrad", "Reddi et al., arXiv 1904.09237"),
-    Entry("lion", "Chen et al., arXiv 2302.06675"),
-)
+_MARKS = ("source: ", "weight decay: ")
 
 
 @cache
 def registry() -> dict[str, Entry]:
-    """Every entry by name."""
-    return {entry.name: entry for entry in ENTRIES}
+    """Every entry by name: the ``.nxt`` files of this package."""
+    files = (f for f in resources.files(__name__).iterdir() if f.name.endswith(".nxt"))
+    found = {f.name.removesuffix(".nxt"): f.read_text("utf-8") for f in files}
+    return {name: _entry(name, source) for name, source in sorted(found.items())}

@@ -85,12 +85,37 @@ def test_sign_sgd_and_lion() -> None:
         m = 0.99 * m + 0.01 * g[t]
 
 
-def test_every_optimizer_has_a_summary_a_source_and_ranges() -> None:
-    for name, entry in optimizers.registry().items():
-        update = made(name)
-        assert entry.summary
-        assert entry.citation
-        assert set(update.hyperparameters) <= set(entry.ranges)
+@pytest.mark.parametrize("name", optimizers.registry())
+def test_every_optimizer_has_a_summary_a_source_and_ranges(name: str) -> None:
+    entry = optimizers.registry()[name]
+    program = driver.compile_source(Source(name, entry.source))
+    assert list(program.updates) == [name]
+    update = made(name)
+    assert entry.summary.endswith(".")
+    assert entry.citation
+    assert "source:" not in entry.summary
+    assert set(update.hyperparameters) <= set(entry.ranges)
+    assert all(entry.ranges[k].holds(v) for k, v in update.hyperparameters.items())
+
+
+def test_ranges() -> None:
+    ranges = optimizers.registry()["adam"].ranges
+    inside = {"beta1": (0, 0.999), "eps": (0, 1e-8, 10)}
+    outside = {"beta1": (-0.1, 1, np.nan), "eps": (-1e-9, np.inf, np.nan)}
+    for name, values in inside.items():
+        assert all(ranges[name].holds(v) for v in values)
+    for name, values in outside.items():
+        assert not any(ranges[name].holds(v) for v in values)
+    assert str(ranges["beta1"]) == "at least 0 and below 1"
+    decays = {n: e.weight_decay for n, e in optimizers.registry().items()}
+    assert {n: d for n, d in decays.items() if d is not None} == {"adamw": 0.01, "lion": 0.0}
+
+
+@pytest.mark.parametrize("name", optimizers.registry())
+def test_gradients_that_are_zero_move_nothing(name: str) -> None:
+    """Units that are off have gradients 0 from the first step on."""
+    for dtype in ("float64", "float32"):
+        np.testing.assert_array_equal(path(made(name), np.zeros((3, 2)), dtype), 0)
 
 
 def test_coefficients_of_linear_updates() -> None:
