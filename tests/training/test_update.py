@@ -59,6 +59,17 @@ def test_steps_are_those_of_pytorch(name: str) -> None:
         np.testing.assert_allclose(w, wanted[t + 1], rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("name", HYPERPARAMETERS)
+def test_steps_in_single_precision_are_those_of_pytorch(name: str) -> None:
+    gradients, wanted = TORCH["g"], TORCH[name]
+    decay = np.float32(0.1 * 0.2 if name == "adamw" else 0)
+    w = wanted[0].astype("float32")
+    for t, q in enumerate(path(made(name, **HYPERPARAMETERS[name]), gradients, "float32")):
+        w = (1 - decay) * w - np.float32(0.1) * q
+        assert w.dtype == np.float32
+        np.testing.assert_allclose(w, wanted[t + 1], rtol=2e-6, atol=2e-6)
+
+
 def test_adam_with_epsilon_inside_the_root() -> None:
     g = TORCH["g"]
     m = v = np.zeros(7)
