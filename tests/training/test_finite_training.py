@@ -88,7 +88,7 @@ PHI = {
 
 def plain_loop(
     weights: list[Array], phi: str, optimizer: Optimizer, table: Mapping[str, tuple[float, ...]],
-    rate: float, steps: int, centre: bool,
+    rate: float, steps: int, centre: bool, decay: float = 0.0,
 ) -> Array:  # fmt: skip
     """Outputs of every step. ``table``: (a, b, c, d) of first, hidden and last layers, where the
     last layer is W^T x (Eq 2.3); ``weights`` are w, W = n^-a w."""
@@ -119,7 +119,7 @@ def plain_loop(
         for k, (g, kind) in enumerate(zip(gradients, kinds, strict=True)):
             a, _, c, d = table[kind]
             q = optimizer(t, g * n**-a * n**d, states[k])
-            weights[k] -= rate * n**-c * q
+            weights[k] = (1 - decay) * weights[k] - rate * n**-c * q
     return np.array(found)
 
 
@@ -147,6 +147,15 @@ def test_a_plain_loop_trains_the_same(
         found = train(task, width, 1, dtype=dtype)["f"][0]
         np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance)
         assert np.abs(found[-1] - found[0]).max() > 0.05
+
+
+def test_decay_of_every_weight() -> None:
+    task = mlp("tanh", "adam", "mup", 3)
+    decaying = {key: replace(w, decay=np.full(5, 0.1)) for key, w in task.weights.items()}
+    found = train(replace(task, weights=decaying), 150, 1, dtype="float64")["f"][0]
+    weights = initial_weights(task, 150, "float64")
+    wanted = plain_loop(weights, "tanh", adam, TABLES["mup"], 0.1, 5, False, 0.1)
+    np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-10)
 
 
 # ---- invariances ---------------------------------------------------------------------------------
@@ -287,6 +296,17 @@ def test_decay_and_silent_weights() -> None:
     }
     found = train(replace(task, weights=weights), 40, 1, dtype="float64")["f"][0]
     np.testing.assert_allclose(found, found[:1] * 0.9 ** np.arange(4)[:, None], rtol=1e-12)
+
+
+def test_error_signals_that_overflow() -> None:
+    """A signal without a value ends a run as an output would."""
+    arrays = ARRAYS | {"y": np.array([np.inf, 0, 0, 0])}
+    task = run_of(MLP.replace("PHI", "tanh"), arrays, update("sgd"), rate=0.1, steps=2,
+                  numbers={"L": 2})  # fmt: skip
+    found = train(task, 16, 1)["f"][0]
+    assert np.isfinite(found[0]).all()
+    assert np.isnan(found[1:]).all()
+    assert first_nonfinite(task, 16) == (0, task.errors[0])
 
 
 def test_laws_of_entries() -> None:

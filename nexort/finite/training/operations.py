@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nexort.diagnostics import InternalError, fail
+from nexort.diagnostics import InternalError, Span, fail
 from nexort.finite.arrays import (
     COPY_LABEL,
     DType,
@@ -70,8 +70,7 @@ def summed(value: Array, shape: tuple[int, ...], dtype: DType) -> Array:
 
 
 def forward(node: Node, args: Sequence[Array], place: Place) -> Array:
-    """A node's value from the raised values of its arguments. MATMUL, MEAN and leaves are not
-    among the nodes."""
+    """A node's value from the raised values of its arguments; no MATMUL, MEAN, FACTOR or leaf."""
     match node.op:
         case Op.CALL:
             return call(str(node.attr), args)
@@ -93,20 +92,19 @@ def forward(node: Node, args: Sequence[Array], place: Place) -> Array:
             return np.asarray(args[0].mean(axis=-1, dtype=FLOAT64))
         case Op.COPY:
             return args[0]
-        case Op.FACTOR:
-            return _factor(args[0])
         case _:
             raise InternalError(f"{node.op.name} in a network at width n")
 
 
-def _factor(matrix: Array) -> Array:
-    """R with R^T R = matrix, from its eigenvectors."""
+def factor(matrix: Array, span: Span | None) -> Array:
+    """R with R^T R = matrix, from its eigenvectors. Raises NexortError for one that is indefinite
+    beyond roundoff."""
     if not np.isfinite(matrix).all():
         return np.full(matrix.shape, np.nan)
     found, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     if found.size and found[0] < -1e-6 * abs(found[-1]):
         message = f"found a covariance with the negative eigenvalue {found[0]:.3g}"
-        raise fail("not-a-covariance", message)
+        raise fail("not-a-covariance", message, span)
     return np.asarray(np.sqrt(np.maximum(found, 0))[:, None] * vectors.T)
 
 
@@ -200,4 +198,4 @@ def _bra_ket(args: Sequence[Array], adjoint: Array, place: Place, number: int) -
     return np.tensordot(weights, other, axes=(range(axes), range(axes)))
 
 
-__all__ = ["FLOAT64", "Place", "backward", "forward", "lowered", "raised", "summed"]
+__all__ = ["FLOAT64", "Place", "backward", "factor", "forward", "lowered", "raised", "summed"]

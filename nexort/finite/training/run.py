@@ -13,7 +13,7 @@ import numpy as np
 from nexort.finite.arrays import mixed
 from nexort.finite.crew import Crew
 from nexort.finite.streams import Law, Streams
-from nexort.finite.training.operations import Place, backward, forward, lowered, raised
+from nexort.finite.training.operations import Place, backward, factor, forward, lowered, raised
 from nexort.finite.training.parameters import Entries, Matrix, power
 from nexort.finite.training.plan import Plan, symbol_of
 from nexort.program.nodes import Node, Op
@@ -110,6 +110,8 @@ class Run:
                 return self.matrices[symbol_of(x)].apply(argument, bool(x.attr[2]), self.crew)
             case Op.MEAN:
                 return self.plan.means[x].value(values, self.crew)
+            case Op.FACTOR:
+                return factor(values[x.args[0]], self.task.step.spans.get(x))
         place = self._place(x)
         value = forward(x, [raised(a, values[a], place) for a in x.args], place)
         if x.type.kind is Kind.SCALAR:
