@@ -31,14 +31,19 @@ USES: dict[str, tuple[str, ...]] = {
     "exact": ("limit", "gaussian", "program", "functions", "diagnostics"),
     "lower": ("exact", "limit", "program", "functions", "diagnostics"),
     "maximal": ("training", "lower", "limit", "program", "functions", "diagnostics"),
-    "tangent": ("training", "lower", "limit", "exact", "program", "functions", "diagnostics"),
+    "tangent": (
+        "maximal", "training", "lower", "exact", "limit", "program", "functions", "diagnostics",
+    ),
     "finite": ("training", "program", "functions", "diagnostics"),
     "results": ("program", "diagnostics"),
     "compare": ("results", "program", "diagnostics"),
     "inference": ("functions", "diagnostics"),
+    "trained": (
+        "tangent", "maximal", "finite", "lower", "training", "driver", "program", "diagnostics",
+    ),
     "api": (
-        "compare", "results", "finite", "lower", "exact", "derive", "driver", "data", "program",
-        "diagnostics",
+        "trained", "compare", "results", "finite", "lower", "exact", "derive", "driver", "data",
+        "program", "diagnostics",
     ),
     "cli": (
         "api", "compare", "results", "driver", "data", "program", "syntax", "diagnostics",

@@ -1,0 +1,207 @@
+"""What is the same for all replicates: the graph over standard objects, its terms, its spaces.
+
+The gradient by a weight, as an operator, is G(chi) = sum over *terms* of chi[out] |left> <right|:
+left and right are kets of a matrix's two neuron spaces; for a vector, right is a row of numbers
+over its axes. The output moves by K_Q(chi)[o] = sum over terms with out = o of
+<left| Q(G) |right> (Thm 2.9.19, 2.9.23).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+
+from nexort.lower.region import Region
+from nexort.maximal.plan import Plan as Kets
+from nexort.maximal.plan import Schedule
+from nexort.maximal.spaces import spaces
+from nexort.program import build
+from nexort.program.nodes import Node, Op, walk
+from nexort.program.unrolled import Array
+from nexort.tangent.seeds import Along, Tail, separate
+from nexort.tangent.standard import decays, kept, seed_data, standard
+from nexort.tangent.start import fluctuation
+from nexort.training.recorder import Recorder
+from nexort.training.task import Gradient, Key, Task, Weight, seed_slot
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some terms of a weight: the rows ``lefts`` of the ket ``left`` and ``rights`` of ``right``;
+    for a vector ``right`` is the slot of its tail that stands for ``left``. ``outs`` are positions
+    in f."""
+
+    left: Node
+    right: Node
+    lefts: Array
+    rights: Array
+    outs: Array
+
+
+@dataclass(frozen=True)
+class Step:
+    """The network's graph at a step: what is recorded, the terms by weight, the vectors' tails."""
+
+    out: Node
+    """A ket whose covariance, over steps and inputs, the untrained output has."""
+    wanted: Mapping[Node, Node]
+    pieces: Mapping[Key, tuple[Piece, ...]]
+    tails: Mapping[Key, Tail]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run: one graph for all steps, or one a step where weights decay."""
+
+    task: Task
+    steps: tuple[Step, ...]
+    kets: Kets
+    """Spaces and data for evaluating the graph on samples."""
+    moving: tuple[Weight, ...]
+    """The weights whose updates the output sees."""
+    scalars: tuple[Key, ...]
+    """Scalar weights, which have no place in this limit."""
+
+    @staticmethod
+    def of(task: Task) -> Plan:
+        """The plan of a training run in the neural tangent regime."""
+        active = {
+            key: weight
+            for key, weight in task.weights.items()
+            if weight.active and np.any(weight.rates) and key in task.gradients
+        }
+        scalars = tuple(k for k, w in active.items() if w.kind == "scalar")
+        moving = {k: w for k, w in active.items() if w.kind != "scalar"}
+        builder = _Builder(task, {k: task.gradients[k] for k in moving})
+        count = task.steps + 1 if decays(task) else 1
+        steps = tuple(builder.step(t, alone=count == 1) for t in range(count))
+        return Plan(task, steps, builder.kets(steps), tuple(moving.values()), scalars)
+
+    def bytes(self, size: int) -> float:
+        """What one replicate holds at a time: pairs of points with their states, and kets."""
+        total = 0.0
+        for w in self.moving:
+            if w.kind == "matrix":
+                tied = len(set(self.kets.spaces.sides[w.key])) == 1
+                total += 4.0 * (len(w.update.start((1, 1))) + 1) * size**2 / (2 if tied else 1)
+        rows = sum(len(p.lefts) * 2 for s in self.steps[:1] for ps in s.pieces.values() for p in ps)
+        return total + 8.0 * size * 4 * rows
+
+    def step(self, t: int) -> Step:
+        """The graph at a step."""
+        return self.steps[min(t, len(self.steps) - 1)]
+
+
+class _Builder:
+    """Builds the graphs of steps."""
+
+    def __init__(self, task: Task, gradients: Mapping[Key, Gradient]) -> None:
+        self.task, self.gradients = task, gradients
+        self.seed = seed_slot(task.out.type.axes)
+        self.shape = task.step.shape(task.out.type.axes)
+        good, self.along, self.tails = separate(gradients, self.seed)
+        rest = [k for k in range(len(self.shape)) if k not in good]
+        self.good = good
+        self.seeds: dict[tuple[int, ...], Node] = {}
+        self.data: dict[str, Array] = {}
+        for at in product(*(range(self.shape[k]) for k in rest)):
+            full: list[int | slice] = [slice(None)] * len(self.shape)
+            for k, i in zip(rest, at, strict=True):
+                full[k] = i
+            value = np.zeros(self.shape)
+            value[tuple(full)] = 1.0
+            name = f"seed {at}"  # no name of a program has a space
+            self.data[name] = value
+            self.seeds[at] = seed_data(task, name)
+        self.rest = rest
+
+    def step(self, t: int, *, alone: bool) -> Step:
+        """The graph at step t; of all steps, where it is ``alone``."""
+        task, left = self.task, kept(self.task, t)
+        recorder = Recorder(task)
+        times = range(task.steps + 1) if alone else [t]
+        wanted = dict.fromkeys(x for s in times for x in recorder.wanted(s))
+        plain = standard(task, [task.out, *wanted], left)
+        pieces: dict[Key, list[Piece]] = {key: [] for key in self.gradients}
+        tails = {}
+        for at, seed in self.seeds.items():
+            roots = [x for g in self.gradients.values() for pair in g.pairs for x in pair]
+            for tail in self.tails.values():
+                roots += [*tail.kets, *(x for _, x in tail.scalars)]
+            done = standard(task, roots, left, seed)
+            for key, gradient in self.gradients.items():
+                pieces[key] += [self._pair(*pair, done, at) for pair in gradient.pairs]
+                if key in self.tails:
+                    tail = self.tails[key]
+                    scalars = tuple((slot, done[x]) for slot, x in tail.scalars)
+                    tails[key] = replace(tail, scalars=scalars)
+                    pieces[key] += [
+                        self._of_tail(x, slot, along, done[x], at)
+                        for x, slot, along in zip(tail.kets, tail.slots, tail.along, strict=True)
+                    ]
+        return Step(
+            fluctuation(plain[task.out]),
+            {x: plain[x] for x in wanted},
+            {key: tuple(found) for key, found in pieces.items()},
+            tails,
+        )
+
+    def _pair(self, left: Node, right: Node, done: dict[Node, Node], at: tuple[int, ...]) -> Piece:
+        sizes = [self.task.step.shape(x.type.axes) for x in (left, right)]
+        joined = np.broadcast_shapes(*sizes)
+        rows = [np.broadcast_to(np.arange(np.prod(s, dtype=int)).reshape(s), joined).reshape(-1)
+                for s in sizes]  # fmt: skip
+        side = left if left in self.along else right
+        shift = len(joined) - len(side.type.axes)
+        places = tuple(None if j is None else j + shift for j in self.along[side])
+        return Piece(done[left], done[right], rows[0], rows[1], self._outs(joined, places, at))
+
+    def _of_tail(self, x: Node, slot: Node, along: Along, ket: Node, at: tuple[int, ...]) -> Piece:
+        shape = self.task.step.shape(x.type.axes)
+        rows = np.arange(np.prod(shape, dtype=int))
+        return Piece(ket, slot, rows, rows, self._outs(shape, along, at))
+
+    def _outs(self, shape: tuple[int, ...], places: Along, at: tuple[int, ...]) -> Array:
+        """The position in f of every entry of an array along whose axes f runs."""
+        grid = np.indices(shape).reshape(len(shape), -1)
+        count = int(np.prod(shape, dtype=int))
+        index = []
+        for k in range(len(self.shape)):
+            place = places[k]
+            if k in self.good and place is not None:
+                index.append(grid[place])
+            else:
+                index.append(np.full(count, at[self.rest.index(k)]))
+        if not index:
+            return np.zeros(count, dtype=int)
+        return np.asarray(np.ravel_multi_index(index, self.shape))
+
+    def kets(self, steps: tuple[Step, ...]) -> Kets:
+        """The graph as one without weights, to be sampled."""
+        task = self.task
+        step = replace(task.step, data={**task.step.data, **self.data})
+        gradients = {
+            key: Gradient(tuple((p.left, p.right) for s in steps for p in s.pieces[key]))
+            for key in self.gradients
+            if task.weights[key].kind == "matrix"
+        }
+        everything = [s.out for s in steps]
+        for s in steps:
+            everything += s.wanted.values()
+            everything += [p.left for some in s.pieces.values() for p in some]
+            everything += [p.right for key in gradients for p in s.pieces[key]]
+            everything += [x for tail in s.tails.values() for _, x in tail.scalars]
+        moments = {slot: (steps[min(t, len(steps) - 1)].wanted[x], t)
+                   for slot, (x, t) in task.moments.items()}  # fmt: skip
+        for x in dict.fromkeys(everything):
+            moments[Node(Op.SLOT, (), ("moment", "", (x.serial,), 0), x.type)] = x, 0
+        out = build.average(steps[0].out)
+        alone = replace(task, step=step, out=out, weights={}, moments=moments)
+        nodes = walk(everything)
+        regions = {x: Region(x) for x in nodes if x.op is Op.MEAN}
+        nothing = Schedule((), (), frozenset())
+        found = spaces(alone, gradients)
+        return Kets(alone, {}, found, (), nothing, regions, {}, frozenset())

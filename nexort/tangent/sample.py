@@ -1,0 +1,118 @@
+"""The graph's kets on samples, and the terms of the gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from nexort.maximal.machine import Machine
+from nexort.program.nodes import Node, walk
+from nexort.program.unrolled import Array
+from nexort.tangent.plan import Plan, Step
+from nexort.tangent.seeds import Tail
+from nexort.training.recorder import scalar_value
+from nexort.training.task import Key
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The terms of one weight: ``left`` (T, N) and ``right`` (T, N') on samples, ``outs`` (T,) the
+    positions in f. Of a vector, ``right`` (T, A) has numbers over its axes, which are summed over
+    where the columns of a matrix are averaged."""
+
+    left: Array
+    right: Array
+    outs: Array
+    vector: bool
+    tied: bool = False
+    """Rows and columns are one sample, of two independent halves."""
+
+
+class Sample(Machine):
+    """Kets on N points a neuron space."""
+
+    def __init__(self, plan: Plan, size: int, seed: np.random.SeedSequence) -> None:
+        super().__init__(plan.kets, size, seed)
+        self.run_plan = plan
+
+    def evaluate(self, roots: Iterable[Node]) -> dict[Node, Array]:
+        """The arrays of some nodes, kets of shape axes + (N,)."""
+        roots = list(roots)
+        order = [x for x in walk(roots) if not x.type.open]
+        last = {x: i for i, x in enumerate(order)}
+        for i, x in enumerate(order):
+            for a in self._reads(x):
+                last[a] = i
+        ends: dict[int, list[Node]] = {}
+        for x, i in last.items():
+            ends.setdefault(i, []).append(x)
+        kept = set(roots)
+        self.next()
+        for i, x in enumerate(order):
+            if x not in self.values:
+                self.values[x] = self._value(x)
+            for a in ends.get(i, ()):
+                if a not in kept:
+                    self.values.pop(a, None)
+        return {x: self.ket(x) for x in roots}
+
+    def _reads(self, x: Node) -> tuple[Node, ...]:
+        if x in self.plan.regions:
+            closed = tuple(self.plan.regions[x].closed)
+            return closed if x.args[0].type.open else (*x.args, *closed)
+        return x.args
+
+    def terms(self, step: Step) -> tuple[dict[Node, Array], dict[Key, Terms]]:
+        """What is recorded, by the task's nodes, and the terms of every weight that moves."""
+        roots = [*step.wanted.values()]
+        for key, pieces in step.pieces.items():
+            roots += [p.left for p in pieces]
+            if key in step.tails:
+                roots += [x for _, x in step.tails[key].scalars]
+            else:
+                roots += [p.right for p in pieces]
+        values = self.evaluate(dict.fromkeys(roots))
+        found = {key: self._terms(key, step, values) for key in step.pieces}
+        return {x: values[y] for x, y in step.wanted.items()}, found
+
+    def outputs(self, steps: Iterable[Step]) -> Array:
+        """The kets that the untrained outputs of some steps have the covariance of, one row an
+        entry, step after step."""
+        nodes = [s.out for s in steps]
+        values = self.evaluate(dict.fromkeys(nodes))
+        return np.concatenate([values[x].reshape(-1, self.size) for x in nodes])
+
+    def _terms(self, key: Key, step: Step, values: dict[Node, Array]) -> Terms:
+        lefts, rights, outs = [], [], []
+        tail = step.tails.get(key)
+        for p in step.pieces[key]:
+            left = values[p.left].reshape(-1, self.size)[p.lefts]
+            if tail is None:
+                right = values[p.right].reshape(-1, self.size)[p.rights]
+            else:
+                right = self._coefficients(tail, p.right, values)
+            used = left.any(axis=1) & right.any(axis=1)
+            lefts.append(left[used])
+            rights.append(right[used])
+            outs.append(p.outs[used])
+        if not lefts:
+            return Terms(np.empty((0, self.size)), np.empty((0, 1)), np.empty(0, int), True)
+        sides = self.plan.spaces.sides.get(key, (0, 1))
+        return Terms(
+            np.concatenate(lefts), np.concatenate(rights), np.concatenate(outs),
+            tail is not None, tail is None and sides[0] == sides[1],
+        )  # fmt: skip
+
+    def _coefficients(self, tail: Tail, slot: Node, values: dict[Node, Array]) -> Array:
+        """The vector's gradient where one entry of the slot is 1 and all others 0, for each."""
+        step = self.plan.task.step
+        shape = step.shape(slot.type.axes)
+        count = int(np.prod(shape, dtype=int))
+        slots = {s: np.zeros((*step.shape(s.type.axes), count)) for s in tail.slots}
+        slots[slot] = np.eye(count).reshape((*shape, count))
+        slots |= {s: values[x] for s, x in tail.scalars}
+        found = scalar_value(tail.root, slots, step.data, lambda x: step.shape(x.type.axes))
+        full = np.broadcast_to(found, (*step.shape(tail.root.type.axes), count))
+        return np.ascontiguousarray(full.reshape(-1, count).T)
