@@ -14,7 +14,7 @@ import numpy as np
 from nexort.program.unrolled import Array
 from nexort.training.update import Update
 
-BLOCK = 2**17
+BLOCK = 2**16
 """Pairs that are updated at a time: cache-sized."""
 
 
@@ -114,13 +114,18 @@ class _Block:
         self.states = update.start(shape, "float32")
 
     def step(self, t: int, left: Array, right: Array, rate: float, keep: float) -> None:
-        height = max(1, BLOCK // self.values.shape[1])
+        rows, columns = self.values.shape
+        height = min(rows, max(1, BLOCK // columns))
+        run = self.update.runner(t, height * columns, self.values.dtype)
+        gradient, found = np.empty((2, height, columns), dtype=np.float32)
         left = np.ascontiguousarray(left.T)
-        for start in range(0, len(self.values), height):
-            part = slice(start, start + height)
-            gradient = left[part] @ right
-            found = self.update.step(t, gradient, [s[part] for s in self.states])
-            values = self.values[part]
+        for start in range(0, rows, height):
+            values = self.values[start : start + height]
+            count = len(values)
+            np.matmul(left[start : start + count], right, out=gradient[:count])
+            states = [s[start : start + count].reshape(-1) for s in self.states]
+            run(gradient[:count].reshape(-1), states, found[:count].reshape(-1))
             if keep != 1:
                 values *= np.float32(keep)
-            values -= np.multiply(found, np.float32(rate), out=gradient)
+            found[:count] *= np.float32(rate)
+            values -= found[:count]
