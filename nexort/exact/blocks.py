@@ -40,6 +40,10 @@ PRECISE = (What.ARRAY, What.SUM, What.GAP, What.EYE, What.STACK, What.ROOT)
 PLAIN = (What.ARRAY, What.SUM)
 """Of these, what is found in float32 where no gap is taken from it."""
 
+APART = 0.25
+"""A block of gaps above this is found in float32 altogether: their rounding is no larger than that
+of what follows."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -153,6 +157,7 @@ def evaluate(
         size = balanced(size, rows, cores()) if all(mirrored) else size
     with np.errstate(all="ignore"), _libraries().limit(limits=1):
         vectors = _vectors(plan, frame)
+        short = _short(plan, frame, vectors)
         # the smaller ones at the edges last: they fill the threads' ends
         blocks = sorted(_blocks(rows, columns, size, all(mirrored)), key=_entries, reverse=True)
         frames: list[Frame] = []
@@ -164,7 +169,12 @@ def evaluate(
             if not hasattr(pools, "own"):
                 pools.own = Pool()
             with np.errstate(all="ignore"), pools.own:
-                found = _block(plan, own, vectors)
+                found = None
+                if short is not None and not (symmetric and block[0] == block[1]):
+                    found = _block(plan, own, short, apart=True)
+                if found is None:
+                    found = _block(plan, own, vectors)
+                assert found is not None
                 for root, result, value, mirror in zip(
                     plan.roots, results, found, mirrored, strict=True
                 ):
@@ -248,33 +258,48 @@ def _vectors(plan: Blocks, frame: Frame) -> list[Any]:
     for v in plan.before:
         arrays[v] = operation(v)(precise, [arrays[a] for a in v.args])
     found = [arrays[v] for v in plan.outside]
-    if frame.dtype == np.float64:
-        return found
+    return found if frame.dtype == np.float64 else _casts(plan, found, frame.dtype, plan.precise)
+
+
+def _short(plan: Blocks, frame: Frame, vectors: list[Any]) -> list[Any] | None:
+    """The same in float32, where gaps are taken from products in float64."""
+    if frame.dtype == np.float64 or not any(s.value.what is What.GAP for s in plan.steps):
+        return None
+    return _casts(plan, vectors, frame.dtype, frozenset())
+
+
+def _casts(plan: Blocks, found: list[Any], dtype: Any, precise: frozenset[What]) -> list[Any]:
     # rows and columns are often views of the same inputs
     casts: dict[Any, Any] = {}
+    cast = list(found)
     for k, (v, x) in enumerate(zip(plan.outside, found, strict=True)):
-        if v.what not in plan.precise and isinstance(x, np.ndarray):
+        if v.what not in precise and isinstance(x, np.ndarray) and x.dtype != dtype:
             key = x.__array_interface__["data"], x.shape, x.strides
             if key not in casts:
-                casts[key] = x.astype(frame.dtype)
-            found[k] = casts[key]
-    return found
+                casts[key] = x.astype(dtype)
+            cast[k] = casts[key]
+    return cast
 
 
-def _block(plan: Blocks, frame: Frame, vectors: list[Any]) -> list[Array]:
-    """The roots' arrays over the frame's ranges."""
+def _block(
+    plan: Blocks, frame: Frame, vectors: list[Any], *, apart: bool = False
+) -> list[Array] | None:
+    """The roots' arrays over the frame's ranges; with ``apart`` None where a gap is small."""
     arrays: list[Any] = [None] * plan.places
     for v, place in plan.outside.items():
         found = vectors[place]
         if plan.row in v.labels or plan.column in v.labels:
             found = found[tuple(frame.ranges.get(x, slice(None)) for x in v.labels)]
         arrays[place] = found
-    single = frame.dtype != np.float64
+    single = frame.dtype != np.float64 and not apart
     for step in plan.steps:
         args = [arrays[k] for k in step.args]
         if single and step.value.what not in plan.precise:
             args = [_cast(x, frame.dtype) for x in args]
         arrays[step.place] = step.run(frame, args)
+        if apart and step.value.what is What.GAP:
+            if arrays[step.place].min(initial=APART) < APART:
+                return None
         for k in step.free:
             arrays[k] = None
     shape = tuple(frame.length(x) for x in (plan.row, plan.column))
