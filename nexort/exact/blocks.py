@@ -297,9 +297,9 @@ def _block(
         if single and step.value.what not in plan.precise:
             args = [_cast(x, frame.dtype) for x in args]
         arrays[step.place] = step.run(frame, args)
-        if apart and step.value.what is What.GAP:
-            if arrays[step.place].min(initial=APART) < APART:
-                return None
+        gaps = apart and step.value.what is What.GAP
+        if gaps and arrays[step.place].min(initial=APART) < APART:
+            return None
         for k in step.free:
             arrays[k] = None
     shape = tuple(frame.length(x) for x in (plan.row, plan.column))
