@@ -255,8 +255,9 @@ def _unrolled(
 
 
 @collector.paused()
-def training(program: Program, given: Given) -> Task:
-    """The program's training over given numbers and data.
+def training(program: Program, given: Given, *, judge: bool = True) -> Task:
+    """The program's training over given numbers and data; without ``judge``, for runs at width n,
+    of any parametrization.
 
     Raises NexortError for missing or misshapen data, undefined members, hyperparameters out of
     range, and a parametrization that has no limit.
@@ -264,7 +265,7 @@ def training(program: Program, given: Given) -> Task:
     from nexort.data import bind
     from nexort.training.prepare import prepare
 
-    if not program.outputs:
+    if judge and not program.outputs:
         raise fail("no-output", "the program has no output", help="output f")
     report = Report()
     params, dims = resolve(program, given.numbers, report)
@@ -272,7 +273,7 @@ def training(program: Program, given: Given) -> Task:
     given_arrays = {**_defaults(program, given), **given.arrays}
     declared = {name: (d.axes, d.span) for name, d in program.data.items()}
     data, sizes = bind(declared, given_arrays, dims)
-    return prepare(program, params, data, sizes, given.max_instructions)
+    return prepare(program, params, data, sizes, given.max_instructions, judge=judge)
 
 
 def _defaults(program: Program, given: Given) -> dict[str, LoadedArray]:

@@ -34,7 +34,7 @@ from nexort.training.backprop import gradients
 from nexort.training.hyperparameters import check_hyperparameters
 from nexort.training.recorder import scalar_value
 from nexort.training.rules import rule_at
-from nexort.training.stability import verdict
+from nexort.training.stability import Verdict, verdict
 from nexort.training.task import Key, Task, Weight, moment, output_slot, seed_slot
 from nexort.training.update import Update
 from nexort.transform.operators import expand_operators
@@ -48,8 +48,13 @@ def prepare(
     data: Mapping[str, Array],
     sizes: dict[str, int],
     most: int,
+    *,
+    judge: bool = True,
 ) -> Task:
     """The program's training over given numbers and data, of at most ``most`` instructions.
+
+    Without ``judge`` any parametrization passes, for runs at width n: ``regime`` and ``active`` of
+    the task then say nothing, and its moments are all named kets and scalars at every step.
 
     Raises NexortError for undefined members, hyperparameters out of range, and a parametrization
     that is not stable, faithful and nontrivial.
@@ -64,9 +69,11 @@ def prepare(
     named = {key: node for key, node in inside.members.items() if node is not None}
     found = _run(whole, training, {**named, (training.network.name, ()): out}, numbers.steps)
     report.stop()
+    if judge:
+        found = replace(found, moments=_read(found))
     laws = _laws(program, whole)
     graph = Unrolled((), data, sizes, laws, inside.spans)
-    return _task(training, *_expanded(graph, out, found, most), numbers)
+    return _task(training, *_expanded(graph, out, found, most), numbers, judge)
 
 
 def check(
@@ -169,7 +176,7 @@ def _expanded(graph: Unrolled, out: Node, run: Run, most: int) -> tuple[Unrolled
 
 @dataclass(frozen=True)
 class Run:
-    """The outputs of a run over moments, and what each moment is."""
+    """The outputs of a run over moments, and what each moment is, of all named values."""
 
     outputs: tuple[UnrolledOutput, ...]
     moments: Mapping[Node, tuple[Node, int]]
@@ -194,14 +201,19 @@ def _run(unroller: Unroller, training: Training, named: Mapping[Key, Node], step
     unroller.run()
     outputs = tuple(unrolled_outputs(unroller))
     unroller.report.stop()
-    read = walk([m for output in outputs for m in output.members])
-    return Run(outputs, {x: moments[x] for x in read if x in moments})
+    return Run(outputs, moments)
+
+
+def _read(run: Run) -> dict[Node, tuple[Node, int]]:
+    """The moments that the outputs read."""
+    read = walk([m for output in run.outputs for m in output.members])
+    return {x: run.moments[x] for x in read if x in run.moments}
 
 
 # ---- the whole -----------------------------------------------------------------------------------
 
 
-def _task(training: Training, step: Unrolled, run: Run, numbers: Numbers) -> Task:
+def _task(training: Training, step: Unrolled, run: Run, numbers: Numbers, judge: bool) -> Task:
     """The run, once its graph stands. Raises NexortError."""
     [out] = step.outputs[0].members
     axes = out.type.axes
@@ -212,7 +224,7 @@ def _task(training: Training, step: Unrolled, run: Run, numbers: Numbers) -> Tas
     }
     keys = _keys(numbers.unroller, training.network)
     weights = {key: weight(key, shapes.get(key, ()), training, numbers) for key in keys}
-    found = verdict(training, weights)
+    found = verdict(training, weights) if judge else Verdict("maximal", {}, False)
     start = training.start if isinstance(training.start, str) else numbers.graph(training.start)
     if found.regime == "tangent" and start == "plain" and found.vanishes:
         start = "centre"
@@ -221,7 +233,7 @@ def _task(training: Training, step: Unrolled, run: Run, numbers: Numbers) -> Tas
         out=out,
         errors=tuple(_error(training, numbers, t) for t in range(numbers.steps)),
         gradients=gradients(out, seed_slot(axes), list(weights), step.sizes),
-        weights={k: replace(w, active=found.active[k]) for k, w in weights.items()},
+        weights={k: replace(w, active=found.active.get(k, True)) for k, w in weights.items()},
         steps=numbers.steps,
         output_exponent=training.parametrization.out,
         start=start,
