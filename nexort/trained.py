@@ -37,6 +37,10 @@ def limit(
     from nexort import maximal, tangent
 
     task = driver.training(program, given)
+    divided = [name for (name, _), w in task.weights.items() if w.norm is not None]
+    if divided:
+        message = f"the limit of updates divided by norms is not known here ('{divided[0]}')"
+        raise fail("not-derivable", message, help="nexort simulate runs it at width n")
     evaluate = maximal.evaluate if task.regime == "maximal" else tangent.evaluate
     told = (
         settings.samples,

@@ -99,6 +99,22 @@ class Decay:
 
 
 @dataclass(frozen=True, slots=True)
+class Normalization:
+    """``normalize updates for W``, ``normalize weights``, ``clip 0.5`` (Eq 2.54): by what the
+    updates of a weight are divided.
+
+    'updates': by their norm; 'weights': by the norm of the weight; 'clip': by the larger of their
+    norm and ``threshold`` n^e, e = 1 for a matrix, 1/2 for a vector and 0 for a scalar.
+    """
+
+    kind: Literal["updates", "weights", "clip"]
+    threshold: Node | None
+    weights: tuple[WeightSet, ...] | None
+    refs: tuple[tuple[Node, Span], ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Exponents:
     """(a, b, c, d) of a weight (Def 2.2.1): W = n^-a w, w ~ N(0, n^-2b), learning rate n^-c,
     gradients multiplied by n^d before the update function."""
@@ -142,6 +158,7 @@ class Training:
     parametrization: Parametrization
     optimizers: tuple[OptimizerUse, ...]
     decays: tuple[Decay, ...]
+    normalizations: tuple[Normalization, ...]
     error: Node
     error_refs: tuple[tuple[Node, Span], ...]
     steps: Affine

@@ -75,8 +75,11 @@ _SCANNER = re.compile(
 )
 
 SETTING_WORDS = frozenset(
-    ("parametrization", "decay", "error", "steps", "start", "centre", "center")
-)
+    (
+        "parametrization", "decay", "normalize", "clip", "error", "steps", "start", "centre",
+        "center",
+    )
+)  # fmt: skip
 STATEMENT_WORDS = (
     frozenset(
         ("param", "dim", "data", "vector", "matrix", "scalar", "fn", "update", "output", "import")

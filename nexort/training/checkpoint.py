@@ -129,6 +129,8 @@ def fingerprint(task: Task, *others: object) -> str:
     for key, w in sorted(task.weights.items()):
         rule, numbers = w.update.rule, sorted(w.update.hyperparameters.items())
         add(key, w.kind, w.shape, w.mean, w.scale, w.exponents, w.rates, w.decay, w.active)
+        if w.norm is not None:
+            add(w.norm.kind, w.norm.thresholds)
         add(rule.name, numbers, [name for name, _ in (*rule.states, *rule.assigns)])
         add(_graph([*(n for _, n in (*rule.states, *rule.assigns)), rule.result]))
     return digest.hexdigest()

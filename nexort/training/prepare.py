@@ -18,6 +18,7 @@ from nexort.program.network import (
     Decay,
     Exponents,
     Network,
+    Normalization,
     OptimizerUse,
     Training,
     WeightFamily,
@@ -35,11 +36,11 @@ from nexort.training.hyperparameters import check_hyperparameters
 from nexort.training.recorder import scalar_value
 from nexort.training.rules import rule_at
 from nexort.training.stability import Verdict, verdict
-from nexort.training.task import Key, Task, Weight, moment, output_slot, seed_slot
+from nexort.training.task import Key, Norm, Task, Weight, moment, output_slot, seed_slot
 from nexort.training.update import Update
 from nexort.transform.operators import expand_operators
 
-U = TypeVar("U", OptimizerUse, Decay)
+U = TypeVar("U", OptimizerUse, Decay, Normalization)
 
 
 def prepare(
@@ -308,7 +309,7 @@ def weight(key: Key, shape: tuple[int, ...], training: Training, numbers: Number
         if (values < 0).any() or (values > 1).any():
             raise fail("bad-argument", "a decay lies between 0 and 1", x.span)
         keep *= 1 - values
-    return Weight(
+    found = Weight(
         key,
         declared.kind,
         shape,
@@ -318,7 +319,26 @@ def weight(key: Key, shape: tuple[int, ...], training: Training, numbers: Number
         Update(rule_at(use.rule, numbers.graph, numbers.data), hyperparameters),
         rates,
         1 - keep,
+        norm=_norm(key, training, numbers),
     )
+    if found.norm is None or training.parametrization.name == "explicit":
+        return found
+    # a parametrization by name is meant for updates of size 1 (Def 2.10.4, 2.10.5)
+    e = found.exponents
+    return replace(found, exponents=replace(e, c=e.c - found.shift))
+
+
+def _norm(key: Key, training: Training, numbers: Numbers) -> Norm | None:
+    found = _ordered(training.normalizations, key, numbers.unroller)
+    if not found:
+        return None
+    use = found[-1]
+    if use.threshold is None:
+        return Norm(use.kind)
+    thresholds = numbers.values(use.threshold, where=use.span)
+    if (thresholds <= 0).any():
+        raise fail("bad-argument", "a threshold is above 0", use.span)
+    return Norm(use.kind, thresholds)
 
 
 def _deviation(declared: WeightFamily, numbers: Numbers) -> float:

@@ -10,7 +10,8 @@ A = a_out + a, r = A + c - 1. With B = b of the readout and r the smallest r of 
 
 Then r = 0 is the maximal update limit, where the weights with r = 0 move; r > 0 is a neural tangent
 limit, of the weights with the smallest r. Update functions that are homogeneous have a redundant
-exponent: of degree 0 they ignore d; of degree 1 only c - d counts (2.1).
+exponent: of degree 0 they ignore d; of degree 1 only c - d counts (2.1). Where updates are divided
+by a norm, c stands for c + e, e the power of n in that norm (Def 2.10.6).
 """
 
 from __future__ import annotations
@@ -127,16 +128,20 @@ class _Conditions:
         """c, after a redundant d is put right."""
         w = self.weights[key]
         e, d = w.exponents, self._faithful(key)
-        match degree(w.update):
+        c = e.c + w.shift
+        homogeneous = degree(w.update)
+        if w.norm is not None and w.norm.kind == "updates" and homogeneous is not None:
+            homogeneous = 0
+        match homogeneous:
             case 0:
-                return e.c
-            case 1:
-                return e.c - e.d + d
+                return c
+            case 1 if w.norm is None or w.norm.kind == "weights":
+                return c - e.d + d
             case _ if e.d != d:
                 text = f"d = {e.d}, expected {d}: '{w.update.name}' sees gradients of size "
                 raise self._problem("unfaithful", key, f"{text}n^({e.d - d})")
             case _:
-                return e.c
+                return c
 
     def _r(self, key: Key, c: Fraction) -> Fraction:
         w = self.weights[key]

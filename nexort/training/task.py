@@ -27,12 +27,31 @@ Key = tuple[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
+class Norm:
+    """What a weight's updates are divided by at every step (Eq 2.54): 'updates', their Frobenius
+    norm; 'weights', that of the weight w before the step; 'clip', the larger of the updates' norm
+    and thresholds[t] n^e."""
+
+    kind: Literal["updates", "weights", "clip"]
+    thresholds: Array | None = None
+    """Of each step, shape (steps,), for 'clip'."""
+
+
+SIZES: dict[WeightKind, Fraction] = {
+    "scalar": Fraction(0),
+    "vector": Fraction(1, 2),
+    "matrix": Fraction(1),
+}
+"""e: a weight with entries of size 1 has norm n^e (Eq 2.55)."""
+
+
+@dataclass(frozen=True)
 class Weight:
     """One trained parameter.
 
     At width n the entries start as w = mean + scale n^-b z, z standard normal (a scalar starts at
     ``mean``), and move by w <- (1 - decay[t]) w - rates[t] n^-c Q_t(n^d g_0, ..., n^d g_t), g the
-    gradient of sum_i chi_i f_i by w.
+    gradient of sum_i chi_i f_i by w; with a ``norm`` Q_t is divided by it.
     """
 
     key: Key
@@ -49,6 +68,16 @@ class Weight:
     """Decoupled weight decay of each step, shape (steps,)."""
     active: bool = True
     """Whether the weight's updates are seen in the limit (theta = 1): n^-r with r = 0."""
+    norm: Norm | None = None
+
+    @property
+    def shift(self) -> Fraction:
+        """The power of n in what updates are divided by: with it c + shift is what c is without
+        (Def 2.10.6)."""
+        if self.norm is None:
+            return Fraction(0)
+        size = SIZES[self.kind]
+        return size - self.exponents.b if self.norm.kind == "weights" else size
 
 
 @dataclass(frozen=True)

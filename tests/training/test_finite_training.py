@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from nexort.program.network import Exponents
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Kind, scalar
 from nexort.program.unrolled import Array
-from nexort.training.task import Task
+from nexort.training.task import Norm, Task
 
 PROGRAMS = Path(nexort.__file__).parents[1] / "programs"
 RNG = np.random.default_rng(8)
@@ -89,6 +90,7 @@ PHI = {
 def plain_loop(
     weights: list[Array], phi: str, optimizer: Optimizer, table: Mapping[str, tuple[float, ...]],
     rate: float, steps: int, centre: bool, decay: float = 0.0,
+    divisor: Callable[[Array, Array, str], float] = lambda q, w, kind: 1.0,
 ) -> Array:  # fmt: skip
     """Outputs of every step. ``table``: (a, b, c, d) of first, hidden and last layers, where the
     last layer is W^T x (Eq 2.3); ``weights`` are w, W = n^-a w."""
@@ -119,6 +121,7 @@ def plain_loop(
         for k, (g, kind) in enumerate(zip(gradients, kinds, strict=True)):
             a, _, c, d = table[kind]
             q = optimizer(t, g * n**-a * n**d, states[k])
+            q = q / divisor(q, weights[k], kind)
             weights[k] = (1 - decay) * weights[k] - rate * n**-c * q
     return np.array(found)
 
@@ -156,6 +159,41 @@ def test_decay_of_every_weight() -> None:
     weights = initial_weights(task, 150, "float64")
     wanted = plain_loop(weights, "tanh", adam, TABLES["mup"], 0.1, 5, False, 0.1)
     np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["updates", "weights", "clip"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_updates_are_divided_by_norms(
+    kind: Literal["updates", "weights", "clip"], dtype: str
+) -> None:
+    """Eq 2.54: with the exponents of Def 2.10.5 steps have the same size as without."""
+    width, task = 150, mlp("tanh", "momentum", "mup", 3)
+    thresholds = np.array([0.2, 0.5, 1.0, 2.0, 4.0])
+    table = {"first": (0, 0, -0.5, 1), "hidden": (0, 0.5, 0, 1), "last": (1, 0, -0.5, 1)}
+    if kind == "weights":
+        table["hidden"] = (0, 0.5, 0.5, 1)
+    shifted = {}
+    for key, w in task.weights.items():
+        norm = Norm(kind, thresholds if kind == "clip" else None)
+        divided = replace(w, norm=norm)
+        e = w.exponents
+        shifted[key] = replace(divided, exponents=replace(e, c=e.c - divided.shift))
+    steps = iter(np.repeat([*thresholds, 1.0], 4))
+
+    def divisor(q: Array, w: Array, layer: str) -> float:
+        if kind == "weights":
+            return float(np.linalg.norm(w))
+        if kind == "updates":
+            return float(np.linalg.norm(q))
+        e = 1 if layer == "hidden" else 0.5
+        return max(float(np.linalg.norm(q)), next(steps) * width**e)
+
+    found = train(replace(task, weights=shifted), width, 1, dtype=dtype)["f"][0]
+    weights = initial_weights(task, width, dtype)
+    wanted = plain_loop(weights, "tanh", momentum, table, 0.1, 5, False, 0.0, divisor)
+    tolerance = 1e-10 if dtype == "float64" else 2e-4
+    np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance)
+    assert np.abs(found[-1] - found[0]).max() > 0.02
 
 
 # ---- invariances ---------------------------------------------------------------------------------

@@ -22,6 +22,9 @@ from nexort.program.unrolled import Array
 if TYPE_CHECKING:
     from nexort.training.task import Weight
 
+SIZES = {"scalar": Fraction(0), "vector": Fraction(1, 2), "matrix": Fraction(1)}
+"""The power of n in the norm of a weight with entries of size 1 (Eq 2.55)."""
+
 PANEL = 512
 """Rows or columns of a matrix in one product."""
 
@@ -85,6 +88,12 @@ class Matrix:
         weight = self.weight
         assert weight is not None
         keep, rate = _step(weight, t, self.width)
+        pending = None
+        if weight.norm is not None:
+            if weight.norm.kind == "weights":
+                rate /= _divisor(weight, t, _norm(self.w), self.width)
+            else:
+                pending = np.empty(self.width**2, self.dtype)
         left = (left * (self.factor * power(self.width, weight.exponents.d))).astype(self.dtype)
 
         def tiles(rows: slice) -> None:
@@ -98,15 +107,31 @@ class Matrix:
                 for part in _spans(flat.size, BLOCK):
                     place = slice(first + part.start, first + part.stop)
                     run(flat[part], [s[place] for s in self.states], q[part])
+                if pending is not None:
+                    pending[first : first + flat.size] = q
+                else:
+                    self._move(rows, columns, q, keep, rate)
                 first += flat.size
-                q *= rate
-                tile = self.w[rows, columns]
-                if keep != 1:
-                    tile *= keep
-                tile -= q.reshape(tile.shape)
 
         for _ in crew.blocks(tiles, _spans(self.width, HEIGHT)):
             pass
+        if pending is None:
+            return
+        rate /= _divisor(weight, t, _norm(pending), self.width)
+        for rows in _spans(self.width, HEIGHT):
+            first = rows.start * self.width
+            for columns in _spans(self.width, COLUMNS):
+                count = (rows.stop - rows.start) * (columns.stop - columns.start)
+                self._move(rows, columns, pending[first : first + count], keep, rate)
+                first += count
+
+    def _move(self, rows: slice, columns: slice, q: Array, keep: float, rate: float) -> None:
+        """A tile by its updates, which are overwritten."""
+        q *= rate
+        tile = self.w[rows, columns]
+        if keep != 1:
+            tile *= keep
+        tile -= q.reshape(tile.shape)
 
 
 class Entries:
@@ -134,6 +159,9 @@ class Entries:
         keep, rate = _step(weight, t, self.width)
         scale = self.factor * power(self.width, weight.exponents.d)
         q = weight.update.step(t, np.asarray(gradient * scale), self.states)
+        if weight.norm is not None:
+            size = _norm(self.w if weight.norm.kind == "weights" else np.asarray(q))
+            rate /= _divisor(weight, t, size, self.width)
         self.w = np.asarray(self.w * keep - q * rate)
 
 
@@ -141,6 +169,26 @@ def _step(weight: Weight, t: int, width: int) -> tuple[float, float]:
     """What w <- keep w - rate Q_t(g) has at time t."""
     rate = float(weight.rates[t]) * power(width, -weight.exponents.c)
     return 1 - float(weight.decay[t]), rate
+
+
+def _norm(entries: Array) -> float:
+    """The Frobenius norm."""
+    flat = entries.reshape(-1)
+    return math.sqrt(
+        math.fsum(
+            float(np.dot(part, part))
+            for part in (flat[s].astype(np.float64) for s in _spans(flat.size, 2**20))
+        )
+    )
+
+
+def _divisor(weight: Weight, t: int, size: float, width: int) -> float:
+    """What updates are divided by, ``size`` a norm: inf where that is 0, updates of 0 stay 0."""
+    norm = weight.norm
+    assert norm is not None
+    if norm.thresholds is not None:
+        size = max(size, float(norm.thresholds[t]) * power(width, SIZES[weight.kind]))
+    return size or math.inf
 
 
 def _spans(size: int, step: int) -> Iterator[slice]:

@@ -55,6 +55,7 @@ class Plan:
         for symbol in self.matrices:
             weight = self.task.weights.get(symbol)
             states += 1 if weight is None else 1 + len(weight.update.start((1,), self.dtype.name))
+            states += weight is not None and weight.norm is not None
         kets = sum(
             prod(self.task.step.shape(x.type.axes)) for x in self.nodes if x.type.kind is Kind.KET
         )
