@@ -152,8 +152,7 @@ def derive(program: Program, given: Given, *, unroll: bool = False) -> Derivatio
     if not program.outputs:
         raise fail("no-output", "the program has no output", help="output <x|x>")
     if program.training is not None:
-        message = "the limit of a training has no symbolic form here"
-        raise fail("not-derivable", message, program.training.span, help="nexort eval evaluates it")
+        return _derive_training(program, given, unroll=unroll)
     program = simplify(program)
     if unroll:
         report = Report()
@@ -162,6 +161,17 @@ def derive(program: Program, given: Given, *, unroll: bool = False) -> Derivatio
         program = unrolled(program, {**params, **sizes}, given.max_instructions)
         verify_program(program)
     return derived(program)
+
+
+def _derive_training(program: Program, given: Given, *, unroll: bool) -> Derivation:
+    """The symbolic limit of a training, its steps symbolic."""
+    from nexort.derive.training.derive import derive_training
+
+    assert program.training is not None
+    if unroll:
+        message = "the steps of a training do not unroll"
+        raise fail("bad-option", message, program.training.span, help="leave out --unroll")
+    return derive_training(program, _known(program, given))
 
 
 @collector.paused()
@@ -201,6 +211,10 @@ def unroll(program: Program, given: Given, memory: Memory | None = None) -> Unro
     from nexort.program.verify import verify_program
     from nexort.transform.simplify import simplify
 
+    if program.training is not None:
+        message = "this works on programs without a training"
+        hint = "nexort expand writes the training as one"
+        raise fail("bad-training", message, program.training.span, help=hint)
     memory = memory or Memory()
     if memory.simplified is None:
         simplified = simplify(program)
@@ -274,6 +288,25 @@ def training(program: Program, given: Given, *, judge: bool = True) -> Task:
     declared = {name: (d.axes, d.span) for name, d in program.data.items()}
     data, sizes = bind(declared, given_arrays, dims)
     return prepare(program, params, data, sizes, given.max_instructions, judge=judge)
+
+
+def _known(program: Program, given: Given) -> dict[str, Number]:
+    """The numbers of the params that have one, defaults with those that are given."""
+    from nexort.program.numbers import evaluate
+
+    unknown = [name for name in given.numbers if name not in {**program.params, **program.dims}]
+    if unknown:
+        report = Report()
+        resolve(program, given.numbers, report)
+        report.stop()
+    known: dict[str, Number] = {}
+    for name, param in program.params.items():
+        value = given.numbers.get(name)
+        if value is None and param.default is not None:
+            value = evaluate(param.default, known)
+        if value is not None:
+            known[name] = value
+    return known
 
 
 def _defaults(program: Program, given: Given) -> dict[str, LoadedArray]:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from nexort.diagnostics import NexortError
 from nexort.results import Estimate, Results, grid_labels, render, save_runs, uncertain
+from nexort.results.numbers import without_error
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,12 @@ def test_uncertain_keeps_the_value(value: float, error: float) -> None:
     else:
         shown = float(text.partition(" ± ")[0])
     assert abs(shown - value) <= 0.06 * error + 1e-9 * abs(value)
+
+
+@given(st.floats(-1e300, 1e300), st.floats(0, 1e300))
+def test_values_alone_have_no_bracket(value: float, error: float) -> None:
+    text = without_error(uncertain(value, error))
+    assert abs(float(text) - value) <= 0.06 * error + 1e-9 * abs(value)
 
 
 @pytest.fixture

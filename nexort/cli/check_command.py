@@ -29,7 +29,9 @@ def command(
     from nexort.program.view import table
 
     program, given = options.load(file, settings, data, max_instructions)
-    if data:
+    if data and program.training is not None:
+        driver.training(program, given, judge=False)
+    elif data:
         driver.unroll(program, given)
     else:
         driver.check(program, given)

@@ -35,6 +35,13 @@ def uncertain(value: float, error: float) -> str:
     return f"({_fixed(value * scale, decimals)} ± {_fixed(error * scale, decimals)})e{top:+03d}"
 
 
+def without_error(text: str) -> str:
+    """The value of a text of :func:`uncertain`: ``0.3e-14`` of ``(0.3 ± 5.9)e-14``."""
+    value, _, rest = text.partition(" ±")
+    opening, bracket, digits = value.partition("(")
+    return f"{opening}{digits.rstrip()}{rest.partition(')')[2]}" if bracket else value
+
+
 def aligned(texts: Sequence[str]) -> list[str]:
     """Texts of :func:`uncertain` padded so that decimal points and ± stand below each other."""
     parts = [text.partition(" ± ") for text in texts]

@@ -8,7 +8,7 @@ import numpy as np
 
 from nexort.program.unrolled import Array
 from nexort.results.estimate import Estimate
-from nexort.results.numbers import aligned, uncertain
+from nexort.results.numbers import aligned, uncertain, without_error
 
 WIDTH = 100
 """Columns of a terminal that a table may take."""
@@ -106,10 +106,11 @@ def _matrix(
     left = [GAP if k is None else str(labels[0][k]) for k in rows]
     table = _table(head, left, cells)
     if len(table[0]) > WIDTH:
-        bare = [[cell.partition(" ±")[0] for cell in row] for row in cells]
+        bare = [[without_error(cell) for cell in row] for row in cells]
         table = _table(head, left, bare)
-    if np.any(errors) and not any("±" in line for line in table):
-        notes.append(f"errors up to {np.max(errors):.2g}")
+    known = errors[np.isfinite(errors)]
+    if np.any(known) and not any("±" in line for line in table):
+        notes.append(f"errors up to {np.max(known):.2g}")
     heading = f"{title} ({'; '.join(notes)})".lstrip()
     return [heading, *table]
 
