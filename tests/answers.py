@@ -284,6 +284,29 @@ def universality() -> Answers:
     return {"rademacher": moments, "user": moments}
 
 
+def adafactor() -> Answers:
+    """The limit's equations (section 2.10.3) on plain samples of rows and of columns."""
+    runs = [_adafactor_run(np.random.default_rng(k), 1200) for k in range(36)]
+    return {"f": (np.mean(runs, axis=0), np.std(runs, axis=0, ddof=1) / 6)}
+
+
+def _adafactor_run(rng: Any, count: int) -> Any:
+    x = np.tanh(rng.standard_normal((2, count)))
+    root = np.linalg.cholesky(x @ x.T / count)
+    h, v = root @ rng.standard_normal((2, count)), rng.standard_normal(count)
+    rows, columns, found = np.zeros(count), np.zeros(count), []
+    for _ in range(4):
+        z = np.tanh(h)
+        found.append(z @ v / count)
+        chi = found[-1] - np.array([0.7, -0.5])
+        g = ((1 - z**2) * v * chi[:, None]).T @ x
+        rows = 0.8 * rows + 0.2 * (g**2).mean(axis=1)
+        columns = 0.8 * columns + 0.2 * (g**2).mean(axis=0)
+        second = np.outer(rows, columns) / rows.mean()
+        h = h - 0.5 * (g / np.sqrt(second + 1e-4) @ x.T / count).T
+    return np.array(found)
+
+
 def mup_mlp_adam() -> Answers:
     """The stored limit of this run with its standard error, by a sampler of its own."""
     case = json.loads((HERE / "training" / "reference.json").read_text())["mup_L2_tanh_adam"]
@@ -348,7 +371,7 @@ ANSWERS = {
         wishart, semicircle, free_product, mlp, digits, recurrent, autoencoder, symmetric_tanh,
         symmetric_sign, outer_order1, outer_order2, outer_order3, layernorm, correlated,
         universality, residual, shared_branch, skip_activation, layernorm_ntk, recurrent_ntk,
-        jacobian, mup_mlp_adam, ntp_mlp_adam,
+        jacobian, adafactor, mup_mlp_adam, ntp_mlp_adam,
     )
 } | {"perceptron": biased_perceptron, "figure_5_1": centred, "figure_5_2": centred}  # fmt: skip
 
