@@ -38,7 +38,7 @@ def limit(
 
     task = driver.training(program, given)
     divided = [name for (name, _), w in task.weights.items() if w.norm is not None]
-    if divided:
+    if divided and task.regime == "tangent":
         message = f"the limit of updates divided by norms is not known here ('{divided[0]}')"
         raise fail("not-derivable", message, help="nexort simulate runs it at width n")
     evaluate = maximal.evaluate if task.regime == "maximal" else tangent.evaluate

@@ -7,11 +7,13 @@ else it is an array over pairs of sample points, and E over the copy is the aver
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
 
 from nexort.program.unrolled import Array
+from nexort.training.task import Norm
 from nexort.training.update import Update
 
 BLOCK = 2**16
@@ -25,8 +27,11 @@ class Moved(Protocol):
         """D|x>, or D^T|x> where ``flipped``: shape (m, N) -> (m, N')."""
         ...
 
-    def step(self, t: int, left: Array, right: Array, rate: float, keep: float) -> None:
-        """Take the gradient of step t, of shapes (m, N rows) and (m, N columns)."""
+    def step(
+        self, t: int, left: Array, right: Array, rate: float, keep: float, norm: Norm | None
+    ) -> None:
+        """Take the gradient of step t, of shapes (m, N rows) and (m, N columns); with a ``norm``
+        Q_t is divided by what that is of its size |Q_t|^2 = E Q_t^2 (Def 2.10.7)."""
         ...
 
     def finite(self) -> bool:
@@ -42,6 +47,7 @@ class Factors:
         self.lefts: list[Array] = []
         self.rights: list[Array] = []
         self.weights = np.zeros(len(coefficients))
+        self.products = np.zeros((len(coefficients), len(coefficients)))
 
     def apply(self, kets: Array, flipped: bool) -> Array:
         """D|x>: (left, right) with <right|x>, summed over steps."""
@@ -52,12 +58,26 @@ class Factors:
                 result = result - (kets @ inner.T * (w / kets.shape[1])) @ outer
         return np.asarray(result)
 
-    def step(self, t: int, left: Array, right: Array, rate: float, keep: float) -> None:
+    def step(
+        self, t: int, left: Array, right: Array, rate: float, keep: float, norm: Norm | None
+    ) -> None:
         """Q_t = sum_{s <= t} c[t, s] G_s."""
         self.lefts.append(left)
         self.rights.append(right)
+        if norm is not None:
+            rate /= norm.divisor(t, self._size(t))
         self.weights *= keep
         self.weights += rate * self.coefficients[t]
+
+    def _size(self, t: int) -> float:
+        """|Q_t|, from <G_s, G_t> = sum_ij <left_si|left_tj> <right_si|right_tj>."""
+        left, right = self.lefts[t], self.rights[t]
+        for s in range(t + 1):
+            rows = self.lefts[s] @ left.T / left.shape[1]
+            columns = self.rights[s] @ right.T / right.shape[1]
+            self.products[s, t] = self.products[t, s] = (rows * columns).sum()
+        c = self.coefficients[t]
+        return float(np.sqrt(max(c @ self.products @ c, 0.0)))
 
     def finite(self) -> bool:
         """Whether the newest gradient is."""
@@ -92,11 +112,21 @@ class Pairs:
             result[:, outs] /= ins.stop - ins.start
         return result
 
-    def step(self, t: int, left: Array, right: Array, rate: float, keep: float) -> None:
+    def step(
+        self, t: int, left: Array, right: Array, rate: float, keep: float, norm: Norm | None
+    ) -> None:
         """Update every pair."""
         lefts, rights = left.astype(np.float32), right.astype(np.float32)
-        for block in self.blocks:
-            block.step(t, lefts[:, block.rows], rights[:, block.columns], rate, keep)
+        if norm is None:
+            for block in self.blocks:
+                block.step(t, lefts[:, block.rows], rights[:, block.columns], rate, keep)
+            return
+        found = [b.updates(t, lefts[:, b.rows], rights[:, b.columns]) for b in self.blocks]
+        square = sum(float(np.einsum("ij,ij->", q, q, dtype=np.float64)) for q in found)
+        rate /= norm.divisor(t, float(np.sqrt(square / sum(q.size for q in found))))
+        for block, q in zip(self.blocks, found, strict=True):
+            block.values *= np.float32(keep)
+            block.values -= np.multiply(q, np.float32(rate), out=q)
 
     def finite(self) -> bool:
         """Whether all entries are: the sum of finite numbers is, and nothing else's."""
@@ -113,19 +143,31 @@ class _Block:
         self.values = np.zeros(shape, dtype=np.float32)
         self.states = update.start(shape, "float32")
 
+    def updates(self, t: int, left: Array, right: Array) -> Array:
+        """Q_t of every pair."""
+        whole = np.empty_like(self.values)
+        for part, found in self._runs(t, left, right):
+            whole[part] = found
+        return whole
+
     def step(self, t: int, left: Array, right: Array, rate: float, keep: float) -> None:
+        """Move every pair."""
+        for part, found in self._runs(t, left, right):
+            values = self.values[part]
+            if keep != 1:
+                values *= np.float32(keep)
+            values -= np.multiply(found, np.float32(rate), out=found)
+
+    def _runs(self, t: int, left: Array, right: Array) -> Iterator[tuple[slice, Array]]:
+        """Q_t, some rows at a time in an array that is used again."""
         rows, columns = self.values.shape
         height = min(rows, max(1, BLOCK // columns))
         run = self.update.runner(t, height * columns, self.values.dtype)
         gradient, found = np.empty((2, height, columns), dtype=np.float32)
         left = np.ascontiguousarray(left.T)
         for start in range(0, rows, height):
-            values = self.values[start : start + height]
-            count = len(values)
+            count = min(height, rows - start)
             np.matmul(left[start : start + count], right, out=gradient[:count])
             states = [s[start : start + count].reshape(-1) for s in self.states]
             run(gradient[:count].reshape(-1), states, found[:count].reshape(-1))
-            if keep != 1:
-                values *= np.float32(keep)
-            found[:count] *= np.float32(rate)
-            values -= found[:count]
+            yield slice(start, start + count), found[:count]

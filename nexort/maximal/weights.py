@@ -25,8 +25,17 @@ class Entries:
         full = np.ascontiguousarray(np.broadcast_to(gradient, self.value.shape), dtype=float)
         if self.states is None:
             self.states = w.update.start(full.shape)
-        update = w.update.step(t, full, self.states)
-        self.value = (1 - w.decay[t]) * self.value - w.rates[t] * update
+        update = np.asarray(w.update.step(t, full, self.states))
+        rate = w.rates[t]
+        if w.norm is not None:
+            measured = self.value if w.norm.kind == "weights" else update
+            rate = rate / w.norm.divisor(t, self._size(measured))
+        self.value = (1 - w.decay[t]) * self.value - rate * update
+
+    def _size(self, value: Array) -> float:
+        """The root of E over neurons of the sum over axes of squares."""
+        count = value.shape[-1] if self.weight.kind == "vector" else 1
+        return float(np.sqrt((value**2).sum() / count))
 
     def decay(self, t: int) -> None:
         """A step without an update."""
@@ -62,7 +71,11 @@ class Matrix:
         assert self.moved is not None
         used = (np.abs(left).max(axis=1) > 0) & (np.abs(right).max(axis=1) > 0)
         keep = 1 - float(self.weight.decay[t])
-        self.moved.step(t, left[used], right[used], float(self.weight.rates[t]), keep)
+        rate, norm = float(self.weight.rates[t]), self.weight.norm
+        if norm is not None and norm.kind == "weights":
+            # updates have a part that vanishes in the norm of w, n^(1 - b) as it was drawn
+            rate, norm = rate / norm.divisor(t, self.kept * self.weight.scale), None
+        self.moved.step(t, left[used], right[used], rate, keep, norm)
         self.decay(t)
 
     def decay(self, t: int) -> None:

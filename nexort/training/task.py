@@ -8,6 +8,7 @@ that are no weights keep their initial value throughout.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -35,6 +36,13 @@ class Norm:
     kind: Literal["updates", "weights", "clip"]
     thresholds: Array | None = None
     """Of each step, shape (steps,), for 'clip'."""
+
+    def divisor(self, t: int, size: float) -> float:
+        """What updates are divided by in the limit, ``size`` the norm over n^e (Def 2.10.7);
+        infinite where that is 0, so that updates of 0 stay 0."""
+        if self.thresholds is not None:
+            size = max(size, float(self.thresholds[t]))
+        return size or math.inf
 
 
 SIZES: dict[WeightKind, Fraction] = {
@@ -77,7 +85,9 @@ class Weight:
         if self.norm is None:
             return Fraction(0)
         size = SIZES[self.kind]
-        return size - self.exponents.b if self.norm.kind == "weights" else size
+        if self.norm.kind == "weights" and self.kind != "scalar":
+            return size - self.exponents.b
+        return size
 
 
 @dataclass(frozen=True)

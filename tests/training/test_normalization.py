@@ -1,0 +1,45 @@
+"""Updates divided by norms (section 2.10.2): limits against widths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nexort
+
+TEXT = (Path(nexort.__file__).parents[1] / "programs/mup_mlp_adam.nxt").read_text()
+
+
+def program(optimizer: str, lines: str) -> nexort.api.TensorProgram:
+    text = TEXT.replace("adam(lr=0.1, eps=1e-4)", f"{optimizer}\n  {lines}")
+    text = text.replace("steps 8", "steps 4").replace("vector[d]", "vector[d] ~ N(0, 2)")
+    return nexort.loads(text)
+
+
+CASES = [
+    ("adam(lr=0.5, eps=1e-2)", "normalize updates"),
+    ("momentum(lr=0.3)", "normalize updates"),
+    pytest.param("adam(lr=0.5, eps=1e-2)", "clip 0.5", marks=pytest.mark.slow),
+    ("sgd(lr=0.5)", "clip 0.3 for W, v\n  normalize updates for u"),
+    pytest.param("sgd(lr=0.5)", "normalize weights", marks=pytest.mark.slow),
+    ("adam(lr=0.1, eps=1e-2)", "normalize weights\n  decay 0.05"),
+]
+
+
+@pytest.mark.parametrize(("optimizer", "lines"), CASES)
+def test_maximal_update_limit(optimizer: str, lines: str) -> None:
+    found = program(optimizer, lines).verify((64, 256, 1024), seeds=24)
+    assert found.holds, found
+    without = [x for x in lines.splitlines() if "decay" in x]
+    other = program(optimizer, "\n".join(without)).limit()["f"]
+    assert np.abs(found.outputs[0].limit - np.asarray(other)).max() > 0.05
+
+
+def test_normalized_steps_do_not_know_the_size_of_gradients() -> None:
+    """Three times the error signal, and the same run: momentum is linear (Def 2.10.7)."""
+    plain = program("momentum(lr=0.3)", "normalize updates").limit(samples=256)["f"]
+    text = program("momentum(lr=0.3)", "normalize updates").program.source.text
+    more = nexort.loads(text.replace("(f - y) * train", "3 * (f - y) * train"))
+    np.testing.assert_allclose(more.limit(samples=256)["f"], plain, rtol=1e-9, atol=1e-12)
