@@ -23,10 +23,16 @@ USES: dict[str, tuple[str, ...]] = {
     "data": ("program", "syntax", "diagnostics"),
     "gaussian": ("program", "functions", "diagnostics"),
     "limit": ("program", "functions", "diagnostics"),
-    "derive": ("limit", "gaussian", "program", "functions", "diagnostics"),
+    "derive": (
+        "training", "transform", "limit", "gaussian", "program", "functions", "diagnostics",
+    ),
     "driver": (
         "derive", "data", "training", "transform", "elaborate", "program", "syntax",
         "diagnostics", "collector",
+    ),
+    "expand": (
+        "driver", "data", "training", "elaborate", "transform", "optimizers", "program", "syntax",
+        "functions", "diagnostics",
     ),
     "exact": ("limit", "gaussian", "program", "functions", "diagnostics"),
     "lower": ("exact", "limit", "program", "functions", "diagnostics"),
@@ -46,7 +52,7 @@ USES: dict[str, tuple[str, ...]] = {
         "program", "diagnostics",
     ),
     "cli": (
-        "api", "compare", "results", "driver", "data", "program", "syntax", "diagnostics",
+        "api", "expand", "compare", "results", "driver", "data", "program", "syntax", "diagnostics",
     ),
     "__main__": ("cli",),
     "__init__": ("api", "diagnostics"),

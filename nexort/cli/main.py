@@ -19,6 +19,7 @@ COMMANDS = {
     "check": "Check a program and list its names, kinds, axes and instructions.",
     "derive": "Derive the infinite-width limit as mathematics: text, LaTeX, JSON.",
     "eval": "Evaluate the infinite-width limit of every output.",
+    "expand": "Write a training out as a core program.",
     "fmt": "Format programs in the canonical style.",
     "graph": "Write the program graph as DOT, SVG, PNG, PDF or JSON.",
     "simulate": "Run a program at finite width.",

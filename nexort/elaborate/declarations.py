@@ -7,6 +7,7 @@ from nexort.elaborate import indices, laws
 from nexort.elaborate.expressions import Elaborator
 from nexort.elaborate.scope import Bound, Entry, Scope, UserFunction
 from nexort.elaborate.updates import as_update, update_rule
+from nexort.program import build
 from nexort.program.index import Interval
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Data, Dim, Initial, Param, UpdateRule
@@ -179,6 +180,8 @@ class Declarations:
             law = None
             if found is None:
                 kind, value = Kind.SCALAR, self.e.node(tree.law)
+                if value.type == scalar():  # one number, repeated
+                    value = build.spread(value, scalar(axes))
                 if value.type != scalar(axes):
                     article = "an" if value.type.kind is Kind.OPERATOR else "a"
                     message = f"the limit of '{item.name}' is a {scalar(axes)}, "

@@ -32,12 +32,12 @@ def gradients(
     ``out`` is a scalar node of an unrolled program without operators, ``seed`` a scalar node of its
     axes; ``sizes`` are those of named axes (needed where entries of a family's axis are selected).
     """
-    found = _Reverse(set(weights), sizes or {})
+    found = Reverse(set(weights), sizes or {})
     found.run([out], {out: [seed]})
     return {key: found.gradient(key) for key in found.weights}
 
 
-class _Reverse:
+class Reverse:
     """Cotangents, found in reverse order of creation."""
 
     def __init__(self, weights: set[Key], sizes: Mapping[str, int]) -> None:
@@ -48,6 +48,7 @@ class _Reverse:
         self.moves: dict[Node, bool] = {}
 
     def gradient(self, key: Key) -> Gradient:
+        """The gradient by a weight, once :meth:`run` has found it."""
         leaf = self.leaves.get(key)
         if leaf is None:
             return Gradient(tuple(self.pairs[key]))
@@ -59,17 +60,17 @@ class _Reverse:
         """Go back from roots whose cotangents (lists of summands) are in ``parts``."""
         for x in reversed(_order(roots)):
             summands = parts.pop(x, None)
-            if not summands or not self._depends(x):
+            if not summands or not self.depends(x):
                 continue
             total = reduce(_add, (_fitted(s, x) for s in summands))
             if x.op in (Op.INIT_VECTOR, Op.INIT_SCALAR):
                 self.leaves[x.attr] = total
                 continue
-            for arg, cotangent in self._back(x, total):
-                if self._depends(arg):
+            for arg, cotangent in self.back(x, total):
+                if self.depends(arg):
                     parts.setdefault(arg, []).append(cotangent)
 
-    def _depends(self, x: Node) -> bool:
+    def depends(self, x: Node) -> bool:
         """Whether a node depends on a weight."""
         known = self.moves.get(x)
         if known is None:
@@ -81,19 +82,19 @@ class _Reverse:
             known = self.moves[x]
         return known
 
-    def _back(self, x: Node, g: Node) -> list[tuple[Node, Node]]:
+    def back(self, x: Node, g: Node) -> list[tuple[Node, Node]]:
         """(argument, its part of the cotangent) for a node with cotangent ``g``."""
         match x.op:
             case Op.CALL:
-                return self._call(x, g)
+                return self.call(x, g)
             case Op.CONTRACT:
                 return _contraction(x, g, self.sizes)
             case Op.INNER:
                 left, right = x.args
                 joined = len(left.type.axes), len(right.type.axes)
                 return [
-                    (left, build.contract(g, right, joined[1]) if joined[1] else _times(g, right)),
-                    (right, build.contract(left, g, joined[0]) if joined[0] else _times(left, g)),
+                    (left, build.contract(g, right, joined[1]) if joined[1] else times(g, right)),
+                    (right, build.contract(left, g, joined[0]) if joined[0] else times(left, g)),
                 ]
             case Op.AVERAGE:
                 return [(x.args[0], build.spread(g, ket(g.type.axes)))]
@@ -106,22 +107,23 @@ class _Reverse:
             case Op.DIAGONAL:
                 return [(x.args[0], on_diagonal(g, x.args[0].type.axes, self.sizes))]
             case Op.SPREAD:
-                return [(x.args[0], _narrowed(g, x.args[0]))]
+                return [(x.args[0], narrowed(g, x.args[0]))]
             case Op.STACK:
                 parts = [(a, build.take(g, [k])) for k, a in enumerate(x.args)]
-                return [(a, _narrowed(part, a)) for a, part in parts]
+                return [(a, narrowed(part, a)) for a, part in parts]
             case Op.MEAN:
                 return self._mean(x, g)
             case _:
                 raise InternalError(f"the derivative of {x.op.name}")
 
-    def _call(self, x: Node, g: Node) -> list[tuple[Node, Node]]:
+    def call(self, x: Node, g: Node) -> list[tuple[Node, Node]]:
+        """The same for an entrywise function."""
         found = []
         for position, arg in enumerate(x.args):
-            if self._depends(arg):
+            if self.depends(arg):
                 slope = partial(str(x.attr), position, x.args)
                 if not build.is_number(slope, 0):
-                    found.append((arg, _narrowed(_times(g, slope), arg)))
+                    found.append((arg, narrowed(times(g, slope), arg)))
         return found
 
     def _matmul(self, x: Node, g: Node) -> list[tuple[Node, Node]]:
@@ -150,7 +152,7 @@ class _Reverse:
         return found
 
 
-class _Inside(_Reverse):
+class _Inside(Reverse):
     """The same inside an expectation: it ends at what is not on iid copies."""
 
     def __init__(self, weights: set[Key], sizes: Mapping[str, int]) -> None:
@@ -160,14 +162,14 @@ class _Inside(_Reverse):
     def run(self, roots: Sequence[Node], parts: dict[Node, list[Node]]) -> None:
         for x in reversed(_open(roots[0])):
             summands = parts.pop(x, None)
-            if not summands or not self._depends(x):
+            if not summands or not self.depends(x):
                 continue
             total = reduce(_add, summands)
             if x.op is Op.COPY or not x.type.open:
                 self.ends.append((x, total))
                 continue
-            for arg, cotangent in self._back(x, total):
-                if self._depends(arg):
+            for arg, cotangent in self.back(x, total):
+                if self.depends(arg):
                     parts.setdefault(arg, []).append(cotangent)
 
 
@@ -226,7 +228,8 @@ def _add(a: Node, b: Node) -> Node:
     return build.call("add", a, b)
 
 
-def _times(a: Node, b: Node) -> Node:
+def times(a: Node, b: Node) -> Node:
+    """The product, less a factor 1."""
     if build.is_number(a, 1):
         return b
     return a if build.is_number(b, 1) else build.call("mul", a, b)
@@ -239,7 +242,7 @@ def _fitted(cotangent: Node, x: Node) -> Node:
     return build.spread(cotangent, x.type)
 
 
-def _narrowed(cotangent: Node, arg: Node) -> Node:
+def narrowed(cotangent: Node, arg: Node) -> Node:
     """Undo a broadcast: sums over the axes that ``arg`` lacks; of a scalar that became a ket, the
     average over the width (not inside an expectation, which averages at its end)."""
     extra = len(cotangent.type.axes) - len(arg.type.axes)

@@ -1,0 +1,31 @@
+"""``nexort expand``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from nexort.cli import options
+
+
+@click.command(
+    "expand",
+    epilog="""\b
+Examples:
+  nexort expand mup_mlp_adam.nxt
+  nexort expand mup_mlp_adam.nxt --set L=3 -o core.nxt
+  nexort eval core.nxt""",
+)
+@options.program_argument
+@options.set_option
+@options.data_option
+@click.option("-o", "--output", type=click.Path(), help="Write to a file.")
+def command(file: str, settings: Sequence[str], data: Sequence[str], output: str | None) -> None:
+    """Print the core program that a training stands for: forward pass, backpropagation, updates of
+    kets and operators in the limit, loops kept."""
+    from nexort.driver import MAX_INSTRUCTIONS, read
+    from nexort.expand import expand
+
+    _, given = options.load(file, settings, data, MAX_INSTRUCTIONS)
+    options.write(expand(read(file), given), output)

@@ -1,0 +1,111 @@
+"""A training's network, differentiated: what both limits are written from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from nexort.expand.names import Names
+from nexort.expand.planning import Backward, Env, Rounds
+from nexort.expand.reverse import Use, separates, uses_of
+from nexort.expand.rules import Rule, Rules, leaf, rules_of
+from nexort.expand.statements import Statement
+from nexort.expand.text import Ones, Writer
+from nexort.program import build
+from nexort.program.index import Affine
+from nexort.program.network import STEP_VARIABLE, Training
+from nexort.program.nodes import Node
+from nexort.program.program import Block, Program
+from nexort.program.program import Rule as Written
+from nexort.program.types import scalar
+from nexort.training.backprop import times
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A training with its network's rules, their contributions to cotangents, and names.
+
+    ``apart``: the outputs separate, cotangents are those of f without the error signal chi. Else
+    chi is the seed. ``values`` has the contributions to weights with chi in them.
+    """
+
+    program: Program
+    training: Training
+    names: Names
+    ones: Ones
+    rules: Rules
+    uses: Mapping[Rule, Sequence[Use]]
+    values: Mapping[Use, Node]
+    rounds: Rounds
+    backward: tuple[Statement, ...]
+    shared: frozenset[str]
+    """Names of what cotangents read several times."""
+    apart: bool
+    chi: str
+    step: str
+    past: str
+    active: Mapping[tuple[str, tuple[int, ...]], bool]
+    """Whether the limit sees the updates of a weight."""
+
+    @property
+    def base(self) -> Env:
+        """The numbers at which loops were looked at."""
+        return self.rounds.base
+
+    def writer(self, step: Affine, moving: frozenset[str]) -> Writer:
+        """Writes graphs at a step."""
+        network = self.training.network
+        return Writer(moving, step, self.ones, network.span, {STEP_VARIABLE: step})
+
+
+def analyse(
+    program: Program,
+    body: Sequence[Written | Block],
+    output: Node,
+    base: Env,
+    sizes: Mapping[str, int],
+    names: Names,
+    active: Mapping[tuple[str, tuple[int, ...]], bool],
+) -> Analysis:
+    """Differentiate the rules ``body`` of the program's network, whose loops are looked at in the
+    numbers ``base``. Raises NotSymbolicError."""
+    training = program.training
+    assert training is not None
+    step = names.free("t") if "t" not in _loop_names(body) else names.fresh("step")
+    past = names.fresh("s")
+    chi = names.fresh("chi")
+    rules = rules_of(training.network, body, output, program, names.fresh)
+    apart = separates(rules)
+    axes = rules.output.value.type.axes
+    signal = leaf(chi, (), scalar(axes))
+    uses: dict[Rule, list[Use]] = {}
+    values: dict[Use, Node] = {}
+    for rule in rules.flat():
+        if rule is rules.output:
+            seed = build.spread(build.constant(1), scalar(axes)) if apart else signal
+            weighted = signal
+        else:
+            seed = leaf(names.cotangent(rule.name), rule.key, rule.value.type)
+            weighted = times(seed, signal)
+        uses[rule] = uses_of(rule, rules, seed, sizes)
+        if apart:
+            again = uses_of(rule, rules, weighted, sizes)
+            for use, other in zip(uses[rule], again, strict=True):
+                if other.value is not None:
+                    values[use] = other.value
+    rounds = Rounds(rules, uses, base)
+    backward = Backward(rules, rounds, names.cotangent, names.fresh)
+    statements = tuple(backward.statements())
+    ones = Ones(names.fresh)
+    return Analysis(
+        program, training, names, ones, rules, uses, values, rounds, statements,
+        frozenset(backward.shared.values()), apart, chi, step, past, active,
+    )  # fmt: skip
+
+
+def _loop_names(body: Sequence[Written | Block]) -> set[str]:
+    found: set[str] = set()
+    for item in body:
+        if isinstance(item, Block):
+            found |= {item.loop.var, *_loop_names(item.body)}
+    return found

@@ -1,0 +1,189 @@
+"""A file with its training written out: declarations, the core program of the run, outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from nexort import driver, optimizers
+from nexort.diagnostics import InternalError, NexortError, Source, fail
+from nexort.driver import Given, Number
+from nexort.elaborate.statements import defined_names
+from nexort.expand.analysis import analyse
+from nexort.expand.maximal import Maximal
+from nexort.expand.names import Names
+from nexort.expand.outputs import Outputs, trajectories
+from nexort.expand.shifting import NotSymbolicError
+from nexort.expand.text import spell
+from nexort.expand.trees import flattened, loop_names, reads
+from nexort.expand.unrolling import generic, unrolled, verdict_of
+from nexort.program.network import Training
+from nexort.program.program import Program
+from nexort.syntax import tree as t
+from nexort.syntax.parser import parse
+from nexort.syntax.printer import format_module, print_statement
+
+
+def expand(source: Source, given: Given) -> str:
+    """The core program that a file stands for, in canonical form: it is checked, and evaluates to
+    the same outputs. Params and dims have the values that are given.
+
+    Raises NexortError for errors of the file, and for what the core language has no words for.
+    """
+    program = driver.compile_source(source)
+    driver.check(program, given)
+    statements = flattened(source)
+    if program.training is None:
+        return _formatted(_without_training(statements, given))
+    for symbolic in (True, False):
+        try:
+            text = _formatted(_expanded(program, statements, given, symbolic=symbolic))
+            _check(text)
+        except (NotSymbolicError, NexortError) as error:
+            if symbolic:
+                continue
+            if isinstance(error, NotSymbolicError):
+                raise _too_much(program.training) from None
+            raise
+        return text
+    raise InternalError("an expansion that is neither written nor refused")
+
+
+def _too_much(training: Training) -> NexortError:
+    message = "this training cannot be written out: its network's loops depend on unknown sizes"
+    return fail("not-expandable", message, training.network.span, help="give them: --set d=3")
+
+
+def _check(text: str) -> None:
+    """The text is a program of the core language. Raises NexortError."""
+    program = driver.compile_source(Source("<expansion>", text))
+    driver.check(program, Given({}, {}))
+
+
+def _formatted(lines: Iterable[str]) -> str:
+    return format_module(parse(Source("<expansion>", "\n".join(lines) + "\n")))
+
+
+# ---- declarations --------------------------------------------------------------------------------
+
+
+def _without_training(statements: Iterable[t.Statement], given: Given) -> list[str]:
+    """A program without a training as it is; a network that is not trained defines nothing."""
+    lines: list[str] = []
+    for x in statements:
+        if isinstance(x, t.Network):
+            lines += _of_network(x, given)
+        else:
+            lines += _kept(x, given)
+    return lines
+
+
+def _kept(x: t.Statement, given: Given) -> list[str]:
+    """A statement as it is, with given numbers in place of defaults."""
+    if isinstance(x, t.Declaration) and x.keyword in ("param", "dim"):
+        x = replace(x, names=tuple(_numbered(n, given.numbers) for n in x.names))
+    return print_statement(x).splitlines()
+
+
+def _numbered(x: t.Declared, numbers: Mapping[str, Number]) -> t.Declared:
+    if x.name not in numbers:
+        return x
+    value = numbers[x.name]
+    literal: t.Expr = t.Number(repr(abs(value)), x.span)
+    return replace(x, value=t.Negative(literal, x.span) if value < 0 else literal)
+
+
+def _of_network(network: t.Network, given: Given) -> list[str]:
+    """The declarations inside a network that are not its own rules."""
+    inside = set(defined_names(network.body))
+    lines: list[str] = []
+    for x in network.body:
+        match x:
+            case t.Declaration() | t.Random() | t.Update() | t.Optimizer():
+                lines += _kept(x, given)
+            case t.Function() if not reads(x) & inside - {x.name}:
+                lines += _kept(x, given)
+            case _:
+                pass
+    return lines
+
+
+# ---- trainings -----------------------------------------------------------------------------------
+
+
+def _expanded(
+    program: Program, statements: list[t.Statement], given: Given, *, symbolic: bool
+) -> list[str]:
+    """The lines of the core program. Raises NotSymbolicError, NexortError."""
+    training = program.training
+    assert training is not None
+    network = training.network
+    taken = {*defined_names(statements), *loop_names(statements)}
+    for x in statements:
+        if isinstance(x, t.Network):
+            taken |= set(defined_names(x.body))
+    names = Names({*taken, *(u for u in program.updates)})
+    if symbolic:
+        base, sizes = generic(program, given)
+        body, output = network.body, network.output
+    else:
+        base, sizes, body, output = unrolled(program, given)
+    verdict = verdict_of(program, base)
+    last = spell(training.steps)
+    first: list[str] = []
+    if not training.steps.terms:
+        last = names.free("T")
+        first = [f"param {last} = {training.steps.constant}"]
+    analysis = analyse(program, body, output, base, sizes, names, verdict.active)
+    if verdict.regime == "tangent":
+        from nexort.expand.tangent import Tangent
+
+        run: Maximal | Tangent = Tangent(analysis, last, vanishes=verdict.vanishes)
+    else:
+        run = Maximal(analysis, last)
+    shown = run.lines()
+    outputs = Outputs(trajectories(program), analysis.step, last, names, run.fixed)
+    lines = _heading(program, training, verdict.regime)
+    for x in statements:
+        match x:
+            case t.Network():
+                lines += [*_of_network(x, given), *first]
+            case t.Train():
+                lines += ["", *_used_optimizers(training, statements)]
+                ones = analysis.ones.used.items()
+                for axes, name in ones:
+                    lines += [f"scalar {name}{_axes(axes)} -> 1  # repeats over these axes", ""]
+                lines += [*shown, ""]
+            case t.Output():
+                lines += outputs.output(x)
+            case _:
+                changed = outputs.statement(x)
+                lines += _kept(changed, given)
+    return lines
+
+
+def _axes(axes: Iterable[object]) -> str:
+    shown = ", ".join(map(str, axes))
+    return f"[{shown}]" if shown else ""
+
+
+def _heading(program: Program, training: Training, regime: str) -> list[str]:
+    name = program.source.name.replace("\\", "/").rsplit("/", 1)[-1]
+    limit = "maximal update" if regime == "maximal" else "neural tangent"
+    where = "Thm 2.9.30" if regime == "maximal" else "Thm 2.9.23"
+    return [
+        f"# The core program of {name}: the training of '{training.network.name}' in the",
+        f"# {limit} limit (arXiv 2308.01814, {where}).",
+        "",
+    ]
+
+
+def _used_optimizers(training: Training, statements: Iterable[t.Statement]) -> list[str]:
+    """The registry's optimizers that the training uses, as they are written there."""
+    own = defined_names(statements)
+    lines: list[str] = []
+    for name in dict.fromkeys(use.rule.name for use in training.optimizers):
+        if name not in own:
+            source = Source(f"{name}.nxt", optimizers.registry()[name].source)
+            lines += [*print_statement(parse(source).statements[-1]).splitlines(), ""]
+    return lines

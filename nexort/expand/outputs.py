@@ -1,0 +1,105 @@
+"""Outputs and rules after a training, over the families of its core program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nexort.expand.names import Names
+from nexort.expand.trees import mapped
+from nexort.program.program import Program
+from nexort.syntax import tree as t
+from nexort.syntax.printer import print_expr
+
+
+def trajectories(program: Program) -> dict[str, int]:
+    """How many indices every name of a run has, the step included."""
+    training = program.training
+    assert training is not None
+    network = training.network
+    found = {network.name: 1}
+    found |= {name: family.arity + 1 for name, family in network.families.items()}
+    for name, weight in network.weights.items():
+        if weight.kind != "matrix":
+            found[name] = len(weight.ranges) + 1
+    return found
+
+
+@dataclass
+class Outputs:
+    """Rewrites what stands after a training. ``fixed`` are names that do not move in the limit, and
+    have no step in the core program."""
+
+    arity: Mapping[str, int]
+    step: str
+    last: str
+    names: Names
+    fixed: frozenset[str]
+
+    def output(self, tree: t.Output) -> list[str]:
+        """An output line, with rules before it for what is put out over every step."""
+        rules: list[str] = []
+        items: list[str] = []
+        for item in tree.items:
+            value, alias = item.value, f" as {item.alias}" if item.alias else ""
+            if isinstance(value, t.Name) and self.arity.get(value.name) == 1 + (
+                value.name in self.fixed
+            ):
+                items.append(value.name + alias)
+                continue
+            stepped = False
+
+            def change(x: Any) -> Any:
+                nonlocal stepped
+                new, over_steps = self._step(x)
+                stepped = stepped or over_steps
+                return new
+
+            text = print_expr(mapped(value, change))
+            if not stepped:
+                items.append(text + alias)
+                continue
+            name = item.alias if item.alias and self._free(item.alias) else self.names.fresh("out")
+            rules.append(f"{name}[{self.step}] = {text} for {self.step} in 0..{self.last}")
+            items.append(name + (alias if item.alias and item.alias != name else ""))
+        return [*rules, f"output {', '.join(items)}"]
+
+    def _free(self, name: str) -> bool:
+        if name in self.names.taken:
+            return False
+        self.names.taken.add(name)
+        return True
+
+    def statement(self, tree: t.Statement) -> t.Statement:
+        """A rule after the training."""
+        if isinstance(tree, t.Binding | t.For):
+            return mapped(tree, lambda x: self._step(x)[0])
+        return tree
+
+    def _step(self, x: Any) -> tuple[Any, bool]:
+        """A name of the run with its step, and whether that is every step."""
+        match x:
+            case t.Label(name, items) if name in self.arity:
+                found, stepped = self._items(name, items, x)
+                return replace(x, items=found), stepped
+            case t.Index(t.Index(t.Name(name), _), items) if name in self.arity:
+                # the name inside has been given its step already
+                found, stepped = self._items(name, items, x)
+                return replace(x, base=t.Name(name, x.span), items=found), stepped
+            case t.Name(name) if name in self.arity:
+                found, stepped = self._items(name, (), x)
+                return (t.Index(x, found, x.span) if found else x), stepped
+            case _:
+                return x, False
+
+    def _items(
+        self, name: str, items: tuple[t.Item, ...], at: Any
+    ) -> tuple[tuple[t.Item, ...], bool]:
+        last = self.arity[name] - 1
+        whole = len(items) <= last or isinstance(items[last], t.FullSlice)
+        if name in self.fixed:
+            return (*items[:last], *items[last + 1 :]), True
+        if whole:
+            return (*items[:last], t.Name(self.step, at.span), *items[last + 1 :]), True
+        return items, False

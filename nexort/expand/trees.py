@@ -1,0 +1,77 @@
+"""Syntax trees: imports in place, names, and trees with parts exchanged."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nexort import driver
+from nexort.diagnostics import Source
+from nexort.syntax import tree as t
+from nexort.syntax.parser import parse
+
+T = TypeVar("T")
+
+
+def flattened(source: Source) -> list[t.Statement]:
+    """The statements of a file, imports in their place, each file once."""
+    seen = {source.name}
+
+    def of(source: Source) -> Iterator[t.Statement]:
+        for x in parse(source).statements:
+            if not isinstance(x, t.Import):
+                yield x
+                continue
+            path = os.path.normpath(Path(source.name).parent / x.path)
+            if path not in seen:
+                seen.add(path)
+                yield from of(driver.read(path))
+
+    return list(of(source))
+
+
+def mapped(tree: T, change: Callable[[Any], Any]) -> T:
+    """A tree with ``change`` applied to every part, innermost first."""
+    if isinstance(tree, tuple) and not hasattr(tree, "_fields"):
+        return tuple(mapped(x, change) for x in tree)  # type: ignore[return-value]
+    if not is_dataclass(tree) or isinstance(tree, type):
+        return tree
+    changes = {}
+    for f in fields(tree):
+        if f.name != "span":
+            old = getattr(tree, f.name)
+            new = mapped(old, change)
+            if new is not old:
+                changes[f.name] = new
+    found: T = change(replace(tree, **changes) if changes else tree)
+    return found
+
+
+def reads(tree: object) -> set[str]:
+    """The names that a tree reads."""
+    found: set[str] = set()
+
+    def note(x: Any) -> Any:
+        if isinstance(x, t.Name | t.Label):
+            found.add(x.name)
+        return x
+
+    mapped(tree, note)
+    return found
+
+
+def loop_names(statements: Iterable[t.Statement]) -> set[str]:
+    """The variables of all loops."""
+    found: set[str] = set()
+
+    def note(x: Any) -> Any:
+        if isinstance(x, t.Binder):
+            found.add(x.var)
+        return x
+
+    for x in statements:
+        mapped(x, note)
+    return found

@@ -1,0 +1,177 @@
+"""Numbers for a network: generic ones, at which its loops are looked at, or those that are given,
+at which they run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nexort.diagnostics import Report
+from nexort.driver import MAX_INSTRUCTIONS, Given
+from nexort.expand.shifting import KEYED, LOOPS, NotSymbolicError
+from nexort.program.index import Affine, Interval
+from nexort.program.network import Network
+from nexort.program.nodes import Node, Op, rewrite, walk
+from nexort.program.numbers import resolve
+from nexort.program.program import Block, Program, Rule
+from nexort.program.types import Kind
+from nexort.program.unroll import Unroller
+from nexort.training.prepare import Numbers, weight
+from nexort.training.stability import Verdict, verdict
+
+MORE, SIZE = 5, 8
+"""How far generic numbers lie above the given ones; the size of dims that have none."""
+
+
+def generic(program: Program, given: Given) -> tuple[dict[str, int], dict[str, int]]:
+    """Numbers at which no two ends of the network's loops meet by chance, and the sizes of dims."""
+    training = program.training
+    assert training is not None
+    report = Report()
+    params, sizes = resolve(program, given.numbers, report)
+    report.stop()
+    names = _names(training.network)
+    above = {name: v + MORE for name, v in params.items() if name in names and isinstance(v, int)}
+    free = {p: v for p, v in above.items() if not _derived(program, p)}
+    params, sizes = resolve(program, {**given.numbers, **free}, report)
+    report.stop()
+    base = {name: v for name, v in params.items() if isinstance(v, int)}
+    known = {name: size for name, size in sizes.items() if size is not None}
+    loose = {name: SIZE + k for k, name in enumerate(sizes) if sizes[name] is None}
+    return {**base, **known, **loose}, known
+
+
+def _derived(program: Program, name: str) -> bool:
+    """Whether a param's default depends on another."""
+    default = program.params[name].default
+    return default is not None and any(x.op is Op.PARAM for x in walk([default]))
+
+
+def _names(network: Network) -> set[str]:
+    """The names in index expressions of a network."""
+    found: set[str] = set()
+
+    def note(index: object) -> None:
+        if isinstance(index, Affine | Interval):
+            found.update(index.names)
+
+    def items(body: tuple[Rule | Block, ...]) -> None:
+        for x in body:
+            if isinstance(x, Block):
+                note(x.loop.interval)
+                items(x.body)
+                continue
+            for i in x.indices:
+                note(i)
+            graph(x.value)
+
+    def graph(root: Node) -> None:
+        for y in walk([root]):
+            if y.op in KEYED:
+                for i in y.attr[1]:
+                    note(i)
+            if y.op in LOOPS:
+                note(y.attr.interval)
+
+    items(network.body)
+    graph(network.output)
+    for w in network.weights.values():
+        for r in w.ranges:
+            note(r)
+    return found
+
+
+def verdict_of(program: Program, base: Mapping[str, int]) -> Verdict:
+    """Which limit the training has, over the weights that there are at some numbers. Raises
+    NexortError."""
+    training = program.training
+    assert training is not None
+    report = Report()
+    known = {name: v for name, v in base.items() if name in program.params or name in program.dims}
+    params, sizes = resolve(program, known, report)
+    report.stop()
+    unroller = Unroller(program, params, sizes, report, MAX_INSTRUCTIONS)
+    numbers = Numbers(unroller, {}, 0)
+    found = {}
+    for name, declared in training.network.weights.items():
+        keys: list[tuple[int, ...]] = [()]
+        for r in declared.ranges:
+            keys = [(*k, v) for k in keys for v in r.values(unroller.base)]
+        for key in keys:
+            found[name, key] = weight((name, key), (), training, numbers)
+    return verdict(training, found)
+
+
+def unrolled(
+    program: Program, given: Given
+) -> tuple[dict[str, int], dict[str, int], tuple[Rule | Block, ...], Node]:
+    """The network with its loops run: numbers, sizes, a rule for every member, the output. Raises
+    NotSymbolicError where sizes are not known."""
+    from nexort.data import bind
+    from nexort.driver import _defaults
+
+    training = program.training
+    assert training is not None
+    network = training.network
+    report = Report()
+    params, dims = resolve(program, given.numbers, report)
+    report.stop()
+    arrays = {**_defaults(program, given), **given.arrays}
+    declared = {name: (d.axes, d.span) for name, d in program.data.items() if name in arrays}
+    _, sizes = bind(declared, arrays, dims)
+    known = {**{n: s for n, s in dims.items() if s is not None}, **sizes}
+    alone = _Alone(program, params, known, report, MAX_INSTRUCTIONS)
+    alone.network = network
+    alone.items(network.body, dict(alone.base))
+    report.stop()
+    try:
+        output = _with_keys(alone.instance(network.output, alone.base))
+    except Exception:
+        report.stop()
+        raise NotSymbolicError from None
+    return dict(alone.base), known, tuple(alone.rules), output
+
+
+class _Alone(Unroller):
+    """Runs a network's loops, its members by name."""
+
+    network: Network
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.rules: list[Rule | Block] = []
+
+    def items(self, items: tuple[Rule | Block, ...], env: dict[str, int]) -> None:
+        """Every rule in every round."""
+        for item in items:
+            if isinstance(item, Rule):
+                self.one(item, env)
+                continue
+            values = self._values(item.loop, env, item.span)
+            if values is None:
+                raise NotSymbolicError
+            for value in values:
+                self.items(item.body, {**env, item.loop.var: value})
+
+    def one(self, rule: Rule, env: dict[str, int]) -> None:
+        """A rule in one round; operators are put in where they are read."""
+        self.rule = rule
+        numbers = self.integers(rule.indices, env, rule.span)
+        key = tuple(Affine(k) for k in numbers)
+        node = _with_keys(self.instance(rule.value, env))
+        if node.type.kind is Kind.OPERATOR:
+            self.members[rule.name, numbers] = node
+            return
+        self.members[rule.name, numbers] = Node(Op.REF, (), (rule.name, key), node.type)
+        self.rules.append(Rule(rule.name, key, node, rule.span, ()))
+
+
+def _with_keys(root: Node) -> Node:
+    """A graph with index expressions for numbers, as in rules."""
+
+    def place(x: Node) -> Node:
+        if x.op in KEYED and any(isinstance(k, int) for k in x.attr[1]):
+            name, key = x.attr
+            return Node(x.op, (), (name, tuple(Affine(k) for k in key)), x.type)
+        return x
+
+    return rewrite([root], place)[root]

@@ -1,0 +1,168 @@
+"""The weights of a training: how they start, and how a step moves them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from nexort.expand.planning import Env, Rounds, looped, terms
+from nexort.expand.reverse import Use
+from nexort.expand.shifting import NotSymbolicError
+from nexort.expand.statements import Statement
+from nexort.expand.tidy import tidy
+from nexort.program import build
+from nexort.program.index import Affine, Loop
+from nexort.program.network import (
+    Decay,
+    Exponents,
+    OptimizerUse,
+    Training,
+    WeightFamily,
+)
+from nexort.program.nodes import Node
+from nexort.program.types import Type, ket, operator, scalar
+
+U = TypeVar("U", OptimizerUse, Decay)
+Make = Callable[[dict[str, int]], list[Statement]]
+"""The statements for a member, told by the values of its loops."""
+Pairs = tuple[tuple[Node, Node, tuple[Loop, ...]], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Moves:
+    """How a member of a family of weights moves: its optimizer, and the parts of it that decay
+    takes in a step."""
+
+    use: OptimizerUse
+    keep: tuple[Node, ...]
+
+
+def moves_of(training: Training, key: tuple[str, tuple[int, ...]], base: Env) -> Moves:
+    """The optimizer and decay of a member, the most particular that speak of it."""
+    use = _ordered(training.optimizers, key, base)[-1]
+    keep = []
+    if use.weight_decay is not None:
+        keep.append(build.call("mul", use.rate, use.weight_decay))
+    keep += [d.rate for d in _ordered(training.decays, key, base)[-1:]]
+    return Moves(use, tuple(keep))
+
+
+def _ordered(uses: Iterable[U], key: tuple[str, tuple[int, ...]], base: Env) -> list[U]:
+    """The lines that speak of a weight, the most particular last."""
+
+    def rank(use: U) -> int:
+        if use.weights is None:
+            return 1
+        found = 0
+        for w in use.weights:
+            if w.name == key[0]:
+                if w.indices is None:
+                    found = max(found, 2)
+                elif _values(w.indices, base) == key[1]:
+                    found = 3
+        return found
+
+    return sorted((u for u in uses if rank(u)), key=rank)
+
+
+def _values(indices: Sequence[Affine], base: Env) -> tuple[int, ...]:
+    try:
+        return tuple(i.value(base) for i in indices)
+    except KeyError:
+        raise NotSymbolicError from None
+
+
+def exponents_of(training: Training, key: tuple[str, tuple[int, ...]], base: Env) -> Exponents:
+    """The exponents of a member."""
+    table = training.parametrization
+    for member, values in table.members.items():
+        if member.name == key[0] and _values(member.indices, base) == key[1]:
+            return values
+    return table.weights[key[0]]
+
+
+def member_type(weight: WeightFamily) -> Type:
+    """The type of a member."""
+    match weight.kind:
+        case "matrix":
+            return operator()
+        case "vector":
+            return ket(weight.axes)
+        case _:
+            return scalar(weight.axes)
+
+
+# ---- families of weights -------------------------------------------------------------------------
+
+
+def loops_of(weight: WeightFamily, uses: Iterable[Use], taken: frozenset[str]) -> tuple[Loop, ...]:
+    """Loops over a family's members, their variables those of the network where it has some."""
+    found: list[Loop] = []
+    for k, interval in enumerate(weight.ranges):
+        names = [
+            u.key[k].terms[0][0]
+            for u in uses
+            if u.name == weight.name and not u.key[k].constant and len(u.key[k].terms) == 1
+        ]
+        free = [n for n in (*names, "l", "k", "m", "j", "i", *(f"k{j}" for j in range(99)))
+                if n not in taken and n not in {x.var for x in found}]  # fmt: skip
+        found.append(Loop(free[0], interval))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A member's gradient: a graph, or the pairs of a matrix's."""
+
+    value: Node | None
+    pairs: Pairs
+
+
+def gradient(
+    rounds: Rounds,
+    weight: WeightFamily,
+    key: tuple[Affine, ...],
+    env: Env,
+    values: Mapping[Use, Node],
+) -> Found | None:
+    """The gradient by a member in terms of the loop variables of ``key``; ``values`` has those that
+    stand in for the uses' own. None where the output does not depend on it."""
+    parts = rounds.parts.get((weight.name, tuple(i.value(env) for i in key)))
+    if not parts:
+        return None
+    found = terms(parts, key, env)
+    if weight.kind == "matrix":
+        pairs = [
+            (term.bare(left), term.bare(right), term.sums)
+            for term in found
+            for left, right in term.use.pairs
+        ]
+        return Found(None, tuple(pairs))
+    total: Node | None = None
+    for term in found:
+        value = values.get(term.use, term.use.value)
+        assert value is not None
+        graph = term.graph(value)
+        total = graph if total is None else build.call("add", total, graph)
+    assert total is not None
+    total = tidy(total)
+    wanted = member_type(weight)
+    return Found(total if total.type == wanted else build.spread(total, wanted), ())
+
+
+def over_members(loops: Sequence[Loop], base: Env, make: Make) -> list[Statement]:
+    """Statements for every member, those that are alike as loops."""
+
+    def at(rest: Sequence[Loop], env: dict[str, int]) -> list[Statement]:
+        if not rest:
+            return make(env)
+        loop = rest[0]
+        try:
+            values = loop.interval.values(env)
+        except KeyError:
+            raise NotSymbolicError from None
+        bodies = [(v, tuple(at(rest[1:], {**env, loop.var: v}))) for v in values]
+        return looped(loop, bodies, values)
+
+    return at(loops, dict(base))
