@@ -18,6 +18,7 @@ from nexort.derive.formula import (
     CopyMean,
     Delta,
     Expectation,
+    Fold,
     Formula,
     GaussianMean,
     GaussianPair,
@@ -56,6 +57,8 @@ def rebuilt(formula: Formula, rule: Callable[[Formula], Formula]) -> Formula:
             return power(rule(base), rule(exponent))
         case Apply(name, args):
             return applied(name, tuple(rule(a) for a in args))
+        case Fold(_, _, _, body):
+            return replace(formula, body=rule(body))
         case LoopSum(var, first, last, body):
             return loop_sum(var, first, last, rule(body))
         case AxisSum(label, axis, body):
@@ -112,6 +115,9 @@ def reindexed(formula: Formula, env: Env) -> Formula:
         case AxisSum(label, axis, body):
             inner = {k: v for k, v in env.items() if k != label}
             return axis_sum(label, axis, reindexed(body, inner))
+        case Fold(function, var, last, body):
+            inner = {k: v for k, v in env.items() if k != var}
+            return Fold(function, var, place(last, env), reindexed(body, inner))
         case Delta(left, right):
             return delta(place(left, env), place(right, env))
         case Sum() | Product() | Power() | Apply() | CopyMean() | Expectation():
@@ -134,6 +140,8 @@ def index_names(formula: Formula) -> set[str]:
     match formula:
         case LoopSum(var, first, last, body):
             return (index_names(body) - {var}) | first.names | last.names
+        case Fold(_, var, last, body):
+            return (index_names(body) - {var}) | last.names
         case AxisSum(label, _, body):
             return index_names(body) - {label}
         case _:
@@ -162,8 +170,8 @@ def order(formula: Formula) -> tuple[int, str]:
 
 _RANKS = (
     "Number", "Symbol", "IndexNumber", "Delta", "Power", "Average", "Response", "GaussianMean",
-    "GaussianPair", "Bracket", "Sum", "Product", "Apply", "Expectation", "AxisSum", "LoopSum",
-    "CopyMean", "Ket",
+    "GaussianPair", "Bracket", "Sum", "Product", "Apply", "Fold", "Expectation", "AxisSum",
+    "LoopSum", "CopyMean", "Ket", "Operator", "Outer",
 )  # fmt: skip
 
 
@@ -243,6 +251,10 @@ def power(base: Formula, exponent: Formula) -> Formula:
         case _, Number(value) if value == 0:
             return ONE
         case _, Number(value) if value == 1:
+            return base
+        case Number(b), Number(e) if b == 0 and e > 0:
+            return ZERO
+        case Delta(), Number(value) if value > 0:
             return base
         case Number(b), Number(e) if isinstance(b, Fraction) and isinstance(e, Fraction):
             root = _exact_power(b, e)
@@ -361,6 +373,10 @@ def unbound(formula: Formula, names: Names) -> Formula:
             new = names.fresh(var)
             inner = reindexed(body, {var: Affine.variable(new)})
             return LoopSum(new, first, last, unbound(inner, names))
+        case Fold(function, var, last, body):
+            new = names.fresh(var)
+            inner = reindexed(body, {var: Affine.variable(new)})
+            return Fold(function, new, last, unbound(inner, names))
         case AxisSum(label, axis, body):
             new = names.fresh()
             inner = reindexed(body, {label: Affine.variable(new)})

@@ -16,6 +16,7 @@ from nexort.derive.formula import (
     AxisSum,
     CopyMean,
     Expectation,
+    Fold,
     Formula,
     GaussianMean,
     GaussianPair,
@@ -58,6 +59,8 @@ def uses(
             return
         case LoopSum(var, first, last, body):
             yield from uses(body, (*ranges, Range(var, first, last)))
+        case Fold(_, var, last, body):
+            yield from uses(body, (*ranges, Range(var, Affine(), last)))
         case AxisSum() | CopyMean():
             yield from uses(formula.body, ranges)
         case _:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nexort.derive.formula import Formula, Indices, Ket, Matrix
+from nexort.derive.formula import Formula, Indices, Ket, Matrix, Symbol
 from nexort.program.index import Affine
 
 
@@ -32,8 +32,9 @@ class KetDefinition:
     A plain rule has ``matrix`` None and ``value`` a formula of kets. An application ``W |x>`` has
     ``matrix``, ``argument`` (the formula of the ket it acts on), ``hat`` (the Ket with part
     'hat') and ``dot``: the formula of the dot, or the number 0, and then ``why`` says why it
-    vanishes. ``value`` is then hat + dot. ``auxiliary`` marks a name that the program does not
-    have: a part of a rule that got one, such as ``W |x[t-1]>`` inside of a function.
+    vanishes. ``value`` is then hat + dot, and in a training the moves of the matrix on top.
+    ``note`` says something more. ``auxiliary`` marks a name that the program does not have: a part
+    of a rule that got one, such as ``W |x[t-1]>`` inside of a function.
     """
 
     ket: Ket
@@ -46,17 +47,19 @@ class KetDefinition:
     dot: Formula | None = None
     why: str | None = None
     auxiliary: bool = False
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GaussianFamily:
     """Jointly Gaussian kets of mean zero: ``Cov(left, right) = covariance``.
 
-    Initial vectors have ``reason`` 'initial', hats 'hat', linear combinations of these 'linear'.
+    Initial vectors have ``reason`` 'initial', hats 'hat', linear combinations of these 'linear';
+    outputs of a training at the start, which are Symbols, 'output'.
     """
 
-    left: Ket
-    right: Ket
+    left: Ket | Symbol
+    right: Ket | Symbol
     covariance: Formula
     ranges: tuple[Range, ...]
     labels: tuple[Label, ...]
@@ -77,6 +80,37 @@ class Equation:
     ranges: tuple[Range, ...]
     labels: tuple[Label, ...]
     closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WeightUpdate:
+    """``weight = value`` for all values of ``ranges``: a weight of a training after a step. The
+    weight is a Ket, a Symbol, or an Operator, of which ``value`` is then a sum of Operators and
+    update functions of Outers."""
+
+    weight: Formula
+    ranges: tuple[Range, ...]
+    labels: tuple[Label, ...]
+    value: Formula
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """``name^t = value``, a state of an update function, ``start`` before the first step."""
+
+    name: str
+    value: Formula
+    start: Formula
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateFunction:
+    """``name_t(g^0, ..., g^t) = result`` over the Symbols ``g`` (the arguments) and the states,
+    all with the index ``t``."""
+
+    name: str
+    states: tuple[State, ...]
+    result: Formula
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +141,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Derivation:
-    """The limit of a program. ``closed`` says that every equation is."""
+    """The limit of a program. ``closed`` says that every equation is.
+
+    Of a training, ``regime`` is 'maximal' or 'tangent', ``weights`` has what every step does to the
+    weights, and ``updates`` the update functions.
+    """
 
     name: str
     outputs: tuple[OutputFormula, ...]
@@ -116,3 +154,6 @@ class Derivation:
     gaussians: tuple[GaussianFamily, ...]
     steps: tuple[Step, ...]
     closed: bool
+    regime: str = ""
+    weights: tuple[WeightUpdate, ...] = ()
+    updates: tuple[UpdateFunction, ...] = ()

@@ -14,6 +14,7 @@ from nexort.derive.algebra import Names, add, mul, rebuilt, reindexed, unbound
 from nexort.derive.derivation import (
     Derivation,
     Equation,
+    GaussianFamily,
     Label,
     OutputFormula,
     Range,
@@ -22,17 +23,16 @@ from nexort.derive.expectation import Expectations
 from nexort.derive.formula import (
     ZERO,
     Average,
-    AxisSum,
     Bracket,
-    CopyMean,
     Expectation,
+    Fold,
     Formula,
     Ket,
     LoopSum,
     Response,
     Symbol,
 )
-from nexort.derive.lines import Line
+from nexort.derive.lines import Line, System
 from nexort.derive.naming import is_affine
 from nexort.derive.normal import normalized
 from nexort.derive.patterns import (
@@ -74,11 +74,18 @@ def derive(program: Program) -> Derivation:
 class Engine:
     """One derivation."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(
+        self, program: Program, system: System | None = None, names: Names | None = None
+    ) -> None:
+        """``system`` are the program's lines if they are known, with the names they use."""
         self.program = program
-        self.names = Names()
+        self.names = names or Names()
         self.trace = Trace()
-        self.system = normalized(program, self.names)
+        self.system = system or normalized(program, self.names)
+        self.gaussians: list[GaussianFamily] = []
+        """Families beyond those of the program."""
+        self.complete = False
+        """Whether covariances of Gaussian families have equations too."""
         self.structure = Structure(self.system, self.names)
         for before, after in self.structure.dropped:
             self.trace.record("vanishing odd moment", before, after)
@@ -103,12 +110,15 @@ class Engine:
         self._settle()
         kets = tuple(ket_definitions(self))
         self._settle()
+        gaussians = (*gaussian_families(self), *self.gaussians)
+        if self.complete:
+            self._settle()
         derivation = Derivation(
             self.program.source.name,
             tuple(outputs),
             tuple(self._all_equations()),
             kets,
-            tuple(gaussian_families(self)),
+            gaussians,
             tuple(self.trace.steps),
             False,
         )
@@ -203,8 +213,9 @@ class Engine:
             case LoopSum(var, first, last, body):
                 inner = self.numbers(body, (*ranges, Range(var, first, last)))
                 return rebuilt(formula, lambda _: inner)
-            case AxisSum() | CopyMean():
-                return rebuilt(formula, lambda f: self.numbers(f, ranges))
+            case Fold(_, var, last, body):
+                inner = self.numbers(body, (*ranges, Range(var, Affine(), last)))
+                return rebuilt(formula, lambda _: inner)
             case _:
                 return rebuilt(formula, lambda f: self.numbers(f, ranges))
 

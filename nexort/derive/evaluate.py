@@ -24,6 +24,7 @@ from nexort.derive.formula import (
     CopyMean,
     Delta,
     Expectation,
+    Fold,
     Formula,
     GaussianMean,
     GaussianPair,
@@ -32,6 +33,8 @@ from nexort.derive.formula import (
     Ket,
     LoopSum,
     Number,
+    Operator,
+    Outer,
     Power,
     Product,
     Response,
@@ -218,7 +221,7 @@ class Evaluation:
                 return self._summed(formula, frame)
             case GaussianPair() | GaussianMean():
                 return self._gaussian(formula, frame)
-            case Ket() | CopyMean() | Expectation():
+            case Ket() | CopyMean() | Expectation() | Fold() | Operator() | Outer():
                 raise fail(
                     "not-closed", "an expectation has no closed form here",
                     help="nexort eval samples what has no closed form",

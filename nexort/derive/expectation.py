@@ -127,7 +127,7 @@ class Expectations(Gaussians):
     ) -> Formula:
         """E_copy[f] g has the expectation of f on copies that g does not use."""
         used = max((k.copy for o in others for k in _deep_kets(o)), default=0)
-        return _recopied(body, {c: used + n + 1 for n, c in enumerate(copies)})
+        return recopied(body, {c: used + n + 1 for n, c in enumerate(copies)})
 
     def _independent(self, factors: list[Formula], ranges: Ranges) -> Formula:
         """E[X Y] = E[X] E[Y] for independent X and Y: functions of different initial vectors and
@@ -267,14 +267,15 @@ def _deep_kets(formula: Formula) -> list[Ket]:
     return kets_of(formula)
 
 
-def _recopied(formula: Formula, numbers: dict[int, int]) -> Formula:
+def recopied(formula: Formula, numbers: dict[int, int]) -> Formula:
+    """A random formula with its copies renumbered."""
     from nexort.derive.algebra import rebuilt
 
     if isinstance(formula, Ket):
         return replace(formula, copy=numbers.get(formula.copy, formula.copy))
     if isinstance(formula, Expectation):
         return formula
-    return rebuilt(formula, lambda f: _recopied(f, numbers))
+    return rebuilt(formula, lambda f: recopied(f, numbers))
 
 
 def _on_copy(formula: Formula, copy: int) -> Formula:

@@ -124,6 +124,32 @@ class Apply:
 
 
 @dataclass(frozen=True, slots=True)
+class Fold:
+    """``Q_last(body(0), ..., body(last))``: an update function with memory over a history, of which
+    ``var`` is the index. The derivation defines the function (``updates``)."""
+
+    function: str
+    var: str
+    last: Affine
+    body: Formula
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """A matrix as an operator: ``W^l``, or a trained one at a step, ``W^{l,t}``."""
+
+    matrix: Matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Outer:
+    """``|left><right|``, an operator; sums of such are the gradients by matrices."""
+
+    left: Ket
+    right: Ket
+
+
+@dataclass(frozen=True, slots=True)
 class LoopSum:
     """``sum over var = first..last of body`` (both ends included, empty where last < first)."""
 
@@ -208,6 +234,9 @@ Formula = (
     | Product
     | Power
     | Apply
+    | Fold
+    | Operator
+    | Outer
     | LoopSum
     | AxisSum
     | Delta

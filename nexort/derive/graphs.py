@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 from nexort.derive import algebra
@@ -29,6 +30,17 @@ def at(graph: Node, argument: Formula) -> Formula:
             return _call(str(graph.attr), [at(a, argument) for a in graph.args])
         case _:
             return at(graph.args[0], argument)
+
+
+def filled(graph: Node, slots: Mapping[str, Formula]) -> Formula:
+    """A graph over slots at formulas, by the slots' names."""
+    match graph.op:
+        case Op.SLOT:
+            return slots[str(graph.attr[0])]
+        case Op.CALL:
+            return _call(str(graph.attr), [filled(a, slots) for a in graph.args])
+        case _:
+            return at(graph, algebra.number(0))
 
 
 def _call(name: str, args: list[Formula]) -> Formula:

@@ -67,7 +67,7 @@ def _same(low: Line, high: Line, env: Env) -> bool:
 
 def canonical(formula: Formula) -> Formula:
     """A formula with its bound names in order of appearance, to compare."""
-    from nexort.derive.formula import AxisSum, LoopSum
+    from nexort.derive.formula import AxisSum, Fold, LoopSum
 
     count = 0
 
@@ -79,6 +79,12 @@ def canonical(formula: Formula) -> Formula:
                 name = f"!{count}"
                 return LoopSum(
                     name, first, last, visit(reindexed(body, {var: Affine.variable(name)}))
+                )
+            case Fold(function, var, last, body):
+                count += 1
+                name = f"!{count}"
+                return Fold(
+                    function, name, last, visit(reindexed(body, {var: Affine.variable(name)}))
                 )
             case AxisSum(label, axis, body):
                 count += 1

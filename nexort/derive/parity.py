@@ -17,6 +17,7 @@ from nexort.derive.formula import (
     AxisSum,
     CopyMean,
     Expectation,
+    Fold,
     Formula,
     Ket,
     LoopSum,
@@ -38,10 +39,13 @@ ALL = "all vectors"
 class Parities:
     """The parity of every ket family."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, symmetric: bool = True) -> None:
+        """Not ``symmetric``: initial objects are of any law, as after a step of training."""
         self.system = system
         matrices = {x.matrix.name for x in system.applications() if x.matrix is not None}
         self.symmetries = [ALL, *system.initial, *(f"{m} (matrix)" for m in sorted(matrices))]
+        if not symmetric:
+            self.symmetries = []
         self.found: dict[str, dict[str, int | None]] = {
             name: {s: int(s in (ALL, name)) for s in self.symmetries} for name in system.initial
         }
@@ -89,6 +93,8 @@ class Parities:
                 return self._applied(name, args)
             case LoopSum() | AxisSum() | CopyMean():
                 return self.of(formula.body)
+            case Fold(_, _, _, body):
+                return self._opaque([self.of(body)])
             case Power():
                 return self._opaque([self.of(formula.base), self.of(formula.exponent)])
             case _:

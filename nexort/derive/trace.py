@@ -29,6 +29,11 @@ CITATIONS = {
     "response": "Def 2.6.5 (MatMul, dots)",
     "chain rule": "chain rule",
     "Master Theorem": "Thm 2.6.10",
+    "backpropagation": "Def 2.9.14",
+    "trained operator": "Def 2.6.7, Thm 2.7.3, Thm 2.9.30",
+    "update": "Thm 2.7.3, Thm 2.9.30; decay: 2.10.1",
+    "neural tangent operator": "Def 2.4.8, Def 2.9.22",
+    "function space": "Thm 2.4.9, Thm 2.9.23",
 }
 """Every rule that a trace may name."""
 

@@ -10,6 +10,7 @@ from nexort.derive.formula import (
     AxisSum,
     CopyMean,
     Expectation,
+    Fold,
     Formula,
     GaussianMean,
     GaussianPair,
@@ -33,7 +34,7 @@ def parts(formula: Formula) -> Iterator[Formula]:
             yield exponent
         case Apply(_, args):
             yield from args
-        case LoopSum() | AxisSum() | CopyMean() | Expectation():
+        case LoopSum() | AxisSum() | Fold() | CopyMean() | Expectation():
             yield formula.body
         case GaussianPair():
             yield from (formula.left_variance, formula.covariance, formula.right_variance)

@@ -14,7 +14,7 @@ from nexort.derive.derivation import (
     OutputFormula,
     Range,
 )
-from nexort.derive.formula import AxisSum, Expectation, Formula, LoopSum, Response
+from nexort.derive.formula import AxisSum, Expectation, Fold, Formula, LoopSum, Response
 from nexort.derive.walking import walk
 from nexort.program.index import Affine
 from nexort.program.program import Program
@@ -65,6 +65,12 @@ class Writer:
                 new = self.name(var)
                 inner = reindexed(body, {var: Affine.variable(new)})
                 result: Formula = LoopSum(new, first, last, self._bound(inner))
+                self._release(var, new)
+                return result
+            case Fold(function, var, last, body):
+                new = self.name(var)
+                inner = reindexed(body, {var: Affine.variable(new)})
+                result = Fold(function, new, last, self._bound(inner))
                 self._release(var, new)
                 return result
             case AxisSum(label, axis, body):
@@ -130,6 +136,7 @@ def written(derivation: Derivation, program: Program, unknown: Set[tuple[str, st
         equations=equations,
         kets=tuple(line(k) for k in derivation.kets),
         gaussians=tuple(line(g) for g in derivation.gaussians),
+        weights=tuple(line(w) for w in derivation.weights),
         steps=tuple(dict.fromkeys(_step(s, taken) for s in derivation.steps)),
         closed=closed,
     )

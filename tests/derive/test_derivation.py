@@ -27,19 +27,18 @@ from nexort.derive.formula import (
 from nexort.derive.trace import CITATIONS
 from nexort.derive.walking import walk
 from nexort.diagnostics import NexortError, Source
-from nexort.driver import compile_source, read
+from nexort.driver import Given, compile_source, read
+from nexort.driver import derive as driven
 from nexort.program.index import Affine
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 A, B, ENTRY, L = (Affine.variable(x) for x in ("a", "b", "i", "L"))
 LAYER = Affine.variable("l")
-NAMES = sorted(
-    path.stem for path in PROGRAMS.glob("*.nxt") if "\ntrain " not in path.read_text("utf-8")
-)
+NAMES = sorted(path.stem for path in PROGRAMS.glob("*.nxt"))
 
 
 def derived(name: str) -> Derivation:
-    return derive(compile_source(read(PROGRAMS / f"{name}.nxt")))
+    return driven(compile_source(read(PROGRAMS / f"{name}.nxt")), Given({}, {}))
 
 
 def written(text: str) -> Derivation:

@@ -22,10 +22,8 @@ from nexort.derive.printing.text_boxes import columns
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / "programs"
 GOLDEN = ROOT / "tests" / "golden" / "derive"
-NAMES = sorted(
-    path.stem for path in PROGRAMS.glob("*.nxt") if "\ntrain " not in path.read_text("utf-8")
-)
-COMPILED = ("mlp", "layernorm_ntk", "outer_order1")
+NAMES = sorted(path.stem for path in PROGRAMS.glob("*.nxt"))
+COMPILED = ("mlp", "layernorm_ntk", "outer_order1", "mup_mlp_adam")
 """Programs whose documents are compiled in the quick suite; the slow one compiles all."""
 
 
@@ -69,7 +67,8 @@ def test_json_is_plain_data(name: str, capsys: pytest.CaptureFixture[str]) -> No
     found = json.loads(derived(capsys, name, "--json"))
     assert found["schema"] == 1
     assert set(found) == {
-        "schema", "name", "closed", "outputs", "kets", "gaussians", "equations", "steps",
+        "schema", "name", "closed", "outputs", "kets", "gaussians", "equations", "regime",
+        "weights", "updates", "steps",
     }  # fmt: skip
     limits = nexort.load(PROGRAMS / f"{name}.nxt").derive()
     assert [o["name"] for o in found["outputs"]] == list(limits)

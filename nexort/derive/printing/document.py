@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 
-from nexort.derive.algebra import reindexed
+from nexort.derive.algebra import mul, reindexed
 from nexort.derive.derivation import (
     Derivation,
     Equation,
@@ -18,6 +18,7 @@ from nexort.derive.derivation import (
     Step,
 )
 from nexort.derive.formula import Bracket, Expectation, Formula, Ket, Matrix, Symbol
+from nexort.derive.printing import weights
 from nexort.derive.printing.boxes import (
     COMMA,
     COMMA_TIGHT,
@@ -53,18 +54,25 @@ def page(derivation: Derivation, steps: bool = False) -> Page:
     """The page of a derivation, with its recorded steps if asked for."""
     shown, axes = relabelled(derivation)
     shown = _inlined(shown)
-    writer = _Writer()
+    writer = _Writer(derivation.regime)
     sections = [
         Section("Outputs", tuple(writer.output(o) for o in shown.outputs)),
-        Section("Kets", tuple(writer.ket(k) for k in shown.kets)),
+        Section("Kets", (*_said("kets", shown), *(writer.ket(k) for k in shown.kets))),
+        Section("Weights", tuple(weights.updates(shown.weights, writer.label))),
+        Section("Update functions", tuple(weights.functions(shown.updates, writer.label))),
         Section("Gaussian families", tuple(writer.families(shown.gaussians))),
-        Section("Recursion", tuple(writer.equation(e) for e in shown.equations)),
+        Section(
+            "Recursion",
+            (*_said("recursion", shown), *(writer.equation(e) for e in shown.equations)),
+        ),
     ]
     told = tuple(writer.steps(shown.steps)) if steps else ()
     sections.append(Section("Gaussian expectations", tuple(writer.duals.items())))
     sections.append(Section("Derivation, step by step", told))
     return Page(
-        PurePath(derivation.name).name, tuple(_opening(axes)), tuple(s for s in sections if s.items)
+        PurePath(derivation.name).name,
+        tuple(_opening(axes, derivation.regime)),
+        tuple(s for s in sections if s.items),
     )
 
 
@@ -74,7 +82,7 @@ def statements(
     """An output's formula, the equations that it rests on, and the dual activations they use."""
     alone = replace(derivation, outputs=(output,), equations=tuple(equations), steps=())
     shown = _inlined(relabelled(alone)[0])
-    writer = _Writer()
+    writer = _Writer(derivation.regime)
     found = [writer.output(o) for o in shown.outputs]
     found += [writer.equation(e) for e in shown.equations]
     return found + [x for x in writer.duals.items() if isinstance(x, Statement)]
@@ -123,13 +131,8 @@ def _of_member(output: OutputFormula, equation: Equation) -> OutputFormula:
     )
 
 
-def _opening(axes: Mapping[str, Sequence[str]]) -> Iterator[Paragraph]:
-    yield Paragraph(
-        (
-            "The limit as the width goes to infinity (Master Theorem 2.6.10 of Yang & Littwin, "
-            "arXiv 2308.01814, whose numbers are cited throughout).",
-        )
-    )
+def _opening(axes: Mapping[str, Sequence[str]], regime: str) -> Iterator[Paragraph]:
+    yield Paragraph((_OPENINGS[regime],))
     if axes:
         words: list[Words] = ["Axes: "]
         for k, (axis, labels) in enumerate(axes.items()):
@@ -140,10 +143,43 @@ def _opening(axes: Mapping[str, Sequence[str]]) -> Iterator[Paragraph]:
         yield Paragraph((*words, "."))
 
 
+_OPENINGS = {
+    "": "The limit as the width goes to infinity (Master Theorem 2.6.10 of Yang & Littwin, "
+    "arXiv 2308.01814, whose numbers are cited throughout).",
+    "maximal": "The maximal update limit of the training as the width goes to infinity (Theorems "
+    "2.7.3 and 2.9.30 of Yang & Littwin, arXiv 2308.01814, whose numbers are cited throughout).",
+    "tangent": "The neural tangent limit of the training as the width goes to infinity (Theorems "
+    "2.4.9 and 2.9.23 of Yang & Littwin, arXiv 2308.01814, whose numbers are cited throughout).",
+}
+
+
+_SENTENCES: dict[tuple[str, str], tuple[Words, ...]] = {
+    ("maximal", "kets"): (
+        "A trained matrix acts as its initial matrix does, by a hat and a dot (Def 2.6.5, 2.6.7), "
+        "and by its moves so far, nonlinear outer products whose bras are on one copy with the "
+        "ket that they act on (1.2, 2.7). The derivatives by hats go by the chain rule through "
+        "all equations, and where a function jumps by Stein's form (Remark 2.6.6):",
+    ),
+    ("tangent", "kets"): ("Kets and their covariances do not move from the start:",),
+    ("tangent", "recursion"): (
+        "K, the neural tangent operator of all error signals so far (Eq 2.10, Def 2.9.22), has a "
+        "term of every weight:",
+    ),
+}
+
+
+def _said(place: str, derivation: Derivation) -> Iterator[Paragraph]:
+    """A sentence at the head of a section."""
+    words = _SENTENCES.get((derivation.regime, place))
+    if words is not None and (place != "recursion" or derivation.equations):
+        yield Paragraph(words)
+
+
 class _Writer:
     """Writes the statements of one page."""
 
-    def __init__(self) -> None:
+    def __init__(self, regime: str = "") -> None:
+        self.regime = regime
         self.plain = Notation()
         self.duals = Duals()
         self.dual = Notation(self.duals.box)
@@ -152,9 +188,12 @@ class _Writer:
     def output(self, output: OutputFormula) -> Statement:
         """``nngp_ab = ...``"""
         left = scripted(title(output.name), output.indices, output.axes)
-        label = self._label(output.name)
+        label = self.label(output.name)
         if isinstance(output.value, Bracket) and not _is_name(output.name):
             shown = self.plain.box(output.value)
+            if self.regime:
+                mean = Expectation(mul(output.value.left, output.value.right))
+                return Statement(shown, (self.plain.box(mean),), ranges(output.ranges), label)
             return Statement(shown, (), None, label, ("It is given by the recursion.",))
         note = (_NOT_CLOSED,) if _has_expectation(output.value) else ()
         return Statement(left, self._sides(output.value), ranges(output.ranges), label, note)
@@ -162,14 +201,16 @@ class _Writer:
     def ket(self, found: KetDefinition) -> Statement:
         """``|x^l_a> = ...``; an application is its matrix on a ket, then hat and dot."""
         value = self.plain.box(found.value)
-        label = self._label(f"ket-{found.ket.name}")
+        label = self.label(f"ket-{found.ket.name}")
         left, tail = self.plain.box(found.ket), ranges(found.ranges)
         if found.matrix is None or found.argument is None:
             return Statement(left, (value,), tail, label)
         applied = application(found.matrix, self.plain.box(found.argument, PRODUCT))
-        note = (
-            () if found.why is None else ("The dot vanishes: ", *prose(f"{found.why.rstrip('.')}."))
-        )
+        note: tuple[Words, ...] = ()
+        if found.why is not None:
+            note = ("The dot vanishes: ", *prose(f"{found.why.rstrip('.')}."))
+        elif found.note is not None:
+            note = prose(f"{found.note.rstrip('.')}.")
         return Statement(left, (applied, value), tail, label, note)
 
     def families(self, families: Sequence[GaussianFamily]) -> Iterator[Statement | Paragraph]:
@@ -181,7 +222,7 @@ class _Writer:
             for family in some:
                 pair = separated([self.plain.box(family.left), self.plain.box(family.right)], COMMA)
                 left = row(Glyph("Cov", r"\Cov"), parens(pair))
-                label = self._label(f"cov-{family.left.name}")
+                label = self.label(f"cov-{family.left.name}")
                 right = self.plain.box(family.covariance)
                 yield Statement(left, (right,), ranges(family.ranges), label)
 
@@ -189,7 +230,7 @@ class _Writer:
         """``<x^l_a|x^l_b> = ...``"""
         left = self.plain.box(equation.left)
         note = () if equation.closed else (_NOT_CLOSED,)
-        label = self._label(_slug(equation.left))
+        label = self.label(_slug(equation.left))
         return Statement(left, self._sides(equation.right), ranges(equation.ranges), label, note)
 
     def _sides(self, value: Formula) -> tuple[Box, ...]:
@@ -212,7 +253,8 @@ class _Writer:
                 yield Statement(None if goes_on else before, (after,))
             previous = step.after
 
-    def _label(self, wanted: str) -> str:
+    def label(self, wanted: str) -> str:
+        """The next label of that name."""
         wanted = re.sub(r"\W+", "-", wanted).strip("-")
         count = self.labels[wanted] = self.labels.get(wanted, 0) + 1
         return f"eq:{wanted}" if count == 1 else f"eq:{wanted}-{count}"
@@ -246,6 +288,7 @@ _REASONS = {
     "hat": "Hats (Def 2.6.5, MatMul): Gaussian with mean 0, independent for different matrices and "
     "of the initial vectors:",
     "linear": "Linear combinations of these:",
+    "output": "The output at the start: a Gaussian process with mean 0 (Thm 2.4.7, 2.9.19):",
 }
 
 

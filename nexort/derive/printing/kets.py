@@ -81,6 +81,11 @@ def _component(x: Ket) -> Ket:
     return x
 
 
+def outer(left: Ket, right: Ket) -> Box:
+    """``|x><y|``."""
+    return row(ket(left), Glyph("⟨", r"\langle "), _label(right), Glyph("|", r"\rvert "))
+
+
 def application(matrix: Matrix, argument: Box) -> Box:
     """``W^l |x>``, ``(W^l)^T |x>``."""
     return row(operator(matrix), TIMES, argument)

@@ -18,14 +18,15 @@ from nexort.derive.derivation import (
     KetDefinition,
     Label,
     OutputFormula,
+    WeightUpdate,
 )
-from nexort.derive.formula import AxisSum, Formula, LoopSum, Symbol
+from nexort.derive.formula import AxisSum, Fold, Formula, Ket, LoopSum, Symbol
 from nexort.derive.printing.names import spare
 from nexort.derive.walking import walk
 from nexort.program.index import Affine
 
 POOLS = ("abce", "ijmq", "uvw", "fgh", "rst")
-Placed = OutputFormula | KetDefinition | Equation | GaussianFamily
+Placed = OutputFormula | KetDefinition | Equation | GaussianFamily | WeightUpdate
 
 
 def relabelled(derivation: Derivation) -> tuple[Derivation, dict[str, list[str]]]:
@@ -37,6 +38,7 @@ def relabelled(derivation: Derivation) -> tuple[Derivation, dict[str, list[str]]
         kets=tuple(letters.line(x) for x in derivation.kets),
         gaussians=tuple(letters.line(x) for x in derivation.gaussians),
         equations=tuple(letters.line(x) for x in derivation.equations),
+        weights=tuple(letters.line(x) for x in derivation.weights),
     )
     return found, {axis: sorted(used) for axis, used in letters.used.items()}
 
@@ -47,6 +49,7 @@ def placed(derivation: Derivation) -> Iterator[Placed]:
     yield from derivation.equations
     yield from derivation.kets
     yield from derivation.gaussians
+    yield from derivation.weights
 
 
 class _Letters:
@@ -55,9 +58,9 @@ class _Letters:
         self.taken = {r.var for line in lines for r in line.ranges}
         for formula in (f for line in lines for f in _formulas(line)):
             for x in walk(formula):
-                if isinstance(x, LoopSum):
+                if isinstance(x, LoopSum | Fold):
                     self.taken.add(x.var)
-                elif isinstance(x, Symbol):
+                elif isinstance(x, Symbol) or (derivation.regime and isinstance(x, Ket)):
                     self.taken.add(x.name)
         self.pools: dict[str, Sequence[str]] = {}
         self.used: dict[str, set[str]] = {}
@@ -113,7 +116,7 @@ def _within(formula: Formula, rule: Any) -> Formula:
     """``rule`` inside of a formula that has a sum over an axis in it."""
     if not any(isinstance(f, AxisSum) for f in walk(formula)):
         return formula
-    if isinstance(formula, LoopSum):
+    if isinstance(formula, LoopSum | Fold):
         return replace(formula, body=rule(formula.body))
     return algebra.rebuilt(formula, rule)
 

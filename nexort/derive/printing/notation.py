@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
+from nexort.derive.algebra import reindexed
 from nexort.derive.formula import (
     Apply,
     Average,
@@ -19,6 +20,7 @@ from nexort.derive.formula import (
     CopyMean,
     Delta,
     Expectation,
+    Fold,
     Formula,
     GaussianMean,
     GaussianPair,
@@ -26,6 +28,8 @@ from nexort.derive.formula import (
     Ket,
     LoopSum,
     Number,
+    Operator,
+    Outer,
     Power,
     Product,
     Response,
@@ -55,7 +59,16 @@ from nexort.derive.printing.boxes import (
     same,
     separated,
 )
-from nexort.derive.printing.kets import affine, bracket, gap, ket, scripted, tight
+from nexort.derive.printing.kets import (
+    affine,
+    bracket,
+    gap,
+    ket,
+    operator,
+    outer,
+    scripted,
+    tight,
+)
 from nexort.program.index import Affine
 
 SUM, PRODUCT, POWER, ATOM = range(4)
@@ -69,7 +82,19 @@ PARTIAL = Glyph("∂", r"\partial ")
 SIGMA = Glyph("Σ", r"\sum")
 Gaussian = GaussianPair | GaussianMean
 Atom = (
-    Symbol | Ket | Bracket | Average | Response | Apply | Delta | CopyMean | Expectation | Gaussian
+    Symbol
+    | Ket
+    | Bracket
+    | Average
+    | Response
+    | Apply
+    | Fold
+    | Operator
+    | Outer
+    | Delta
+    | CopyMean
+    | Expectation
+    | Gaussian
 )
 
 
@@ -116,6 +141,12 @@ class Notation:
                 return self._response(x, by)
             case Apply(name, args):
                 return self.applied(name, [self.box(a) for a in args])
+            case Fold():
+                return self._fold(formula)
+            case Operator(matrix):
+                return operator(matrix)
+            case Outer(left, right):
+                return outer(left, right)
             case Delta(left, right):
                 below = row(affine(left), *gap(left, right), affine(right))
                 return Script(Glyph("δ", r"\delta"), below, None)
@@ -204,6 +235,8 @@ class Notation:
                 return self._product(fractions.Fraction(1), (formula,))
             if exponent.value == fractions.Fraction(1, 2):
                 return Root(self.box(base)), ATOM
+        if isinstance(base, Symbol) and base.indices and not base.axes:
+            return Raised(parens(self.box(base)), self.box(exponent)), POWER
         return Raised(self.box(base, ATOM), self.box(exponent)), POWER
 
     def _large(self, formula: LoopSum | AxisSum) -> Box:
@@ -218,6 +251,17 @@ class Notation:
             sign = Large(SIGMA, lower, affine(formula.last), short)
         body = self.box(formula.body, PRODUCT)
         return row(sign, body)
+
+    def _fold(self, formula: Fold) -> Box:
+        """``Q_t(x^0, ..., x^t)``, an update function over its history."""
+        name = Script(function_name(formula.function), affine(formula.last), None)
+        ends = [Affine(), formula.last] if formula.last.terms else [Affine(formula.last.constant)]
+        at = [self.box(reindexed(formula.body, {formula.var: end})) for end in ends]
+        if not formula.last.terms and formula.last.constant:
+            at.insert(0, self.box(reindexed(formula.body, {formula.var: Affine()})))
+        if len(at) == 2:
+            at.insert(1, Glyph("…", r"\dots "))
+        return row(name, parens(separated(at, COMMA)))
 
     # ---- expectations ----------------------------------------------------------------------------
 
@@ -248,9 +292,9 @@ class Notation:
                 half = Fraction(Raised(parens(x), same("2")), same("2"))
                 return row(Glyph("exp", r"\exp"), parens(row(NEGATIVE, half)))
             case "leaky_relu", [x, slope]:
-                return row(Script(_function("relu"), slope, None), parens(x))
+                return row(Script(function_name("relu"), slope, None), parens(x))
             case _:
-                return row(_function(name), parens(separated(args, COMMA)))
+                return row(function_name(name), parens(separated(args, COMMA)))
 
 
 # ---- parts ---------------------------------------------------------------------------------------
@@ -311,7 +355,8 @@ _ROMAN = (
 )
 
 
-def _function(name: str) -> Glyph:
+def function_name(name: str) -> Glyph:
+    """The name of a function, upright where it is a word."""
     if name in _ROMAN:
         return Glyph(name, f"\\{name}")
     written = names.name(name)

@@ -5,10 +5,13 @@ The schema (``"schema": 1``); every formula is ``{"text": ..., "latex": ..., "tr
     name        file of the program
     closed      whether every equation is closed
     outputs     [{name, indices, axes, formula, ranges, labels}]
-    kets        [{ket, value, ranges, labels, auxiliary, application: null or
+    kets        [{ket, value, ranges, labels, auxiliary, note, application: null or
                  {matrix, argument, hat, dot, dot_vanishes, why}}]
     gaussians   [{left, right, covariance, ranges, labels, reason}]
     equations   [{left, right, ranges, labels, closed}]
+    regime      "", or "maximal" or "tangent" of a training
+    weights     [{weight, value, ranges, labels}]  (what a step of a training does to a weight)
+    updates     [{name, result, states: [{name, value, start}]}]  (update functions of g and t)
     steps       [{rule, citation, note, before, after}]  (before, after: a formula or null)
 
 ``ranges`` are ``[{var, first, last}]``, ends included, as texts in the language (``"l - 1"``);
@@ -73,6 +76,26 @@ def as_plain(derivation: Derivation) -> Plain:
             }
             for e in derivation.equations
         ],
+        "regime": derivation.regime,
+        "weights": [
+            {
+                "weight": formula(w.weight),
+                "value": formula(w.value),
+                **_where(w.ranges, w.labels),
+            }
+            for w in derivation.weights
+        ],
+        "updates": [
+            {
+                "name": u.name,
+                "result": formula(u.result),
+                "states": [
+                    {"name": s.name, "value": formula(s.value), "start": formula(s.start)}
+                    for s in u.states
+                ],
+            }
+            for u in derivation.updates
+        ],
         "steps": [
             {
                 "rule": s.rule,
@@ -112,6 +135,7 @@ def _ket(k: KetDefinition) -> Plain:
         "ket": formula(k.ket),
         "value": formula(k.value),
         "auxiliary": k.auxiliary,
+        "note": k.note,
         "application": application,
         **_where(k.ranges, k.labels),
     }

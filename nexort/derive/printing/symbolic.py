@@ -12,6 +12,8 @@ ket, hat, copy        Indexed ``|x>[l, a]``, ``hat|x>[l, a]``, ``|x>{1}[l, a]``
 E[body]               Function ``E``; ``E{1,2}`` over copies only
 sums                  Sum; over the label of an axis from 0 to its size - 1
 delta                 KroneckerDelta
+Q over a history      Function of the update function's name: the body, then (index, 0, last)
+matrix, |x><y|        Indexed ``W[l, t]``, ``|x><y|[l, a, m, b]``
 E f(z_a) g(z_b)       its closed form if one is known, else Function ``V_f_g`` of the covariances
 other functions       sympy's own (tanh, erf, ...), else an undefined Function of that name
 ====================  =======================================================================
@@ -35,6 +37,7 @@ from nexort.derive.formula import (
     CopyMean,
     Delta,
     Expectation,
+    Fold,
     Formula,
     GaussianMean,
     GaussianPair,
@@ -43,6 +46,8 @@ from nexort.derive.formula import (
     Ket,
     LoopSum,
     Number,
+    Operator,
+    Outer,
     Power,
     Product,
     Response,
@@ -54,7 +59,19 @@ from nexort.gaussian.closed import closed_form
 from nexort.gaussian.univariate import NotUnivariate, Univariate
 from nexort.program.index import Affine
 
-Leaf = Symbol | Ket | Bracket | Average | Response | Delta | CopyMean | Expectation
+Leaf = (
+    Symbol
+    | Ket
+    | Bracket
+    | Average
+    | Response
+    | Delta
+    | CopyMean
+    | Expectation
+    | Fold
+    | Operator
+    | Outer
+)
 
 
 def expression(formula: Formula) -> Any:
@@ -112,6 +129,14 @@ def _leaf(formula: Leaf) -> Any:
             return _indexed(name, (*x.indices, *x.axes, *by.indices, *by.axes))
         case Delta(left, right):
             return sympy.KroneckerDelta(_index(left), _index(right))
+        case Fold(name, var, last, body):
+            return sympy.Function(name)(_of(body), (_symbol(var), 0, _index(last)))
+        case Operator(matrix):
+            name = f"{matrix.name}^T" if matrix.transposed else matrix.name
+            return _indexed(name, matrix.indices)
+        case Outer(left, right):
+            name = f"|{_bare(left)}><{_bare(right)}|"
+            return _indexed(name, (*left.indices, *left.axes, *right.indices, *right.axes))
         case CopyMean(copies, body):
             return sympy.Function(f"E{{{','.join(map(str, copies))}}}")(_of(body))
         case Expectation(body):

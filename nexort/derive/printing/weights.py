@@ -1,0 +1,56 @@
+"""The weights of a training and its update functions as statements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from nexort.derive.derivation import UpdateFunction, WeightUpdate
+from nexort.derive.formula import Formula, Ket, Operator, Symbol
+from nexort.derive.printing.boxes import COMMA, Box, Glyph, Script, parens, row, separated
+from nexort.derive.printing.kets import affine
+from nexort.derive.printing.names import name
+from nexort.derive.printing.notation import Notation, function_name
+from nexort.derive.printing.statements import Statement
+from nexort.program.index import Affine
+
+Labels = Callable[[str], str]
+PLAIN = Notation()
+STEP = Affine.variable("t")
+
+
+def updates(items: Sequence[WeightUpdate], label: Labels) -> Iterator[Statement]:
+    """``|u^{t+1}> = ...``, ``W^{l,t+1} = ...``."""
+    from nexort.derive.printing.document import ranges
+
+    for x in items:
+        left, right = PLAIN.box(x.weight), PLAIN.box(x.value)
+        yield Statement(left, (right,), ranges(x.ranges), label(f"weight-{_name(x.weight)}"))
+
+
+def _name(weight: Formula) -> str:
+    match weight:
+        case Operator(matrix):
+            return matrix.name
+        case Ket(name_) | Symbol(name_):
+            return name_
+        case _:
+            return "weight"
+
+
+def functions(items: Sequence[UpdateFunction], label: Labels) -> Iterator[Statement]:
+    """``Q_t(g^0, ..., g^t) = ...`` and its states."""
+    for x in items:
+        history: list[Box] = [
+            Script(name("g"), None, affine(Affine())),
+            Glyph("…", r"\dots "),
+            Script(name("g"), None, affine(STEP)),
+        ]
+        head = Script(function_name(x.name), affine(STEP), None)
+        left = row(head, parens(separated(history, COMMA)))
+        yield Statement(left, (PLAIN.box(x.result),), None, label(f"update-{x.name}"))
+        for state in x.states:
+            here = PLAIN.box(Symbol(state.name, (STEP,), (), "state"))
+            first = PLAIN.box(Symbol(state.name, (Affine(-1),), (), "state"))
+            start = row(first, Glyph(" = ", " = "), PLAIN.box(state.start))
+            where = label(f"state-{x.name}-{state.name}")
+            yield Statement(here, (PLAIN.box(state.value),), start, where)

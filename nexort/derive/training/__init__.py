@@ -1,0 +1,1 @@
+"""The limit of a training as mathematics: steps and loops symbolic, the backward pass by lines."""

@@ -1,0 +1,363 @@
+"""The backward pass as lines, with loops symbolic: a loop over l = 2..L goes back from L to 2.
+
+A cotangent has the axes of the output, then those of its member, less the axes of the output that
+run along with one of the member (d f_a / d y_b = 0 for a other than b).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from nexort.derive.algebra import (
+    Env,
+    add,
+    axis_sum,
+    delta,
+    loop_sum,
+    mul,
+    place,
+    reindexed,
+    unbound,
+)
+from nexort.derive.derivation import Label, Range
+from nexort.derive.formula import ONE, ZERO, Formula, Indices, Ket, Matrix, Outer, Symbol
+from nexort.derive.lines import Line
+from nexort.derive.training.cells import Box, box_of, cells, placed, solved
+from nexort.derive.training.network import Forward
+from nexort.derive.training.reverse import Part, parts, reads, variable
+from nexort.derive.unsupported import Unsupported
+from nexort.diagnostics import Span
+from nexort.program.index import Affine, Interval
+
+Along = tuple[frozenset[int], ...]
+"""For every axis of the output, the axes of a member that run along with it."""
+
+
+def seed_label(k: int) -> str:
+    """The label of the output's axis number k while cotangents are put together."""
+    return f"%out{k}"
+
+
+@dataclass(frozen=True, slots=True)
+class Gradient:
+    """What a weight's members in a cell read: ``value`` has the labels ``seed_label`` free, and
+    ``labels`` for the weight's axes. Of a matrix it is a sum of multiples of Outers."""
+
+    name: str
+    indices: Indices
+    ranges: tuple[Range, ...]
+    labels: tuple[Label, ...]
+    value: Formula
+
+
+@dataclass
+class Backward:
+    """The cotangents of a network: ``lines`` of kets and numbers, gradients by weight."""
+
+    forward: Forward
+    lines: list[Line] = field(default_factory=list)
+    gradients: dict[str, list[Gradient]] = field(default_factory=dict)
+    duals: dict[str, str] = field(default_factory=dict)
+    """Family to the name of its cotangents."""
+
+
+def backward(forward: Forward) -> Backward:
+    """Go back through the lines. Raises Unsupported."""
+    return _Maker(forward).run()
+
+
+class _Maker:
+    def __init__(self, forward: Forward) -> None:
+        self.forward, self.names = forward, forward.names
+        self.axes = {**forward.system.axes}
+        for name, lines in forward.system.scalars.items():
+            self.axes[name] = tuple(x.axis for x in lines[0].labels)
+        for name, weight in forward.weights.items():
+            self.axes[name] = tuple(a.name for a in weight.axes)
+        self.moving = self._moving()
+        self.taken = forward.taken()
+        self.found = Backward(forward)
+        for name in self.moving - forward.weights.keys():
+            self.found.duals[name] = self.fresh("d" + name)
+        self.along = self._along()
+        self.applied: dict[Line, str] = {}
+        self.order = 0
+
+    def fresh(self, name: str) -> str:
+        """A name that no family has."""
+        base, number = name, 0
+        while name in self.taken:
+            number += 1
+            name = f"{base}{number}"
+        self.taken.add(name)
+        return name
+
+    def _moving(self) -> set[str]:
+        """Weights and the families that depend on one."""
+        moving = set(self.forward.weights)
+        while True:
+            new = {
+                x.name
+                for x in self.forward.lines()
+                if x.name not in moving
+                and (reads(x.value, moving) or (x.matrix is not None and x.matrix.name in moving))
+            }
+            if not new:
+                return moving
+            moving |= new
+
+    # ---- axes that run along with the output's ---------------------------------------------------
+
+    def _along(self) -> dict[str, Along]:
+        """The largest sets such that every part that reads a member keeps to them."""
+        outs = self.axes[self.forward.output.name]
+        found: dict[str, Along] = {
+            name: tuple(frozenset(range(len(axes))) for _ in outs)
+            for name, axes in self.axes.items()
+        }
+        own = tuple(frozenset((k,)) for k in range(len(outs)))
+        found[self.forward.output.name] = own
+        edges = [p for line in self._sources() for p in self._plain(line)]
+        while True:
+            changed = False
+            for p in edges:
+                source = found[p.line.name]
+                kept = tuple(
+                    frozenset(j for j in mine if self._keeps(p, j, theirs))
+                    for mine, theirs in zip(found[p.name], source, strict=True)
+                )
+                changed |= kept != found[p.name]
+                found[p.name] = kept
+            if not changed:
+                return found
+
+    def _keeps(self, part: Part, j: int, along: frozenset[int]) -> bool:
+        label = part.axes[j]
+        return any(variable(part.line.labels[p]) == label for p in along)
+
+    def _plain(self, line: Line) -> Iterator[Part]:
+        """The parts of a line, whatever their values."""
+        if line.matrix is None:
+            yield from parts(line, ONE, self.moving)
+            return
+        argument = line.value
+        assert isinstance(argument, Ket)
+        if argument.name in self.moving:
+            yield Part(
+                line, argument.name, argument.indices, argument.axes, ONE, line.ranges, line.labels
+            )
+
+    def _sources(self) -> list[Line]:
+        return [x for x in self.forward.lines() if x.name in self.moving]
+
+    # ---- cotangents ------------------------------------------------------------------------------
+
+    def run(self) -> Backward:
+        """Every cotangent and gradient."""
+        found: dict[str, list[Part]] = {name: [] for name in self.moving}
+        for line in self._sources():
+            for part in self._parts(line):
+                found[part.name].append(part)
+        forward = self.forward
+        order = sorted(self._sources(), key=lambda x: (x.span.start, not x.auxiliary))
+        inlined: set[str] = set()
+        for name in dict.fromkeys(x.name for x in reversed(order)):
+            if name != forward.output.name:
+                for line in self._cotangents(name, found[name]):
+                    inlined |= self._add(line)
+        for line, name in self.applied.items():
+            if name not in inlined:
+                self.found.lines.append(self._application(line, name))
+        for name, weight in forward.weights.items():
+            ranges = tuple(Range(f"%{name}{k}", *_ends(r)) for k, r in enumerate(weight.ranges))
+            at = tuple(Affine.variable(r.var) for r in ranges)
+            self.found.gradients[name] = [
+                Gradient(name, indices, own, labels, value)
+                for indices, own, labels, value in self._members(
+                    name, [box_of(at, ranges)], found[name], ()
+                )
+            ]
+        return self.found
+
+    def _own(self, line: Line) -> tuple[Indices, Formula]:
+        """The axes of a line's cotangent, and the deltas of axes that run along."""
+        along = self.along[line.name]
+        axes: list[Affine] = []
+        factor: Formula = ONE
+        for k, members in enumerate(along):
+            out = Affine.variable(seed_label(k))
+            if members:
+                factor = mul(factor, delta(out, variable(line.labels[min(members)])))
+            else:
+                axes.append(out)
+        return (*axes, *line.axes), factor
+
+    def _parts(self, line: Line) -> Iterator[Part]:
+        """What a line adds to what it reads; of a matrix also the pair of its gradient."""
+        axes, factor = self._own(line)
+        if line.name == self.forward.output.name:
+            yield from parts(line, factor, self.moving)
+            return
+        dual = self.found.duals[line.name]
+        if line.matrix is None:
+            scalar = line.name in self.forward.system.scalars
+            own: Formula = (
+                Symbol(dual, line.indices, axes) if scalar else Ket(dual, line.indices, axes)
+            )
+            yield from parts(line, mul(factor, own), self.moving)
+            return
+        argument, cotangent = line.value, Ket(dual, line.indices, axes)
+        assert isinstance(argument, Ket)
+        matrix = line.matrix
+        if matrix.name in self.forward.weights:
+            pair = Outer(argument, cotangent) if matrix.transposed else Outer(cotangent, argument)
+            value = mul(factor, pair)
+            yield Part(line, matrix.name, matrix.indices, (), value, line.ranges, line.labels)
+        if argument.name in self.moving:
+            if line not in self.applied:
+                same = [y for x, y in self.applied.items() if x.name == line.name]
+                self.applied[line] = same[0] if same else self.fresh("y")
+            ket = Ket(self.applied[line], line.indices, axes)
+            yield Part(
+                line, argument.name, argument.indices, argument.axes, mul(factor, ket),
+                line.ranges, line.labels,
+            )  # fmt: skip
+
+    def _cotangents(self, name: str, found: list[Part]) -> Iterator[Line]:
+        """The lines of a family's cotangents."""
+        dual = self.found.duals[name]
+        scalar = name in self.forward.system.scalars
+        lines = (self.forward.system.scalars if scalar else self.forward.system.kets)[name]
+        along = self.along[name]
+        outs = self.axes[self.forward.output.name]
+        extra = tuple(outs[k] for k, members in enumerate(along) if not members)
+        domain = [box_of(x.indices, x.ranges) for x in lines]
+        for indices, ranges, labels, value in self._members(name, domain, found, extra):
+            span = self._span()
+            yield Line(dual, indices, ranges, labels, value, span)
+
+    def _span(self) -> Span:
+        """A place after all others, in the order in which lines come."""
+        span = self.forward.output.span
+        self.order += 1
+        return Span(span.source, span.start + self.order, span.end + self.order)
+
+    def _add(self, line: Line) -> set[str]:
+        """Keep a line; one that only names W^T |dy> becomes that application."""
+        value = line.value
+        source = next((x for x, y in self.applied.items() if _is_named(value, y)), None)
+        if source is None or not isinstance(value, Ket) or value.axes != line.axes:
+            self._keep(line)
+            return set()
+        whole = self._application(source, line.name)
+        env = whole.env(value.indices, value.axes)
+        argument = reindexed(whole.value, env)
+        assert whole.matrix is not None
+        indices = tuple(place(i, env) for i in whole.matrix.indices)
+        matrix = replace(whole.matrix, indices=indices)
+        self._keep(replace(line, value=argument, matrix=matrix, scale=whole.scale))
+        return {value.name}
+
+    def _keep(self, line: Line) -> None:
+        self.found.lines.append(line)
+
+    def _application(self, line: Line, name: str) -> Line:
+        """|y> = W^T |dz> of a line z = W x."""
+        assert line.matrix is not None
+        matrix: Matrix = replace(line.matrix, transposed=not line.matrix.transposed)
+        outs = self.axes[self.forward.output.name]
+        extra = [outs[k] for k, members in enumerate(self.along[line.name]) if not members]
+        labels = tuple(
+            Label(f"${k}", axis) for k, axis in enumerate([*extra, *(x.axis for x in line.labels)])
+        )
+        at = tuple(Affine.variable(x.label) for x in labels)
+        argument = Ket(self.found.duals[line.name], line.indices, at)
+        return Line(
+            name, line.indices, line.ranges, labels, argument, self._span(), matrix, line.scale,
+            auxiliary=True,
+        )  # fmt: skip
+
+    # ---- members ---------------------------------------------------------------------------------
+
+    def _members(
+        self, name: str, domain: list[Box], found: list[Part], extra: tuple[str, ...]
+    ) -> Iterator[tuple[Indices, tuple[Range, ...], tuple[Label, ...], Formula]]:
+        """The members of a family cut into cells, and the sum of their parts. With ``extra`` axes
+        the labels of the output are placed; without, they stay free unless they run along."""
+        known = [solved(p) for p in found]
+        axes = self.axes.get(name, ())
+        labels = tuple(Label(f"${k}", a) for k, a in enumerate((*extra, *axes)))
+        for cell, users in cells(domain, [box for box, _, _ in known]):
+            ranges = []
+            indices = []
+            for k, (first, last) in enumerate(cell):
+                if first == last:
+                    indices.append(first)
+                    continue
+                hints = [known[n][1][k][0] for n in users if known[n][1][k][0]]
+                var = self.names.fresh(hints[0] if hints else "k")
+                ranges.append(Range(var, first, last))
+                indices.append(Affine.variable(var))
+            at = tuple(indices)
+            terms = [
+                self._term(name, found[n], placed(known[n][1], at), known[n][2], labels, extra)
+                for n in users
+            ]
+            yield at, tuple(ranges), labels, add(*terms) if terms else ZERO
+
+    def _term(
+        self,
+        name: str,
+        part: Part,
+        env: Env,
+        loops: tuple[Range, ...],
+        labels: tuple[Label, ...],
+        extra: tuple[str, ...],
+    ) -> Formula:
+        """One part at a member: sum over what is not told of deltas times its value."""
+        own = labels[len(extra) :]
+        fresh: dict[str, Affine] = dict(env)
+        bound: list[tuple[str, str]] = []
+        for x in part.labels:
+            new = self.names.fresh()
+            fresh[x.label] = Affine.variable(new)
+            bound.append((new, x.axis))
+        inner: list[Range] = []
+        for r in loops:
+            new = self.names.fresh(r.var)
+            fresh[r.var] = Affine.variable(new)
+            inner.append(Range(new, place(r.first, fresh), place(r.last, fresh)))
+        if name in self.found.duals:
+            fresh |= self._seeds(name, labels, len(extra))
+        body = reindexed(unbound(part.value, self.names), fresh)
+        for label, axis in zip(own, part.axes, strict=True):
+            body = mul(body, delta(variable(label), place(axis, fresh)))
+        for new, size in reversed(bound):
+            body = axis_sum(new, size, body)
+        for r in reversed(inner):
+            body = loop_sum(r.var, r.first, r.last, body)
+        return body
+
+    def _seeds(self, name: str, labels: tuple[Label, ...], extra: int) -> dict[str, Affine]:
+        """The output's labels at a cotangent's own."""
+        found: dict[str, Affine] = {}
+        first = 0
+        for k, members in enumerate(self.along[name]):
+            if members:
+                found[seed_label(k)] = variable(labels[extra + min(members)])
+            else:
+                found[seed_label(k)] = variable(labels[first])
+                first += 1
+        return found
+
+
+def _is_named(value: Formula, name: str) -> bool:
+    return isinstance(value, Ket) and value.name == name
+
+
+def _ends(interval: Interval) -> tuple[Affine, Affine]:
+    if interval.step not in (1, -1):
+        raise Unsupported(f"a family of weights by {interval.step}")
+    ends = interval.first, interval.last
+    return ends if interval.step > 0 else ends[::-1]

@@ -1,0 +1,158 @@
+"""What both limits of a training are put together from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from nexort.derive.algebra import Names, axis_sum, mul, reindexed, unbound
+from nexort.derive.derivation import Label, OutputFormula, Range, UpdateFunction
+from nexort.derive.formula import Formula, Symbol
+from nexort.derive.indexing import Indexer
+from nexort.derive.lines import System
+from nexort.derive.naming import labelled
+from nexort.derive.normal import normalized
+from nexort.derive.trace import Trace
+from nexort.derive.training.backward import Backward, backward, seed_label
+from nexort.derive.training.network import Forward, forward
+from nexort.derive.training.regime import Regime, regime
+from nexort.derive.training.updates import Move, Moves, optimizer
+from nexort.derive.unsupported import Unsupported
+from nexort.program.index import Affine
+from nexort.program.network import OUTPUT, STEP_VARIABLE, Training
+from nexort.program.nodes import Node, Op, rewrite
+from nexort.program.program import OutputRule, Program
+
+ERROR = "chi"
+ZERO_STEP = Affine()
+
+
+@dataclass
+class Run:
+    """A training, read: its network forth and back, how weights move, and the names of the run."""
+
+    program: Program
+    training: Training
+    names: Names
+    trace: Trace
+    forward: Forward
+    backward: Backward
+    regime: Regime
+    moves: Mapping[str, Move]
+    functions: tuple[UpdateFunction, ...]
+    error: str
+    """The name of the error signal."""
+    outside: System
+    """The program's own lines and outputs, over the members of the run."""
+
+    @property
+    def output(self) -> str:
+        """The name of the output."""
+        return self.training.network.name
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """Labels of the axes of f."""
+        return labelled(self.training.network.axes)
+
+    def steps(self, hint: str = "t", last: int = 0) -> tuple[Affine, Range]:
+        """A variable of its own for steps 0..T + last."""
+        var = self.names.fresh(hint)
+        return Affine.variable(var), Range(var, ZERO_STEP, self.training.steps + Affine(last))
+
+    def fixed(self) -> frozenset[str]:
+        """Initial objects that are not trained."""
+        return frozenset(self.program.initial) - self.training.network.weights.keys()
+
+    def is_backward(self, name: str) -> bool:
+        """Whether a family is one of cotangents or of W^T applied to them."""
+        return any(x.name == name for x in self.backward.lines)
+
+    def noise(self, weight: str) -> str:
+        """The name of the standard Gaussian that a weight with a mean starts from."""
+        name = f"z{weight}"
+        taken = {*self.forward.taken(), *self.backward.duals.values()}
+        while name in taken:
+            name += "0"
+        return name
+
+    def given_start(self) -> Formula:
+        """The f_0 that is given, over the labels of f."""
+        assert isinstance(self.training.start, Node)
+        at = tuple(Affine.variable(x.label) for x in self.labels)
+        return Indexer(self.program, self.names, _never).formula(self.training.start, at, {})
+
+    def outside_output(
+        self, output: OutputRule, evaluated: Callable[[Formula], Formula]
+    ) -> OutputFormula:
+        """An output that is not f itself."""
+        if output.family is None:
+            labels = labelled(output.axes)
+            axes = tuple(Affine.variable(x.label) for x in labels)
+            value = evaluated(self.outside.outputs[output.name])
+            return OutputFormula(output.name, (), axes, value, (), labels)
+        lines = self.outside.scalars.get(output.family, [])
+        if len(lines) != 1:
+            raise Unsupported(f"the output '{output.name}' is made of several rules")
+        [x] = lines
+        return OutputFormula(output.name, x.indices, x.axes, evaluated(x.value), x.ranges, x.labels)
+
+    def signal(self, step: Affine) -> Formula:
+        """chi at a step, over the labels of f."""
+
+        def place(x: Node) -> Node:
+            if x.op is Op.SLOT and x.attr == OUTPUT:
+                return Node(Op.REF, (), (self.output, (Affine.variable(STEP_VARIABLE),)), x.type)
+            return x
+
+        node = rewrite([self.training.error], place)[self.training.error]
+        at = tuple(Affine.variable(x.label) for x in self.labels)
+        return Indexer(self.program, self.names, _never).formula(node, at, {STEP_VARIABLE: step})
+
+    def weighted(self, gradient: Formula, step: Affine) -> Formula:
+        """sum_i chi_i times the gradient of output i, chi at a step; the gradient as it is."""
+        axes = self.training.network.axes
+        seeds = tuple(Affine.variable(seed_label(k)) for k in range(len(axes)))
+        body = mul(Symbol(self.error, (step,), seeds), gradient)
+        for k, axis in reversed(list(enumerate(axes))):
+            new = self.names.fresh()
+            body = reindexed(body, {seed_label(k): Affine.variable(new)})
+            body = axis_sum(new, axis.name, body)
+        return unbound(body, self.names)
+
+
+def read(program: Program, numbers: Mapping[str, int | float]) -> Run:
+    """Read a training. Raises NexortError, Unsupported."""
+    assert program.training is not None
+    training = program.training
+    names = Names()
+    ahead = forward(program, names)
+    for weight in training.network.weights.values():
+        if weight.kind == "matrix" and not _is_zero(weight.mean):
+            raise Unsupported(f"the matrix '{weight.name}' has a mean")
+    moves = Moves(program, training, names)
+    uses = {name: optimizer(training, name) for name in training.network.weights}
+    told = regime(training, uses, numbers)
+    found = {name: moves.of(name) for name in training.network.weights}
+    back = backward(ahead)
+    taken = {*ahead.taken(), *program.params, *program.data, *program.dims, *program.families}
+    taken |= set(back.duals.values())
+    error = next(n for n in (ERROR, "error", "errors", "chis") if n not in taken)
+    outside = normalized(replace(program, training=None), names)
+    if outside.applications():
+        raise Unsupported("a matrix acts on a ket of the training outside of the network")
+    functions = tuple(
+        x for x in moves.functions.values()
+        if x.states and any(found[n].function is x for n in told.active)
+    )  # fmt: skip
+    return Run(
+        program, training, names, Trace(), ahead, back, told, found, functions, error, outside
+    )
+
+
+def _is_zero(node: Node) -> bool:
+    return node.op is Op.CONST and node.attr == 0
+
+
+def _never(*_: object) -> Formula:
+    raise Unsupported("an error signal has no operators")

@@ -1,0 +1,34 @@
+"""A program with a training to its derivation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nexort.derive.derivation import Derivation
+from nexort.derive.training.common import read
+from nexort.derive.training.maximal import maximal
+from nexort.derive.training.tangent import tangent
+from nexort.derive.unsupported import Unsupported
+from nexort.diagnostics import fail
+from nexort.program.program import Program
+
+
+def derive_training(program: Program, numbers: Mapping[str, int | float]) -> Derivation:
+    """The limit of a training; ``numbers`` are those of params, as far as they are known.
+
+    Raises NexortError for a parametrization without a limit, and where something has no symbolic
+    form.
+    """
+    assert program.training is not None
+    try:
+        run = read(program, numbers)
+        if run.regime.name == "maximal":
+            return maximal(run)
+        return tangent(run)
+    except Unsupported as problem:
+        raise fail(
+            "not-derivable",
+            f"the training cannot be derived symbolically: {problem}",
+            program.training.span,
+            help="nexort eval and nexort verify still evaluate it",
+        ) from None

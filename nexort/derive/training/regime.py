@@ -1,0 +1,103 @@
+"""Which limit a training has, told for families of weights: no numbers of members are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from nexort.derive.unsupported import Unsupported
+from nexort.program import build
+from nexort.program.network import OptimizerUse, Training
+from nexort.program.nodes import Node, Op, rewrite
+from nexort.program.numbers import evaluate
+from nexort.program.parametrization import readouts
+
+if TYPE_CHECKING:
+    from nexort.training.task import Weight
+
+Number = int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Regime:
+    """The limit, the weights that move in it, whether f_0 vanishes, and the readouts whose initial
+    values do."""
+
+    name: Literal["maximal", "tangent"]
+    active: frozenset[str]
+    vanishes: bool
+    vanishing: frozenset[str]
+
+
+def regime(
+    training: Training, uses: Mapping[str, OptimizerUse], numbers: Mapping[str, Number]
+) -> Regime:
+    """The limit of a training whose weights have these optimizers. Raises NexortError for a
+    parametrization without one, Unsupported where it is not told without numbers."""
+    from nexort.training.stability import verdict
+
+    table = training.parametrization
+    names = list(training.network.weights)
+    if table.members:
+        raise Unsupported("exponents of single members of a family of weights")
+    heads = readouts(training.network)
+    vanishing = frozenset(
+        n for n in heads if table.out + table.weights[n].a + table.weights[n].b > 1
+    )
+    try:
+        weights: dict[tuple[str, tuple[int, ...]], Weight] = {
+            (n, ()): _weight(n, training, uses[n], numbers) for n in names
+        }
+    except _Unknown as problem:
+        if table.name not in ("mup", "ntp"):
+            raise Unsupported(f"the limit depends on {problem}, which has no number") from None
+        name: Literal["maximal", "tangent"] = "maximal" if table.name == "mup" else "tangent"
+        return Regime(name, frozenset(names), False, frozenset())
+    found = verdict(training, weights)
+    active = frozenset(n for n in names if found.active[n, ()])
+    return Regime(found.regime, active, found.vanishes, vanishing)
+
+
+class _Unknown(Exception):
+    """A number that is not given."""
+
+
+def _weight(
+    name: str, training: Training, use: OptimizerUse, numbers: Mapping[str, Number]
+) -> Weight:
+    import numpy as np
+
+    from nexort.training import task
+    from nexort.training.hyperparameters import check_hyperparameters
+    from nexort.training.rules import rule_at
+    from nexort.training.update import Update
+
+    def graph(root: Node) -> Node:
+        def place(x: Node) -> Node:
+            if x.op in (Op.PARAM, Op.SIZE):
+                if str(x.attr) not in numbers:
+                    raise _Unknown(str(x.attr))
+                return build.constant(numbers[str(x.attr)])
+            return x
+
+        return rewrite([root], place)[root]
+
+    values: dict[str, float] = {}
+    for parameter, node in use.arguments.items():
+        value = evaluate(node, numbers)
+        if value is None:
+            raise _Unknown(f"'{parameter}' of '{use.rule.name}'")
+        values[parameter] = float(value)
+    check_hyperparameters(use, values, np.zeros(1))
+    return task.Weight(
+        key=(name, ()),
+        kind=training.network.weights[name].kind,
+        shape=(),
+        mean=0.0,
+        scale=1.0,
+        exponents=training.parametrization.weights[name],
+        update=Update(rule_at(use.rule, graph, {}), values),
+        rates=np.zeros(1),
+        decay=np.zeros(1),
+    )

@@ -1,0 +1,282 @@
+"""The neural tangent limit of a training (Thm 2.4.9, 2.9.23): kets stay as they are at the start.
+
+    f_{t+1} = f_t - rate K_t,
+    K_t = sum_W <dg|Q_t(|dh> chi_<=t <z|)|y> + sum_v <dv|Q_t(|dv> chi_<=t)>,
+
+with a sum over the weights, for a matrix over all pairs h = W z, g = W y, and for each over its
+members. The kets and their covariances are those of the network and its backward pass at
+initialization, a program without training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from nexort.derive.algebra import add, axis_sum, loop_sum, mul, neg, rebuilt, reindexed, unbound
+from nexort.derive.derivation import Derivation, Equation, GaussianFamily, Label, Range
+from nexort.derive.engine import Engine
+from nexort.derive.formula import ONE, ZERO, Expectation, Formula, Indices, Ket, Symbol
+from nexort.derive.initials import standard
+from nexort.derive.lines import Line, System
+from nexort.derive.training.backward import Gradient, seed_label
+from nexort.derive.training.common import ZERO_STEP, Run
+from nexort.derive.training.maximal import step_system
+from nexort.derive.training.network import deviation, number
+from nexort.derive.training.timed import entries
+from nexort.derive.training.updates import Move
+from nexort.derive.unsupported import Unsupported
+from nexort.program.index import Affine
+from nexort.program.network import STEP_VARIABLE
+
+ONE_STEP = Affine(1)
+
+
+def tangent(run: Run) -> Derivation:
+    """The limit. Raises Unsupported, NexortError."""
+    return _Tangent(run).derivation()
+
+
+class _Tangent:
+    def __init__(self, run: Run) -> None:
+        self.run, self.names = run, run.names
+        weights = run.training.network.weights
+        for name, declared in weights.items():
+            if run.moves[name].keep != ONE:
+                raise Unsupported(f"the decay of '{name}' in the neural tangent limit")
+            if declared.kind == "scalar" and name in run.regime.active:
+                raise Unsupported(
+                    f"the scalar weight '{name}': the neural tangent limit has no scalar "
+                    "parameters (Thm 2.9.19)"
+                )
+        self.active = [n for n in weights if n in run.regime.active]
+        self.kernel = self._fresh("K")
+
+    def _fresh(self, name: str) -> str:
+        run = self.run
+        taken = {*run.forward.taken(), *run.backward.duals.values(), run.error, *run.program.params}
+        while name in taken:
+            name += "0"
+        return name
+
+    def derivation(self) -> Derivation:
+        """Everything, by the engine of programs."""
+        run = self.run
+        system = self._system()
+        program = replace(run.program, training=None)
+        engine = Engine(program, system, self.names)
+        engine.complete = True
+        for line in system.scalars[self.kernel]:
+            left = Symbol(line.name, line.indices, line.axes)
+            engine.trace.record("neural tangent operator", left, line.value)
+        start = self._start()
+        if start is None:
+            engine.gaussians.append(self._process(engine))
+        found = replace(engine.run(), regime="tangent", updates=run.functions)
+        equations = tuple(self._forward(e) for e in found.equations)
+        outputs = tuple(
+            replace(o, ranges=tuple(replace(r, first=ZERO_STEP) for r in o.ranges))
+            if isinstance(o.value, Symbol) and o.value.name == run.output and o.value.indices
+            else o
+            for o in found.outputs
+        )
+        closed = found.closed and start is not None
+        return replace(found, equations=equations, outputs=outputs, closed=closed)
+
+    def _forward(self, equation: Equation) -> Equation:
+        """f_t by f_{t-1}, as f_{t+1} by f_t."""
+        left = equation.left
+        if not (isinstance(left, Symbol) and left.name == self.run.output and equation.ranges):
+            return equation
+        [r] = equation.ranges
+        env = {r.var: Affine.variable(r.var) + ONE_STEP}
+        return replace(
+            equation,
+            left=reindexed(left, env),
+            right=reindexed(equation.right, env),
+            ranges=(Range(r.var, r.first - ONE_STEP, r.last - ONE_STEP),),
+        )
+
+    # ---- lines -----------------------------------------------------------------------------------
+
+    def _system(self) -> System:
+        """Network, backward pass and the recursion of f, as one program."""
+        run = self.run
+        system = step_system(run)
+        weights = run.training.network.weights
+        values: dict[str, Formula] = {}
+        for name, declared in weights.items():
+            mean = number(declared.mean)
+            if declared.kind == "scalar":
+                values[name] = mean
+            elif declared.kind == "vector":
+                variance = number(declared.variance)
+                if mean != ZERO:
+                    self._shifted(system, name, mean)
+                elif variance != ONE:
+                    system.initial[name] = _Scaled(variance)
+        for group in (system.kets, system.scalars):
+            for name, lines in group.items():
+                group[name] = [replace(x, value=_placed(x.value, values)) for x in lines]
+        self.values = values
+        del system.scalars[run.output]
+        system.scalars[run.output] = list(self._outputs())
+        system.scalars[run.error] = [self._signal()]
+        system.scalars[self.kernel] = [self._operator()]
+        for name, lines in run.outside.scalars.items():
+            system.scalars[name] = [replace(x, value=self._unmoved(x.value)) for x in lines]
+        for name, lines in run.outside.kets.items():
+            system.kets[name] = [replace(x, value=self._unmoved(x.value)) for x in lines]
+            system.axes[name] = run.outside.axes[name]
+        for name, value in run.outside.outputs.items():
+            system.outputs[name] = self._unmoved(value)
+        return system
+
+    def _shifted(self, system: System, name: str, mean: Formula) -> None:
+        """A weight with a mean: mean + deviation times a standard Gaussian."""
+        noise = self.run.noise(name)
+        system.initial[noise] = standard
+        del system.initial[name]
+        system.initial_ranges[noise] = system.initial_ranges.pop(name)
+        system.axes[noise] = system.axes[name]
+        declared = self.run.training.network.weights[name]
+        ranges = tuple(replace(r, var=self.names.fresh("k")) for r in system.initial_ranges[noise])
+        at = tuple(Affine.variable(r.var) for r in ranges)
+        labels = tuple(Label(f"${k}", a) for k, a in enumerate(system.axes[name]))
+        axes = tuple(Affine.variable(x.label) for x in labels)
+        value = add(mean, mul(deviation(declared), Ket(noise, at, axes)))
+        system.kets[name] = [Line(name, at, ranges, labels, value, declared.span)]
+
+    def _unmoved(self, formula: Formula) -> Formula:
+        """A formula of members of the run, all of which are as at the start."""
+        network = self.run.training.network
+        own = network.families.keys() | network.weights.keys()
+
+        def visit(item: Formula) -> Formula:
+            if isinstance(item, Ket | Symbol) and item.name in own:
+                return _placed(replace(item, indices=item.indices[:-1]), self.values)
+            return rebuilt(item, visit)
+
+        return visit(formula)
+
+    # ---- the recursion of f ----------------------------------------------------------------------
+
+    def _line(self, name: str, index: Affine, ranges: tuple[Range, ...], value: Formula) -> Line:
+        span = self.run.training.span
+        return Line(name, (index,), ranges, self.run.labels, value, span)
+
+    def _axes(self) -> Indices:
+        return tuple(Affine.variable(x.label) for x in self.run.labels)
+
+    def _start(self) -> Formula | None:
+        """f_0, or None where it is a Gaussian process."""
+        match self.run.training.start:
+            case "centre":
+                return ZERO
+            case "plain":
+                return ZERO if self.run.regime.vanishes else None
+            case _:
+                return self.run.given_start()
+
+    def _outputs(self) -> Iterator[Line]:
+        """f_0, and f_t = f_{t-1} - rate K_{t-1}."""
+        run, axes = self.run, self._axes()
+        start = self._start()
+        if start is not None:
+            yield self._line(run.output, ZERO_STEP, (), start)
+        t, span = run.steps()
+        past = t - ONE_STEP
+        rate = self._common_rate()
+        step: Formula = Symbol(self.kernel, (past,), axes)
+        if rate is not None:
+            step = mul(reindexed(rate, {STEP_VARIABLE: past}), step)
+        value = add(Symbol(run.output, (past,), axes), neg(step))
+        yield self._line(run.output, t, (replace(span, first=ONE_STEP),), value)
+
+    def _common_rate(self) -> Formula | None:
+        """The learning rate if all weights have the same."""
+        rates = {self.run.moves[n].rate for n in self.active}
+        return rates.pop() if len(rates) == 1 else None
+
+    def _signal(self) -> Line:
+        t, span = self.run.steps(last=-1)
+        return self._line(self.run.error, t, (span,), self.run.signal(t))
+
+    def _operator(self) -> Line:
+        """K_{Q_t}(chi_0, ..., chi_t), Eq 2.10; with learning rates that differ inside."""
+        t, span = self.run.steps(last=-1)
+        terms = []
+        for name in self.active:
+            move = self.run.moves[name]
+            for gradient in self.run.backward.gradients[name]:
+                if gradient.value == ZERO:
+                    continue
+                value = self._weight(name, gradient, move, t)
+                if self._common_rate() is None:
+                    value = mul(reindexed(move.rate, {STEP_VARIABLE: t}), value)
+                terms.append(value)
+        value = _placed(add(*terms), self.values) if terms else ZERO
+        return self._line(self.kernel, t, (span,), value)
+
+    def _weight(self, name: str, gradient: Gradient, move: Move, t: Affine) -> Formula:
+        """The part of one weight, a sum over its members and entries."""
+        names = {x.label: self.names.fresh() for x in gradient.labels}
+        own = reindexed(gradient.value, {v: Affine.variable(n) for v, n in names.items()})
+        outputs = {seed_label(k): a for k, a in enumerate(self._axes())}
+        single = unbound(reindexed(own, outputs), self.names)
+        past = self.names.fresh("s")
+        joined = self.run.weighted(unbound(own, self.names), Affine.variable(past))
+        if self.run.training.network.weights[name].kind == "matrix":
+            single, joined = entries(single, False), entries(joined, False)
+        if move.linear:
+            body = move.applied(past, t, Expectation(mul(single, joined)))
+        else:
+            body = Expectation(mul(single, move.applied(past, t, joined)))
+        for x in reversed(gradient.labels):
+            body = axis_sum(names[x.label], x.axis, body)
+        for r in reversed(gradient.ranges):
+            body = loop_sum(r.var, r.first, r.last, body)
+        return body
+
+    # ---- the output at the start -----------------------------------------------------------------
+
+    def _process(self, engine: Engine) -> GaussianFamily:
+        """f_0 -> N(0, <x|x>), x the ket whose entries the output sums."""
+        run = self.run
+        whole = _placed(_inside(run.forward.output.value), self.values)
+        if engine.rules.of(whole, ()) != ZERO:
+            raise Unsupported("an output whose entries may have a mean at the start: 'centre' it")
+        sides = []
+        for side in "lr":
+            labels = tuple(Label(f"${side}{k}", x.axis) for k, x in enumerate(run.labels))
+            axes = tuple(Affine.variable(x.label) for x in labels)
+            env = {x.label: a for x, a in zip(run.labels, axes, strict=True)}
+            sides.append((labels, axes, unbound(reindexed(whole, env), self.names)))
+        (la, aa, xa), (lb, ab, xb) = sides
+        covariance = engine.rules.of(mul(xa, xb), ())
+        left, right = (Symbol(run.output, (ZERO_STEP,), a) for a in (aa, ab))
+        return GaussianFamily(left, right, covariance, (), (*la, *lb), "output")
+
+
+class _Scaled:
+    """The covariance of a family of standard Gaussians times a variance."""
+
+    def __init__(self, variance: Formula) -> None:
+        self.variance = variance
+
+    def __call__(self, left: Ket, right: Ket) -> Formula:
+        return mul(self.variance, standard(left, right))
+
+
+def _placed(formula: Formula, values: dict[str, Formula]) -> Formula:
+    """A formula with the numbers of scalar weights."""
+    if isinstance(formula, Symbol) and formula.name in values and formula.kind == "scalar":
+        return values[formula.name]
+    return rebuilt(formula, lambda f: _placed(f, values)) if values else formula
+
+
+def _inside(formula: Formula) -> Formula:
+    """The ket of which a sum of averages is the average."""
+    if isinstance(formula, Expectation):
+        return formula.body
+    return rebuilt(formula, _inside)

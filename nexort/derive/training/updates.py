@@ -1,0 +1,250 @@
+"""What moves a weight: its update function, learning rate and decay, as formulas over the step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from nexort.derive.algebra import (
+    HALF,
+    MINUS_ONE,
+    Names,
+    add,
+    applied,
+    index_names,
+    mul,
+    neg,
+    number,
+    power,
+    rebuilt,
+    reindexed,
+)
+from nexort.derive.derivation import State, UpdateFunction
+from nexort.derive.formula import ONE, Fold, Formula, IndexNumber, Symbol
+from nexort.derive.indexing import Indexer
+from nexort.derive.unsupported import Unsupported
+from nexort.program.index import Affine
+from nexort.program.network import STEP_VARIABLE, Decay, OptimizerUse, Training
+from nexort.program.nodes import Node, Op, walk
+from nexort.program.program import Program, UpdateRule
+
+U = TypeVar("U", OptimizerUse, Decay)
+HISTORY = "g"
+"""The name of an update function's arguments."""
+
+STEP = Affine.variable(STEP_VARIABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """How a weight moves: w <- (1 - decay) w - rate Q(g_0, ..., g_t), each a formula over the step
+    ``t``. ``memory`` says whether Q has states; without, ``function.result`` is all of it."""
+
+    function: UpdateFunction
+    memory: bool
+    linear: bool
+    rate: Formula
+    keep: Formula
+
+    def applied(self, var: str, last: Affine, body: Formula) -> Formula:
+        """Q over the history of ``body`` for ``var`` = 0..``last``."""
+        if self.memory:
+            return Fold(self.function.name, var, last, body)
+        argument = reindexed(body, {var: last})
+        result = reindexed(self.function.result, {STEP_VARIABLE: last})
+        return _substituted(result, Symbol(HISTORY, (last,)), argument)
+
+
+@dataclass
+class Moves:
+    """The moves of a training's weights; every update function has one name."""
+
+    program: Program
+    training: Training
+    names: Names
+    functions: dict[tuple[object, ...], UpdateFunction] = field(default_factory=dict)
+
+    def of(self, weight: str) -> Move:
+        """The move of a family of weights. Raises Unsupported for lines that single out members."""
+        use = optimizer(self.training, weight)
+        decay = _last(self.training.decays, weight)
+        rate = self.number(use.rate)
+        keep: Formula = ONE
+        if use.weight_decay is not None:
+            keep = mul(keep, add(ONE, neg(mul(rate, self.number(use.weight_decay)))))
+        if decay is not None:
+            keep = mul(keep, add(ONE, neg(self.number(decay.rate))))
+        function = self._function(use)
+        memory = bool(function.states)
+        return Move(function, memory, is_linear(use.rule), rate, keep)
+
+    def number(self, node: Node) -> Formula:
+        """A graph over numbers, params, data and the step, as a formula over ``t``."""
+
+        def never(*_: object) -> Formula:
+            raise Unsupported("a number has no operators")
+
+        return Indexer(self.program, self.names, never).formula(node, (), {})
+
+    def _function(self, use: OptimizerUse) -> UpdateFunction:
+        parameters = {p: self.number(node) for p, node in use.arguments.items()}
+        key = (use.rule.name, *sorted(parameters.items(), key=lambda x: x[0]))
+        if key not in self.functions:
+            same = sum(k[0] == use.rule.name for k in self.functions)
+            name = use.rule.name + (str(same) if same else "")
+            self.functions[key] = _written(name, use.rule, parameters, self)
+        return self.functions[key]
+
+
+def optimizer(training: Training, weight: str) -> OptimizerUse:
+    """The line that moves a family of weights."""
+    found = _last(training.optimizers, weight)
+    assert found is not None
+    return found
+
+
+def _last(uses: Iterable[U], weight: str) -> U | None:
+    """The line that speaks of a weight: one that names it before one for all the others."""
+    general = named = None
+    for use in uses:
+        if use.weights is None:
+            general = use
+            continue
+        for w in use.weights:
+            if w.name == weight and w.indices is not None:
+                raise Unsupported(f"a line of the training is for single members of '{weight}'")
+            if w.name == weight:
+                named = use
+    return named or general
+
+
+def _written(
+    name: str, rule: UpdateRule, parameters: Mapping[str, Formula], moves: Moves
+) -> UpdateFunction:
+    """The states of a step over those of the step before; one assigned twice is written in."""
+    last = {state: k for k, (state, _) in enumerate(rule.assigns)}
+    values: dict[str, Formula] = {
+        state: Symbol(state, (STEP - Affine(1),), (), "state") for state, _ in rule.states
+    }
+    states: dict[str, Formula] = {}
+    starts = {state: _formula(node, {}, parameters, moves) for state, node in rule.states}
+    for k, (state, node) in enumerate(rule.assigns):
+        value = _formula(node, values, parameters, moves)
+        if last[state] == k:
+            states[state] = value
+            values[state] = Symbol(state, (STEP,), (), "state")
+        else:
+            values[state] = value
+    for state, _ in rule.states:
+        if state not in states:  # never assigned: a number
+            values[state] = starts[state]
+    return UpdateFunction(
+        name,
+        tuple(State(s, states[s], starts[s]) for s, _ in rule.states if s in states),
+        _formula(rule.result, values, parameters, moves),
+    )
+
+
+def _formula(
+    root: Node, states: Mapping[str, Formula], parameters: Mapping[str, Formula], moves: Moves
+) -> Formula:
+    """A graph of an update function."""
+    done: dict[Node, Formula] = {}
+    for x in walk([root]):
+        args = [done[a] for a in x.args]
+        match x.op:
+            case Op.SLOT if x.attr[0] == "history":
+                done[x] = Symbol(HISTORY, (STEP,), (), "state")
+            case Op.SLOT if x.attr[0] == "step":
+                done[x] = IndexNumber(STEP)
+            case Op.SLOT if x.attr[0] == "state":
+                done[x] = states[x.attr[1]]
+            case Op.SLOT:
+                done[x] = parameters[x.attr[1]]
+            case Op.CALL:
+                done[x] = called(str(x.attr), args)
+            case _:
+                done[x] = moves.number(x)
+    return done[root]
+
+
+def called(name: str, args: list[Formula]) -> Formula:
+    """A function of the registry at formulas."""
+    match name, args:
+        case "add", [x, y] if isinstance(x, IndexNumber) and y == ONE:
+            return IndexNumber(x.index + Affine(1))
+        case "add", _:
+            return add(*args)
+        case "sub", [x, y]:
+            return add(x, neg(y))
+        case "mul", _:
+            return mul(*args)
+        case "div", [x, y]:
+            return mul(x, power(y, MINUS_ONE))
+        case "neg", [x]:
+            return neg(x)
+        case "pow", [x, y]:
+            return power(x, y)
+        case "sqrt", [x]:
+            return power(x, HALF)
+        case _:
+            return applied(name, tuple(args))
+
+
+def _substituted(formula: Formula, old: Symbol, new: Formula) -> Formula:
+    """The result of an update function at an argument."""
+    if isinstance(formula, Symbol) and formula.name == old.name and formula.kind == "state":
+        return new
+    return rebuilt(formula, lambda f: _substituted(f, old, new))
+
+
+def is_linear(rule: UpdateRule) -> bool:
+    """Whether an update function is linear in its arguments: then it moves out of expectations."""
+    values: dict[str, int | None] = {s: 1 for s, _ in rule.states}
+    if any(not (n.op is Op.CONST and n.attr == 0) for _, n in rule.states):
+        return False
+    moving = {s for s, _ in rule.assigns}
+    for state, node in rule.assigns:
+        values[state] = _degree(node, values, moving)
+    result = _degree(rule.result, values, moving)
+    return result == 1 and all(values[s] == 1 for s in moving)
+
+
+def _degree(root: Node, values: Mapping[str, int | None], moving: set[str]) -> int | None:
+    """1 where linear, 0 where a number, None otherwise."""
+    degree: dict[Node, int | None] = {}
+    for x in walk([root]):
+        inner = [degree[a] for a in x.args]
+        if x.op is Op.SLOT:
+            state = x.attr[0] == "state" and x.attr[1] in moving
+            degree[x] = values[x.attr[1]] if state else int(x.attr[0] == "history")
+        elif x.op is not Op.CALL or all(d == 0 for d in inner):
+            degree[x] = 0
+        else:
+            degree[x] = 1 if _keeps_degree(str(x.attr), inner) else None
+    return degree[root]
+
+
+def _keeps_degree(name: str, inner: list[int | None]) -> bool:
+    """Whether a function of arguments of these degrees is linear."""
+    match name:
+        case "add" | "sub" | "neg":
+            return set(inner) == {1}
+        case "mul":
+            return inner in ([0, 1], [1, 0])
+        case "div":
+            return inner == [1, 0]
+        case _:
+            return False
+
+
+def kept_since(keep: Formula, first: Affine, last: Affine) -> Formula:
+    """prod_{r = first}^{last - 1} (1 - decay_r), for a decay that does not depend on the step."""
+    if keep == ONE:
+        return ONE
+    if STEP_VARIABLE in index_names(keep):
+        raise Unsupported("a decay that changes from step to step")
+    gap = last - first
+    exponent: Formula = IndexNumber(gap) if gap.terms else number(gap.constant)
+    return power(keep, exponent)
