@@ -34,12 +34,15 @@ def test_maximal_update_limit(optimizer: str, lines: str) -> None:
     assert found.holds, found
     without = [x for x in lines.splitlines() if "decay" in x]
     other = program(optimizer, "\n".join(without)).limit()["f"]
-    assert np.abs(found.outputs[0].limit - np.asarray(other)).max() > 0.05
+    apart = np.abs(found.outputs[0].limit - np.asarray(other))
+    assert (apart > 10 * np.hypot(found.outputs[0].limit_error, other.error)).any()
 
 
 def test_normalized_steps_do_not_know_the_size_of_gradients() -> None:
     """Three times the error signal, and the same run: momentum is linear (Def 2.10.7)."""
-    plain = program("momentum(lr=0.3)", "normalize updates").limit(samples=256)["f"]
     text = program("momentum(lr=0.3)", "normalize updates").program.source.text
-    more = nexort.loads(text.replace("(f - y) * train", "3 * (f - y) * train"))
-    np.testing.assert_allclose(more.limit(samples=256)["f"], plain, rtol=1e-9, atol=1e-12)
+    plain = nexort.loads(text).limit()["f"]
+    more = nexort.loads(text.replace("(f - y) * train", "3 * (f - y) * train")).limit(seed=1)["f"]
+    apart = np.abs(np.asarray(plain) - np.asarray(more)) / np.hypot(plain.error, more.error)
+    assert apart[1:].max() < 4.5
+    assert plain.error.max() < 0.01
