@@ -1,0 +1,5 @@
+"""Parametrizations judged: the dynamical dichotomy (2.8), exactly, and sizes counted in any network.
+
+``theorem`` has the conditions of perceptrons, ``counting`` every vector's and scalar's power of n
+from a network's graph, ``repair`` the smallest repair of a bad parametrization.
+"""
