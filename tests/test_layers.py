@@ -19,7 +19,8 @@ USES: dict[str, tuple[str, ...]] = {
     "program": ("functions", "diagnostics"),
     "elaborate": ("optimizers", "program", "syntax", "functions", "diagnostics"),
     "transform": ("program", "diagnostics"),
-    "training": ("optimizers", "transform", "program", "functions", "diagnostics"),
+    "scaling": ("program", "functions", "diagnostics"),
+    "training": ("scaling", "optimizers", "transform", "program", "functions", "diagnostics"),
     "data": ("program", "syntax", "diagnostics"),
     "gaussian": ("program", "functions", "diagnostics"),
     "limit": ("program", "functions", "diagnostics"),
@@ -48,7 +49,7 @@ USES: dict[str, tuple[str, ...]] = {
         "tangent", "maximal", "finite", "lower", "training", "driver", "program", "diagnostics",
     ),
     "api": (
-        "trained", "compare", "results", "finite", "lower", "exact", "derive", "driver", "data",
+        "trained", "expand", "compare", "results", "finite", "lower", "exact", "derive", "driver", "data",
         "program", "diagnostics",
     ),
     "cli": (

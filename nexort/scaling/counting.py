@@ -75,7 +75,7 @@ class Graph:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Orders: ``start[name]`` at initialization, ``change[name][t - 1]`` of the change until step t.
+    """Orders: ``start[name]`` at the start, ``change[name][t - 1]`` of the change until step t.
 
     ``output`` and ``output_change`` are of f, ``gradients[name][t]`` of what an update function
     sees at step t, times n^d; ``updates[name][t]`` of the entries of the update of W at step t.
@@ -148,7 +148,7 @@ class _Counting:
             if a.type.kind is Kind.KET
         ]
         arguments: dict[Node, list[Order]] = {x: [] for x in calls}
-        for t in range(STEPS):
+        for _ in range(STEPS):
             for key, slope in self.graph.slopes.items():
                 name = self.graph.parameters[key].layer.name
                 seen, update = self._update(key, slope)
@@ -311,7 +311,7 @@ class _Counting:
 
     def _acted(self, update: _Update, x: Node, size: Size) -> Size:
         """A product by an update of a matrix."""
-        pairs = [(r, l) for l, r in update.pairs] if x.attr[2] else update.pairs
+        pairs = [(right, left) for left, right in update.pairs] if x.attr[2] else update.pairs
         if not pairs or size.is_zero:
             return self._plain(ZERO)
         scale = update.scale + -1

@@ -44,9 +44,7 @@ class Judge:
         self.layers: tuple[Layer, ...] = tuple(p.layer for p in graph.parameters.values())
         self.sizes: Sizes = count(graph)
         self.wanted = list(self._wanted())
-        self.learned = {
-            name: least(*self.sizes.change[name]) for name in self.sizes.features
-        }
+        self.learned = {name: least(*self.sizes.change[name]) for name in self.sizes.features}
 
     def _wanted(self) -> Iterator[Wanted]:
         s = self.sizes

@@ -1,6 +1,6 @@
-"""Sizes of vectors and scalars, with their sign symmetries, and what entrywise functions do to them.
+"""Sizes of vectors and scalars with their sign symmetries, and what entrywise functions do to them.
 
-The law of all vectors is unchanged when one initial object, a weight's matrix say, changes its sign.
+The law of all vectors is unchanged when one initial object, a weight's matrix say, changes sign.
 Of every vector the part that stays (even) and the part that changes its sign (odd) with each of
 these flips have an order of their own. The average of a product of two vectors obeys the law of
 large numbers only where the product has an even part for every flip; else what is left is the

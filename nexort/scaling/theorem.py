@@ -1,7 +1,7 @@
 """The dynamical dichotomy as exact conditions on exponents (2.8), for many tables at once.
 
-With A = a_out + a of the readout, B its b, S = A + B, and r = c + a - 1 for a matrix and the readout
-(its a being A), c + a for vectors and scalars, over all weights but the readout the smallest:
+With A = a_out + a of the readout, B its b and S = A + B; r = a + c - 1 of a matrix, A + c - 1 of
+the readout, a + c of vectors and scalars, and r alone the smallest but for the readout:
 
 * stable at initialization (2.25): a + b = 1/2 for matrices, 0 for vectors; S >= 1/2;
 * faithful at initialization (2.26): d = a + S, for scalars less 1; for the readout d = A;
@@ -64,20 +64,16 @@ class Condition:
     @property
     def holds(self) -> Array:
         """Which tables satisfy it."""
-        match self.relation:
-            case "=":
-                return np.asarray(self.left == self.right, dtype=bool)
-            case ">=":
-                return np.asarray(self.left >= self.right, dtype=bool)
-            case _:
-                return np.asarray(self.left <= self.right, dtype=bool)
+        compare = {"=": np.equal, ">=": np.greater_equal, "<=": np.less_equal}[self.relation]
+        found: Array = compare(self.left, self.right).astype(bool)
+        return found
 
 
 class Conditions:
     """The conditions of some layers on tables of exponents.
 
-    ``tables`` has shape (N, layers, 4), ``out`` is a_out, both in units of 1/unit. Raises
-    NexortError where no layer is the readout.
+    ``tables`` has shape (N, layers, 4), ``out`` is a_out, both in units of 1/unit. Without a
+    readout S is a_out, and nothing is said of the size of f at the start.
     """
 
     def __init__(
@@ -89,10 +85,8 @@ class Conditions:
         self.heads = [k for k, x in enumerate(layers) if x.part == "readout"]
         self.body = [k for k, x in enumerate(layers) if x.part != "readout"]
         self.out = out
-        if not self.heads:
-            message = "no weight is a readout: the conditions of perceptrons do not apply"
-            raise fail("bad-exponents", message)
-        self.total = self.out + _least([self.a[:, k] + self.b[:, k] for k in self.heads])
+        sums = [self.a[:, k] + self.b[:, k] for k in self.heads] or [self._full(0)]
+        self.total = self.out + _least(sums)
         self.rate = [self._rate(k) for k in range(len(self.layers))]
         self.r = [self._r(k) for k in range(len(self.layers))]
         self.least = _least([self.r[k] for k in self.body]) if self.body else None
@@ -163,11 +157,7 @@ class Conditions:
             for k, layer in enumerate(self.layers)
         ]
         if self.least is not None:
-            names = ", ".join(self.layers[k].name for k in self.heads)
-            a = "a_out + a" if np.any(self.out != 0) else "a"
-            found.append(
-                Condition(stable, names, f"{a} + b + r", self.total + self.least, ">=", one)
-            )
+            found.append(Condition(stable, *self._joint(), self.total + self.least, ">=", one))
         for k in self.heads:
             layer = self.layers[k]
             found.append(
@@ -184,11 +174,14 @@ class Conditions:
             for k in self.heads
         ]  # fmt: skip
         if self.least is not None:
-            names = ", ".join(self.layers[k].name for k in self.heads)
-            found.append(
-                Condition("nontrivial", names, f"{a} + b + r", self.total + self.least, "=", one)
-            )
+            found.append(Condition("nontrivial", *self._joint(), self.total + self.least, "=", one))
         return found
+
+    def _joint(self) -> tuple[str, str]:
+        """S + r: of what, and as a formula."""
+        names = ", ".join(self.layers[k].name for k in self.heads)
+        a = "a_out + a" if np.any(self.out != 0) else "a"
+        return names or "out", f"{a} + b + r" if names else "a_out + r"
 
     def c_text(self, k: int) -> str:
         """c as the conditions read it."""
@@ -201,12 +194,10 @@ class Conditions:
 
     def d_text(self, k: int) -> str:
         """The faithful d."""
-        a = "a_out + a" if np.any(self.out != 0) else "a"
         if k in self.heads:
-            return f"({a})" if a != "a" else a
-        names = ", ".join(self.layers[h].name for h in self.heads)
+            return "(a_out + a)" if np.any(self.out != 0) else "a"
         low = " - 1" if self.layers[k].part == "scalar" else ""
-        return f"(a + ({a} + b of {names}){low})"
+        return f"(a + {self._joint()[1].removesuffix(' + r')} of {self._joint()[0]}{low})"
 
     def r_text(self, k: int) -> str:
         """r's formula."""
