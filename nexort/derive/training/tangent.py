@@ -37,6 +37,11 @@ def tangent(run: Run) -> Derivation:
     return _Tangent(run).derivation()
 
 
+def tangent_lines(run: Run) -> System:
+    """The limit before any rule of expectations: network, backward pass, K and f as lines."""
+    return _Tangent(run).system()
+
+
 class _Tangent:
     def __init__(self, run: Run) -> None:
         self.run, self.names = run, run.names
@@ -50,19 +55,19 @@ class _Tangent:
                     "parameters (Thm 2.9.19)"
                 )
         self.active = [n for n in weights if n in run.regime.active]
-        self.kernel = self._fresh("K")
+        self.kernel = self._kernel()
 
-    def _fresh(self, name: str) -> str:
+    def _kernel(self) -> str:
+        """A name for the neural tangent operator."""
         run = self.run
         taken = {*run.forward.taken(), *run.backward.duals.values(), run.error, *run.program.params}
-        while name in taken:
-            name += "0"
-        return name
+        taken |= {*run.program.data, *run.program.dims, *run.outside.scalars, *run.outside.kets}
+        return next(n for n in ("K", "Theta", "Kappa", "NTK", "ntk", "kernel") if n not in taken)
 
     def derivation(self) -> Derivation:
         """Everything, by the engine of programs."""
         run = self.run
-        system = self._system()
+        system = self.system()
         program = replace(run.program, training=None)
         engine = Engine(program, system, self.names)
         engine.complete = True
@@ -99,7 +104,7 @@ class _Tangent:
 
     # ---- lines -----------------------------------------------------------------------------------
 
-    def _system(self) -> System:
+    def system(self) -> System:
         """Network, backward pass and the recursion of f, as one program."""
         run = self.run
         system = step_system(run)

@@ -1,0 +1,414 @@
+"""Derived trainings are right: read at a finite width they are the loop of a finite width."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from reading import Reading
+
+from nexort.derive.derivation import Derivation, Equation, KetDefinition
+from nexort.derive.formula import Symbol
+from nexort.derive.training.common import read as run_of
+from nexort.derive.training.tangent import tangent_lines
+from nexort.diagnostics import Source
+from nexort.driver import Given, compile_source, derive
+
+WIDTH = 7
+STEPS = 3
+Weights = dict[tuple[str, tuple[int, ...]], Any]
+INPUTS = np.random.default_rng(3).standard_normal((2, 3))
+TARGETS = np.array([0.5, -1.0, 0.3])
+MASK = np.array([1.0, 1.0, 0.0])
+DATA = {"xi": INPUTS, "y": TARGETS, "train": MASK}
+SIZES = {"d": 2, "M": 3, "e": 2}
+
+
+def derived(text: str, **numbers: float) -> Derivation:
+    return derive(compile_source(Source("test.nxt", text)), Given(numbers, {}))
+
+
+# ---- optimizers, written once more ---------------------------------------------------------------
+
+
+def adam(history: list[Any], beta1: float = 0.9, beta2: float = 0.999, eps: float = 0.1) -> Any:
+    m: Any = 0
+    v: Any = 0
+    for g in history:
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g**2
+    t = len(history)
+    return m / (1 - beta1**t) / np.sqrt(v / (1 - beta2**t) + eps**2)
+
+
+def momentum(history: list[Any]) -> Any:
+    return sum(0.9 ** (len(history) - 1 - s) * g for s, g in enumerate(history))
+
+
+def sgd(history: list[Any]) -> Any:
+    return history[-1]
+
+
+def sign_sgd(history: list[Any]) -> Any:
+    return history[-1] / np.sqrt(history[-1] ** 2 + 0.1**2)
+
+
+# ---- networks ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network twice: as a program, and as a function of weights and inputs to the kets whose
+    average is the output (axes behind the width)."""
+
+    network: str
+    forward: Callable[[Weights, Any], Any]
+    weights: Mapping[tuple[str, tuple[int, ...]], tuple[str, Any]]
+    """Key to kind and shape of the axes, or the start of a scalar."""
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    deviations: Mapping[str, float] = field(default_factory=dict)
+    error: str = "(f - y) * train"
+    signal: Callable[[Any, int], Any] = lambda f, t: (f - TARGETS) * MASK
+    data: Mapping[str, Any] = field(default_factory=lambda: DATA)
+
+
+def mlp(w: Weights, n: int, depth: int = 3) -> Any:
+    x = np.tanh(w["u", ()] @ INPUTS)
+    for layer in range(2, depth + 1):
+        x = np.tanh(w["W", (layer,)] @ x)
+    return w["v", ()][:, None] * x
+
+
+def residual(w: Weights, n: int) -> Any:
+    x = w["u", ()] @ INPUTS
+    for layer in range(1, 3):
+        h = w["W", (layer,)] @ x + w["b", (layer,)][:, None]
+        x = x + w["c", ()] * np.tanh(h)
+    return w["v", ()][:, None] * x
+
+
+def tied(w: Weights, n: int) -> Any:
+    x = w["u", ()] @ INPUTS
+    for _ in range(2):
+        x = np.tanh(w["W", ()] @ x)
+    r = np.tanh(w["W", ()].T @ x)
+    return w["v", ()][:, :, None] * r[:, None, :]
+
+
+def normalized(w: Weights, n: int) -> Any:
+    h = w["W", ()] @ np.tanh(w["u", ()] @ INPUTS)
+    k = h - h.mean(axis=0)
+    s = np.sqrt((k**2).mean(axis=0) + 0.01)
+    return w["v", ()][:, None] * np.tanh(w["g", ()][:, None] * k / s)
+
+
+def attention(w: Weights, n: int) -> Any:
+    x = np.tanh(w["u", ()] @ INPUTS)
+    q, k = w["Q", ()] @ x, w["P", ()] @ x
+    scores = np.tanh(k.T @ q / len(x))
+    return w["v", ()][:, None] * (x @ scores)
+
+
+def outer(w: Weights, n: int) -> Any:
+    x = w["u", ()] @ INPUTS
+    pair = np.tanh(x[:, None, :] * x[None, :, :] + w["p", ()][None, :, None])
+    return w["v", ()][:, None] * pair.mean(axis=1)
+
+
+HEAD = "param L = 2\ndim d, M, e\ndata xi[d, M], y[M], train[M]\n"
+MLP = """
+network f(xi) {
+  weight u : vector[d]
+  weight W[2..L] : matrix ~ N(0, 2)
+  weight v : vector
+  |h[1]> = |u> @ xi
+  |x[1]> = tanh(|h[1]>)
+  for l in 2..L {
+    |h[l]> = W[l] |x[l-1]>
+    |x[l]> = tanh(|h[l]>)
+  }
+  return <v|x[L]>
+}
+"""
+VECTORS = {("u", ()): ("vector", (2,)), ("v", ()): ("vector", ())}
+TARGETS_2 = np.array([[0.5, -1.0, 0.3], [0.1, 0.2, -0.7]])
+
+CASES = {
+    "mlp": Case(
+        MLP, mlp, {**VECTORS, ("W", (2,)): ("matrix", ()), ("W", (3,)): ("matrix", ())},
+        {"L": 3}, {"W": np.sqrt(2)},
+    ),
+    "residual": Case(
+        """
+network f(xi) {
+  weight u : vector[d]
+  weight W[1..L] : matrix
+  weight b[1..L] : vector
+  weight v : vector
+  weight c : scalar = 0.7
+  |x[0]> = |u> @ xi
+  for l in 1..L {
+    |h[l]> = W[l] |x[l-1]> + |b[l]>
+    |x[l]> = |x[l-1]> + c * tanh(|h[l]>)
+  }
+  return |v> * |x[L]>
+}
+""",
+        residual,
+        {
+            **VECTORS, ("W", (1,)): ("matrix", ()), ("W", (2,)): ("matrix", ()),
+            ("b", (1,)): ("vector", ()), ("b", (2,)): ("vector", ()), ("c", ()): ("scalar", 0.7),
+        },
+    ),
+    "tied": Case(
+        """
+data y2[e, M]
+network f(xi) {
+  weight u : vector[d]
+  weight W : matrix
+  weight v : vector[e]
+  |x[0]> = |u> @ xi
+  for l in 1..L { |x[l]> = tanh(W |x[l-1]>) }
+  |r> = tanh(W^T |x[L]>)
+  return <v|r>
+}
+""",
+        tied,
+        {("u", ()): ("vector", (2,)), ("W", ()): ("matrix", ()), ("v", ()): ("vector", (2,))},
+        error="f - y2 + 0.1 * t",
+        signal=lambda f, t: f - TARGETS_2 + 0.1 * t,
+        data={**DATA, "y2": TARGETS_2},
+    ),
+    "normalized": Case(
+        """
+network f(xi) {
+  weight u : vector[d]
+  weight W : matrix
+  weight g : vector ~ N(1, 0.25)
+  weight v : vector
+  |h> = W tanh(|u> @ xi)
+  m = <1|h>
+  |k> = |h> - m
+  |q> = |k>^2
+  s = sqrt(<1|q> + 0.01)
+  return |v> * tanh(|g> * |k> / s)
+}
+""",
+        normalized,
+        {**VECTORS, ("W", ()): ("matrix", ()), ("g", ()): ("vector", ())},
+        deviations={"g": 0.5},
+    ),
+    "attention": Case(
+        """
+network f(xi) {
+  weight u : vector[d]
+  weight Q, P : matrix
+  weight v : vector
+  |x> = tanh(|u> @ xi)
+  |q> = Q |x>
+  |k> = P |x>
+  return |v> * (|x> @ tanh(<k|q>))
+}
+""",
+        attention,
+        {**VECTORS, ("Q", ()): ("matrix", ()), ("P", ()): ("matrix", ())},
+    ),
+    "outer": Case(
+        """
+network f(xi) {
+  weight u : vector[d]
+  weight p, v : vector
+  |x> = |u> @ xi
+  return |v> * E{1}[tanh(|x> * |x>{1} + |p>{1})]
+}
+""",
+        outer,
+        {**VECTORS, ("p", ()): ("vector", ())},
+    ),
+}  # fmt: skip
+MEANS = {"g": 1.0}
+
+OPTIMIZERS = {
+    "adam": ("optimizer adam(lr=0.3, eps=0.1)", adam),
+    "momentum": ("optimizer momentum(lr=0.3, beta=0.9)", momentum),
+    "sgd": ("optimizer sgd(lr=0.3)", sgd),
+    "sign_sgd": ("optimizer sign_sgd(lr=0.3, eps=0.1)", sign_sgd),
+}
+
+
+def program(case: Case, optimizer: str, parametrization: str, more: str = "") -> str:
+    line = OPTIMIZERS[optimizer][0]
+    return f"""{HEAD}{case.network}
+train f {{
+  parametrization {parametrization}
+  {line}
+  error {case.error}
+  steps {STEPS}
+  {more}
+}}
+output f
+"""
+
+
+def draw(case: Case) -> tuple[Weights, Weights]:
+    """The initial weights, and the standard Gaussians of vectors that have a mean."""
+    rng = np.random.default_rng(11)
+    weights: Weights = {}
+    noise: Weights = {}
+    for (name, key), (kind, shape) in case.weights.items():
+        deviation = case.deviations.get(name, 1.0)
+        if kind == "matrix":
+            weights[name, key] = deviation * rng.standard_normal((WIDTH, WIDTH)) / np.sqrt(WIDTH)
+        elif kind == "vector":
+            z = rng.standard_normal((WIDTH, *shape))
+            weights[name, key] = MEANS.get(name, 0.0) + deviation * z
+            if name in MEANS:
+                noise["z" + name, key] = z
+        else:
+            weights[name, key] = np.float64(shape)
+    return weights, noise
+
+
+def slopes(case: Case, weights: Weights) -> dict[tuple[str, tuple[int, ...]], Any]:
+    """d(sum of entries)/dw of every output, axes of the output last: by complex steps."""
+    found: dict[tuple[str, tuple[int, ...]], Any] = {}
+    for key, w in weights.items():
+        w = np.asarray(w)  # noqa: PLW2901
+        rows = []
+        for at in np.ndindex(*w.shape):
+            moved = w.astype(complex)
+            moved[at] += 1e-30j
+            rows.append(case.forward({**weights, key: moved}, WIDTH).sum(axis=0).imag / 1e-30)
+        rows = np.array(rows)
+        found[key] = rows.reshape(*w.shape, *rows.shape[1:])
+    return found
+
+
+def loop(
+    case: Case, how: Callable[[list[Any]], Any], keep: float = 1.0, centre: bool = False
+) -> list[Any]:
+    """f_t of a training in muP at a width: f = (1/n) sum; matrices move by 1/n, and update
+    functions see n times the gradients of matrices and vectors."""
+    weights, _ = draw(case)
+    history: dict[Any, list[Any]] = {key: [] for key in weights}
+    outputs: list[Any] = []
+    first: Any = 0.0
+    for t in range(STEPS + 1):
+        f = case.forward(weights, WIDTH).mean(axis=0)
+        if t == 0 and centre:
+            first = f
+        f = f - first
+        outputs.append(f)
+        chi = case.signal(f, t)
+        for key, slope in slopes(case, weights).items():
+            kind = case.weights[key][0]
+            g = np.tensordot(slope, chi, axes=chi.ndim)
+            history[key].append(g if kind != "scalar" else g / WIDTH)
+            c = WIDTH if kind == "matrix" else 1
+            weights[key] = keep * weights[key] - 0.3 / c * how(history[key])
+    return outputs
+
+
+def read(derivation: Derivation, case: Case, given: Any = None, whole: bool = False) -> Reading:
+    weights, noise = draw(case)
+    matrices = {k: v for k, v in weights.items() if case.weights[k][0] == "matrix"}
+    vectors = {k: v for k, v in weights.items() if case.weights[k][0] == "vector"}
+    numbers = {"L": 2, **case.numbers}
+    kets = {**{k: v for k, v in vectors.items() if k[0] not in MEANS}, **noise}
+    return Reading(derivation, WIDTH, numbers, SIZES, case.data, matrices, kets, given, whole)
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_maximal_update_limit_is_the_loop_at_a_width(name: str, optimizer: str) -> None:
+    case = CASES[name]
+    derivation = derived(program(case, optimizer, "mup"), **case.numbers)
+    assert derivation.regime == "maximal"
+    for whole in (False, True):  # by expressions of kets, and by the matrices
+        reading = read(derivation, case, whole=whole)
+        for t, expected in enumerate(loop(case, OPTIMIZERS[optimizer][1])):
+            assert reading.output("f", t) == pytest.approx(expected, rel=1e-9, abs=1e-11)
+
+
+def test_a_wrong_move_is_seen() -> None:
+    """The comparison has teeth: with another learning rate the loop ends elsewhere."""
+    case = CASES["mlp"]
+    text = program(case, "adam", "mup").replace("lr=0.3", "lr=0.301")
+    reading = read(derived(text, L=3), case)
+    last = loop(case, adam)[-1]
+    assert np.abs(reading.output("f", STEPS) - last).max() > 1e-4
+
+
+def test_decay_centre_and_several_optimizers() -> None:
+    """f_t less f_0; W keeps 0.9^t of itself, u moves by another function."""
+    case = CASES["mlp"]
+    more = "decay 0.1\n  centre"
+    reading = read(derived(program(case, "adam", "mup", more), L=3), case)
+    for t, expected in enumerate(loop(case, adam, 0.9, centre=True)):
+        assert reading.output("f", t) == pytest.approx(expected, rel=1e-9, abs=1e-11)
+    more = "optimizer sgd(lr=0.3) for u, v"
+    derivation = derived(program(case, "adam", "mup", more), L=3)
+    assert [u.name for u in derivation.updates] == ["adam"]
+    assert abs(read(derivation, case).output("f", STEPS) - loop(case, adam)[-1]).max() > 1e-3
+
+
+# ---- the neural tangent limit --------------------------------------------------------------------
+
+
+def kernel(case: Case, how: Callable[[list[Any]], Any], errors: list[Any]) -> Any:
+    """K_Q at a width, by Def 2.9.18 in words: sum over weights of d f_i/dw Q(n^d dw) n^-c, with
+    f = n^(-1/2) sum, W = n^(-1/2) w for matrices."""
+    weights, _ = draw(case)
+    total: Any = 0
+    for key, slope in slopes(case, weights).items():
+        matrix = case.weights[key][0] == "matrix"
+        # d f / d w, and what the update function sees: n^d times the gradient
+        scale = WIDTH ** (-1.0 if matrix else -0.5)
+        seen = WIDTH ** (1.0 if matrix else 0.5)
+        own = scale * slope
+        past = [seen * np.tensordot(own, chi, axes=chi.ndim) for chi in errors]
+        moved = how(past) / seen
+        total = total + np.tensordot(moved, own, axes=moved.ndim)
+    return total
+
+
+TANGENT = ("mlp", "tied", "normalized", "attention", "outer")
+
+
+def raw(text: str, **numbers: float) -> Derivation:
+    """The lines of a neural tangent limit, no expectation evaluated."""
+    run = run_of(compile_source(Source("test.nxt", text)), numbers)
+    assert run.regime.name == "tangent"
+    system = tangent_lines(run)
+    kets = []
+    for x in (x for lines in system.kets.values() for x in lines):
+        hat = replace(x.ket, part="hat")
+        value = x.value if x.matrix is None else hat
+        kets.append(KetDefinition(x.ket, x.ranges, x.labels, value, x.matrix, x.value, hat))
+    equations = [
+        Equation(Symbol(x.name, x.indices, x.axes), x.value, x.ranges, x.labels, False)
+        for x in (x for lines in system.scalars.values() for x in lines)
+    ]
+    return Derivation(
+        "", (), tuple(equations), tuple(kets), (), (), False, "tangent", (), run.functions
+    )
+
+
+@pytest.mark.parametrize("name", TANGENT)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_neural_tangent_operator_is_that_of_a_width(name: str, optimizer: str) -> None:
+    """Before the rules of expectations, which hold in the limit alone (independence, symmetry)."""
+    case = CASES[name]
+    derivation = raw(program(case, optimizer, "ntp", "centre"), **case.numbers)
+    outputs = case.forward(draw(case)[0], WIDTH).shape[1:]
+    rng = np.random.default_rng(5)
+    errors = [rng.standard_normal(outputs) for _ in range(STEPS)]
+    given = {("chi", (t,)): e for t, e in enumerate(errors)}
+    reading = read(derivation, case, given)
+    for t in range(STEPS):
+        expected = kernel(case, OPTIMIZERS[optimizer][1], errors[: t + 1])
+        found = np.array([reading.scalar("K", (t,), at) for at in np.ndindex(*outputs)])
+        assert found.reshape(outputs) == pytest.approx(expected, rel=1e-9, abs=1e-11)
