@@ -44,6 +44,9 @@ USES: dict[str, tuple[str, ...]] = {
     "finite": ("training", "program", "functions", "diagnostics"),
     "results": ("program", "diagnostics"),
     "compare": ("results", "program", "diagnostics"),
+    "coordcheck": (
+        "compare", "finite", "training", "scaling", "results", "program", "diagnostics",
+    ),
     "inference": ("functions", "diagnostics"),
     "trained": (
         "tangent", "maximal", "finite", "lower", "training", "driver", "program", "diagnostics",

@@ -7,6 +7,7 @@ opinion on the backpropagation program (Def 2.9.14).
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Protocol
 
 import numpy as np
 
@@ -20,20 +21,50 @@ from nexort.program.nodes import Node, Op
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array
 from nexort.training.recorder import Recorder, scalar_value
-from nexort.training.task import Key
+from nexort.training.task import Key, Weight
 
 Values = dict[Node, Array]
 Pair = tuple[Array, Array]
+
+
+class Watch(Protocol):
+    """Sees a run's values as they are found. At every step t: ``values`` of the nodes it wants
+    (``nodes``) and f; then, but for the last step, ``gradients`` of sum_i chi_i f_i by those nodes
+    that f depends on and by the weights, as :meth:`Run.gradients` has them; then ``moved``, once
+    the weights have. ``weights`` are the task's, whose update functions it may listen to."""
+
+    nodes: Collection[Node]
+    weights: Mapping[Key, Weight]
+
+    def values(self, run: Run, t: int, values: Values, f: Array) -> None: ...
+    def gradients(
+        self,
+        run: Run,
+        t: int,
+        chi: Array,
+        by_nodes: Values,
+        by_weights: tuple[Mapping[Key, Array], Mapping[Key, Pair]],
+    ) -> None: ...
+    def moved(self, run: Run, t: int) -> None: ...
 
 
 class Run:
     """The weights of one draw, from the start on. ``laws`` gives the law of a matrix's entries by
     its name. ``stopped`` is the step at which a run overflowed, and the first value that did."""
 
-    def __init__(self, plan: Plan, streams: Streams, laws: Mapping[str, Law], crew: Crew) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        streams: Streams,
+        laws: Mapping[str, Law],
+        crew: Crew,
+        watch: Watch | None = None,
+    ) -> None:
+        self.watch = watch
+        self.watched: Collection[Node] = () if watch is None else watch.nodes
         self.plan, self.task, self.crew = plan, plan.task, crew
         self.streams, self.width = streams, streams.width
-        weights = self.task.weights
+        weights = self.task.weights if watch is None else watch.weights
         self.matrices = {
             key: Matrix(streams, key, laws[key[0]], weights.get(key), crew) for key in plan.matrices
         }
@@ -55,7 +86,7 @@ class Run:
         shift: Array | float = 0.0
         for t in range(task.steps + 1):
             self.crew.check()
-            values = self.forward({task.out, *recorder.wanted(t)})
+            values = self.forward({task.out, *recorder.wanted(t), *self.watched})
             f = values[task.out] * self.scale
             if t == 0:
                 shift = self._shift(f)
@@ -65,6 +96,8 @@ class Run:
                 bad = (x for x in sorted(values, key=_serial) if not np.isfinite(values[x]).all())
                 self.stopped = t, next(bad, task.out)
                 break
+            if self.watch is not None:
+                self.watch.values(self, t, values, f)
             if t == task.steps:
                 break
             chi = task.signal(t, f)
@@ -127,9 +160,12 @@ class Run:
 
     # ---- back ----------------------------------------------------------------------------------
 
-    def gradients(self, values: Values, chi: Array) -> tuple[dict[Key, Array], dict[Key, Pair]]:
+    def gradients(
+        self, values: Values, chi: Array, by_nodes: Values | None = None
+    ) -> tuple[dict[Key, Array], dict[Key, Pair]]:
         """The gradients of sum_i chi_i f_i by W: those by vectors and scalars as arrays, those by
-        matrices as (left, right) of shape (k, n), for sum_k left_k right_k^T."""
+        matrices as (left, right) of shape (k, n), for sum_k left_k right_k^T. Those by watched
+        nodes are put in ``by_nodes``."""
         out, weights = self.task.out, self.task.weights
         bars: Values = {out: np.broadcast_to(chi * self.scale, self._shape(out))}
         of_entries: dict[Key, Array] = {}
@@ -138,6 +174,8 @@ class Run:
             bar = bars.pop(x, None)
             if bar is None:
                 continue
+            if by_nodes is not None and x in self.watched:
+                by_nodes[x] = bar
             if x.op in (Op.INIT_VECTOR, Op.INIT_SCALAR):
                 of_entries[symbol_of(x)] = bar
                 continue
@@ -177,7 +215,10 @@ class Run:
 
     def step(self, t: int, values: Values, chi: Array) -> None:
         """Move every weight; one that the output does not read has the gradient 0."""
-        of_entries, of_matrices = self.gradients(values, chi)
+        by_nodes: Values = {}
+        of_entries, of_matrices = self.gradients(values, chi, by_nodes)
+        if self.watch is not None:
+            self.watch.gradients(self, t, chi, by_nodes, (of_entries, of_matrices))
         nothing = np.zeros((0, self.width), self.streams.dtype)
         for key, entries in self.entries.items():
             if entries.weight is not None:
@@ -186,6 +227,8 @@ class Run:
             if matrix.weight is not None:
                 left, right = of_matrices.get(key, (nothing, nothing))
                 matrix.update(t, left, right, self.crew)
+        if self.watch is not None:
+            self.watch.moved(self, t)
 
 
 def _serial(x: Node) -> int:

@@ -11,7 +11,7 @@ from nexort.finite.arrays import DType
 from nexort.finite.crew import Crew, available_threads
 from nexort.finite.streams import Law, Streams, gaussian, graph_law, named_law
 from nexort.finite.training.plan import Plan, plan
-from nexort.finite.training.run import Run
+from nexort.finite.training.run import Run, Watch
 from nexort.program.nodes import Node
 from nexort.program.unrolled import Array
 from nexort.training.checkpoint import Store
@@ -30,6 +30,7 @@ def train(  # noqa: PLR0913 - the options of a command
     entries: str | None = None,
     progress: Callable[[int], None] | None = None,
     checkpoint: Store | None = None,
+    watch: Callable[[int], Watch] | None = None,
 ) -> dict[str, Array]:
     """Train a network of width n, ``seeds`` times from independent draws.
 
@@ -38,7 +39,7 @@ def train(  # noqa: PLR0913 - the options of a command
     ``threads`` (None: all processors) and ``memory`` (bytes) change no bit of it. ``dtype`` is that
     of weights and vectors. ``entries`` replaces the law of all initial matrices: 'gaussian',
     'rademacher' or 'uniform'. ``progress`` is called with the number of runs finished so far; runs
-    that ``checkpoint`` has are not run again.
+    that ``checkpoint`` has are not run again. ``watch`` gives what sees run k.
 
     Raises NexortError for an unknown dtype or law, and where one run does not fit the memory.
     """
@@ -54,7 +55,8 @@ def train(  # noqa: PLR0913 - the options of a command
 
         def run(number: int) -> dict[str, Array]:
             streams = Streams(seed, missing[number], width, kind)
-            return Run(planned, streams, laws, crew).outputs()
+            watching = None if watch is None else watch(missing[number])
+            return Run(planned, streams, laws, crew, watching).outputs()
 
         for number, found in crew.runs(run, len(missing)):
             done[missing[number]] = found

@@ -1,0 +1,112 @@
+"""The power of n in a size, from runs at several widths, with an honest error.
+
+Sizes of single runs are compared as logarithms: their spread does not depend on how fast a quantity
+grows, and one wild run of an unstable training does not outweigh the others. At finite widths
+log size = const + s log n + (corrections that vanish); whether there are any is not known, so that
+s is averaged over fits without one, with n^-1/2 and with n^-1, by Akaike weights, and its error has
+the spread between these fits in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nexort.program.unrolled import Array
+
+CORRECTIONS = (None, -0.5, -1.0)
+"""Powers of n in the correction of a fit."""
+
+ENOUGH = 4
+"""Widths from which on corrections are fitted."""
+
+FLOOR = 1e-6
+"""A standard error of a logarithm that roundoff alone may have."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The exponent s in size ~ n^s, and its standard error (nan where it cannot be told). ``sizes``
+    and ``errors`` are the geometric mean over runs at every width, nan where no run has one, and
+    the relative standard error. ``zero``: the size is exactly 0 at all widths."""
+
+    exponent: float
+    error: float
+    sizes: Array
+    errors: Array
+    zero: bool = False
+
+
+def fit(widths: Sequence[int], squares: Array) -> Fit:
+    """The fit of mean squares, shape (widths, runs). What is not finite or 0 in single runs is left
+    out; so are widths at which that is most runs."""
+    usable = np.isfinite(squares) & (squares > 0)
+    enough = 2 * usable.sum(axis=1) > squares.shape[1]
+    logs = 0.5 * np.log(np.where(usable, squares, 1.0))
+    count = usable.sum(axis=1)
+    mean = np.where(usable, logs, 0).sum(axis=1) / np.maximum(count, 1)
+    spread = np.where(usable, (logs - mean[:, None]) ** 2, 0).sum(axis=1)
+    lengths = np.log(np.asarray(widths, dtype=float))
+    variance = np.full(len(widths), np.nan)
+    kept = np.flatnonzero(enough)
+    variance[kept] = _variances(lengths[kept], spread[kept], count[kept]) / count[kept] + FLOOR**2
+    sizes = np.where(enough, np.exp(mean), np.nan)
+    errors = np.sqrt(variance)
+    if len(kept) < 2:
+        known = squares[np.isfinite(squares)]
+        zero = bool(known.size) and not known.any()
+        return Fit(np.nan, np.nan, sizes, errors, zero)
+    exponent, error = _averaged(lengths[kept], mean[kept], errors[kept])
+    return Fit(exponent, error, sizes, errors)
+
+
+def _variances(lengths: Array, spread: Array, count: Array) -> Array:
+    """The variance of a single run's logarithm at every width: a power of n through the sample
+    variances, which have few degrees of freedom each."""
+    freedom = count - 1
+    found = np.where(freedom > 0, spread / np.maximum(freedom, 1), 0.0)
+    good = found > 0
+    if not good.any():
+        return np.zeros(len(found))
+    weight = freedom[good] / 2
+    x, y = lengths[good], np.log(found[good])
+    centre, level = np.average(x, weights=weight), np.average(y, weights=weight)
+    across = np.sum(weight * (x - centre) ** 2)
+    slope = np.sum(weight * (x - centre) * (y - level)) / across if across > 0 else 0.0
+    # between entries that average out like 1/n, and what does not depend on the width at all
+    slope = float(np.clip(slope, -2.0, 1.0))
+    return np.asarray(np.exp(level + slope * (lengths - centre)))
+
+
+def _averaged(lengths: Array, mean: Array, errors: Array) -> tuple[float, float]:
+    """The exponent and its error, over fits with several corrections."""
+    found = []
+    for power in CORRECTIONS:
+        columns = [np.ones(len(lengths)), lengths]
+        if power is not None:
+            if len(lengths) < ENOUGH:
+                continue
+            columns.append(np.exp(power * lengths))
+        found.append(_regression(np.stack(columns, axis=1), mean, errors))
+    score = np.array([chi2 + 4 * parameters for _, _, chi2, parameters in found])
+    weight = np.exp(-0.5 * (score - score.min()))
+    weight /= weight.sum()
+    slopes = np.array([slope for slope, *_ in found])
+    variances = np.array([variance for _, variance, *_ in found])
+    exponent = float(weight @ slopes)
+    return exponent, float(np.sqrt(weight @ (variances + (slopes - exponent) ** 2)))
+
+
+def _regression(design: Array, mean: Array, errors: Array) -> tuple[float, float, float, int]:
+    """Weighted least squares: the slope, its variance, chi^2, and the number of parameters. Where
+    the fit is worse than the errors allow, the variance grows with it."""
+    rows = design / errors[:, None]
+    target = mean / errors
+    coefficients, *_ = np.linalg.lstsq(rows, target, rcond=None)
+    chi2 = float(np.sum((target - rows @ coefficients) ** 2))
+    freedom = len(mean) - design.shape[1]
+    covariance = np.linalg.pinv(rows.T @ rows, rcond=1e-13)
+    excess = max(1.0, chi2 / freedom) if freedom else 1.0
+    return float(coefficients[1]), float(covariance[1, 1]) * excess, chi2, design.shape[1]
