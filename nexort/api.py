@@ -319,10 +319,23 @@ class TensorProgram:
         return OUTER_WIDTHS.get(outer_order(self.program), (8, 12, 16))
 
     def graph(self) -> nx.MultiDiGraph:
-        """The graph of declarations and rules; families stay families."""
+        """The graph of declarations and rules, of a training those of its core program; families
+        stay families."""
         from nexort.program.view import graph
 
-        return graph(self.program)
+        return graph(self.expand().program if self.program.training else self.program)
+
+    def expand(self) -> TensorProgram:
+        """The core program that a training stands for; its text is ``program.source.text``.
+
+        Raises NexortError for what the core language has no words for.
+        """
+        from nexort.expand import expand
+
+        source = self.program.source
+        text = expand(source, Given(self.numbers, {}, self.max_instructions))
+        core = driver.compile_source(Source(source.name, text))
+        return TensorProgram(core, None, self.max_instructions)
 
     def table(self) -> list[tuple[str, ...]]:
         """A row a name: name, kind, axes, instruction."""

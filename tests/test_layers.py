@@ -52,8 +52,8 @@ USES: dict[str, tuple[str, ...]] = {
         "tangent", "maximal", "finite", "lower", "training", "driver", "program", "diagnostics",
     ),
     "api": (
-        "trained", "expand", "compare", "results", "finite", "lower", "exact", "derive", "driver", "data",
-        "program", "diagnostics",
+        "trained", "expand", "compare", "results", "finite", "lower", "exact", "derive", "driver",
+        "data", "program", "diagnostics",
     ),
     "cli": (
         "api", "expand", "compare", "results", "driver", "data", "program", "syntax", "diagnostics",

@@ -19,7 +19,8 @@ from nexort.driver import MAX_INSTRUCTIONS
 Examples:
   nexort graph mlp.nxt
   nexort graph mlp.nxt -o mlp.svg
-  nexort graph mlp.nxt --format json""",
+  nexort graph mlp.nxt --format json
+  nexort graph mup_mlp_adam.nxt -o training.svg""",
 )
 @options.program_argument
 @options.set_option
@@ -31,15 +32,14 @@ Examples:
 )
 @click.option("-o", "--output", type=click.Path(), help="Write to a file.")
 def command(file: str, settings: Sequence[str], form: str | None, output: str | None) -> None:
-    """Write the program graph: declarations, rules (families stay families) and their uses."""
-    from nexort import driver
+    """Write the program graph: declarations, rules (families stay families) and their uses; of a
+    training, those of the core program that it stands for."""
+    from nexort.api import TensorProgram
     from nexort.program.drawing import as_dot, as_json, draw
-    from nexort.program.view import graph
 
     program, given = options.load(file, settings, (), MAX_INSTRUCTIONS)
-    driver.check(program, given)
     form = form or (Path(output).suffix[1:] if output else "dot")
-    g = graph(program)
+    g = TensorProgram(program, given.numbers).graph()
     if form in ("dot", "gv", "json"):
         text = as_json(g) if form == "json" else as_dot(g)
         if output is None:

@@ -32,21 +32,27 @@ def expand(source: Source, given: Given) -> str:
     """
     program = driver.compile_source(source)
     driver.check(program, given)
-    statements = flattened(source)
     if program.training is None:
-        return _formatted(_without_training(statements, given))
+        return _without_training(source, given)
     for symbolic in (True, False):
         try:
-            text = _formatted(_expanded(program, statements, given, symbolic=symbolic))
-            _check(text)
+            return written_out(source, given, symbolic=symbolic)
         except (NotSymbolicError, NexortError) as error:
             if symbolic:
                 continue
             if isinstance(error, NotSymbolicError):
                 raise _too_much(program.training) from None
             raise
-        return text
     raise InternalError("an expansion that is neither written nor refused")
+
+
+def written_out(source: Source, given: Given, *, symbolic: bool) -> str:
+    """The core program of a training, checked: with the network's loops kept (``symbolic``), or
+    run. Raises NotSymbolicError where they cannot be, and NexortError."""
+    program = driver.compile_source(source)
+    text = _formatted(_expanded(program, flattened(source), given, symbolic=symbolic))
+    _check(text)
+    return text
 
 
 def _too_much(training: Training) -> NexortError:
@@ -67,22 +73,27 @@ def _formatted(lines: Iterable[str]) -> str:
 # ---- declarations --------------------------------------------------------------------------------
 
 
-def _without_training(statements: Iterable[t.Statement], given: Given) -> list[str]:
+def _without_training(source: Source, given: Given) -> str:
     """A program without a training as it is; a network that is not trained defines nothing."""
+    module = parse(source)
+    if not any(isinstance(x, t.Import | t.Network) for x in module.statements):
+        statements = tuple(_with_numbers(x, given) for x in module.statements)
+        return format_module(replace(module, statements=statements))
     lines: list[str] = []
-    for x in statements:
-        if isinstance(x, t.Network):
-            lines += _of_network(x, given)
-        else:
-            lines += _kept(x, given)
-    return lines
+    for x in flattened(source):
+        lines += _of_network(x, given) if isinstance(x, t.Network) else _kept(x, given)
+    return _formatted(lines)
 
 
 def _kept(x: t.Statement, given: Given) -> list[str]:
     """A statement as it is, with given numbers in place of defaults."""
+    return print_statement(_with_numbers(x, given)).splitlines()
+
+
+def _with_numbers(x: t.Statement, given: Given) -> t.Statement:
     if isinstance(x, t.Declaration) and x.keyword in ("param", "dim"):
-        x = replace(x, names=tuple(_numbered(n, given.numbers) for n in x.names))
-    return print_statement(x).splitlines()
+        return replace(x, names=tuple(_numbered(n, given.numbers) for n in x.names))
+    return x
 
 
 def _numbered(x: t.Declared, numbers: Mapping[str, Number]) -> t.Declared:

@@ -83,10 +83,9 @@ class Outputs:
             case t.Label(name, items) if name in self.arity:
                 found, stepped = self._items(name, items, x)
                 return replace(x, items=found), stepped
-            case t.Index(t.Index(t.Name(name), _), items) if name in self.arity:
-                # the name inside has been given its step already
+            case t.Index(t.Name(name) as base, items) if name in self.arity:
                 found, stepped = self._items(name, items, x)
-                return replace(x, base=t.Name(name, x.span), items=found), stepped
+                return (replace(x, items=found) if found else base), stepped
             case t.Name(name) if name in self.arity:
                 found, stepped = self._items(name, (), x)
                 return (t.Index(x, found, x.span) if found else x), stepped
@@ -99,7 +98,7 @@ class Outputs:
         last = self.arity[name] - 1
         whole = len(items) <= last or isinstance(items[last], t.FullSlice)
         if name in self.fixed:
-            return (*items[:last], *items[last + 1 :]), True
+            return (*items[:last], *items[last + 1 :]), whole
         if whole:
             return (*items[:last], t.Name(self.step, at.span), *items[last + 1 :]), True
         return items, False

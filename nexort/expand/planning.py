@@ -171,6 +171,7 @@ class Backward:
     """Writes the reversed program: ``name`` gives the cotangent's name of a family."""
 
     rules: Rules
+    uses: Mapping[Rule, Sequence[Use]]
     rounds: Rounds
     name: Callable[[str], str]
     fresh: Callable[[str], str]
@@ -204,19 +205,43 @@ class Backward:
         if order is None:
             raise NotSymbolicError
         found: list[Statement] = []
-        for member in self.rounds.after.get(order, ()):
-            parts = self.rounds.parts[member]
-            here = next(p for p in parts if p.order == order)
-            inside = [loop.var for loop in here.use.loops[len(rule.loops) :]]
-            if any(name in inside for i in here.use.key for name, _ in i.terms):
-                raise NotSymbolicError
-            graphs = [t.graph(_value(t.use)) for t in terms(parts, here.use.key, here.env)]
-            total = tidy(reduce(lambda a, b: build.call("add", a, b), graphs))
-            wanted = self.rules.types[member[0]]
-            if total.type != wanted:
-                total = build.spread(total, wanted)
-            found += self._named(rule, Let(self.name(member[0]), here.use.key, total))
+        told = set(self.rounds.after.get(order, ()))
+        for use in self.uses[rule]:
+            inner = use.loops[len(rule.loops) :]
+            names = {name for i in use.key for name, _ in i.terms}
+            inner = tuple(loop for loop in inner if loop.var in names)
+            found += self._inside(use, inner, env, order, told)
+        if told:
+            raise NotSymbolicError
         return found
+
+    def _inside(
+        self,
+        use: Use,
+        loops: Sequence[Loop],
+        env: Env,
+        order: int,
+        told: set[tuple[str, tuple[int, ...]]],
+    ) -> list[Statement]:
+        """The same for what the bodies of sums read, in loops of their own."""
+        if loops:
+            loop = loops[0]
+            values = _values(loop.interval, env)
+            bodies = [
+                (v, tuple(self._inside(use, loops[1:], {**env, loop.var: v}, order, told)))
+                for v in values
+            ]
+            return looped(loop, bodies, values)
+        member = use.name, _numbers(use.key, env)
+        if member not in told:
+            return []
+        told.discard(member)
+        graphs = [t.graph(_value(t.use)) for t in terms(self.rounds.parts[member], use.key, env)]
+        total = tidy(reduce(lambda a, b: build.call("add", a, b), graphs))
+        wanted = self.rules.types[use.name]
+        if total.type != wanted:
+            total = build.spread(total, wanted)
+        return self._named(use.rule, Let(self.name(use.name), use.key, total))
 
     def _named(self, rule: Rule, let: Let) -> list[Statement]:
         """A statement after the names of long expressions that it reads several times."""

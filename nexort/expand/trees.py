@@ -34,14 +34,16 @@ def flattened(source: Source) -> list[t.Statement]:
 
 
 def mapped(tree: T, change: Callable[[Any], Any]) -> T:
-    """A tree with ``change`` applied to every part, innermost first."""
+    """A tree with ``change`` applied to every part, innermost first; ``x[k]`` is one part, its name
+    is not another."""
     if isinstance(tree, tuple) and not hasattr(tree, "_fields"):
         return tuple(mapped(x, change) for x in tree)  # type: ignore[return-value]
     if not is_dataclass(tree) or isinstance(tree, type):
         return tree
+    whole = isinstance(tree, t.Index) and isinstance(tree.base, t.Name)
     changes = {}
     for f in fields(tree):
-        if f.name != "span":
+        if f.name != "span" and not (whole and f.name == "base"):
             old = getattr(tree, f.name)
             new = mapped(old, change)
             if new is not old:
@@ -55,8 +57,11 @@ def reads(tree: object) -> set[str]:
     found: set[str] = set()
 
     def note(x: Any) -> Any:
-        if isinstance(x, t.Name | t.Label):
-            found.add(x.name)
+        match x:
+            case t.Name(name) | t.Label(name) | t.Index(t.Name(name)):
+                found.add(name)
+            case _:
+                pass
         return x
 
     mapped(tree, note)

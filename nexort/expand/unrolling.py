@@ -4,6 +4,7 @@ at which they run."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from nexort.diagnostics import Report
 from nexort.driver import MAX_INSTRUCTIONS, Given
@@ -119,7 +120,15 @@ def unrolled(
     declared = {name: (d.axes, d.span) for name, d in program.data.items() if name in arrays}
     _, sizes = bind(declared, arrays, dims)
     known = {**{n: s for n, s in dims.items() if s is not None}, **sizes}
-    alone = _Alone(program, params, known, report, MAX_INSTRUCTIONS)
+    inside = replace(
+        program,
+        initial={**program.initial, **network.initial},
+        families=network.families,
+        body=network.body,
+        outputs=(),
+        training=None,
+    )
+    alone = _Alone(inside, params, known, report, MAX_INSTRUCTIONS)
     alone.network = network
     alone.items(network.body, dict(alone.base))
     report.stop()
