@@ -94,6 +94,10 @@ class WeightUpdate:
     value: Formula
 
 
+HISTORY = "g"
+"""The name of an update function's arguments."""
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """``name^t = value``, a state of an update function, ``start`` before the first step."""

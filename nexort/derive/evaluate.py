@@ -15,7 +15,7 @@ import numpy as np
 
 from nexort import functions
 from nexort.derive import walking
-from nexort.derive.derivation import Derivation, OutputFormula
+from nexort.derive.derivation import HISTORY, Derivation, OutputFormula
 from nexort.derive.formula import (
     Apply,
     Average,
@@ -45,6 +45,7 @@ from nexort.derive.matching import Equations, Key, Members, axes_of, grid, key_o
 from nexort.diagnostics import InternalError, NexortError, fail
 from nexort.program import build
 from nexort.program.index import Affine
+from nexort.program.network import STEP_VARIABLE
 from nexort.program.nodes import Node, Op, rewrite
 
 Array = np.ndarray[Any, Any]
@@ -100,6 +101,8 @@ class Evaluation:
         self.base: dict[str, int] = {k: v for k, v in params.items() if isinstance(v, int)}
         self.base.update(sizes)
         self.values: dict[Key, Array] = {}
+        self.states: dict[tuple[str, int], Array] = {}
+        """The arguments and states of the update function that is evaluated, by name and step."""
         self.equations = Equations(derivation.equations, self.base)
 
     # ---- outputs -------------------------------------------------------------------------------
@@ -221,7 +224,9 @@ class Evaluation:
                 return self._summed(formula, frame)
             case GaussianPair() | GaussianMean():
                 return self._gaussian(formula, frame)
-            case Ket() | CopyMean() | Expectation() | Fold() | Operator() | Outer():
+            case Fold():
+                return self._folded(formula, frame)
+            case Ket() | CopyMean() | Expectation() | Operator() | Outer():
                 raise fail(
                     "not-closed", "an expectation has no closed form here",
                     help="nexort eval samples what has no closed form",
@@ -266,6 +271,27 @@ class Evaluation:
             total = total + self.value(formula.body, inner)
         return total
 
+    def _folded(self, formula: Fold, frame: _Frame) -> Array:
+        """An update function over its history, its states carried from step to step."""
+        rule = next(u for u in self.derivation.updates if u.name == formula.function)
+        known = {(s.name, -1): self.value(s.start, frame) for s in rule.states}
+
+        def at(part: Formula, t: int) -> Array:
+            inner = _Frame({**frame.numbers, STEP_VARIABLE: t}, frame.labels)
+            outer, self.states = self.states, known
+            try:
+                return self.value(part, inner)
+            finally:
+                self.states = outer
+
+        last = formula.last.value(frame.numbers)
+        for t in range(last + 1):
+            here = _Frame({**frame.numbers, formula.var: t}, frame.labels)
+            known[HISTORY, t] = self.value(formula.body, here)
+            for state in rule.states:
+                known[state.name, t] = at(state.value, t)
+        return at(rule.result, last)
+
     def _number(self, number: float, frame: _Frame) -> Array:
         return np.full((1,) * len(frame.labels), float(number))
 
@@ -287,6 +313,8 @@ class Evaluation:
                 return self._number(self.params[symbol.name], frame)
             case "size":
                 return self._number(self.sizes[symbol.name], frame)
+            case "state":
+                return self.states[symbol.name, symbol.indices[0].value(frame.numbers)]
             case "data":
                 return self._placed(np.asarray(self.data[symbol.name]), symbol.axes, frame)
             case _:

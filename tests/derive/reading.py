@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import reduce
 from typing import Any
@@ -74,6 +75,10 @@ class Reading:
         self.whole = whole
         self.known: dict[Key, Any] = {}
         self.states: Mapping[tuple[str, int], Any] = {}
+        self.bump: tuple[str, tuple[int, ...], tuple[int, ...], Any] | None = None
+        self.pushing = False
+        self.pushed: dict[Any, tuple[Reading, Any]] = {}
+        self.responses: dict[Any, float] = {}
         self.updates = {u.name: u for u in derivation.updates}
 
     # ---- what is asked for -----------------------------------------------------------------------
@@ -138,11 +143,77 @@ class Reading:
             moved = self.matrix(k.matrix.name, self._at(k.matrix.indices, env)) / self.width
             return (moved.T if k.matrix.transposed else moved) @ argument
         indices = tuple(self._index(i, env) for i in k.matrix.indices)
-        found = self.matrices.get((k.matrix.name, indices))
-        if found is None:  # a trained matrix at a step
-            found = self.matrices[k.matrix.name, indices[:-1]]
-        applied = (found.T if k.matrix.transposed else found) @ argument
+        applied = self.initial(k, indices) @ argument
+        if self.bump is not None:
+            name, at, labels, push = self.bump
+            mine = self._at(k.ket.indices, env), self._at(k.ket.axes, env)
+            if (k.ket.name, *mine) == (name, at, labels):
+                applied = applied + push
         return self._vector(k.value, {**env, "hat": 1}, applied)
+
+    def initial(self, k: KetDefinition, indices: tuple[int, ...]) -> Any:
+        """The initial matrix of an application, transposed where it is; ``indices`` may have a
+        step."""
+        assert k.matrix is not None
+        found = self.matrices.get((k.matrix.name, indices))
+        if found is None:
+            found = self.matrices[k.matrix.name, indices[:-1]]
+        return found.T if k.matrix.transposed else found
+
+    # ---- hats and dots ---------------------------------------------------------------------------
+
+    def hat(self, k: KetDefinition, env: Env) -> Any:
+        """hat(W_0 x) = W_0 x - dot, the dot's derivatives found by pushing hats at random."""
+        assert k.matrix is not None
+        assert k.argument is not None
+        assert k.dot is not None
+        env = {**self.base, **env}
+        whole = self.applied(k, env)
+        self.pushing = True
+        try:
+            return whole - self._vector(k.dot, env)
+        finally:
+            self.pushing = False
+
+    def applied(self, k: KetDefinition, env: Env) -> Any:
+        """W_0 x."""
+        assert k.matrix is not None
+        assert k.argument is not None
+        env = {**self.base, **env}
+        return self.initial(k, self._at(k.matrix.indices, env)) @ self._vector(k.argument, env)
+
+    def grid(self, ranges: Sequence[Range]) -> list[dict[str, int]]:
+        """All values of the variables of a line."""
+        found: list[dict[str, int]] = [{}]
+        for r in ranges:
+            found = [
+                {**env, r.var: k}
+                for env in found
+                for k in range(self._index(r.first, env), self._index(r.last, env) + 1)
+            ]
+        return found
+
+    def indices(self, x: Any, env: Env) -> tuple[int, ...]:
+        """The numbers of a member's indices."""
+        return self._at(x.indices, env)
+
+    def _response(self, formula: Response, env: Env) -> float:
+        """E[d|x>/d hat] as the average of r (x(hat + eps r) - x(hat)) / eps, r standard normal."""
+        by, x = formula.by, formula.ket
+        at = by.name, self._at(by.indices, env), self._at(by.axes, env)
+        member = x.name, self._at(x.indices, env), self._at(x.axes, env)
+        key = ("response", *member, *at)
+        if key not in self.responses:
+            if at not in self.pushed:
+                r = np.random.default_rng(len(self.pushed)).standard_normal(self.width)
+                other = copy(self)
+                other.known, other.bump = {}, (*at, 1e-6 * r)
+                other.pushing = False
+                self.pushed[at] = other, r
+            other, r = self.pushed[at]
+            moved = (other.ket(*member) - self.ket(*member)) / 1e-6
+            self.responses[key] = float(np.mean(r * moved))
+        return self.responses[key]
 
     # ---- formulas --------------------------------------------------------------------------------
 
@@ -198,7 +269,7 @@ class Reading:
                 at = (1,) * copy + (self.width,) + (1,) * (COPIES - copy - 1)
                 return self.ket(name, self._at(indices, env), self._at(axes, env)).reshape(at)
             case Response():
-                return 0.0  # the dot is in W_0 x
+                return self._response(formula, env) if self.pushing else 0.0  # it is in W_0 x
             case Operator(matrix):
                 return self.matrix(matrix.name, self._at(matrix.indices, env))[:, :, None]
             case Outer(left, right):

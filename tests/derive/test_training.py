@@ -11,11 +11,13 @@ import pytest
 from reading import Reading
 
 from nexort.derive.derivation import Derivation, Equation, KetDefinition
-from nexort.derive.formula import Symbol
+from nexort.derive.evaluate import evaluate
+from nexort.derive.formula import Bracket, Ket, Symbol
 from nexort.derive.training.common import read as run_of
 from nexort.derive.training.tangent import tangent_lines
 from nexort.diagnostics import Source
 from nexort.driver import Given, compile_source, derive
+from nexort.program.index import Affine
 
 WIDTH = 7
 STEPS = 3
@@ -412,3 +414,143 @@ def test_the_neural_tangent_operator_is_that_of_a_width(name: str, optimizer: st
         expected = kernel(case, OPTIMIZERS[optimizer][1], errors[: t + 1])
         found = np.array([reading.scalar("K", (t,), at) for at in np.ndindex(*outputs)])
         assert found.reshape(outputs) == pytest.approx(expected, rel=1e-9, abs=1e-11)
+
+
+# ---- dots ----------------------------------------------------------------------------------------
+
+DOTS = {
+    "mlp": """
+param L = 2
+dim d, M
+data xi[d, M], y[M]
+network f(xi) {
+  weight u : vector[d]
+  weight W[2..L] : matrix
+  weight v : vector
+  |x[1]> = tanh(|u> @ xi)
+  for l in 2..L {
+    |h[l]> = W[l] |x[l-1]>
+    |x[l]> = tanh(|h[l]>)
+  }
+  return <v|x[L]>
+}
+""",
+    "tied": """
+dim d, M
+data xi[d, M], y[M]
+network f(xi) {
+  weight u : vector[d]
+  weight W : matrix
+  weight v : vector
+  |x[0]> = |u> @ xi
+  for l in 1..2 { |x[l]> = tanh(W |x[l-1]>) }
+  |r> = tanh(W^T |x[2]>)
+  return <v|r>
+}
+""",
+}
+
+
+@pytest.mark.parametrize("name", DOTS)
+def test_hats_have_the_covariances_of_the_derivation(name: str) -> None:
+    """W_0 x less its dot is Gaussian with the covariance that is said; the dots are large."""
+    text = (
+        DOTS[name]
+        + """
+train f {
+  parametrization mup
+  optimizer sgd(lr=1)
+  error f - y
+  steps 3
+}
+output f
+"""
+    )
+    derivation = derived(text)
+    width = 2000
+    rng = np.random.default_rng(0)
+    matrix = rng.standard_normal((width, width)) / np.sqrt(width)
+    kets = {("u", ()): rng.standard_normal((width, 1)), ("v", ()): rng.standard_normal(width)}
+    sizes = {"d": 1, "M": 1}
+    data = {"xi": [[1.0]], "y": [2.0]}
+    matrices = {("W", (2,)): matrix, ("W", ()): matrix}
+    reading = Reading(derivation, width, {"L": 2}, sizes, data, matrices, kets)
+    found, plain = {}, {}
+    for k in derivation.kets:
+        if k.matrix is None:
+            continue
+        for env in reading.grid(k.ranges):
+            at = {**env, **{x.label: 0 for x in k.labels}}
+            key = k.ket.name, reading.indices(k.ket, env)
+            found[key] = reading.hat(k, at)
+            plain[key] = reading.applied(k, at)
+    errors, without = [], []
+    for family in derivation.gaussians:
+        if family.reason != "hat":
+            continue
+        for env in reading.grid(family.ranges):
+            at = {**env, **{x.label: 0 for x in family.labels}}
+            keys = [(s.name, reading.indices(s, env)) for s in (family.left, family.right)]
+            expected = float(reading.value(family.covariance, at))
+            errors.append(abs(np.mean(found[keys[0]] * found[keys[1]]) - expected))
+            without.append(abs(np.mean(plain[keys[0]] * plain[keys[1]]) - expected))
+    assert max(errors) < 5 / np.sqrt(width)
+    assert max(without) > 0.15
+    assert sum(without) > 3 * sum(errors)
+
+
+# ---- closed recursions ---------------------------------------------------------------------------
+
+
+def arccos_kernels(p: Any, c: Any, q: Any) -> tuple[Any, Any]:
+    """E relu relu and E step step of centred Gaussians (Cho & Saul 2009)."""
+    angle = np.arccos(np.clip(c / np.sqrt(p * q), -1, 1))
+    root = np.sqrt(np.maximum(p * q - c**2, 0))
+    return (root + c * (np.pi - angle)) / (2 * np.pi), (np.pi - angle) / (2 * np.pi)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum"])
+def test_linear_update_functions_give_the_recursion_of_the_tangent_kernel(optimizer: str) -> None:
+    """No expectation is left: f_t by the derived equations, and by the kernel written once more."""
+    case = CASES["mlp"]
+    text = program(case, optimizer, "ntp", "centre").replace("tanh", "relu")
+    derivation = derived(text.replace("lr=0.3", "lr=0.03"), L=3)
+    assert derivation.closed
+    found = evaluate(derivation, {"L": 3}, SIZES, {k: np.asarray(v) for k, v in DATA.items()})
+    inputs = INPUTS.T @ INPUTS
+    values, slopes_ = [], []
+    kernel_ = inputs
+    for _ in range(3):
+        diagonal = np.diag(kernel_)
+        x, step = arccos_kernels(diagonal[:, None], kernel_, diagonal[None, :])
+        values.append(x)
+        slopes_.append(step)
+        kernel_ = 2 * x
+    tangent = values[2]
+    back = slopes_[2]
+    for layer in (1, 0):
+        tangent = tangent + back * values[layer]
+        back = 2 * back * slopes_[layer]
+    tangent = tangent + back * inputs
+    f = np.zeros(3)
+    moment = np.zeros(3)
+    assert found["f"].shape == (STEPS + 1, 3)
+    for t in range(STEPS + 1):
+        assert found["f"][t] == pytest.approx(f, rel=1e-9)
+        moment = (0.9 * moment if optimizer == "momentum" else 0) + (f - TARGETS) * MASK
+        f = f - 0.03 * tangent @ moment
+
+
+def test_the_output_at_the_start() -> None:
+    """A Gaussian process where nothing is said, 0 where it vanishes, or what is given."""
+    case = CASES["mlp"]
+    derivation = derived(program(case, "sgd", "ntp"), L=3)
+    [start] = [g for g in derivation.gaussians if g.reason == "output"]
+    last = Affine.variable("L")
+    sides = [Ket("x", (last,), (Affine.variable(a),)) for a in "ab"]
+    assert start.covariance == Bracket(sides[0], sides[1])
+    assert not derivation.closed
+    given = derived(program(case, "sgd", "ntp", "start y"), L=3)
+    assert given.closed
+    data = {k: np.asarray(v) for k, v in DATA.items()}
+    assert evaluate(given, {"L": 3}, SIZES, data)["f"][0].tolist() == TARGETS.tolist()

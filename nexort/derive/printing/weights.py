@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from nexort.derive.derivation import UpdateFunction, WeightUpdate
+from nexort.derive.derivation import HISTORY, UpdateFunction, WeightUpdate
 from nexort.derive.formula import Formula, Ket, Operator, Symbol
 from nexort.derive.printing.boxes import COMMA, Box, Glyph, Script, parens, row, separated
 from nexort.derive.printing.kets import affine
@@ -41,9 +41,9 @@ def functions(items: Sequence[UpdateFunction], label: Labels) -> Iterator[Statem
     """``Q_t(g^0, ..., g^t) = ...`` and its states."""
     for x in items:
         history: list[Box] = [
-            Script(name("g"), None, affine(Affine())),
+            Script(name(HISTORY), None, affine(Affine())),
             Glyph("…", r"\dots "),
-            Script(name("g"), None, affine(STEP)),
+            Script(name(HISTORY), None, affine(STEP)),
         ]
         head = Script(function_name(x.name), affine(STEP), None)
         left = row(head, parens(separated(history, COMMA)))

@@ -20,7 +20,7 @@ from nexort.derive.algebra import (
     rebuilt,
     reindexed,
 )
-from nexort.derive.derivation import State, UpdateFunction
+from nexort.derive.derivation import HISTORY, State, UpdateFunction
 from nexort.derive.formula import ONE, Fold, Formula, IndexNumber, Symbol
 from nexort.derive.indexing import Indexer
 from nexort.derive.unsupported import Unsupported
@@ -30,9 +30,6 @@ from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Program, UpdateRule
 
 U = TypeVar("U", OptimizerUse, Decay)
-HISTORY = "g"
-"""The name of an update function's arguments."""
-
 STEP = Affine.variable(STEP_VARIABLE)
 
 
