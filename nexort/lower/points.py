@@ -26,24 +26,26 @@ class Points:
 
     def take(self, count: int) -> Array:
         """The next ``count`` coordinates of every point: shape (count, size), standard normal."""
+        from scipy.special import ndtri
+
         parts = []
         while count > 0:
             if not len(self.ready):
                 self.ready = self._block()
             part, self.ready = self.ready[:count], self.ready[count:]
-            parts.append(part)
+            # a scrambled point can fall on 0: keep it inside the first cell of the 2^-32 grid
+            normal: Array = ndtri(np.clip(part, 2.0**-33, 1 - 2.0**-33))
+            parts.append(np.ascontiguousarray(normal))
             count -= len(part)
             self.used += len(part)
         return np.concatenate(parts) if len(parts) != 1 else parts[0]
 
     def _block(self) -> Array:
-        from scipy.special import ndtri
+        """Uniform coordinates."""
         from scipy.stats import qmc
 
         engine = qmc.Sobol(BLOCK, scramble=True, bits=32, rng=self.rng)
         uniform = engine.random(self.size).T
         if self.used:
             uniform = uniform[:, self.rng.permutation(self.size)]
-        # a scrambled point can fall on 0: keep it inside the first cell of the 2^-32 grid
-        normal: Array = ndtri(np.clip(uniform, 2.0**-33, 1 - 2.0**-33))
-        return np.ascontiguousarray(normal)
+        return np.asarray(uniform)

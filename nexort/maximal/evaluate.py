@@ -27,6 +27,15 @@ Warn = Callable[[Diagnostic], None]
 
 LEAST = 64
 
+LIKELY = 2.0
+"""A mean square of differences over their errors that is taken for chance."""
+
+CERTAIN = 4.0
+"""A single difference over its error that is not."""
+
+ROUNDING = 1e-13
+"""What is at most this part of an output's size in every replicate is zero."""
+
 
 def evaluate(
     task: Task,
@@ -119,14 +128,7 @@ class _Stages:
                 total += 4.0 * (1 + states) * size**2 / (2 if tied else 1)
         kets = [x for s in (*plan.forward[-1:], plan.backward) for x in s.order if x.type.copies]
         live = sum(plan.rank(x) for x in kets)
-        return total + 8.0 * size * (4 * live + 4 * self.directions())
-
-    def directions(self) -> int:
-        """A bound on the rank of the initial matrices' bases, all together."""
-        task, plan = self.plan.task, self.plan
-        every = [plan.forward[0], plan.backward] * 1
-        uses = [x for s in every for x in s.order if x.op.name == "MATMUL"]
-        return sum(plan.rank(x) for x in uses) * (task.steps + 1)
+        return total + 8.0 * size * (4 * live + 4 * plan.directions())
 
     def workers(self, size: int) -> int:
         """Replicates at a time."""
@@ -150,7 +152,7 @@ class _Stages:
             if size > room:
                 raise _too_large(size)
             return size
-        least = 4096 if all(self.plan.linear.values()) else 1024
+        least = 4096 if all(self.plan.linear.values()) else 2048
         return max(2 * LEAST, min(least, room))
 
 
@@ -201,16 +203,31 @@ def _summary(half: Stage, full: Stage) -> dict[str, LimitValue]:
         value, spread = fine.mean(axis=0), fine.std(axis=0, ddof=1) / np.sqrt(count)
         bias = coarse.mean(axis=0) - value
         noise = np.hypot(spread, coarse.std(axis=0, ddof=1) / np.sqrt(len(coarse)))
-        # a bias within twice its own error is not told from none
-        excess = np.where(np.abs(bias) > 2 * noise, bias**2, 0.0)
-        floor = np.nanmax(np.abs(value), initial=0.0) * max(half.dropped, full.dropped, 1e-14)
+        excess = _significant(bias, noise)
+        scale = float(np.nanmax(np.abs(value), initial=0.0))
+        # what is dropped from hats changes covariances by its square
+        floor = scale * max(half.dropped, full.dropped, 1e-7) ** 2
+        exact = (np.abs(fine) <= ROUNDING * scale).all(axis=0)
         text = f"sampled: {count} x {full.size} points"
         if full.rank > full.size // 4:
             text += f" (rank {full.rank}: raise --samples)"
         if full.stopped is not None:
             text += f"; {full.stopped[1]} not finite at step {full.stopped[0]}"
-        found[name] = LimitValue(value, np.sqrt(spread**2 + excess + floor**2), text)
+        error = np.sqrt(spread**2 + excess + floor**2)
+        found[name] = LimitValue(
+            np.where(exact, 0.0, value), np.where(exact, 0.0, error), text
+        )  # fmt: skip
     return found
+
+
+def _significant(bias: Array, noise: Array) -> Array:
+    """The part of squared differences that their own errors do not explain: told from an output's
+    entries together, as those are one run's, and from each where it is beyond doubt."""
+    known = np.isfinite(bias) & (noise > 0)
+    ratio = np.where(known, bias / np.where(known, noise, 1.0), 0.0) ** 2
+    mean = float(ratio.sum() / max(1, known.sum()))
+    part = max(0.0, 1 - LIKELY / mean) if mean > 0 else 0.0
+    return np.asarray(np.where(ratio > CERTAIN**2, 1.0, part) * bias**2)
 
 
 def _met(value: LimitValue, rtol: float) -> bool:

@@ -5,6 +5,8 @@ Kets are rows of N numbers with the sample inner product <x|y> = x.y / N.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from nexort.lower.points import Points
@@ -13,13 +15,18 @@ from nexort.program.unrolled import Array
 CLEAN_BELOW = 0.25
 """New roots are made orthogonal to a frame of at most this part of the sample's size."""
 
+MOST_ROOTS = 0.5
+"""Where the frame and the new roots are more than this part of it, they stay as they are."""
+
 
 class Frame:
     """Orthonormal kets, one after another."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, narrow: bool = False) -> None:
+        """``narrow``: in float32."""
         self.size = size
-        self._rows = np.empty((8, size))
+        self.dtype = np.dtype(np.float32 if narrow else np.float64)
+        self._rows = np.empty((64, size), self.dtype)
         self.count = 0
 
     @property
@@ -31,7 +38,7 @@ class Frame:
         """Take kets that are orthonormal to all others."""
         count = self.count + len(rows)
         if count > len(self._rows):
-            grown = np.empty((2 * count, self.size))
+            grown = np.empty((2 * count, self.size), self.dtype)
             grown[: self.count] = self.rows
             self._rows = grown
         self._rows[self.count : count] = rows
@@ -43,10 +50,7 @@ class Frame:
 
     def outside(self, rows: Array) -> Array:
         """The part of some kets outside of the frame's span."""
-        if not self.count:
-            return rows
-        rest = rows - self.coordinates(rows) @ self.rows
-        return np.asarray(rest - self.coordinates(rest) @ self.rows)
+        return np.asarray(rows - self.coordinates(rows) @ self.rows) if self.count else rows
 
 
 def lengths(rows: Array) -> Array:
@@ -55,24 +59,41 @@ def lengths(rows: Array) -> Array:
     return found
 
 
-def directions(rest: Array, scale: Array, cutoff: float) -> tuple[Array, float]:
-    """Orthonormal kets spanning ``rest`` up to ``cutoff`` times the rows' ``scale``, the longest
-    first, and the largest length that was left out (relative)."""
-    size = np.sqrt(rest.shape[1])
-    used = scale > 0
-    if not used.any() or not np.isfinite(rest).all():
-        return rest[:0], 0.0
-    scaled = rest[used] / scale[used, None]
-    if len(scaled) == 1:
-        length = float(lengths(scaled)[0])
-        return (scaled / length, 0.0) if length > cutoff else (rest[:0], length)
-    from scipy.linalg import qr
+@dataclass(frozen=True, slots=True)
+class Directions:
+    """``change @ rest`` are orthonormal kets, the longest first; ``left`` is the largest relative
+    length that is not in their span."""
 
-    q, r, _ = qr(scaled.T / size, mode="economic", pivoting=True, check_finite=False)
-    sizes = np.abs(np.diag(r))
-    kept = sizes > cutoff
-    left = 0.0 if kept.all() else float(sizes[~kept].max())
-    return np.ascontiguousarray(q.T[: len(sizes)][kept]) * size, left
+    change: Array
+    left: float
+
+
+def directions(rest: Array, rows: Array, cutoff: float) -> Directions:
+    """Orthonormal kets spanning ``rest``, the new parts of ``rows``, up to ``cutoff`` times the
+    rows' lengths, by a pivoted Cholesky factor of the Gram matrix."""
+    none = Directions(np.empty((0, len(rest))), 0.0)
+    scale = lengths(rows)
+    used = np.flatnonzero(scale > 0)
+    wide = rest.astype(float, copy=False)
+    gram = wide @ wide.T / rest.shape[1]
+    if not len(used) or not np.isfinite(gram).all():
+        return none
+    part = gram[np.ix_(used, used)] / np.outer(scale[used], scale[used])
+    from scipy.linalg import lapack, solve_triangular
+
+    factor, order, rank, _ = lapack.dpstrf(part, tol=cutoff**2, lower=1)
+    order -= 1
+    left = part.diagonal()[order[rank:]] - (np.tril(factor)[rank:, :rank] ** 2).sum(axis=1)
+    size = float(np.sqrt(max(left.max(initial=0.0), 0.0)))
+    if not rank:
+        return Directions(none.change, size)
+    chosen = used[order[:rank]]
+    change = np.zeros((rank, len(rest)))
+    triangle = np.tril(factor[:rank, :rank])
+    change[:, chosen] = solve_triangular(triangle, np.diag(1 / scale[chosen]), lower=True)
+    # once more: nearly parallel kets lose digits
+    again = np.linalg.cholesky(change @ gram @ change.T)
+    return Directions(solve_triangular(again, change, lower=True), size)
 
 
 class Space:
@@ -92,16 +113,30 @@ class Space:
         self.known = Frame(size)
         self.known.append(np.ones((1, size)))
 
+    def take(self, count: int) -> Array:
+        """The next ``count`` coordinates of the points, shape (count, N)."""
+        return np.concatenate([points.take(count) for points in self.points], axis=1)
+
     def fresh(self, count: int) -> Array:
         """``count`` new roots, shape (count, N)."""
-        new = np.concatenate([points.take(count) for points in self.points], axis=1)
-        if self.known.count + count > CLEAN_BELOW * self.size:
+        return self.root(self.take(count))
+
+    def root(self, new: Array, others: Array | None = None) -> Array:
+        """Coordinates made orthonormal, and orthogonal to what is older and to ``others``."""
+        count = len(new)
+        if self.known.count + count > MOST_ROOTS * self.size:
             return new
         new = self.known.outside(new)
+        if others is not None:
+            rest = self.known.outside(others)
+            basis = directions(rest, others, 1e-4).change @ rest
+            if self.known.count + len(basis) + count <= MOST_ROOTS * self.size:
+                new = new - (new @ basis.T / self.size) @ basis
         # symmetric orthonormalization moves every ket as little as possible
         values, vectors = np.linalg.eigh(new @ new.T / self.size)
         new = np.asarray((vectors / np.sqrt(values)) @ (vectors.T @ new))
-        self.known.append(new)
+        if self.known.count + count <= CLEAN_BELOW * self.size:
+            self.known.append(new)
         return new
 
     def learn(self, rows: Array) -> None:
@@ -109,6 +144,5 @@ class Space:
         if self.known.count + len(rows) > CLEAN_BELOW * self.size:
             return
         rest = self.known.outside(rows)
-        found, _ = directions(rest, lengths(rows), 1e-6)
-        found = self.known.outside(found)
-        self.known.append(found / lengths(found)[:, None])
+        found = directions(rest, rows, 1e-4)
+        self.known.append(found.change @ rest)

@@ -5,62 +5,68 @@ normal ket g_k of the other space for each; then
 
     hat(Wx) = sum_k g_k <q_k|x>,        dot(W^T y) = sum_k q_k E[g_k|y>]
 
-(Remark 2.6.6, Stein's form). A basis grows over all steps of a run and all uses of the matrix.
+(Remark 2.6.6, Stein's form). A basis grows over all steps of a run and all uses of the matrix. As W
+is linear, the image of a basis ket is found once, when it joins: a ket that is older than g_k is
+independent of it, and E[g_k|y>] is an average only over the part of y that is new.
 """
 
 from __future__ import annotations
 
-from nexort.maximal.frames import Frame, Space, directions, lengths
+import numpy as np
+
+from nexort.maximal.frames import Frame, Space, directions
 from nexort.program.unrolled import Array
 
-CUTOFF = 1e-7
-"""Directions shorter than this part of their argument are dropped."""
+CUTOFF = 0.5
+"""Directions shorter than this part of their argument, over the root of the sample's size, are
+dropped from hats: a relative change of its square, less than the noise of averages."""
 
 
 class Side:
-    """One direction of a matrix: arguments in one space, hats in the other."""
+    """One direction of a matrix: arguments in one space, images in the other."""
 
-    def __init__(self, arguments: Space, images: Space) -> None:
-        self.arguments, self.images = arguments, images
-        self.basis = Frame(arguments.size)
-        self.kets = Frame(images.size)
+    def __init__(self, arguments: Space, images: Space, *, narrow: bool) -> None:
+        self.spaces = arguments, images
+        self.basis = Frame(arguments.size, narrow=narrow)
+        self.kets = Frame(images.size, narrow=narrow)
+        self.images = Frame(images.size, narrow=narrow)
         self.dropped = 0.0
 
-    def hats(self, rows: Array) -> Array:
-        """hat(Wx) of arguments (m, N), shape (m, N')."""
-        coordinates = self.basis.coordinates(rows)
-        rest = rows - coordinates @ self.basis.rows
-        again = self.basis.coordinates(rest)
-        rest -= again @ self.basis.rows
-        result: Array = (coordinates + again) @ self.kets.rows
-        found, left = directions(rest, lengths(rows), CUTOFF)
-        self.dropped = max(self.dropped, left if left > 1e-13 else 0.0)
-        if len(found):
-            # once more: what is orthogonal to the basis only up to the size of `rest`
-            found = self.basis.outside(found)
-            found = found / lengths(found)[:, None]
-            kets = self.images.fresh(len(found))
-            result += (rest @ found.T / self.basis.size) @ kets
-            self.basis.append(found)
+    def apply(self, rows: Array, back: Side) -> Array:
+        """|Wx> of arguments (m, N), shape (m, N'); ``back`` is the side of W^T."""
+        size = self.basis.size
+        given = rows.astype(self.basis.dtype, copy=False)
+        known = self.basis.coordinates(given)
+        rest = given - known @ self.basis.rows
+        result = known @ self.images.rows
+        dots = back.kets.coordinates(rest) @ back.basis.rows if back.basis.count else None
+        if dots is not None:
+            result += dots
+        found = directions(rest, rows, CUTOFF / np.sqrt(size))
+        self.dropped = max(self.dropped, found.left)
+        if len(found.change):
+            arguments, images = self.spaces
+            new = found.change @ rest
+            kets = images.fresh(len(new))
+            result = result + (rest @ new.T / size) @ kets
+            self.basis.append(new)
             self.kets.append(kets)
-            self.arguments.learn(found)
-        return result
+            self.images.append(kets if dots is None else kets + found.change @ dots)
+            arguments.learn(new)
+        return np.asarray(result, dtype=float)
 
 
 class InitialOperator:
-    """A matrix with entries N(0, scale^2/n)."""
+    """A matrix with entries N(0, scale^2/n). ``narrow``: its kets are kept in float32, for many
+    directions, whose averages are never as exact as that."""
 
-    def __init__(self, rows: Space, columns: Space, scale: float) -> None:
+    def __init__(self, rows: Space, columns: Space, scale: float, *, narrow: bool = False) -> None:
         self.scale = scale
-        self.sides = Side(columns, rows), Side(rows, columns)
+        self.sides = Side(columns, rows, narrow=narrow), Side(rows, columns, narrow=narrow)
 
     def apply(self, kets: Array, flipped: bool) -> Array:
         """|Wx>, or |W^T x> where ``flipped``: shape (m, N) -> (m, N')."""
-        forward, back = self.sides[flipped], self.sides[not flipped]
-        result = forward.hats(kets)
-        if back.basis.count:
-            result += back.kets.coordinates(kets) @ back.basis.rows
-        return self.scale * result
+        return self.scale * self.sides[flipped].apply(kets, self.sides[not flipped])
 
     @property
     def rank(self) -> int:

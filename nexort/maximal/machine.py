@@ -15,6 +15,9 @@ from nexort.program.nodes import Node, Op
 from nexort.program.unrolled import Array
 from nexort.training.task import Key, seed_slot
 
+NARROW = 256
+"""Matrices with more directions keep them in float32."""
+
 TUPLES = 2**24
 """Evaluations (point, tuple of copies) of one outer nonlinearity."""
 
@@ -33,6 +36,13 @@ class Machine:
         self.matrices: dict[Key, Matrix] = {}
         self.constant: dict[Node, Array] = {}
         self.values: dict[Node, Array] = {}
+        # initial vectors have the first coordinates of their points, which are the most even
+        self.coordinates = {
+            x: self._space(x).take(plan.rank(x)) for x in plan.initial if plan.rank(x)
+        }
+
+    def _space(self, x: Node) -> Space:
+        return self.spaces[self.plan.spaces.of[x, 0]]
 
     def run(self, schedule: Schedule) -> None:
         """Evaluate some nodes; those that the schedule keeps stay in ``values``."""
@@ -113,8 +123,7 @@ class Machine:
         if x.op is Op.INIT_SCALAR:
             value = np.full(shape, 0.0 if weight is None else weight.mean)
         else:
-            space = self.spaces[self.plan.spaces.of[x, 0]]
-            value = space.fresh(int(np.prod(shape, dtype=int))).reshape((*shape, self.size))
+            value = self._root(x).reshape((*shape, self.size))
             if weight is not None:
                 size = weight.exponents.a + weight.exponents.b + self.plan.task.output_exponent
                 vanishes = x.attr in self.plan.readouts and size > 1
@@ -125,11 +134,24 @@ class Machine:
             self.constant[x] = value
         return value
 
+    def _root(self, x: Node) -> Array:
+        """A standard normal multi-ket, orthogonal to what cannot depend on it: at its first use,
+        all kets of its space."""
+        space, of = self._space(x), self.plan.spaces.of
+        new = self.coordinates.pop(x, None)
+        if new is None:
+            new = space.take(self.plan.rank(x))
+        older = [y for y in self.values if is_ket(y) and self.spaces[of[y, 0]] is space]
+        return space.root(new, np.concatenate([self.rows(y) for y in older]) if older else None)
+
     def _matrix(self, key: Key) -> Matrix:
         if key not in self.matrices:
             rows, columns = (self.spaces[i] for i in self.plan.spaces.sides[key])
             weight = self.plan.task.weights.get(key)
-            self.matrices[key] = Matrix(weight, rows, columns, key in self.plan.gradients)
+            self.matrices[key] = Matrix(
+                weight, rows, columns,
+                moves=key in self.plan.gradients, narrow=self.plan.directions(key) > NARROW,
+            )  # fmt: skip
         return self.matrices[key]
 
     def move(self, t: int) -> None:

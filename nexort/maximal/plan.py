@@ -39,6 +39,8 @@ class Plan:
     linear: Mapping[Key, bool]
     """For the matrices that move, whether the update function is linear."""
     readouts: frozenset[Key]
+    initial: tuple[Node, ...]
+    """The initial vectors, in order of appearance."""
 
     @staticmethod
     def of(task: Task) -> Plan:
@@ -66,7 +68,7 @@ class Plan:
         forward = []
         for t in range(task.steps + 1):
             kept = frozenset(wanted[t]) | (later if t < task.steps else frozenset())
-            forward.append(_schedule(reachable(wanted[t]), kept, regions))
+            forward.append(_schedule(_late(reachable(wanted[t]), regions), kept, regions))
         matrices = {key for key in gradients if task.weights[key].kind == "matrix"}
         return Plan(
             task,
@@ -77,11 +79,18 @@ class Plan:
             regions,
             {k: task.weights[k].update.coefficients(task.steps) is not None for k in matrices},
             _readouts(task),
+            tuple(x for x in walk([task.out, *roots]) if x.op is Op.INIT_VECTOR),
         )
 
     def rank(self, node: Node) -> int:
         """How many kets a multi-ket is."""
         return int(np.prod(self.task.step.shape(node.type.axes), dtype=int))
+
+    def directions(self, key: Key | None = None) -> int:
+        """A bound on how many arguments a matrix, or all together, meet in a run."""
+        nodes = {x for s in (*self.forward, self.backward) for x in s.order}
+        uses = [x for x in nodes if x.op is Op.MATMUL and key in (None, x.attr[:2])]
+        return sum(self.rank(x) for x in uses) * (self.task.steps + 1)
 
 
 def _above(nodes: Iterable[Node], seed: Node) -> set[Node]:
@@ -98,6 +107,20 @@ def _reads(x: Node, regions: Mapping[Node, Region]) -> tuple[Node, ...]:
         closed = tuple(regions[x].closed)
         return closed if x.args[0].type.open else (*x.args, *closed)
     return x.args
+
+
+def _late(order: list[Node], regions: Mapping[Node, Region]) -> list[Node]:
+    """The same with every initial vector just before what reads it first: its sample is then made
+    orthogonal to all that cannot depend on it."""
+    moved: dict[Node, None] = {}
+    found: dict[Node, None] = {}
+    for x in order:
+        if x.op is Op.INIT_VECTOR:
+            moved[x] = None
+            continue
+        found |= {a: None for a in _reads(x, regions) if a in moved}
+        found[x] = None
+    return [*found, *(x for x in moved if x not in found)]
 
 
 def _schedule(order: list[Node], kept: frozenset[Node], regions: Mapping[Node, Region]) -> Schedule:

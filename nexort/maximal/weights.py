@@ -45,9 +45,12 @@ class Entries:
 class Matrix:
     """A matrix weight: kept W_0 + D_t."""
 
-    def __init__(self, weight: Weight | None, rows: Space, columns: Space, moves: bool) -> None:
+    def __init__(
+        self, weight: Weight | None, rows: Space, columns: Space, *, moves: bool, narrow: bool
+    ) -> None:
         self.weight = weight
-        self.initial = InitialOperator(rows, columns, 1.0 if weight is None else weight.scale)
+        scale = 1.0 if weight is None else weight.scale
+        self.initial = InitialOperator(rows, columns, scale, narrow=narrow)
         self.kept = 1.0
         self.moved: Moved | None = None
         if weight is not None and moves:
