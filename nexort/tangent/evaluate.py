@@ -45,10 +45,6 @@ def evaluate(
     """
     settings = settings or Settings()
     plan = Plan.of(task)
-    if plan.scalars and warn is not None:
-        names = ", ".join(f"'{name}'" for name, _ in plan.scalars)
-        message = f"scalar weights do not move the output in this limit: {names}"
-        warn(Diagnostic("scalar-weight", message, None, (), None, "warning"))
     stages = _Stages(plan, settings, progress, checkpoint)
     size = stages.size()
     half = stages.run(size // 2)

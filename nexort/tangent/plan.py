@@ -2,8 +2,8 @@
 
 The gradient by a weight, as an operator, is G(chi) = sum over *terms* of chi[out] |left> <right|:
 left and right are kets of a matrix's two neuron spaces; for a vector, right is a row of numbers
-over its axes. The output moves by K_Q(chi)[o] = sum over terms with out = o of
-<left| Q(G) |right> (Thm 2.9.19, 2.9.23).
+over its axes, and for a scalar left is 1 besides. The output moves by K_Q(chi)[o] = sum over terms
+with out = o of <left| Q(G) |right> (Thm 2.9.19, 2.9.23).
 """
 
 from __future__ import annotations
@@ -14,25 +14,24 @@ from itertools import product
 
 import numpy as np
 
-from nexort.lower.region import Region
-from nexort.maximal.plan import Plan as Kets
-from nexort.maximal.plan import Schedule
 from nexort.maximal.spaces import spaces
 from nexort.program import build
-from nexort.program.nodes import Node, Op, walk
+from nexort.program.nodes import Node
+from nexort.program.types import ket
 from nexort.program.unrolled import Array
+from nexort.tangent.kets import Graph
 from nexort.tangent.seeds import Along, Tail, separate
-from nexort.tangent.standard import decays, kept, seed_data, standard
-from nexort.tangent.start import fluctuation
+from nexort.tangent.standard import HALF, decays, kept, seed_data, size, standard
+from nexort.tangent.start import fluctuation, vanishing_scalars
 from nexort.training.recorder import Recorder
-from nexort.training.task import Gradient, Key, Task, Weight, seed_slot
+from nexort.training.task import Gradient, Key, Task, Weight, moment, seed_slot
 
 
 @dataclass(frozen=True)
 class Piece:
     """Some terms of a weight: the rows ``lefts`` of the ket ``left`` and ``rights`` of ``right``;
-    for a vector ``right`` is the slot of its tail that stands for ``left``. ``outs`` are positions
-    in f."""
+    for a vector or a scalar ``right`` is the slot of its tail that stands for ``left``. ``outs``
+    are positions in f."""
 
     left: Node
     right: Node
@@ -43,10 +42,11 @@ class Piece:
 
 @dataclass(frozen=True)
 class Step:
-    """The network's graph at a step: what is recorded, the terms by weight, the vectors' tails."""
+    """The network's graph at a step: what is recorded, the terms by weight, the tails."""
 
-    out: Node
-    """A ket whose covariance, over steps and inputs, the untrained output has."""
+    out: Node | None
+    """A ket whose covariance, over steps and inputs, the untrained output has; None where that is
+    not drawn."""
     wanted: Mapping[Node, Node]
     pieces: Mapping[Key, tuple[Piece, ...]]
     tails: Mapping[Key, Tail]
@@ -58,12 +58,12 @@ class Plan:
 
     task: Task
     steps: tuple[Step, ...]
-    kets: Kets
-    """Spaces and data for evaluating the graph on samples."""
+    graph: Graph
+    """What evaluates the steps' kets on samples."""
     moving: tuple[Weight, ...]
     """The weights whose updates the output sees."""
-    scalars: tuple[Key, ...]
-    """Scalar weights, which have no place in this limit."""
+    drawn: bool
+    """Whether there is a random part of the output: f_0, or what it becomes as weights decay."""
 
     @staticmethod
     def of(task: Task) -> Plan:
@@ -73,20 +73,25 @@ class Plan:
             for key, weight in task.weights.items()
             if weight.active and np.any(weight.rates) and key in task.gradients
         }
-        scalars = tuple(k for k, w in active.items() if w.kind == "scalar")
-        moving = {k: w for k, w in active.items() if w.kind != "scalar"}
+        ends = {k: g for k in active if (g := task.gradients[k].scalar) is not None}
+        zero = vanishing_scalars(ends.values())
+        # the gradient of a scalar weight that vanishes in the limit moves nothing
+        moving = {k: w for k, w in active.items() if ends.get(k) not in zero}
         builder = _Builder(task, {k: task.gradients[k] for k in moving})
         count = task.steps + 1 if decays(task) else 1
-        steps = tuple(builder.step(t, alone=count == 1) for t in range(count))
-        return Plan(task, steps, builder.kets(steps), tuple(moving.values()), scalars)
+        drawn = task.start == "plain" or (count > 1 and size(task) == HALF)
+        steps = tuple(builder.step(t, alone=count == 1, drawn=drawn) for t in range(count))
+        used = tuple(w for k, w in moving.items() if steps[0].pieces[k])
+        return Plan(task, steps, builder.graph(steps), used, drawn)
 
     def bytes(self, size: int) -> float:
         """What one replicate holds at a time: pairs of points with their states, and kets."""
         total = 0.0
         for w in self.moving:
             if w.kind == "matrix":
-                tied = len(set(self.kets.spaces.sides[w.key])) == 1
-                total += 4.0 * (len(w.update.start((1, 1))) + 1) * size**2 / (2 if tied else 1)
+                tied = len(set(self.graph.spaces.sides[w.key])) == 1
+                kept = w.update.states + (len(self.steps) > 1)
+                total += 4.0 * kept * size**2 / (2 if tied else 1)
         rows = sum(len(p.lefts) * 2 for s in self.steps[:1] for ps in s.pieces.values() for p in ps)
         return total + 8.0 * size * 4 * rows
 
@@ -118,7 +123,7 @@ class _Builder:
             self.seeds[at] = seed_data(task, name)
         self.rest = rest
 
-    def step(self, t: int, *, alone: bool) -> Step:
+    def step(self, t: int, *, alone: bool, drawn: bool) -> Step:
         """The graph at step t; of all steps, where it is ``alone``."""
         task, left = self.task, kept(self.task, t)
         recorder = Recorder(task)
@@ -143,7 +148,7 @@ class _Builder:
                         for x, slot, along in zip(tail.kets, tail.slots, tail.along, strict=True)
                     ]
         return Step(
-            fluctuation(plain[task.out]),
+            fluctuation(plain[task.out], task.step.sizes) if drawn else None,
             {x: plain[x] for x in wanted},
             {key: tuple(found) for key, found in pieces.items()},
             tails,
@@ -166,8 +171,8 @@ class _Builder:
 
     def _outs(self, shape: tuple[int, ...], places: Along, at: tuple[int, ...]) -> Array:
         """The position in f of every entry of an array along whose axes f runs."""
-        grid = np.indices(shape).reshape(len(shape), -1)
         count = int(np.prod(shape, dtype=int))
+        grid = np.indices(shape).reshape(len(shape), count)
         index = []
         for k in range(len(self.shape)):
             place = places[k]
@@ -179,29 +184,25 @@ class _Builder:
             return np.zeros(count, dtype=int)
         return np.asarray(np.ravel_multi_index(index, self.shape))
 
-    def kets(self, steps: tuple[Step, ...]) -> Kets:
-        """The graph as one without weights, to be sampled."""
-        task = self.task
-        step = replace(task.step, data={**task.step.data, **self.data})
+    def graph(self, steps: tuple[Step, ...]) -> Graph:
+        """The steps' kets as a graph without weights."""
+        step = replace(self.task.step, data={**self.task.step.data, **self.data})
         gradients = {
             key: Gradient(tuple((p.left, p.right) for s in steps for p in s.pieces[key]))
             for key in self.gradients
-            if task.weights[key].kind == "matrix"
+            if self.task.weights[key].kind == "matrix"
         }
-        everything = [s.out for s in steps]
+        roots = [s.out for s in steps if s.out is not None]
         for s in steps:
-            everything += s.wanted.values()
-            everything += [p.left for some in s.pieces.values() for p in some]
-            everything += [p.right for key in gradients for p in s.pieces[key]]
-            everything += [x for tail in s.tails.values() for _, x in tail.scalars]
+            roots += s.wanted.values()
+            roots += [p.left for some in s.pieces.values() for p in some]
+            roots += [p.right for key in gradients for p in s.pieces[key]]
+            roots += [x for tail in s.tails.values() for _, x in tail.scalars]
+        roots = list(dict.fromkeys(roots))
         moments = {slot: (steps[min(t, len(steps) - 1)].wanted[x], t)
-                   for slot, (x, t) in task.moments.items()}  # fmt: skip
-        for x in dict.fromkeys(everything):
-            moments[Node(Op.SLOT, (), ("moment", "", (x.serial,), 0), x.type)] = x, 0
-        out = build.average(steps[0].out)
-        alone = replace(task, step=step, out=out, weights={}, moments=moments)
-        nodes = walk(everything)
-        regions = {x: Region(x) for x in nodes if x.op is Op.MEAN}
-        nothing = Schedule((), (), frozenset())
-        found = spaces(alone, gradients)
-        return Kets(alone, {}, found, (), nothing, regions, {}, frozenset())
+                   for slot, (x, t) in self.task.moments.items()}  # fmt: skip
+        for x in roots:
+            moments[moment(f"root {x.serial}", (), 0, x)] = x, 0
+        out = build.average(build.spread(build.constant(1), ket(self.task.out.type.axes)))
+        alone = replace(self.task, out=out, weights={}, moments=moments)
+        return Graph.of(step, roots, spaces(alone, gradients))

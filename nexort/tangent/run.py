@@ -11,8 +11,9 @@ from nexort.program.nodes import Node
 from nexort.program.unrolled import Array
 from nexort.tangent.moved import Pairs
 from nexort.tangent.plan import Plan
-from nexort.tangent.sample import Sample
+from nexort.tangent.sample import Sample, Terms
 from nexort.training.recorder import Recorder, scalar_value
+from nexort.training.task import Key
 
 
 @dataclass(frozen=True)
@@ -38,38 +39,76 @@ class _Run:
         self.shape = self.task.step.shape(self.task.out.type.axes)
 
     def run(self) -> Trajectory:
+        """Train, as long as everything is finite."""
         task, recorder = self.task, Recorder(self.task)
         values, terms = self.sample.terms(self.plan.steps[0])
-        pairs = {w.key: Pairs(w, terms[w.key], sums=False) for w in self.plan.moving}
-        f = self.start()
-        stopped = None
-        for t in range(task.steps + 1):
-            recorder.record(t, {**values, task.out: f})
-            if t == task.steps:
-                break
-            chi = task.signal(t, f)
-            change = np.zeros(f.size)
-            for w in self.plan.moving:
-                found = pairs[w.key].step(t, terms[w.key], chi)
-                np.add.at(change, terms[w.key].outs, w.rates[t] * found)
-            f = f - change.reshape(self.shape)
-            if not np.isfinite(f).all():
-                stopped = t + 1, "the output"
-                break
-        return Trajectory(recorder.results(), stopped)
+        decays = len(self.plan.steps) > 1
+        pairs = {w.key: Pairs(w, terms[w.key], sums=decays) for w in self.plan.moving}
+        untrained = self.untrained()
+        change = np.zeros(self.shape)
+        try:
+            for t in range(task.steps + 1):
+                if decays and t > 0:
+                    values, terms = self.sample.terms(self.plan.step(t))
+                    found = {key: some.total(terms[key]) for key, some in pairs.items()}
+                    change = self.change(t, terms, found)
+                f = untrained[min(t, len(untrained) - 1)] - change
+                _check(f, t, "the output")
+                recorder.record(t, {**values, task.out: f})
+                if t == task.steps:
+                    break
+                chi = task.signal(t, f)
+                _check(chi, t, "the error signal")
+                found = {key: some.step(t, terms[key], chi) for key, some in pairs.items()}
+                if not decays:
+                    rated = {key: self.task.weights[key].rates[t] * k for key, k in found.items()}
+                    change = change + self.change(t, terms, rated)
+        except _Blown as problem:
+            return Trajectory(recorder.results(), (problem.step, problem.what))
+        return Trajectory(recorder.results(), None)
 
-    def start(self) -> Array:
-        """f_0: given, 0, or drawn."""
-        step = self.task.step
-        if isinstance(self.task.start, Node):
-            given = scalar_value(
-                self.task.start, {}, step.data, lambda x: step.shape(x.type.axes)
-            )  # fmt: skip
-            return np.broadcast_to(given, self.shape)
-        if self.task.start == "centre":
-            return np.zeros(self.shape)
-        rows = self.sample.outputs(self.plan.steps[:1])
-        return gaussian(rows @ rows.T / rows.shape[1], self.draws).reshape(self.shape)
+    def change(self, t: int, terms: Mapping[Key, Terms], found: Mapping[Key, Array]) -> Array:
+        """What the weights do to the output, from their terms."""
+        total = np.zeros(int(np.prod(self.shape, dtype=int)))
+        for key, some in found.items():
+            _check(some, t, f"{named(key)} after the update")
+            np.add.at(total, terms[key].outs, some)
+        return total.reshape(self.shape)
+
+    def untrained(self) -> Array:
+        """The outputs that the run would have without its updates, one for each of the plan's
+        steps: f_0, and under decay what becomes of it."""
+        step, start, count = self.task.step, self.task.start, len(self.plan.steps)
+        drawn = np.zeros((count, *self.shape))
+        if self.plan.drawn:
+            rows = self.sample.outputs(self.plan.steps)
+            covariance = rows @ rows.T / rows.shape[1]
+            drawn = gaussian(covariance, self.draws).reshape(drawn.shape)
+        if start == "plain":
+            return drawn
+        given = np.zeros(())
+        if isinstance(start, Node):
+            given = scalar_value(start, {}, step.data, lambda x: step.shape(x.type.axes))
+        return np.asarray(drawn + (given - drawn[0]))
+
+
+class _Blown(Exception):
+    """Something is not finite."""
+
+    def __init__(self, step: int, what: str) -> None:
+        super().__init__(what)
+        self.step, self.what = step, what
+
+
+def _check(value: Array, t: int, what: str) -> None:
+    if not np.isfinite(value).all():
+        raise _Blown(t, what)
+
+
+def named(key: Key) -> str:
+    """A weight, quoted."""
+    name, indices = key
+    return f"'{name}" + (f"[{', '.join(map(str, indices))}]" if indices else "") + "'"
 
 
 def gaussian(covariance: Array, seed: np.random.SeedSequence) -> Array:

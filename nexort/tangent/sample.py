@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nexort.maximal.machine import Machine
-from nexort.program.nodes import Node, walk
+from nexort.program.nodes import Node
 from nexort.program.unrolled import Array
+from nexort.tangent.kets import Kets
 from nexort.tangent.plan import Plan, Step
 from nexort.tangent.seeds import Tail
 from nexort.training.recorder import scalar_value
@@ -20,7 +20,7 @@ from nexort.training.task import Key
 class Terms:
     """The terms of one weight: ``left`` (T, N) and ``right`` (T, N') on samples, ``outs`` (T,) the
     positions in f. Of a vector, ``right`` (T, A) has numbers over its axes, which are summed over
-    where the columns of a matrix are averaged."""
+    where the columns of a matrix are averaged; of a scalar, N is 1 besides."""
 
     left: Array
     right: Array
@@ -30,39 +30,12 @@ class Terms:
     """Rows and columns are one sample, of two independent halves."""
 
 
-class Sample(Machine):
-    """Kets on N points a neuron space."""
+class Sample(Kets):
+    """The kets of a run on N points a neuron space."""
 
     def __init__(self, plan: Plan, size: int, seed: np.random.SeedSequence) -> None:
-        super().__init__(plan.kets, size, seed)
-        self.run_plan = plan
-
-    def evaluate(self, roots: Iterable[Node]) -> dict[Node, Array]:
-        """The arrays of some nodes, kets of shape axes + (N,)."""
-        roots = list(roots)
-        order = [x for x in walk(roots) if not x.type.open]
-        last = {x: i for i, x in enumerate(order)}
-        for i, x in enumerate(order):
-            for a in self._reads(x):
-                last[a] = i
-        ends: dict[int, list[Node]] = {}
-        for x, i in last.items():
-            ends.setdefault(i, []).append(x)
-        kept = set(roots)
-        self.next()
-        for i, x in enumerate(order):
-            if x not in self.values:
-                self.values[x] = self._value(x)
-            for a in ends.get(i, ()):
-                if a not in kept:
-                    self.values.pop(a, None)
-        return {x: self.ket(x) for x in roots}
-
-    def _reads(self, x: Node) -> tuple[Node, ...]:
-        if x in self.plan.regions:
-            closed = tuple(self.plan.regions[x].closed)
-            return closed if x.args[0].type.open else (*x.args, *closed)
-        return x.args
+        super().__init__(plan.graph, size, seed)
+        self.task, self.sides = plan.task, plan.graph.spaces.sides
 
     def terms(self, step: Step) -> tuple[dict[Node, Array], dict[Key, Terms]]:
         """What is recorded, by the task's nodes, and the terms of every weight that moves."""
@@ -80,26 +53,26 @@ class Sample(Machine):
     def outputs(self, steps: Iterable[Step]) -> Array:
         """The kets that the untrained outputs of some steps have the covariance of, one row an
         entry, step after step."""
-        nodes = [s.out for s in steps]
+        nodes = [s.out for s in steps if s.out is not None]
         values = self.evaluate(dict.fromkeys(nodes))
         return np.concatenate([values[x].reshape(-1, self.size) for x in nodes])
 
     def _terms(self, key: Key, step: Step, values: dict[Node, Array]) -> Terms:
         lefts, rights, outs = [], [], []
-        tail = step.tails.get(key)
+        tail, scalar = step.tails.get(key), self.task.weights[key].kind == "scalar"
         for p in step.pieces[key]:
-            left = values[p.left].reshape(-1, self.size)[p.lefts]
+            left = values[p.left].reshape(-1, 1 if scalar else self.size)[p.lefts]
             if tail is None:
                 right = values[p.right].reshape(-1, self.size)[p.rights]
             else:
                 right = self._coefficients(tail, p.right, values)
+            if scalar:
+                left, right = np.ones((len(left), 1)), left * right
             used = left.any(axis=1) & right.any(axis=1)
             lefts.append(left[used])
             rights.append(right[used])
             outs.append(p.outs[used])
-        if not lefts:
-            return Terms(np.empty((0, self.size)), np.empty((0, 1)), np.empty(0, int), True)
-        sides = self.plan.spaces.sides.get(key, (0, 1))
+        sides = self.sides.get(key, (0, 1))
         return Terms(
             np.concatenate(lefts), np.concatenate(rights), np.concatenate(outs),
             tail is not None, tail is None and sides[0] == sides[1],
@@ -107,7 +80,7 @@ class Sample(Machine):
 
     def _coefficients(self, tail: Tail, slot: Node, values: dict[Node, Array]) -> Array:
         """The vector's gradient where one entry of the slot is 1 and all others 0, for each."""
-        step = self.plan.task.step
+        step = self.graph.step
         shape = step.shape(slot.type.axes)
         count = int(np.prod(shape, dtype=int))
         slots = {s: np.zeros((*step.shape(s.type.axes), count)) for s in tail.slots}

@@ -64,8 +64,9 @@ def _moved(x: Node, position: int, j: int) -> int | None:
 
 @dataclass(frozen=True)
 class Tail:
-    """A vector weight's gradient as a linear function of kets whose entries run along with f, with
-    scalars as coefficients: ``root`` over a SLOT for each of ``kets`` and of ``scalars``."""
+    """The gradient of a vector weight as a linear function of kets whose entries run along with f,
+    with scalars as coefficients: ``root`` over a SLOT for each of ``kets`` and of ``scalars``. Of a
+    scalar weight, ``kets`` are scalars."""
 
     root: Node
     slots: tuple[Node, ...]
@@ -78,17 +79,19 @@ class Tail:
 def separate(
     gradients: Mapping[Key, Gradient], seed: Node
 ) -> tuple[frozenset[int], Mapping[Node, Along], Mapping[Key, Tail]]:
-    """The axes of f along which all gradients separate, the trace, and the vectors' tails."""
+    """The axes of f along which all gradients separate, the trace, and the tails of vectors and of
+    scalars."""
     pairs = [pair for g in gradients.values() for pair in g.pairs]
-    kets = {key: g.ket for key, g in gradients.items() if g.ket is not None}
-    along = trace([*(x for pair in pairs for x in pair), *kets.values()], seed)
+    whole = {key: g.ket or g.scalar for key, g in gradients.items()}
+    ends = {key: root for key, root in whole.items() if root is not None}
+    along = trace([*(x for pair in pairs for x in pair), *ends.values()], seed)
     good = frozenset(range(len(seed.type.axes)))
     for pair in pairs:
         for x in pair:
             if x in along:
                 good = frozenset(k for k in good if along[x][k] is not None)
     tails: dict[Key, Tail] = {}
-    for key, root in kets.items():
+    for key, root in ends.items():
         if root in along:
             cutter = _Cutter(along, good)
             tails[key] = cutter.cut(root)
@@ -134,11 +137,10 @@ class _Cutter:
                 return self._whole(x)
 
     def _rebuilt(self, x: Node) -> Node:
-        if any(a in self.along and a.type.kind is Kind.SCALAR for a in x.args):
+        if any(a in self.along and a.type.kind is not x.type.kind for a in x.args):
             return self._whole(x)
-        return x.with_args(
-            tuple(self._descend(a) if a in self.along else self._scalar(a) for a in x.args)
-        )
+        args = tuple(self._descend(a) if a in self.along else self._scalar(a) for a in x.args)
+        return Node(x.op, args, x.attr, ket(x.type.axes))
 
     def _scalar(self, x: Node) -> Node:
         if x not in self.scalars:
@@ -150,7 +152,7 @@ class _Cutter:
         left, right = x.args
         joined = int(x.attr)
         ranks = len(left.type.axes), len(right.type.axes)
-        if x.type.kind is not Kind.KET or joined not in ranks or ranks[1] != joined:
+        if joined not in ranks or ranks[1] != joined:
             return self._whole(x)
         product = build.call("mul", left, right)
         for side in (left, right):

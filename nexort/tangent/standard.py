@@ -8,13 +8,17 @@ every layer alike): updates are seen by the output alone, through its derivative
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 
 import numpy as np
 
 from nexort.program import build
 from nexort.program.nodes import Node, Op, rewrite
 from nexort.program.types import scalar
+from nexort.tangent.start import averages
 from nexort.training.task import Key, Task, seed_slot
+
+HALF = Fraction(1, 2)
 
 
 def kept(task: Task, t: int) -> dict[Key, float]:
@@ -33,6 +37,7 @@ def standard(
     """Nodes of the step's graph over standard initial objects: a weight's leaf becomes
     left (mean + scale z), and the seed slot is ``seed``."""
     slot = seed_slot(task.out.type.axes)
+    heads, least = _readouts(task), size(task) - task.output_exponent
 
     def rule(x: Node) -> Node:
         if x is slot and seed is not None:
@@ -40,6 +45,8 @@ def standard(
         match x.op:
             case Op.INIT_VECTOR if x.attr in task.weights:
                 w, k = task.weights[x.attr], left[x.attr]
+                if x.attr in heads and w.exponents.a + w.exponents.b > least:
+                    k = 0.0  # of a smaller size than others
                 scaled = _scaled(k * w.scale, x)
                 mean = k * w.mean
                 return build.call("add", build.constant(mean), scaled) if mean else scaled
@@ -52,6 +59,24 @@ def standard(
                 return x
 
     return rewrite(roots, rule)
+
+
+def size(task: Task) -> Fraction:
+    """A + B: the output at initialization has size n^(1/2 - A - B)."""
+    heads = [task.weights[key].exponents for key in _readouts(task)]
+    return task.output_exponent + min((e.a + e.b for e in heads), default=Fraction(0))
+
+
+def _readouts(task: Task) -> frozenset[Key]:
+    """The vectors that are factors of the output's averages, and all whose size is not 1."""
+    found = set()
+    for x in averages(task.out):
+        near = [b for a in x.args for b in (a, *(a.args if a.op is Op.CALL else ()))]
+        found |= {b.attr for b in near if b.op is Op.INIT_VECTOR and b.attr in task.weights}
+    for key, w in task.weights.items():
+        if w.kind == "vector" and w.exponents.a + w.exponents.b != 0:
+            found.add(key)
+    return frozenset(found)
 
 
 def _scaled(factor: float, x: Node) -> Node:
