@@ -162,8 +162,8 @@ _SENTENCES: dict[tuple[str, str], tuple[Words, ...]] = {
     ),
     ("tangent", "kets"): ("Kets and their covariances do not move from the start:",),
     ("tangent", "recursion"): (
-        "K, the neural tangent operator of all error signals so far (Eq 2.10, Def 2.9.22), has a "
-        "term of every weight:",
+        "The neural tangent operator of all error signals so far (Eq 2.10, Def 2.9.22) has a term "
+        "of every weight:",
     ),
 }
 

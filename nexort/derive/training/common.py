@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
-from nexort.derive.algebra import Names, axis_sum, mul, reindexed, unbound
-from nexort.derive.derivation import Label, OutputFormula, Range, UpdateFunction
-from nexort.derive.formula import Formula, Symbol
+from nexort.derive.algebra import (
+    Names,
+    axis_sum,
+    index_names,
+    mul,
+    number,
+    power,
+    reindexed,
+    unbound,
+)
+from nexort.derive.derivation import Equation, Label, OutputFormula, Range, UpdateFunction
+from nexort.derive.formula import ONE, Formula, IndexNumber, Symbol
 from nexort.derive.indexing import Indexer
 from nexort.derive.lines import System
 from nexort.derive.naming import labelled
@@ -25,6 +34,7 @@ from nexort.program.program import OutputRule, Program
 
 ERROR = "chi"
 ZERO_STEP = Affine()
+ONE_STEP = Affine(1)
 
 
 @dataclass
@@ -44,6 +54,36 @@ class Run:
     """The name of the error signal."""
     outside: System
     """The program's own lines and outputs, over the members of the run."""
+    products: dict[str, Formula] = field(default_factory=dict)
+    """Names of products of what decay keeps, and the factor of step t."""
+
+    def kept(self, weight: str, first: Affine, last: Affine) -> Formula:
+        """prod_{r = first}^{last - 1} (1 - decay_r) of a weight: a power where the decay is the
+        same at all steps, else a number with equations of its own."""
+        keep = self.moves[weight].keep
+        gap = last - first
+        if keep == ONE or gap == Affine():
+            return ONE
+        if STEP_VARIABLE not in index_names(keep):
+            exponent: Formula = IndexNumber(gap) if gap.terms else number(gap.constant)
+            return power(keep, exponent)
+        name = next((n for n, k in self.products.items() if k == keep), f"kept_{weight}")
+        self.products[name] = keep
+        return Symbol(name, (first, last))
+
+    def product_equations(self) -> Iterator[Equation]:
+        """The products of what decay keeps."""
+        for name, keep in self.products.items():
+            s, all_steps = self.steps("s")
+            yield Equation(Symbol(name, (s, s)), ONE, (all_steps,), (), False)
+            s, _ = self.steps("s")
+            t, span = self.steps(last=-1)
+            factor = reindexed(keep, {STEP_VARIABLE: t})
+            [(var, _)] = s.terms
+            yield Equation(
+                Symbol(name, (s, t + ONE_STEP)), mul(factor, Symbol(name, (s, t))),
+                (span, Range(var, ZERO_STEP, t)), (), False,
+            )  # fmt: skip
 
     @property
     def output(self) -> str:

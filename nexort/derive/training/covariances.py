@@ -18,14 +18,15 @@ from nexort.derive.walking import walk
 from nexort.program.index import Affine
 
 
-def families(run: Run, system: System) -> Iterator[GaussianFamily]:
-    """Every group of jointly Gaussian kets of a run."""
+def families(run: Run, system: System, ends: int = -1) -> Iterator[GaussianFamily]:
+    """Every group of jointly Gaussian kets of a run; ``ends`` is the last step of cotangents, less
+    that of the run."""
     yield from _initial(run, system)
     lines = [x for group in system.kets.values() for x in group if x.matrix is not None]
     lines.sort(key=lambda x: (x.span.start, not x.auxiliary))
     for k, left in enumerate(lines):
         for right in lines[k:]:
-            found = _hats(run, left, right)
+            found = _hats(run, left, right, ends)
             if found is not None:
                 yield found
 
@@ -69,7 +70,7 @@ def _initial(run: Run, system: System) -> Iterator[GaussianFamily]:
         yield GaussianFamily(sides[0], sides[1], value, tuple(ranges), tuple(labels), "initial")
 
 
-def _hats(run: Run, left: Line, right: Line) -> GaussianFamily | None:
+def _hats(run: Run, left: Line, right: Line, ends: int) -> GaussianFamily | None:
     """Cov(hat(W x_t), hat(W y_s)) = sigma^2 <x_t|y_s> for one matrix."""
     a, b = left.matrix, right.matrix
     assert a is not None
@@ -98,7 +99,7 @@ def _hats(run: Run, left: Line, right: Line) -> GaussianFamily | None:
     arguments: list[Formula] = []
     ranges = [*own.values(), *free.values()]
     for side, line, hint, where in (("l", left, "t", {}), ("r", right, "s", env)):
-        t, span = run.steps(hint, -1 if run.is_backward(line.name) else 0)
+        t, span = run.steps(hint, ends if run.is_backward(line.name) else 0)
         mine_ = tuple(Label(f"${side}{k}", x.axis) for k, x in enumerate(line.labels))
         axes = tuple(Affine.variable(x.label) for x in mine_)
         at = {**where, **{x.label: y for x, y in zip(line.labels, axes, strict=True)}}

@@ -21,8 +21,8 @@ from nexort.derive.initials import standard
 from nexort.derive.lines import Line, System
 from nexort.derive.training.backward import Gradient, seed_label
 from nexort.derive.training.common import ZERO_STEP, Run
-from nexort.derive.training.maximal import step_system
 from nexort.derive.training.network import deviation, number
+from nexort.derive.training.steps import step_system
 from nexort.derive.training.timed import entries
 from nexort.derive.training.updates import Move
 from nexort.derive.unsupported import Unsupported

@@ -12,10 +12,8 @@ from nexort.derive.algebra import (
     Names,
     add,
     applied,
-    index_names,
     mul,
     neg,
-    number,
     power,
     rebuilt,
     reindexed,
@@ -234,14 +232,3 @@ def _keeps_degree(name: str, inner: list[int | None]) -> bool:
             return inner == [1, 0]
         case _:
             return False
-
-
-def kept_since(keep: Formula, first: Affine, last: Affine) -> Formula:
-    """prod_{r = first}^{last - 1} (1 - decay_r), for a decay that does not depend on the step."""
-    if keep == ONE:
-        return ONE
-    if STEP_VARIABLE in index_names(keep):
-        raise Unsupported("a decay that changes from step to step")
-    gap = last - first
-    exponent: Formula = IndexNumber(gap) if gap.terms else number(gap.constant)
-    return power(keep, exponent)

@@ -1,0 +1,227 @@
+"""The kets of a run over its steps: what both limits in which kets move have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from nexort.derive.algebra import add, axis_sum, delta, loop_sum, mul, place
+from nexort.derive.dependence import Source
+from nexort.derive.derivation import (
+    Derivation,
+    Equation,
+    GaussianFamily,
+    KetDefinition,
+    OutputFormula,
+    Range,
+    WeightUpdate,
+)
+from nexort.derive.formula import ZERO, Formula, Ket, Matrix, Operator, Response, Symbol
+from nexort.derive.lines import Line, System
+from nexort.derive.structure import THERE, Structure
+from nexort.derive.training.backward import Gradient
+from nexort.derive.training.common import ZERO_STEP, Run
+from nexort.derive.training.network import deviation, number
+from nexort.derive.training.timed import settled, timed
+from nexort.derive.walking import terms_of
+from nexort.derive.writing import written
+from nexort.program.index import Affine
+
+
+def step_system(run: Run) -> System:
+    """The lines of one step, forth and back."""
+    ahead = run.forward.system
+    numbers = {run.backward.duals[n] for n in ahead.scalars if n in run.backward.duals}
+    system = System(
+        {n: list(x) for n, x in ahead.kets.items()},
+        {n: list(x) for n, x in ahead.scalars.items()},
+        dict(ahead.initial),
+        dict(ahead.axes),
+        dict(ahead.initial_ranges),
+    )
+    for line in run.backward.lines:
+        group = system.scalars if line.name in numbers else system.kets
+        group.setdefault(line.name, []).append(line)
+        system.axes[line.name] = tuple(x.axis for x in line.labels)
+    return system
+
+
+class Steps:
+    """A derivation whose kets have the step as their last index. Subclasses say how a matrix acts,
+    what weights are, and what the output is."""
+
+    regime = ""
+    ends = 0
+    """The last step of cotangents, less that of the run."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.names, self.trace = run, run.names, run.trace
+        self.fixed = run.fixed()
+        self.weights = run.training.network.weights
+        self.system = step_system(run)
+        self.free = Structure(step_system(run), self.names, symmetric=False)
+        self.start = Structure(step_system(run), self.names)
+        self.back = {x.name for x in run.backward.lines}
+
+    def derivation(self) -> Derivation:
+        """Everything, with readable names."""
+        run = self.run
+        kets = (*self._kets(), *self._outside())
+        found = Derivation(
+            run.program.source.name,
+            tuple(self._outputs()),
+            (),
+            kets,
+            tuple(self.families()),
+            (),
+            False,
+            self.regime,
+            tuple(self.moves()),
+            run.functions,
+        )
+        found = replace(found, equations=tuple(self._equations()), steps=tuple(self.trace.steps))
+        return replace(written(found, run.program, frozenset()), closed=False)
+
+    def application(self, line: Line, matrix: Matrix, t: Affine, span: Range) -> KetDefinition:
+        """A rule W_t|x_t>, or of a matrix that is no weight."""
+        raise NotImplementedError
+
+    def moves(self) -> Iterator[WeightUpdate]:
+        """What the weights are."""
+        raise NotImplementedError
+
+    def value(self, t: Affine) -> Formula:
+        """f_t."""
+        raise NotImplementedError
+
+    def families(self) -> Iterator[GaussianFamily]:
+        """What is jointly Gaussian."""
+        raise NotImplementedError
+
+    def more(self) -> Iterator[Equation]:
+        """Equations for what the value of f reads."""
+        yield from ()
+
+    # ---- kets ------------------------------------------------------------------------------------
+
+    def _lines(self) -> Iterator[Line]:
+        """The lines of kets, forth and then back."""
+        lines = [x for group in self.system.kets.values() for x in group]
+        yield from sorted(lines, key=lambda x: (x.span.start, not x.auxiliary))
+
+    def _kets(self) -> Iterator[KetDefinition]:
+        for line in self._lines():
+            t, span = self.run.steps(last=self.ends if line.name in self.back else 0)
+            if line.matrix is not None:
+                yield self.application(line, line.matrix, t, span)
+                continue
+            ket = Ket(line.name, (*line.indices, t), line.axes)
+            value = settled(timed(line.value, t, self.fixed))
+            rule = "backpropagation" if line.name in self.back else "definition"
+            self.trace.record(rule, ket, value)
+            yield KetDefinition(
+                ket, (*line.ranges, span), line.labels, value, auxiliary=line.auxiliary
+            )
+
+    def _outside(self) -> Iterator[KetDefinition]:
+        """Kets that the program makes of the run's."""
+        for lines in self.run.outside.kets.values():
+            for x in lines:
+                yield KetDefinition(
+                    x.ket, x.ranges, x.labels, settled(x.value), auxiliary=x.auxiliary
+                )
+
+    def dot_term(self, argument: Ket, source: Source, s: Affine) -> Formula:
+        """The term of one application of the transposed matrix, at a step."""
+        other = source.line
+        labels = [self.names.fresh() for _ in other.labels]
+        axes = tuple(Affine.variable(x) for x in labels)
+        fresh = {r.var: self.names.fresh(r.var) for r in source.loops}
+        loops: dict[str, Affine] = {v: Affine.variable(f) for v, f in fresh.items()}
+        indices = tuple(place(i, loops) for i in source.indices)
+        hat = Ket(other.name, (*indices, s), axes, "hat")
+        acted = timed(other.at(indices, axes), s, self.fixed)
+        body = mul(acted, Response(argument, hat))
+        there = {THERE + x.label: a for x, a in zip(other.labels, axes, strict=True)}
+        for left, right in source.condition:
+            body = mul(body, delta(left, place(place(right, there), loops)))
+        for label, own in zip(labels, other.labels, strict=True):
+            body = axis_sum(label, own.axis, body)
+        for loop in reversed(source.loops):
+            first, last = place(loop.first, loops), place(loop.last, loops)
+            body = loop_sum(fresh[loop.var], first, last, body)
+        return body
+
+    # ---- weights ---------------------------------------------------------------------------------
+
+    def member(self, name: str, gradient: Gradient, t: Affine) -> Formula:
+        axes = tuple(Affine.variable(x.label) for x in gradient.labels)
+        match self.weights[name].kind:
+            case "matrix":
+                return Operator(Matrix(name, (*gradient.indices, t)))
+            case "vector":
+                return Ket(name, (*gradient.indices, t), axes)
+            case _:
+                return Symbol(name, (*gradient.indices, t), axes)
+
+    def starts(self, name: str, gradient: Gradient) -> Iterator[WeightUpdate]:
+        """What a weight is before the first step, unless it is a standard Gaussian."""
+        declared = self.weights[name]
+        left = self.member(name, gradient, ZERO_STEP)
+        mean = number(declared.mean)
+        value: Formula | None = None
+        if declared.kind == "matrix":
+            value = Operator(Matrix(name, gradient.indices))
+        elif declared.kind == "scalar":
+            value = mean
+        elif name in self.run.regime.vanishing:
+            value = ZERO
+        elif mean != ZERO:
+            axes = tuple(Affine.variable(x.label) for x in gradient.labels)
+            noise = Ket(self.run.noise(name), gradient.indices, axes)
+            value = add(mean, mul(deviation(declared), noise))
+        if value is not None:
+            yield WeightUpdate(left, gradient.ranges, gradient.labels, value)
+
+    # ---- numbers ---------------------------------------------------------------------------------
+
+    def _equations(self) -> Iterator[Equation]:
+        """f, the error signal, and the numbers of the network."""
+        run = self.run
+        axes = tuple(Affine.variable(x.label) for x in run.labels)
+        t, span = run.steps()
+        yield Equation(Symbol(run.output, (t,), axes), self.value(t), (span,), run.labels, False)
+        t, span = run.steps(last=-1)
+        left = Symbol(run.error, (t,), axes)
+        yield Equation(left, run.signal(t), (span,), run.labels, False)
+        for name, lines in self.system.scalars.items():
+            for line in lines if name != run.output else ():
+                t, span = run.steps(last=self.ends if name in self.back else 0)
+                here = Symbol(name, (*line.indices, t), line.axes)
+                value = settled(timed(line.value, t, self.fixed))
+                yield Equation(here, value, (*line.ranges, span), line.labels, False)
+        yield from self.more()
+        yield from run.product_equations()
+        for name, lines in run.outside.scalars.items():
+            shown = {o.family for o in run.program.outputs}
+            for x in lines if name not in shown or len(lines) > 1 else ():
+                yield Equation(
+                    Symbol(x.name, x.indices, x.axes), settled(x.value), x.ranges, x.labels, False
+                )
+
+    def _outputs(self) -> Iterator[OutputFormula]:
+        run = self.run
+        for output in run.program.outputs:
+            if output.family == run.output:
+                t, span = run.steps()
+                axes = tuple(Affine.variable(x.label) for x in run.labels)
+                value = self.value(t)
+                self.trace.record("Master Theorem", Symbol(run.output, (t,), axes), value)
+                yield OutputFormula(output.name, (t,), axes, value, (span,), run.labels)
+            else:
+                yield run.outside_output(output, settled)
+
+
+def times(factor: Formula, value: Formula) -> Formula:
+    """A number times a formula, sums multiplied out."""
+    return add(*(mul(factor, x) for x in terms_of(value)))
