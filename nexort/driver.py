@@ -224,7 +224,7 @@ def unroll(program: Program, given: Given, memory: Memory | None = None) -> Unro
     report = Report()
     params, dims = resolve(program, given.numbers, report)
     report.stop()
-    given_arrays = {**_defaults(program, given), **given.arrays}
+    given_arrays = {**defaults(program, given), **given.arrays}
     declared = {name: (d.axes, d.span) for name, d in program.data.items()}
     data, sizes = bind(declared, given_arrays, dims)
     key = repr(sorted(params.items())), repr(sorted(sizes.items())), given.max_instructions
@@ -284,7 +284,7 @@ def training(program: Program, given: Given, *, judge: bool = True) -> Task:
     report = Report()
     params, dims = resolve(program, given.numbers, report)
     report.stop()
-    given_arrays = {**_defaults(program, given), **given.arrays}
+    given_arrays = {**defaults(program, given), **given.arrays}
     declared = {name: (d.axes, d.span) for name, d in program.data.items()}
     data, sizes = bind(declared, given_arrays, dims)
     return prepare(program, params, data, sizes, given.max_instructions, judge=judge)
@@ -309,7 +309,7 @@ def _known(program: Program, given: Given) -> dict[str, Number]:
     return known
 
 
-def _defaults(program: Program, given: Given) -> dict[str, LoadedArray]:
+def defaults(program: Program, given: Given) -> dict[str, LoadedArray]:
     """The literal values of data that are not given."""
     import numpy as np
 

@@ -20,12 +20,19 @@ Examples:
 @options.program_argument
 @options.set_option
 @options.data_option
+@options.instructions_option
 @click.option("-o", "--output", type=click.Path(), help="Write to a file.")
-def command(file: str, settings: Sequence[str], data: Sequence[str], output: str | None) -> None:
+def command(
+    file: str,
+    settings: Sequence[str],
+    data: Sequence[str],
+    max_instructions: int,
+    output: str | None,
+) -> None:
     """Print the core program that a training stands for: forward pass, backpropagation, updates of
     kets and operators in the limit, loops kept."""
-    from nexort.driver import MAX_INSTRUCTIONS, read
+    from nexort.driver import read
     from nexort.expand import expand
 
-    _, given = options.load(file, settings, data, MAX_INSTRUCTIONS)
+    _, given = options.load(file, settings, data, max_instructions)
     options.write(expand(read(file), given), output)

@@ -18,6 +18,7 @@ from nexort.expand.text import spell
 from nexort.expand.trees import flattened, loop_names, reads
 from nexort.expand.unrolling import generic, unrolled, verdict_of
 from nexort.program.network import Training
+from nexort.program.nodes import Op
 from nexort.program.program import Program
 from nexort.syntax import tree as t
 from nexort.syntax.parser import parse
@@ -34,36 +35,61 @@ def expand(source: Source, given: Given) -> str:
     driver.check(program, given)
     if program.training is None:
         return _without_training(source, given)
-    for symbolic in (True, False):
-        try:
-            return written_out(source, given, symbolic=symbolic)
-        except (NotSymbolicError, NexortError) as error:
-            if symbolic:
-                continue
-            if isinstance(error, NotSymbolicError):
-                raise _too_much(program.training) from None
+    try:
+        return written_out(source, given, symbolic=True)
+    except NotSymbolicError:
+        pass
+    except NexortError as error:
+        if any(d.code in REFUSALS for d in error.diagnostics):
             raise
-    raise InternalError("an expansion that is neither written nor refused")
+    try:
+        return written_out(source, given, symbolic=False)
+    except NotSymbolicError:
+        message = "this training cannot be written out: its network's loops depend on unknown sizes"
+        span, hint = program.training.network.span, "give data, or sizes: --set d=3"
+        raise fail("not-expandable", message, span, help=hint) from None
+    except NexortError as error:
+        if any(d.code in REFUSALS for d in error.diagnostics):
+            raise
+        raise InternalError(f"the expansion of {source.name} is no program: {error}") from error
+
+
+REFUSALS = ("not-expandable", "unstable", "unfaithful", "trivial", "bad-argument", "no-value")
+"""Errors that are those of the file, not of what was written."""
+
+FEW = 3
+"""Steps that an expansion is checked over, where it has more."""
 
 
 def written_out(source: Source, given: Given, *, symbolic: bool) -> str:
     """The core program of a training, checked: with the network's loops kept (``symbolic``), or
     run. Raises NotSymbolicError where they cannot be, and NexortError."""
     program = driver.compile_source(source)
-    text = _formatted(_expanded(program, flattened(source), given, symbolic=symbolic))
-    _check(text)
+    lines, last = _expanded(program, flattened(source), given, symbolic=symbolic)
+    text = _formatted(lines)
+    _check(text, last, given)
     return text
 
 
-def _too_much(training: Training) -> NexortError:
-    message = "this training cannot be written out: its network's loops depend on unknown sizes"
-    return fail("not-expandable", message, training.network.span, help="give them: --set d=3")
-
-
-def _check(text: str) -> None:
-    """The text is a program of the core language. Raises NexortError."""
+def _check(text: str, last: str, given: Given) -> None:
+    """The text is a program of the core language, over a few steps, or over all where outputs name
+    steps. Raises NexortError."""
     program = driver.compile_source(Source("<expansion>", text))
-    driver.check(program, Given({}, {}))
+    steps = program.params.get(last)
+    few = Given({last: FEW}, {}, given.max_instructions)
+    if steps is not None and steps.default is not None and steps.default.op is Op.CONST:
+        short = Given({}, {}) if int(steps.default.attr) <= FEW else few
+        try:
+            driver.check(program, short)
+            return
+        except NexortError:
+            pass
+    try:
+        driver.check(program, Given({}, {}, given.max_instructions))
+    except NexortError as error:
+        # what is too long to be looked at is not wrong
+        if any(d.code != "too-long" for d in error.diagnostics):
+            raise
 
 
 def _formatted(lines: Iterable[str]) -> str:
@@ -124,8 +150,9 @@ def _of_network(network: t.Network, given: Given) -> list[str]:
 
 def _expanded(
     program: Program, statements: list[t.Statement], given: Given, *, symbolic: bool
-) -> list[str]:
-    """The lines of the core program. Raises NotSymbolicError, NexortError."""
+) -> tuple[list[str], str]:
+    """The lines of the core program, and its number of steps as text. Raises NotSymbolicError and
+    NexortError."""
     training = program.training
     assert training is not None
     network = training.network
@@ -139,7 +166,7 @@ def _expanded(
         body, output = network.body, network.output
     else:
         base, sizes, body, output = unrolled(program, given)
-    verdict = verdict_of(program, base)
+    verdict = verdict_of(program, base, given.max_instructions)
     last = spell(training.steps)
     first: list[str] = []
     if not training.steps.terms:
@@ -170,7 +197,7 @@ def _expanded(
             case _:
                 changed = outputs.statement(x)
                 lines += _kept(changed, given)
-    return lines
+    return lines, last
 
 
 def _axes(axes: Iterable[object]) -> str:

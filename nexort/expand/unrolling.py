@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from nexort.diagnostics import Report
-from nexort.driver import MAX_INSTRUCTIONS, Given
+from nexort.driver import Given, defaults
 from nexort.expand.shifting import KEYED, LOOPS, NotSymbolicError
 from nexort.program.index import Affine, Interval
+from nexort.program.missing import Missing
 from nexort.program.network import Network
 from nexort.program.nodes import Node, Op, rewrite, walk
 from nexort.program.numbers import resolve
@@ -81,7 +82,7 @@ def _names(network: Network) -> set[str]:
     return found
 
 
-def verdict_of(program: Program, base: Mapping[str, int]) -> Verdict:
+def verdict_of(program: Program, base: Mapping[str, int], most: int) -> Verdict:
     """Which limit the training has, over the weights that there are at some numbers. Raises
     NexortError."""
     training = program.training
@@ -90,7 +91,7 @@ def verdict_of(program: Program, base: Mapping[str, int]) -> Verdict:
     known = {name: v for name, v in base.items() if name in program.params or name in program.dims}
     params, sizes = resolve(program, known, report)
     report.stop()
-    unroller = Unroller(program, params, sizes, report, MAX_INSTRUCTIONS)
+    unroller = Unroller(program, params, sizes, report, most)
     numbers = Numbers(unroller, {}, 0)
     found = {}
     for name, declared in training.network.weights.items():
@@ -108,7 +109,6 @@ def unrolled(
     """The network with its loops run: numbers, sizes, a rule for every member, the output. Raises
     NotSymbolicError where sizes are not known."""
     from nexort.data import bind
-    from nexort.driver import _defaults
 
     training = program.training
     assert training is not None
@@ -116,9 +116,10 @@ def unrolled(
     report = Report()
     params, dims = resolve(program, given.numbers, report)
     report.stop()
-    arrays = {**_defaults(program, given), **given.arrays}
+    arrays = {**defaults(program, given), **given.arrays}
     declared = {name: (d.axes, d.span) for name, d in program.data.items() if name in arrays}
-    _, sizes = bind(declared, arrays, dims)
+    told = {axis.name for axes, _ in declared.values() for axis in axes}
+    _, sizes = bind(declared, arrays, {n: s for n, s in dims.items() if s or n in told})
     known = {**{n: s for n, s in dims.items() if s is not None}, **sizes}
     inside = replace(
         program,
@@ -128,13 +129,11 @@ def unrolled(
         outputs=(),
         training=None,
     )
-    alone = _Alone(inside, params, known, report, MAX_INSTRUCTIONS)
-    alone.network = network
-    alone.items(network.body, dict(alone.base))
-    report.stop()
+    alone = _Alone(inside, params, known, report, given.max_instructions)
     try:
+        alone.items(network.body, dict(alone.base))
         output = _with_keys(alone.instance(network.output, alone.base))
-    except Exception:
+    except Missing:
         report.stop()
         raise NotSymbolicError from None
     return dict(alone.base), known, tuple(alone.rules), output
@@ -142,8 +141,6 @@ def unrolled(
 
 class _Alone(Unroller):
     """Runs a network's loops, its members by name."""
-
-    network: Network
 
     def __post_init__(self) -> None:
         super().__post_init__()
