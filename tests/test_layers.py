@@ -45,7 +45,11 @@ USES: dict[str, tuple[str, ...]] = {
     "results": ("program", "diagnostics"),
     "compare": ("results", "program", "diagnostics"),
     "coordcheck": (
-        "compare", "finite", "training", "scaling", "results", "program", "diagnostics",
+        "compare", "finite", "driver", "training", "scaling", "results", "program", "diagnostics",
+    ),
+    "classification": (
+        "compare", "driver", "data", "training", "scaling", "program", "syntax", "optimizers",
+        "diagnostics",
     ),
     "inference": ("functions", "diagnostics"),
     "trained": (
@@ -56,10 +60,10 @@ USES: dict[str, tuple[str, ...]] = {
         "data", "program", "diagnostics",
     ),
     "cli": (
-        "api", "expand", "compare", "results", "driver", "data", "program", "syntax", "diagnostics",
+        "classification", "coordcheck", "api", "expand", "compare", "results", "driver", "data", "program", "syntax", "diagnostics",
     ),
     "__main__": ("cli",),
-    "__init__": ("api", "diagnostics"),
+    "__init__": ("api", "classification", "diagnostics"),
 }  # fmt: skip
 """What each part may import, top down: every part stands below all that use it."""
 

@@ -17,6 +17,8 @@ from nexort.diagnostics import InternalError, NexortError
 
 COMMANDS = {
     "check": "Check a program and list its names, kinds, axes and instructions.",
+    "classify": "Classify a parametrization: stable, faithful, feature learning?",
+    "coordcheck": "Fit how sizes in a training grow with the width, and find which is off.",
     "derive": "Derive the infinite-width limit as mathematics: text, LaTeX, JSON.",
     "eval": "Evaluate the infinite-width limit of every output.",
     "expand": "Write a training out as a core program.",

@@ -100,21 +100,24 @@ class Conditions:
     def faithful(self, k: int) -> Array:
         """The d for which the update function sees gradients of size 1 (2.26)."""
         if k in self.heads:
-            return self.out + self.a[:, k]
+            head: Array = self.out + self.a[:, k]
+            return head
         low = self._full(1) if self.layers[k].part == "scalar" else 0
-        return self.a[:, k] + self.total - low
+        found: Array = self.a[:, k] + self.total - low
+        return found
 
     def _rate(self, k: int) -> Array:
         """c, a redundant d put right, and shifted by normalization."""
         layer = self.layers[k]
-        c = self.c[:, k] + layer.shift(self.b[:, k], self.unit)
+        c: Array = self.c[:, k] + layer.shift(self.b[:, k], self.unit)
         return c - self.d[:, k] + self.faithful(k) if layer.homogeneous == 1 else c
 
     def _r(self, k: int) -> Array:
         """r_l (Def 2.8.5), of the readout a_out + a + c - 1."""
         low = self._full(1) if self.layers[k].part in ("matrix", "readout") else self._full(0)
         own = self.out if k in self.heads else 0
-        return own + self.a[:, k] + self.rate[k] - low
+        found: Array = own + self.a[:, k] + self.rate[k] - low
+        return found
 
     def all(self) -> list[Condition]:
         """Every condition, in the order in which they are asked."""

@@ -1,0 +1,277 @@
+"""``nexort.classify``: the verdict on a parametrization, with every condition's two sides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nexort import driver
+from nexort.classification.optimizers import Optimizer, optimizer
+from nexort.classification.subject import (
+    Subject,
+    in_regime,
+    rational,
+    regime,
+    subject,
+    under,
+    with_training,
+)
+from nexort.diagnostics import InternalError, fail
+from nexort.driver import Given
+from nexort.program.network import Exponents
+from nexort.scaling import theorem
+from nexort.scaling.judge import Judge
+from nexort.scaling.layers import Array, Normalization, Table, named, perceptron
+from nexort.scaling.repair import Change, repair
+from nexort.scaling.theorem import VERDICTS, Condition, Conditions, Group, Verdict
+
+GOOD = ("feature learning", "operator regime")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One condition: ``left relation right`` and whether it holds."""
+
+    group: Group
+    layer: str
+    formula: str
+    left: Fraction
+    relation: str
+    right: Fraction
+    holds: bool
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The verdict on a parametrization.
+
+    ``method`` is 'theorem' for perceptrons (2.8), where sizes were counted too and agree, else
+    'counted'. ``r`` has every weight's r, ``least`` the smallest but for the readout's; ``learned``
+    the vectors, of a table the layers, that move by 1 (where a condition fails they may move by
+    more); ``changes`` is the smallest repair of a bad parametrization, None where none is known;
+    ``notes`` say what was ignored.
+    """
+
+    name: str
+    table: Table
+    parametrization: str
+    optimizer: str
+    method: str
+    verdict: Verdict
+    conditions: tuple[Checked, ...]
+    r: Mapping[str, Fraction]
+    least: Fraction | None
+    learned: tuple[str, ...]
+    changes: tuple[Change, ...] | None
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        from nexort.classification.report import classification
+
+        return classification(self, "text")
+
+    def as_json(self) -> dict[str, object]:
+        """Plain data: exponents and sides as texts of rationals."""
+        from nexort.classification.report import as_json
+
+        return as_json(self)
+
+
+def classify(
+    what: Any,
+    *,
+    optimizer: str | None = None,
+    normalization: Normalization = "none",
+    parametrization: str | None = None,
+    depth: int | None = None,
+) -> Classification | Array:
+    """Classify a parametrization by exact arithmetic (2.8).
+
+    ``what`` is a program (a ``.nxt`` path, or what ``nexort.load`` returned), or the exponents of a
+    perceptron: one (a, b, c, d) for every layer 1, ..., L + 1, each a number, Fraction or text such
+    as '1/2'; or the name of a parametrization, with ``depth`` = L. An array of shape (N, L + 1, 4)
+    gives an array of N verdicts. ``optimizer`` ('adam', 'adam(eps=0)', 'sgd', ...) says in which
+    degree updates are homogeneous; by default a program's own, for exponents in none.
+    Raises NexortError.
+    """
+    by = None if optimizer is None else _optimizer(optimizer, normalization)
+    if isinstance(what, str | Path) and (depth is None or str(what).endswith(".nxt")):
+        source = with_training(driver.read(what))
+        found = subject(driver.compile_source(source), Given({}, {}))
+        return of_subject(_changed(found, by, parametrization))
+    if hasattr(what, "program"):
+        given = Given(what.numbers, {}, what.max_instructions)
+        found = subject(what.program, given)
+        return of_subject(_changed(found, by, parametrization))
+    degree = None if by is None else by.degree
+    norm = normalization if by is None else by.normalization
+    if isinstance(what, str):
+        assert depth is not None
+        if depth < 1:
+            raise fail("bad-exponents", f"the depth is {depth}, expected 1 or more")
+        name, _ = regime(what)
+        s = Fraction(name[4:-1]) if name.startswith("ups") else None
+        table = named(name, perceptron(depth, degree, norm), s)
+        return of_table(table, name, optimizer or "any")
+    rows = _rows(what)
+    if rows and isinstance(rows[0][0], list):
+        return _many(rows, degree, norm)
+    exponents = tuple(_exponents(k + 1, row) for k, row in enumerate(rows))
+    if len(exponents) < 2:
+        message = f"a perceptron has at least 2 layers, found {len(exponents)}"
+        raise fail("bad-exponents", message, help="one (a, b, c, d) for each of 1, ..., L + 1")
+    table = Table(perceptron(len(exponents) - 1, degree, norm), exponents)
+    return of_table(table, "explicit", optimizer or "any")
+
+
+def _optimizer(text: str, normalization: Normalization) -> Optimizer:
+    return optimizer(text, None if normalization == "none" else normalization)
+
+
+def _changed(found: Subject, by: Optimizer | None, parametrization: str | None) -> Subject:
+    found = found if by is None else under(found, by)
+    return found if parametrization is None else in_regime(found, parametrization)
+
+
+def _rows(what: Any) -> list[Any]:
+    try:
+        return [list(row) if not isinstance(row, str) else [row] for row in _listed(what)]
+    except TypeError:
+        message = f"{type(what).__name__} is no table of exponents"
+        hint = "classify([(0, 0, 0, 1), (0, '1/2', 1, 1), (1, 0, 0, 1)])"
+        raise fail("bad-exponents", message, help=hint) from None
+
+
+def _listed(what: Any) -> Sequence[Any]:
+    return what.tolist() if isinstance(what, np.ndarray) else list(what)
+
+
+def _exponents(layer: int, row: Sequence[Any]) -> Exponents:
+    if len(row) != 4:
+        message = f"layer {layer} has {len(row)} exponents, expected a, b, c, d"
+        raise fail("bad-exponents", message)
+    return Exponents(
+        *(rational(x, f"'{e}' of layer {layer}") for e, x in zip("abcd", row, strict=True))
+    )
+
+
+def _many(tables: list[Any], degree: int | None, normalization: Normalization) -> Array:
+    """The verdicts of many tables."""
+    array = np.array([[[rational(x, "an exponent") for x in r] for r in t] for t in tables], object)
+    if array.ndim != 3 or array.shape[2] != 4 or array.shape[1] < 2:
+        raise fail("bad-exponents", f"found exponents of shape {array.shape}, expected (N, L+1, 4)")
+    unit = int(np.lcm.reduce([2, *{x.denominator for x in array.flat}]))
+    whole = np.array([int(x * unit) for x in array.flat]).reshape(array.shape)
+    codes = theorem.codes(perceptron(array.shape[1] - 1, degree, normalization), whole, 0, unit)
+    return np.array(VERDICTS)[codes]
+
+
+# ---- one table -----------------------------------------------------------------------------------
+
+
+def of_table(table: Table, parametrization: str, optimizer: str) -> Classification:
+    """A perceptron's table, by the theorem."""
+    conditions = Conditions(table.layers, table.array, table.out)
+    verdict = VERDICTS[int(conditions.codes()[0])]
+    names = [x.name for x in table.layers[:-1]]
+    learned: list[str] = []
+    for name, r in zip(names, conditions.r, strict=False):
+        if r[0] == 0 or (learned and r[0] >= 0):
+            learned.append(name)
+    return _made(
+        "perceptron", table, parametrization, optimizer,
+        ("theorem", verdict, conditions.all(), tuple(learned)),
+    )  # fmt: skip
+
+
+def of_subject(found: Subject) -> Classification:
+    """A program's network: by counted sizes, a perceptron by the theorem, which must agree."""
+    judge = Judge(found.graph())
+    out = np.array([found.table.out], dtype=object)
+    verdict = VERDICTS[int(judge.codes(found.table.array, out)[0])]
+    learning = judge.learning(found.table.array, out)
+    learned = tuple(name for name, value in learning.items() if value[0])
+    method, conditions = "counted", judge.conditions(found.table.array, out)
+    if found.is_perceptron():
+        exact = Conditions(found.table.layers, found.table.array, found.table.out)
+        if VERDICTS[int(exact.codes()[0])] != verdict:
+            raise InternalError(f"counted sizes say {verdict}, the conditions do not")
+        method, conditions = "theorem", exact.all()
+    return _made(
+        found.program.source.name, found.table, found.parametrization, found.optimizer,
+        (method, verdict, conditions, learned), judge,
+    )  # fmt: skip
+
+
+def _made(
+    name: str,
+    table: Table,
+    parametrization: str,
+    optimizer: str,
+    found: tuple[str, Verdict, list[Condition], tuple[str, ...]],
+    judge: Judge | None = None,
+) -> Classification:
+    method, verdict, conditions, learned = found
+    known = Conditions(table.layers, table.array, table.out)
+    r = {x.name: Fraction(value[0]) for x, value in zip(table.layers, known.r, strict=True)}
+    return Classification(
+        name, table, parametrization, optimizer, method, verdict,
+        tuple(
+            Checked(
+                x.group, x.layer, x.formula, Fraction(x.left[0]), x.relation, Fraction(x.right[0]),
+                bool(x.holds[0]),
+            )
+            for x in conditions
+        ),
+        r,
+        None if known.least is None else Fraction(known.least[0]),
+        learned,
+        _repair(table, verdict, judge),
+        _notes(table),
+    )  # fmt: skip
+
+
+def _repair(table: Table, verdict: Verdict, judge: Judge | None) -> tuple[Change, ...] | None:
+    """The smallest repair by the theorem's conditions, where counted sizes confirm it."""
+    if verdict in GOOD:
+        return ()
+    found = repair(table)
+    if found is None:
+        return None
+    if judge is not None:
+        out = np.array([table.out], dtype=object)
+        if VERDICTS[int(judge.codes(found.table.array, out)[0])] not in GOOD:
+            return None
+    return found.changes
+
+
+def _notes(table: Table) -> tuple[str, ...]:
+    """What homogeneous updates and normalization make of the exponents."""
+    notes = []
+    zero = [x.name for x in table.layers if x.homogeneous == 0]
+    one = [x.name for x in table.layers if x.homogeneous == 1]
+    if zero:
+        notes.append(
+            f"the updates of {', '.join(zero)} do not depend on the size of gradients: d is ignored"
+        )
+    if one:
+        notes.append(
+            f"the updates of {', '.join(one)} are linear in the gradients: only c - d counts, and "
+            "c stands for c - d + the faithful d"
+        )
+    shifts = {
+        "update": "updates are divided by their norm: c stands for c + e",
+        "clipping": "updates are clipped: c stands for c + e",
+        "weight": "updates are divided by the weight's norm: c stands for c + e - b",
+        "trust": "updates are divided by their norm, times the weight's: c stands for c + b",
+    }
+    for kind, text in shifts.items():
+        names = [x.name for x in table.layers if x.normalization == kind]
+        if names:
+            notes.append(f"{text}, for {', '.join(names)}")
+    return tuple(notes)

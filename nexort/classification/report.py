@@ -1,0 +1,131 @@
+"""A classification as text, Markdown, LaTeX and plain data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nexort.classification.forms import Form, escaped, table
+from nexort.scaling.theorem import Group
+
+if TYPE_CHECKING:
+    from nexort.classification.classifying import Checked, Classification
+    from nexort.scaling.repair import Change
+
+EQUATIONS: dict[Group, str] = {
+    "stable at initialization": "2.25",
+    "faithful at initialization": "2.26",
+    "stable in training": "2.27",
+    "faithful in training": "2.27",
+    "nontrivial": "2.28, one of",
+}
+COUNTED = (
+    "sizes are counted through two steps: a condition's left side is the power of 1/n that a size "
+    "has"
+)
+SIGNS = {">=": r"$\ge$", "<=": r"$\le$", "=": "$=$"}
+
+
+def classification(x: Classification, form: Form) -> str:
+    """The weights, every condition, r, what is learned, the verdict, and the smallest repair."""
+    if form == "json":
+        import json
+
+        return json.dumps(as_json(x), indent=2)
+    parts = [_title(x, form), table(*_weights(x), form)]
+    if x.notes:
+        parts.append("\n".join(_text(note, form) for note in x.notes))
+    if x.method == "counted":
+        parts.append(_text(COUNTED, form))
+    rows = [_condition(c, x.method, form) for c in x.conditions]
+    parts.append(table(("condition", "of", "formula", "left", "", "right", "holds"), rows, form))
+    parts.append("\n".join(_text(line, form) for line in _summary(x)))
+    return "\n\n".join(parts)
+
+
+def _text(line: str, form: Form) -> str:
+    return escaped(line) + r"\\" if form == "latex" else line
+
+
+def _title(x: Classification, form: Form) -> str:
+    text = f"{x.name}: parametrization {x.parametrization}, optimizer {x.optimizer}"
+    match form:
+        case "markdown":
+            return f"## {text}"
+        case "latex":
+            return rf"\paragraph{{{escaped(text)}}}"
+        case _:
+            return text
+
+
+def _weights(x: Classification) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    header = ("weight", "part", "a", "b", "c", "d", "r")
+    rows: list[tuple[str, ...]] = [
+        (layer.name, layer.part, str(e.a), str(e.b), str(e.c),
+         "(ignored)" if layer.homogeneous == 0 else str(e.d), str(x.r[layer.name]))
+        for layer, e in zip(x.table.layers, x.table.exponents, strict=True)
+    ]  # fmt: skip
+    if x.table.out:
+        rows.append(("out", "", str(x.table.out), "", "", "", ""))
+    return header, rows
+
+
+def _condition(c: Checked, method: str, form: Form) -> tuple[str, ...]:
+    name = f"{c.group} ({EQUATIONS[c.group]})" if method == "theorem" else c.group
+    sign = SIGNS[c.relation] if form == "latex" else c.relation
+    return (name, c.layer, c.formula, str(c.left), sign, str(c.right), "yes" if c.holds else "NO")
+
+
+def _summary(x: Classification) -> list[str]:
+    lines = []
+    if x.least is not None:
+        lines.append(f"r = {x.least}, the smallest but for the readout")
+    moves = ", ".join(x.learned) or "none"
+    lines.append(f"vectors that move by 1: {moves}")
+    failed = [c for c in x.conditions if not c.holds and c.group != "nontrivial"]
+    reason = f" ({failed[0].group} fails)" if failed else ""
+    lines.append(f"verdict: {x.verdict}{reason}")
+    if x.changes:
+        lines.append("smallest repair: " + "; ".join(map(change, x.changes)))
+    elif x.changes is None:
+        lines.append("smallest repair: none is known")
+    return lines
+
+
+def change(x: Change) -> str:
+    """``c of W[2] from 0 to 1 (+1)``."""
+    sign = "+" if x.by > 0 else ""
+    return f"{x.exponent} of {x.layer} from {x.old} to {x.new} ({sign}{x.by})"
+
+
+def as_json(x: Classification) -> dict[str, object]:
+    """Plain data."""
+    return {
+        "program": x.name,
+        "parametrization": x.parametrization,
+        "optimizer": x.optimizer,
+        "method": x.method,
+        "weights": [
+            {
+                "name": layer.name, "part": layer.part, "degree": layer.homogeneous,
+                "normalization": layer.normalization, "a": str(e.a), "b": str(e.b),
+                "c": str(e.c), "d": str(e.d), "r": str(x.r[layer.name]),
+            }
+            for layer, e in zip(x.table.layers, x.table.exponents, strict=True)
+        ],
+        "out": str(x.table.out),
+        "conditions": [
+            {
+                "group": c.group, "of": c.layer, "formula": c.formula, "left": str(c.left),
+                "relation": c.relation, "right": str(c.right), "holds": c.holds,
+            }
+            for c in x.conditions
+        ],
+        "r": None if x.least is None else str(x.least),
+        "learned": list(x.learned),
+        "verdict": x.verdict,
+        "repair": None if x.changes is None else [
+            {"weight": c.layer, "exponent": c.exponent, "from": str(c.old), "to": str(c.new)}
+            for c in x.changes
+        ],
+        "notes": list(x.notes),
+    }  # fmt: skip

@@ -1,0 +1,47 @@
+"""``nexort classify``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from nexort.cli import options, regimes
+
+
+@click.command(
+    "classify",
+    epilog="""\b
+Examples:
+  nexort classify mup_mlp_adam.nxt
+  nexort classify mlp.nxt --parametrization sp --optimizer 'adam(eps=0)'
+  nexort classify mlp.nxt --format latex -o table.tex""",
+)
+@options.program_argument
+@options.set_option
+@options.data_option
+@regimes.regime_option("--parametrization")
+@regimes.optimizer_option
+@regimes.normalization_option
+@regimes.format_option
+@regimes.output_option
+@options.instructions_option
+def command(
+    file: str,
+    settings: Sequence[str],
+    data: Sequence[str],
+    regime: str | None,
+    optimizer: str | None,
+    normalization: str | None,
+    form: str,
+    output: str | None,
+    max_instructions: int,
+) -> None:
+    """Classify a parametrization: unstable, unfaithful, trivial, feature learning or operator
+    regime. Every condition is shown with its two sides, and the smallest repair of a bad one."""
+    from nexort.classification.classifying import of_subject
+    from nexort.classification.report import classification
+
+    found = regimes.load(file, settings, data, max_instructions)
+    found = regimes.changed(found, regime, optimizer, normalization)
+    options.write(classification(of_subject(found), form) + "\n", output)  # type: ignore[arg-type]

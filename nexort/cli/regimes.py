@@ -1,0 +1,84 @@
+"""Options of commands on parametrizations: regimes, optimizers, normalization, formats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from nexort.cli import options
+
+if TYPE_CHECKING:
+    from nexort.classification.subject import Subject
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+NORMALIZATIONS = ("none", "update", "clipping", "weight", "trust")
+
+optimizer_option = click.option(
+    "--optimizer",
+    metavar="NAME",
+    help="Another optimizer for all weights: adam, 'adam(eps=0)', sgd, lamb, adafactor, ...",
+)
+normalization_option = click.option(
+    "--normalization",
+    type=click.Choice(NORMALIZATIONS),
+    help="What updates are divided by: their norm (update), that above a threshold (clipping), the "
+    "weight's norm (weight), or their norm, times the weight's (trust: LARS, LAMB).",
+)
+format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown", "latex", "json"]),
+    default="text",
+    show_default=True,
+    help="Form of the result.",
+)
+output_option = click.option("-o", "--output", type=click.Path(), help="Write to a file.")
+
+
+def regime_option(name: str, default: str | None = None) -> Callable[[F], F]:
+    """The option that names a parametrization."""
+    return click.option(
+        name,
+        "regime",
+        metavar="NAME",
+        default=default,
+        show_default=default is not None,
+        help="mup, ntp, sp or ups(1/4); by default the program's own."
+        if default is None
+        else "mup, ntp, sp or ups(1/4).",
+    )
+
+
+def load(file: str, settings: Sequence[str], data: Sequence[str], max_instructions: int) -> Subject:
+    """The program's network in its own parametrization. Raises NexortError."""
+    from dataclasses import replace
+
+    from nexort.classification.subject import subject, with_training
+    from nexort.driver import compile_source, read
+
+    program = compile_source(with_training(read(file)))
+    given = options.given(program, settings, data)
+    return subject(program, replace(given, max_instructions=max_instructions))
+
+
+def changed(
+    found: Subject, regime: str | None, optimizer: str | None, normalization: str | None
+) -> Subject:
+    """The network under other updates, then in another parametrization. Raises NexortError."""
+    from dataclasses import replace
+
+    from nexort.classification.optimizers import optimizer as by_name
+    from nexort.classification.subject import in_regime, under
+
+    if optimizer is not None:
+        found = under(found, by_name(optimizer))
+    if normalization is not None:
+        layers = tuple(
+            replace(x, normalization=normalization)  # type: ignore[arg-type]
+            for x in found.table.layers
+        )
+        found = replace(found, table=replace(found.table, layers=layers))
+    return found if regime is None else in_regime(found, regime)
