@@ -1,26 +1,36 @@
 """The core program of a training in the neural tangent limit (Thm 2.4.9, 2.9.23): kets stay as they
-are at initialization, and f_{t+1} = f_t - eta K_Q(chi_0, ..., chi_t)."""
+are at initialization, and f_{t+1} = f_t - eta K_Q(chi_0, ..., chi_t).
+
+Where the outputs are networks of their own, K_Q is written as in the theorem, Diag <dh|Q|x> summed
+over weights. Else it is the derivative of the output along the updates, which is the same number by
+<dh|Q x> = <Q^T dh|x>.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from nexort.diagnostics import NexortError, fail
+from nexort.expand.along import along
 from nexort.expand.analysis import Analysis
 from nexort.expand.maximal import Section, error_lines, joined
 from nexort.expand.planning import forward, looped
-from nexort.expand.reverse import moved_by
-from nexort.expand.rules import Item, Nest, Rule, leaf
+from nexort.expand.rules import Item, Key, Nest, Rule, leaf
 from nexort.expand.start import initial_lines, letters, update_call
-from nexort.expand.statements import Each, Line, Statement, written
+from nexort.expand.statements import Each, Let, Line, Statement, written
 from nexort.expand.text import PRODUCT, UNARY, Writer
+from nexort.expand.tidy import tidy
 from nexort.expand.weights import gradient, loops_of, member_type, moves_of, over_members
 from nexort.program import build
 from nexort.program.index import Affine, Loop
 from nexort.program.network import WeightFamily
-from nexort.program.nodes import Node, Op
+from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind, Type
+
+
+class _WideError(Exception):
+    """Kets with other axes than the output."""
 
 
 @dataclass
@@ -35,12 +45,12 @@ class Tangent:
     loops: dict[str, tuple[Loop, ...]] = field(default_factory=dict)
     updates: dict[str, str] = field(default_factory=dict)
     """The names of weights' updates."""
+    moves: dict[str, str] = field(default_factory=dict)
+    """The names of what the updates do to members."""
 
     def __post_init__(self) -> None:
         a = self.analysis
         self.network = a.training.network
-        if not a.apart:
-            raise self._problem("its outputs share kets, or have several axes")
         uses = [u for found in a.uses.values() for u in found]
         taken = frozenset((a.step, a.past, *a.names.taken)) - letters(a.rules.items)
         self.loops = {w.name: loops_of(w, uses, taken) for w in self.network.weights.values()}
@@ -48,10 +58,26 @@ class Tangent:
         self.kernel = a.names.fresh("K")
         self.fixed = frozenset((*a.rules.types, *self.network.weights))
         self.moving = frozenset((a.chi, self.network.name, self.kernel, *self.updates.values()))
+        if not a.apart:
+            cotangents = {*a.names.cotangents.values(), *map(a.names.cotangent, self.fixed)}
+            self.moving |= {*cotangents, *a.shared}
+        self.rates = self._rates()
 
     def _problem(self, what: str) -> NexortError:
         message = f"this training cannot be written out: {what}"
         return fail("not-expandable", message, self.network.span, help="nexort eval evaluates it")
+
+    def _rates(self) -> set[Node]:
+        """The learning rates of the weights that move."""
+        a = self.analysis
+        found = set()
+        for (name, key), active in a.active.items():
+            moves = moves_of(a.training, (name, key), a.base)
+            if any(not build.is_number(k, 0) for k in moves.keep):
+                raise self._problem("weights decay in the neural tangent limit")
+            if active and self.network.weights[name].kind != "scalar":
+                found.add(moves.use.rate)
+        return found
 
     def write(self, step: Affine) -> Writer:
         """Writes graphs at a step."""
@@ -65,14 +91,20 @@ class Tangent:
         parts: list[Section] = [
             ("weights at initialization; kets do not move", self.initial(write)),
             ("forward pass", written(forward(a.rules.items), write)),
-            ("backward pass (Def 2.9.14)", written(a.backward, write)),
-            ("output at initialization", self.start()),
         ]
-        steps: list[Section] = [
-            ("error signal", error_lines(a, write)),
-            ("update functions", written(self.steps(), write)),
-            ("operator K_Q (Thm 2.9.23)", self.output(write)),
-        ]
+        backward = "backward pass (Def 2.9.14)", written(a.backward, write)
+        steps: list[Section] = [("error signal", error_lines(a, write))]
+        (parts if a.apart else steps).append(backward)
+        parts.append(("output at initialization", self.start()))
+        steps.append(("update functions", written(self.steps(), write)))
+        try:
+            if not a.apart:
+                raise _WideError
+            steps.append(("operator K_Q (Thm 2.9.23)", self.kernel_lines(write)))
+        except _WideError:
+            lines = written(self.derivatives(), self.write(now))
+            steps.append(("operator K_Q (Thm 2.9.23): the derivative along the updates", lines))
+        steps[-1][1].append(self.output(self.write(now)))
         return [*joined(parts), "", f"for {a.step} in 0..{self.last}-1 {{", *joined(steps), "}"]
 
     def initial(self, write: Writer) -> list[str]:
@@ -116,8 +148,6 @@ class Tangent:
             ) -> list[Statement]:
                 member = weight.name, tuple(i.value(env) for i in key)
                 moves = moves_of(a.training, member, a.base)
-                if any(not build.is_number(k, 0) for k in moves.keep):
-                    raise self._problem("weights decay")
                 gradients = gradient(a.rounds, weight, key, env, a.values)
                 if gradients is None or not a.active.get(member, True):
                     return []
@@ -128,54 +158,53 @@ class Tangent:
         return found
 
     def _update(self, write: Writer, parts: tuple[object, ...]) -> str:
-        """Q_t(g_0, ..., g_t)"""
+        """Q_t(g_0, ..., g_t), times its rate where rates differ."""
         weight, key, found, use = parts
         assert isinstance(weight, WeightFamily)
         assert isinstance(key, tuple)
         name = write.name(self.updates[weight.name], key)
         target = f"|{name}>" if weight.kind == "vector" else name
         call = update_call(self.analysis, found, use, write, self.moving)  # type: ignore[arg-type]
+        if len(self.rates) > 1 and not build.is_number(use.rate, 1):  # type: ignore[attr-defined]
+            call = f"{write.at(use.rate, UNARY)} * {call}"  # type: ignore[attr-defined]
         return f"{target} = {call}"
 
     # ---- K_Q -----------------------------------------------------------------------------------
 
-    def output(self, write: Writer) -> list[str]:
+    def output(self, write: Writer) -> str:
         """f_{t+1} = f_t - eta K_Q."""
+        [rate] = self.rates if len(self.rates) == 1 else [build.constant(1)]
+        name = self.network.name
+        then = self.write(write.step + Affine(1)).name(name, ())
+        factor = "" if build.is_number(rate, 1) else f"{write.at(rate, UNARY)} * "
+        return f"{then} = {write.name(name, ())} - {factor}{write.name(self.kernel, ())}"
+
+    def kernel_lines(self, write: Writer) -> list[str]:
+        """K_Q as the sum over weights of Diag <dh|Q|x>."""
+        terms = self._rounds(self._terms)
+        return [f"{write.name(self.kernel, ())} = {self._sum(terms, write)}"]
+
+    def _rounds(self, at: Callable[[Rule, dict[str, int]], list[Statement]]) -> list[Statement]:
+        """The statements of every round of every rule that the output depends on, in order."""
         a = self.analysis
-        terms = [
-            *self._items(a.rules.items, dict(a.base)),
-            *self._terms(a.rules.output, dict(a.base)),
-        ]
-        rates = self._rates(terms)
-        shared = rates[0] if len(set(rates)) == 1 else None
-        total = self._sum(terms, write, shared)
-        kernel = write.name(self.kernel, ())
-        then = self.write(write.step + Affine(1)).name(self.network.name, ())
-        factor = ""
-        if shared is not None and not build.is_number(shared, 1):
-            factor = f"{write.at(shared, UNARY)} * "
-        now = write.name(self.network.name, ())
-        return [f"{kernel} = {total}", f"{then} = {now} - {factor}{kernel}"]
 
-    def _items(self, items: Sequence[Item], env: dict[str, int]) -> list[Statement]:
-        found: list[Statement] = []
-        for item in items:
-            if isinstance(item, Rule):
-                found += self._terms(item, env)
-            else:
-                found += self._nest(item, env)
-        return found
+        def of(items: Sequence[Item], env: dict[str, int]) -> list[Statement]:
+            found: list[Statement] = []
+            for item in items:
+                if isinstance(item, Nest):
+                    values = item.loop.interval.values(env)
+                    bodies = [(v, tuple(of(item.items, {**env, item.loop.var: v}))) for v in values]
+                    found += looped(item.loop, bodies, values)
+                elif a.rounds.reaches(item, env):
+                    found += at(item, env)
+            return found
 
-    def _nest(self, nest: Nest, env: dict[str, int]) -> list[Statement]:
-        values = nest.loop.interval.values(env)
-        bodies = [(v, tuple(self._items(nest.items, {**env, nest.loop.var: v}))) for v in values]
-        return looped(nest.loop, bodies, values)
+        base = dict(a.base)
+        return [*of(a.rules.items, base), *at(a.rules.output, base)]
 
     def _terms(self, rule: Rule, env: dict[str, int]) -> list[Statement]:
         """What the updates of the weights that a rule reads do to the output."""
         a = self.analysis
-        if not a.rounds.reaches(rule, env):
-            return []
         found: list[Statement] = []
         for use in a.uses[rule]:
             weight = self.network.weights.get(use.name)
@@ -183,23 +212,17 @@ class Tangent:
                 continue
             inside = use.loops[len(rule.loops) :]
             if any(n in {x.var for x in inside} for i in use.key for n, _ in i.terms):
-                raise self._problem(f"members of '{use.name}' in a sum")
-            member = use.name, tuple(i.value(env) for i in use.key)
-            if not a.active.get(member, True):
+                raise _WideError
+            if not a.active.get((use.name, tuple(i.value(env) for i in use.key)), True):
                 continue
-            rate = moves_of(a.training, member, a.base).use.rate
             name = self.updates[use.name]
             if weight.kind == "matrix":
-                found += [
-                    Line((rate, name, use.key, pair, inside), self._matrix) for pair in use.pairs
-                ]
+                found += [Line((name, use.key, pair, inside), self._matrix) for pair in use.pairs]
                 continue
-            assert use.value is not None
             towards = leaf(name, use.key, member_type(weight))
-            change = moved_by(rule.value, use.name, use.key, towards)
-            if change is None:
-                raise self._problem(f"'{use.name}' inside an expectation")
-            found.append(Line((rate, self._seen(rule, change)), self._vector))
+            change = along(rule.value, {(use.name, use.key): towards}, {})
+            assert change is not None
+            found.append(Line((self._seen(rule, change),), self._vector))
         return found
 
     def _seen(self, rule: Rule, change: Node) -> Node:
@@ -217,17 +240,17 @@ class Tangent:
         return self.analysis.rules.output.value.type
 
     def _one_axis(self, ket: Node) -> None:
-        if ket.type.axes != self.analysis.rules.output.value.type.axes:
-            raise self._problem("kets with more axes than the output")
+        if ket.type.axes != self._type().axes:
+            raise _WideError
 
     def _vector(self, write: Writer, parts: tuple[object, ...]) -> str:
-        node = parts[1]
+        [node] = parts
         assert isinstance(node, Node)
         return write.at(node, PRODUCT)
 
     def _matrix(self, write: Writer, parts: tuple[object, ...]) -> str:
         """Diag <dg| Q |y>."""
-        _, name, key, pair, sums = parts
+        name, key, pair, sums = parts
         assert isinstance(pair, tuple)
         left, right = pair
         self._one_axis(left)
@@ -238,33 +261,70 @@ class Tangent:
             text = f"sum({loop.var} in {write.range(loop.interval)}) {text}"
         return text
 
-    # ---- sums ----------------------------------------------------------------------------------
-
-    def _rates(self, terms: Sequence[Statement]) -> list[Node]:
-        found: list[Node] = []
-        for x in terms:
-            if isinstance(x, Each):
-                found += self._rates(x.body)
-            elif isinstance(x, Line):
-                rate = x.parts[0]
-                assert isinstance(rate, Node)
-                found.append(rate)
-        return found
-
-    def _sum(self, terms: Sequence[Statement], write: Writer, shared: Node | None) -> str:
-        """The terms added, each times its rate where they do not share it."""
+    def _sum(self, terms: Sequence[Statement], write: Writer) -> str:
         shown = []
         for x in terms:
             if isinstance(x, Each):
-                body = self._sum(x.body, write, shared)
+                body = self._sum(x.body, write)
                 body = f"({body})" if len(x.body) > 1 else body
                 shown.append(f"sum({x.var} in {write.range(x.interval)}) {body}")
-                continue
-            assert isinstance(x, Line)
-            [text] = x.lines(write)
-            if shared is None:
-                rate = x.parts[0]
-                assert isinstance(rate, Node)
-                text = f"{write.at(rate, UNARY)} * {text}"
-            shown.append(text)
+            else:
+                shown += x.lines(write)
         return " + ".join(shown)
+
+    # ---- the derivative along the updates ------------------------------------------------------
+
+    def derivatives(self) -> list[Statement]:
+        """What the updates do to every ket, and K_Q as what they do to the output."""
+        a = self.analysis
+        active = {name for (name, _), seen in a.active.items()
+                  if seen and self.network.weights[name].kind != "scalar"}  # fmt: skip
+        moved = set(active)
+        rules = list(a.rules.flat())
+        while True:
+            more = {r.name for r in rules if any(
+                x.op in (Op.INIT_VECTOR, Op.INIT_SCALAR, Op.MATMUL) and x.attr[0] in moved
+                for x in walk([r.value]))} - moved  # fmt: skip
+            if not more:
+                break
+            moved |= more
+        self.moves = {n: a.names.fresh(f"D{n}", f"D_{n}") for n in a.rules.types if n in moved}
+        self.moving |= frozenset(self.moves.values())
+        return self._rounds(self._derivative)
+
+    def _derivative(self, rule: Rule, env: dict[str, int]) -> list[Statement]:
+        a = self.analysis
+        last = rule is a.rules.output
+        if not last and rule.name not in self.moves:
+            return []
+        leaves: dict[Key, Node] = {}
+        operators: dict[Key, Key] = {}
+        for x in walk([rule.value]):
+            if x.op not in (Op.INIT_VECTOR, Op.INIT_SCALAR, Op.MATMUL):
+                continue
+            name, key = x.attr[:2]
+            if name in self.moves:
+                leaves[name, key] = leaf(self.moves[name], key, x.type)
+            elif name in self.updates and self._seen_member(name, key, env):
+                if x.op is Op.MATMUL:
+                    operators[name, key] = self.updates[name], key
+                else:
+                    leaves[name, key] = leaf(self.updates[name], key, x.type)
+        change = along(rule.value, leaves, operators)
+        if change is None:
+            change = build.constant(0)
+        value = tidy(change)
+        if value.type != rule.value.type:
+            value = build.spread(value, rule.value.type)
+        target = self.kernel if last else self.moves[rule.name]
+        return [Let(target, rule.key, value)]
+
+    def _seen_member(self, name: str, key: tuple[Affine, ...], env: dict[str, int]) -> bool:
+        """Whether the limit sees a weight's updates; in a sum all members are alike."""
+        if self.network.weights[name].kind == "scalar":
+            return False
+        try:
+            member = name, tuple(i.value(env) for i in key)
+        except KeyError:
+            return all(v for (n, _), v in self.analysis.active.items() if n == name)
+        return self.analysis.active.get(member, True)

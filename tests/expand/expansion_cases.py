@@ -263,3 +263,32 @@ optimizer mine(lr, beta=0.9) {{
     ),
     "between": training(TWO, "parametrization ups(1/4)\noptimizer adam(lr=0.1, eps=0.01)"),
 }  # fmt: skip
+
+CASES |= {
+    # several outputs, kets that they share: K_Q as the derivative along the updates
+    "tangent heads": training(
+        """
+        weight u : vector[d]
+        weight W[2..3] : matrix
+        weight v : vector[2]
+        |x[1]> = tanh(|u> @ xi)
+        for l in 2..3 { |x[l]> = tanh(W[l] |x[l-1]>) }
+        return <v|x[3]>
+        """,
+        "parametrization ntp\noptimizer adam(lr=0.1, eps=0.01)\ncentre\n"
+        "error (f - [y, 2 * y]) * train",
+    ),
+    "tangent batch": training(
+        """
+        weight u : vector[d]
+        weight W : matrix
+        weight b, v : vector
+        |x1> = tanh(|u> @ xi)
+        |x2> = tanh(W |x1> + |b>)
+        |z> = |x2> - |x2> @ [0.25, 0.25, 0.25]
+        |x3> = E{1}[ tanh(|z> * |x1>{1}) * |x1>{1} ] + |z>
+        return <v|x3>
+        """,
+        "parametrization ntp\noptimizer adam(lr=0.1, eps=0.01)\ncentre",
+    ),
+}
