@@ -147,7 +147,8 @@ class Step:
 class Derivation:
     """The limit of a program. ``closed`` says that every equation is.
 
-    Of a training, ``regime`` is 'maximal' or 'tangent', ``weights`` has what every step does to the
+    Of a training, ``regime`` is 'maximal', 'tangent' or 'decayed' (tangent,
+    with weight decay), ``weights`` has what every step does to the
     weights, and ``updates`` the update functions.
     """
 

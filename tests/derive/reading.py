@@ -127,7 +127,7 @@ class Reading:
                 env = self._bound(w.weight.indices, indices, w.ranges)
                 if env is not None:
                     return self._vector(w.value, {**env, **_at(w.labels, axes)})
-        if (name, indices) not in self.kets and self.d.regime == "maximal":
+        if (name, indices) not in self.kets and self.d.regime != "tangent":
             assert indices[-1] == 0, f"no rule for |{name}{indices}>"
             indices = indices[:-1]
         return self.kets[name, indices][(slice(None), *axes)]

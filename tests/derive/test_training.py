@@ -290,7 +290,11 @@ def slopes(case: Case, weights: Weights) -> dict[tuple[str, tuple[int, ...]], An
 
 
 def loop(
-    case: Case, how: Callable[[list[Any]], Any], keep: float = 1.0, centre: bool = False
+    case: Case,
+    how: Callable[[list[Any]], Any],
+    keep: Callable[[int], float] = lambda t: 1.0,
+    rate: Callable[[int], float] = lambda t: 0.3,
+    centre: bool = False,
 ) -> list[Any]:
     """f_t of a training in muP at a width: f = (1/n) sum; matrices move by 1/n, and update
     functions see n times the gradients of matrices and vectors."""
@@ -310,7 +314,7 @@ def loop(
             g = np.tensordot(slope, chi, axes=chi.ndim)
             history[key].append(g if kind != "scalar" else g / WIDTH)
             c = WIDTH if kind == "matrix" else 1
-            weights[key] = keep * weights[key] - 0.3 / c * how(history[key])
+            weights[key] = keep(t) * weights[key] - rate(t) / c * how(history[key])
     return outputs
 
 
@@ -344,12 +348,23 @@ def test_a_wrong_move_is_seen() -> None:
     assert np.abs(reading.output("f", STEPS) - last).max() > 1e-4
 
 
+def test_rates_and_decays_that_change_from_step_to_step() -> None:
+    case = CASES["residual"]
+    text = program(case, "adam", "mup", "decay 0.1 * (t + 1)")
+    derivation = derived(text.replace("lr=0.3", "lr=0.3 / (t + 1)"))
+    found = loop(case, adam, lambda t: 1 - 0.1 * (t + 1), lambda t: 0.3 / (t + 1))
+    for whole in (False, True):
+        reading = read(derivation, case, whole=whole)
+        for t, expected in enumerate(found):
+            assert reading.output("f", t) == pytest.approx(expected, rel=1e-9, abs=1e-11)
+
+
 def test_decay_centre_and_several_optimizers() -> None:
     """f_t less f_0; W keeps 0.9^t of itself, u moves by another function."""
     case = CASES["mlp"]
     more = "decay 0.1\n  centre"
     reading = read(derived(program(case, "adam", "mup", more), L=3), case)
-    for t, expected in enumerate(loop(case, adam, 0.9, centre=True)):
+    for t, expected in enumerate(loop(case, adam, lambda t: 0.9, centre=True)):
         assert reading.output("f", t) == pytest.approx(expected, rel=1e-9, abs=1e-11)
     more = "optimizer sgd(lr=0.3) for u, v"
     derivation = derived(program(case, "adam", "mup", more), L=3)
@@ -414,6 +429,46 @@ def test_the_neural_tangent_operator_is_that_of_a_width(name: str, optimizer: st
         expected = kernel(case, OPTIMIZERS[optimizer][1], errors[: t + 1])
         found = np.array([reading.scalar("K", (t,), at) for at in np.ndindex(*outputs)])
         assert found.reshape(outputs) == pytest.approx(expected, rel=1e-9, abs=1e-11)
+
+
+def test_the_neural_tangent_limit_with_decay() -> None:
+    """K_{t,s} pairs the slopes of the weights that decay left at t with the updates of s."""
+    case = CASES["mlp"]
+    more = "decay 0.1 * (t + 1) for W\n  decay 0.2 for u"
+    derivation = derived(program(case, "adam", "ntp", more), **case.numbers)
+    assert derivation.regime == "decayed"
+    rng = np.random.default_rng(5)
+    errors = [rng.standard_normal(3) for _ in range(STEPS)]
+    given = {("chi", (t,)): e for t, e in enumerate(errors)}
+    reading = read(derivation, case, given)
+    weights, _ = draw(case)
+
+    def kept(name: str, first: int, last: int) -> float:
+        factors = {"W": [0.9, 0.8, 0.7], "u": [0.8, 0.8, 0.8], "v": [1.0, 1.0, 1.0]}[name]
+        return float(np.prod(factors[first:last]))
+
+    def at(t: int) -> Weights:
+        return {k: kept(k[0], 0, t) * w for k, w in weights.items()}
+
+    past_slopes = [slopes(case, at(t)) for t in range(STEPS + 1)]
+    for t in range(1, STEPS + 1):
+        for s in range(t):
+            expected: Any = 0
+            for key in weights:
+                seen = WIDTH ** (1.0 if case.weights[key][0] == "matrix" else 0.5)
+                past = [past_slopes[r][key] @ errors[r] for r in range(s + 1)]
+                moved = 0.3 * kept(key[0], s + 1, t) * adam(past) / seen**2
+                expected = expected + np.tensordot(moved, past_slopes[t][key], axes=moved.ndim)
+            found = [reading.scalar("K", (t, s), (a,)) for a in range(3)]
+            assert found == pytest.approx(expected, rel=1e-9)
+    [process] = [g for g in derivation.gaussians if g.reason == "output"]
+    variables = [r.var for r in process.ranges]
+    labels = [x.label for x in process.labels]
+    for t, s in np.ndindex(STEPS + 1, STEPS + 1):
+        sums = [case.forward(at(q), WIDTH) for q in (t, s)]
+        env = {**dict(zip(variables, (t, s), strict=True)), labels[0]: 0, labels[1]: 2}
+        product = np.mean(sums[0][:, 0] * sums[1][:, 2])
+        assert float(reading.value(process.covariance, env)) == pytest.approx(product, rel=1e-9)
 
 
 # ---- dots ----------------------------------------------------------------------------------------

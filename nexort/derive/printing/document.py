@@ -150,6 +150,9 @@ _OPENINGS = {
     "2.7.3 and 2.9.30 of Yang & Littwin, arXiv 2308.01814, whose numbers are cited throughout).",
     "tangent": "The neural tangent limit of the training as the width goes to infinity (Theorems "
     "2.4.9 and 2.9.23 of Yang & Littwin, arXiv 2308.01814, whose numbers are cited throughout).",
+    "decayed": "The neural tangent limit of the training with weight decay as the width goes to "
+    "infinity (Theorem 2.10.3 of Yang & Littwin, arXiv 2308.01814, whose numbers are cited "
+    "throughout).",
 }
 
 
@@ -161,6 +164,13 @@ _SENTENCES: dict[tuple[str, str], tuple[Words, ...]] = {
         "all equations, and where a function jumps by Stein's form (Remark 2.6.6):",
     ),
     ("tangent", "kets"): ("Kets and their covariances do not move from the start:",),
+    ("decayed", "kets"): (
+        "At every step the weights are, seen by kets, what decay left of their initial values:",
+    ),
+    ("decayed", "recursion"): (
+        "The output is a Gaussian process, that of the decayed initial weights, less what every "
+        "earlier step added by the neural tangent operator:",
+    ),
     ("tangent", "recursion"): (
         "The neural tangent operator of all error signals so far (Eq 2.10, Def 2.9.22) has a term "
         "of every weight:",
@@ -288,7 +298,8 @@ _REASONS = {
     "hat": "Hats (Def 2.6.5, MatMul): Gaussian with mean 0, independent for different matrices and "
     "of the initial vectors:",
     "linear": "Linear combinations of these:",
-    "output": "The output at the start: a Gaussian process with mean 0 (Thm 2.4.7, 2.9.19):",
+    "output": "The output of the initial weights: a Gaussian process with mean 0 (Thm 2.4.7, "
+    "2.9.19):",
 }
 
 

@@ -9,7 +9,7 @@ The schema (``"schema": 1``); every formula is ``{"text": ..., "latex": ..., "tr
                  {matrix, argument, hat, dot, dot_vanishes, why}}]
     gaussians   [{left, right, covariance, ranges, labels, reason}]
     equations   [{left, right, ranges, labels, closed}]
-    regime      "", or "maximal" or "tangent" of a training
+    regime      "", or "maximal", "tangent" or "decayed" of a training
     weights     [{weight, value, ranges, labels}]  (what a step of a training does to a weight)
     updates     [{name, result, states: [{name, value, start}]}]  (update functions of g and t)
     steps       [{rule, citation, note, before, after}]  (before, after: a formula or null)

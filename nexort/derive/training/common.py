@@ -116,6 +116,13 @@ class Run:
             name += "0"
         return name
 
+    def spare(self, *names: str) -> str:
+        """The first of some names that nothing has."""
+        program, outside = self.program, self.outside
+        taken = {*self.forward.taken(), *self.backward.duals.values(), self.error}
+        taken |= {*program.params, *program.data, *program.dims, *outside.scalars, *outside.kets}
+        return next(n for n in names if n not in taken)
+
     def given_start(self) -> Formula:
         """The f_0 that is given, over the labels of f."""
         assert isinstance(self.training.start, Node)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nexort.derive.derivation import Derivation
+from nexort.derive.formula import ONE
 from nexort.derive.training.common import read
+from nexort.derive.training.decayed import decayed
 from nexort.derive.training.maximal import maximal
-from nexort.derive.training.tangent import tangent
+from nexort.derive.training.tangent import check_scalars, tangent
 from nexort.derive.unsupported import Unsupported
 from nexort.diagnostics import fail
 from nexort.program.program import Program
@@ -24,6 +26,9 @@ def derive_training(program: Program, numbers: Mapping[str, int | float]) -> Der
         run = read(program, numbers)
         if run.regime.name == "maximal":
             return maximal(run)
+        if any(m.keep != ONE for m in run.moves.values()):
+            check_scalars(run)
+            return decayed(run)
         return tangent(run)
     except Unsupported as problem:
         raise fail(

@@ -10,7 +10,7 @@ initialization, a program without training.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from nexort.derive.algebra import add, axis_sum, loop_sum, mul, neg, rebuilt, reindexed, unbound
@@ -24,7 +24,6 @@ from nexort.derive.training.common import ZERO_STEP, Run
 from nexort.derive.training.network import deviation, number
 from nexort.derive.training.steps import step_system
 from nexort.derive.training.timed import entries
-from nexort.derive.training.updates import Move
 from nexort.derive.unsupported import Unsupported
 from nexort.program.index import Affine
 from nexort.program.network import STEP_VARIABLE
@@ -37,6 +36,16 @@ def tangent(run: Run) -> Derivation:
     return _Tangent(run).derivation()
 
 
+def check_scalars(run: Run) -> None:
+    """Raises Unsupported if a scalar weight moves: there is no such limit (Thm 2.9.19)."""
+    for name, declared in run.training.network.weights.items():
+        if declared.kind == "scalar" and name in run.regime.active:
+            raise Unsupported(
+                f"the scalar weight '{name}': the neural tangent limit has no scalar parameters "
+                "(Thm 2.9.19)"
+            )
+
+
 def tangent_lines(run: Run) -> System:
     """The limit before any rule of expectations: network, backward pass, K and f as lines."""
     return _Tangent(run).system()
@@ -46,23 +55,9 @@ class _Tangent:
     def __init__(self, run: Run) -> None:
         self.run, self.names = run, run.names
         weights = run.training.network.weights
-        for name, declared in weights.items():
-            if run.moves[name].keep != ONE:
-                raise Unsupported(f"the decay of '{name}' in the neural tangent limit")
-            if declared.kind == "scalar" and name in run.regime.active:
-                raise Unsupported(
-                    f"the scalar weight '{name}': the neural tangent limit has no scalar "
-                    "parameters (Thm 2.9.19)"
-                )
+        check_scalars(run)
         self.active = [n for n in weights if n in run.regime.active]
-        self.kernel = self._kernel()
-
-    def _kernel(self) -> str:
-        """A name for the neural tangent operator."""
-        run = self.run
-        taken = {*run.forward.taken(), *run.backward.duals.values(), run.error, *run.program.params}
-        taken |= {*run.program.data, *run.program.dims, *run.outside.scalars, *run.outside.kets}
-        return next(n for n in ("K", "Theta", "Kappa", "NTK", "ntk", "kernel") if n not in taken)
+        self.kernel = run.spare("K", "Theta", "Kappa", "NTK", "ntk", "kernel")
 
     def derivation(self) -> Derivation:
         """Everything, by the engine of programs."""
@@ -216,39 +211,19 @@ class _Tangent:
             for gradient in self.run.backward.gradients[name]:
                 if gradient.value == ZERO:
                     continue
-                value = self._weight(name, gradient, move, t)
+                value = weight_term(self.run, gradient, t)
                 if self._common_rate() is None:
                     value = mul(reindexed(move.rate, {STEP_VARIABLE: t}), value)
                 terms.append(value)
         value = _placed(add(*terms), self.values) if terms else ZERO
         return self._line(self.kernel, t, (span,), value)
 
-    def _weight(self, name: str, gradient: Gradient, move: Move, t: Affine) -> Formula:
-        """The part of one weight, a sum over its members and entries."""
-        names = {x.label: self.names.fresh() for x in gradient.labels}
-        own = reindexed(gradient.value, {v: Affine.variable(n) for v, n in names.items()})
-        outputs = {seed_label(k): a for k, a in enumerate(self._axes())}
-        single = unbound(reindexed(own, outputs), self.names)
-        past = self.names.fresh("s")
-        joined = self.run.weighted(unbound(own, self.names), Affine.variable(past))
-        if self.run.training.network.weights[name].kind == "matrix":
-            single, joined = entries(single, False), entries(joined, False)
-        if move.linear:
-            body = move.applied(past, t, Expectation(mul(single, joined)))
-        else:
-            body = Expectation(mul(single, move.applied(past, t, joined)))
-        for x in reversed(gradient.labels):
-            body = axis_sum(names[x.label], x.axis, body)
-        for r in reversed(gradient.ranges):
-            body = loop_sum(r.var, r.first, r.last, body)
-        return body
-
     # ---- the output at the start -----------------------------------------------------------------
 
     def _process(self, engine: Engine) -> GaussianFamily:
         """f_0 -> N(0, <x|x>), x the ket whose entries the output sums."""
         run = self.run
-        whole = _placed(_inside(run.forward.output.value), self.values)
+        whole = _placed(inside(run.forward.output.value), self.values)
         if engine.rules.of(whole, ()) != ZERO:
             raise Unsupported("an output whose entries may have a mean at the start: 'centre' it")
         sides = []
@@ -261,6 +236,39 @@ class _Tangent:
         covariance = engine.rules.of(mul(xa, xb), ())
         left, right = (Symbol(run.output, (ZERO_STEP,), a) for a in (aa, ab))
         return GaussianFamily(left, right, covariance, (), (*la, *lb), "output")
+
+
+Change = Callable[[Formula], Formula]
+
+
+def weight_term(
+    run: Run,
+    gradient: Gradient,
+    t: Affine,
+    now: Change = lambda f: f,
+    then: Callable[[Formula, Affine], Formula] = lambda f, _: f,
+) -> Formula:
+    """The part of a weight of K at Q_t, a sum over its members and entries; an expectation that no
+    rule has seen. ``now`` and ``then`` place the kets outside and inside of Q at their steps."""
+    names, move = run.names, run.moves[gradient.name]
+    own = {x.label: names.fresh() for x in gradient.labels}
+    value = reindexed(gradient.value, {v: Affine.variable(n) for v, n in own.items()})
+    outputs = {seed_label(k): Affine.variable(x.label) for k, x in enumerate(run.labels)}
+    single = now(unbound(reindexed(value, outputs), names))
+    past = names.fresh("r")
+    step = Affine.variable(past)
+    joined = run.weighted(then(unbound(value, names), step), step)
+    if run.training.network.weights[gradient.name].kind == "matrix":
+        single, joined = entries(single, False), entries(joined, False)
+    if move.linear:
+        body = move.applied(past, t, Expectation(mul(single, joined)))
+    else:
+        body = Expectation(mul(single, move.applied(past, t, joined)))
+    for x in reversed(gradient.labels):
+        body = axis_sum(own[x.label], x.axis, body)
+    for r in reversed(gradient.ranges):
+        body = loop_sum(r.var, r.first, r.last, body)
+    return body
 
 
 class _Scaled:
@@ -280,8 +288,8 @@ def _placed(formula: Formula, values: dict[str, Formula]) -> Formula:
     return rebuilt(formula, lambda f: _placed(f, values)) if values else formula
 
 
-def _inside(formula: Formula) -> Formula:
+def inside(formula: Formula) -> Formula:
     """The ket of which a sum of averages is the average."""
     if isinstance(formula, Expectation):
         return formula.body
-    return rebuilt(formula, _inside)
+    return rebuilt(formula, inside)

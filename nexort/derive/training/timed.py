@@ -132,9 +132,9 @@ def _product(factors: list[Formula]) -> Formula:
     """The mean of a product of random factors."""
     whole = Expectation(settled(mul(*factors)))
     for k, factor in enumerate(factors):
-        if isinstance(factor, Sum) and len(factors) > 1:
+        if isinstance(factor, Sum | AxisSum | LoopSum) and len(factors) > 1:
             rest = factors[:k] + factors[k + 1 :]
-            found = add(*(mean(mul(t, *rest)) for t in factor.terms))
+            found = _distributed(factor, rest)
             explicit = any(isinstance(x, Expectation) for x in walk(found))
             return whole if explicit else found
     kets: list[Ket] = []
@@ -153,3 +153,14 @@ def _product(factors: list[Formula]) -> Formula:
             return canonical_bracket(replace(left, copy=0), replace(right, copy=0))
         case _:
             return whole
+
+
+def _distributed(factor: Sum | AxisSum | LoopSum, rest: list[Formula]) -> Formula:
+    """The mean of a sum times other factors, whose bound names are their own."""
+    match factor:
+        case Sum(terms):
+            return add(*(mean(mul(t, *rest)) for t in terms))
+        case AxisSum(label, axis, body):
+            return axis_sum(label, axis, mean(mul(body, *rest)))
+        case LoopSum(var, first, last, body):
+            return loop_sum(var, first, last, mean(mul(body, *rest)))
