@@ -24,6 +24,7 @@ COMMANDS = {
     "expand": "Write a training out as a core program.",
     "fmt": "Format programs in the canonical style.",
     "graph": "Write the program graph as DOT, SVG, PNG, PDF or JSON.",
+    "scaling": "What every tensor of a model gets as functions of width.",
     "simulate": "Run a program at finite width.",
     "verify": "Compare the limit with finite widths.",
 }

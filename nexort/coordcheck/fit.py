@@ -1,10 +1,11 @@
 """The power of n in a size, from runs at several widths, with an honest error.
 
 Sizes of single runs are compared as logarithms: their spread does not depend on how fast a quantity
-grows, and one wild run of an unstable training does not outweigh the others. At finite widths
-log size = const + s log n + (corrections that vanish); whether there are any is not known, so that
-s is averaged over fits without one, with n^-1/2 and with n^-1, by Akaike weights, and its error has
-the spread between these fits in it.
+grows, and one wild run of an unstable training does not outweigh the others. At finite widths log
+size is a constant + s log n + corrections that vanish; whether there are any is not known, so that
+s is averaged over fits without one, with n^-1/2 and with n^-1, each by its evidence (MacKay,
+Information Theory, Inference, and Learning Algorithms, ch. 28); its error has the spread between
+them in it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from nexort.program.unrolled import Array
 
 CORRECTIONS = (None, -0.5, -1.0)
 """Powers of n in the correction of a fit."""
+
+PRIOR = 0.5
+"""The size that a correction to log size is thought to have at the smallest width: a standard
+deviation."""
 
 ENOUGH = 4
 """Widths from which on corrections are fitted."""
@@ -88,25 +93,32 @@ def _averaged(lengths: Array, mean: Array, errors: Array) -> tuple[float, float]
         if power is not None:
             if len(lengths) < ENOUGH:
                 continue
-            columns.append(np.exp(power * lengths))
+            columns.append(np.exp(power * (lengths - lengths[0])))
         found.append(_regression(np.stack(columns, axis=1), mean, errors))
-    score = np.array([chi2 + 4 * parameters for _, _, chi2, parameters in found])
-    weight = np.exp(-0.5 * (score - score.min()))
+    score = np.array([score for _, _, score in found])
+    weight = np.exp(score - score.max())
     weight /= weight.sum()
     slopes = np.array([slope for slope, *_ in found])
-    variances = np.array([variance for _, variance, *_ in found])
+    variances = np.array([variance for _, variance, _ in found])
     exponent = float(weight @ slopes)
     return exponent, float(np.sqrt(weight @ (variances + (slopes - exponent) ** 2)))
 
 
-def _regression(design: Array, mean: Array, errors: Array) -> tuple[float, float, float, int]:
-    """Weighted least squares: the slope, its variance, chi^2, and the number of parameters. Where
-    the fit is worse than the errors allow, the variance grows with it."""
+def _regression(design: Array, mean: Array, errors: Array) -> tuple[float, float, float]:
+    """Weighted least squares, a correction with its prior: the slope, its variance, and the
+    logarithm of the evidence. Where the fit is worse than the errors allow, the variance grows."""
     rows = design / errors[:, None]
     target = mean / errors
+    corrected = design.shape[1] == 3
+    if corrected:
+        rows = np.vstack([rows, [0.0, 0.0, 1 / PRIOR]])
+        target = np.append(target, 0.0)
     coefficients, *_ = np.linalg.lstsq(rows, target, rcond=None)
     chi2 = float(np.sum((target - rows @ coefficients) ** 2))
-    freedom = len(mean) - design.shape[1]
-    covariance = np.linalg.pinv(rows.T @ rows, rcond=1e-13)
+    precision = rows.T @ rows
+    covariance = np.linalg.inv(precision)
+    freedom = len(mean) - 2
     excess = max(1.0, chi2 / freedom) if freedom else 1.0
-    return float(coefficients[1]), float(covariance[1, 1]) * excess, chi2, design.shape[1]
+    evidence = -0.5 * chi2 - 0.5 * float(np.linalg.slogdet(precision)[1])
+    evidence -= float(np.log(PRIOR)) if corrected else 0.0
+    return float(coefficients[1]), float(covariance[1, 1]) * excess, evidence

@@ -84,15 +84,16 @@ class Quantity:
         x = self.tensor.label
         match self.what:
             case "change":
-                return f"{x} - {x} at start"
+                return f"the change of {x}"
             case "effect":
-                return f"updates in {x}"
+                assert self.tensor.node is not None
+                return f"what updates of {weight_name(self.tensor.node.attr[:2])} add to {x}"
             case "gradient":
-                return f"gradient by {x}"
+                return f"the gradient by {x}"
             case "seen":
-                return f"gradient seen by {x}"
+                return f"the gradient that the update function of {x} sees"
             case "update":
-                return f"update of {x}"
+                return f"the update of {x}"
             case _:
                 return x
 

@@ -1,0 +1,107 @@
+"""``nexort coordcheck``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import click
+
+from nexort.cli import options
+
+
+@click.command(
+    "coordcheck",
+    epilog="""\b
+Examples:
+  nexort coordcheck mup_mlp_adam.nxt --plot sizes.png
+  nexort coordcheck mine.nxt --expect mup
+  nexort coordcheck mine.nxt --width 128,512,2048 --seeds 16 --steps 2 --json""",
+)
+@options.program_argument
+@options.set_option
+@options.data_option
+@click.option(
+    "--width", default="64,128,256,512,1024,2048", show_default=True, help="Widths: 64,256,1024."
+)
+@click.option("--seeds", type=click.IntRange(min=2), default=8, show_default=True, help="Runs.")
+@click.option(
+    "--steps", type=click.IntRange(min=0), help="Steps of training; the program's, at most 3."
+)
+@click.option(
+    "--expect",
+    metavar="NAME",
+    help="Expect the sizes of mup, ntp, sp or ups(s), not those of the program's own exponents.",
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.2,
+    show_default=True,
+    help="How far an exponent may be from its prediction.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float64", "float32"]),
+    default="float64",
+    show_default=True,
+    help="Precision of the runs.",
+)
+@options.memory_option
+@options.seed_option
+@options.threads_option
+@options.instructions_option
+@options.json_option
+@click.option("--plot", type=click.Path(), help="Draw sizes against widths: .png, .pdf or .svg.")
+def command(
+    file: str,
+    settings: Sequence[str],
+    data: Sequence[str],
+    width: str,
+    seeds: int,
+    steps: int | None,
+    expect: str | None,
+    tolerance: float,
+    dtype: str,
+    memory: int,
+    seed: int,
+    threads: int | None,
+    max_instructions: int,
+    as_json: bool,
+    plot: str | None,
+) -> int:
+    """Check how sizes grow with the width; exit code 1 if one is off.
+
+    Trains at a series of widths, whatever the exponents, fits the power of n in the size of every
+    vector, scalar and gradient at every step, and sets it beside the power that is predicted. Where
+    one is off, it names the first tensor that is, and the exponent that explains it.
+    """
+    from nexort.coordcheck.check import check
+    from nexort.coordcheck.text import as_json as numbers
+    from nexort.coordcheck.text import render
+
+    options.check_plot(plot)
+    widths = options.widths_value(width)
+    program, given = options.load(file, settings, data, max_instructions)
+    with options.progress("runs") as bar:
+        found = check(
+            program,
+            given,
+            widths,
+            seeds,
+            steps=steps,
+            expect=expect,
+            tolerance=tolerance,
+            dtype=dtype,
+            watch=lambda n: options.counting(bar, seeds, f"width {n}"),
+            seed=seed,
+            threads=threads,
+            memory=memory,
+        )
+    click.echo(json.dumps(numbers(found), indent=2) if as_json else render(found))
+    if plot is not None:
+        from nexort.coordcheck.picture import plot as draw
+
+        draw(found, plot)
+        click.echo(f"wrote {plot}", err=True)
+    return 0 if found.holds else 1
