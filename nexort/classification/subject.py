@@ -22,10 +22,11 @@ from nexort.program.program import Program
 from nexort.program.types import Kind
 from nexort.scaling.counting import Graph, Parameter, Slope
 from nexort.scaling.layers import Table
+from nexort.scaling.sizes import nonlinear
 from nexort.syntax import tree as t
 from nexort.syntax.parser import parse
 from nexort.training.stability import table, weight_name
-from nexort.training.task import Task
+from nexort.training.task import Key, Task
 
 UNKNOWN_SIZE = 2
 """The size of dims that are not given: sizes do not grow with n."""
@@ -48,6 +49,24 @@ class Subject:
         assert self.program.training is not None
         return self.program.training.network
 
+    @property
+    def heads(self) -> set[Key]:
+        """The readouts."""
+        layers = zip(self.task.weights, self.table.layers, strict=True)
+        return {key for key, layer in layers if layer.part == "readout"}
+
+    @property
+    def inner(self) -> set[Key]:
+        """The weights that matrices or nonlinear functions see: an output does not read them
+        linearly."""
+        inside = [
+            x
+            for x in walk([self.task.out])
+            if x.op is Op.MATMUL or (x.op is Op.CALL and nonlinear(str(x.attr)))
+        ]
+        below = walk([a for x in inside for a in x.args])
+        return {x.attr for x in below if x.op is Op.INIT_VECTOR and x.attr in self.task.weights}
+
     def graph(self) -> Graph:
         """What sizes are counted in: vectors by name must have size 1, but for those which the
         output alone reads, weighted by a readout."""
@@ -63,7 +82,7 @@ class Subject:
             for key, g in self.task.gradients.items()
             if g.pairs or g.ket is not None or g.scalar is not None
         }
-        heads = {key for key, layer in layers.items() if layer.part == "readout"}
+        heads = self.heads - self.inner
         features: dict[str, Node] = {}
         scalars: dict[str, Node] = {}
         kets: dict[str, Node] = {}

@@ -1,0 +1,130 @@
+"""A scaling table as text, Markdown, LaTeX and plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from nexort.classification.forms import Form, escaped, power, table, times
+from nexort.classification.practice import Practice, Row
+
+LETTERS = {
+    "std": r"\sigma", "lr": r"\eta", "eps": r"\varepsilon", "decay": r"\lambda", "clip": r"\theta",
+}  # fmt: skip
+COLUMNS = {
+    "init std": ("std", "std"),
+    "multiplier": ("multiplier", ""),
+    "learning rate": ("rate", "lr"),
+    "epsilon": ("epsilon", "eps"),
+    "weight decay": ("decay", "decay"),
+    "gradients times": ("gradient", ""),
+    "clip at": ("threshold", "clip"),
+}
+"""Titles: the field of a row that has the power of n, and what is multiplied by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """Powers are those of n, or of n over the width of a base model; at a ``width`` they are
+    numbers."""
+
+    base: int | None = None
+    width: int | None = None
+
+    @property
+    def text(self) -> str:
+        """What stands under a power."""
+        return "n" if self.base is None else f"(n/{self.base})"
+
+    def number(self, exponent: Fraction) -> float | None:
+        """The power at the width; None where no width is asked for."""
+        if self.width is None:
+            return None
+        return float((self.width / (self.base or 1)) ** float(exponent))
+
+
+def practical(x: Practice, widths: Widths, form: Form, verdict: str) -> str:
+    """The table with its notes; ``verdict`` is that of the classification."""
+    if form == "json":
+        import json
+
+        return json.dumps(as_json(x, widths, verdict), indent=2)
+    titles = [
+        title
+        for title, (field, _) in COLUMNS.items()
+        if any(getattr(row, field) is not None for row in x.rows)
+    ]
+    rows = [(*_exponents(row), *(_cell(row, t, widths, form) for t in titles)) for row in x.rows]
+    if x.output:
+        cells = [_scaled("", x.output, widths, form) if t == "multiplier" else "" for t in titles]
+        rows.append(("output", "", str(-x.output), "", "", "", *cells))
+    header = ("tensor", "part", "a", "b", "c", "d", *titles)
+    notes = [escaped(n) + r"\\" if form == "latex" else n for n in _notes(x, widths, verdict)]
+    return "\n\n".join([_title(x, form), table(header, rows, form), "\n".join(notes)])
+
+
+def _title(x: Practice, form: Form) -> str:
+    text = f"{x.name}: {x.regime} for {x.optimizer}, gauge {x.gauge}"
+    match form:
+        case "markdown":
+            return f"## {text}"
+        case "latex":
+            return rf"\paragraph{{{escaped(text)}}}"
+        case _:
+            return text
+
+
+def _exponents(row: Row) -> tuple[str, ...]:
+    e = row.exponents
+    return row.name, row.part, str(e.a), str(e.b), str(e.c), str(e.d)
+
+
+def _cell(row: Row, title: str, widths: Widths, form: Form) -> str:
+    field, symbol = COLUMNS[title]
+    exponent = getattr(row, field)
+    if exponent is None:
+        return "a number" if field == "std" else ""
+    if field == "std" and widths.base is None:
+        # without a base model the program's own standard deviations are meant
+        return _scaled("" if row.scale == 1 else f"{row.scale:.4g}", exponent, widths, form)
+    return _scaled(symbol, exponent, widths, form)
+
+
+def _scaled(symbol: str, exponent: Fraction, widths: Widths, form: Form) -> str:
+    number = widths.number(exponent)
+    scaled = power(exponent, form, widths.text) if number is None else f"{number:.4g}"
+    name = LETTERS.get(symbol, symbol) if form == "latex" else symbol
+    return times(name, scaled, form) if name else scaled
+
+
+def _notes(x: Practice, widths: Widths, verdict: str) -> list[str]:
+    notes = []
+    if widths.base is not None:
+        notes.append(
+            f"std, lr, eps, decay are those of the model of width {widths.base}, tuned there"
+        )
+    if any(row.gradient is not None for row in x.rows):
+        notes.append("gradients are multiplied before the update function, which sees their size")
+    return [*notes, f"classified as: {verdict}"]
+
+
+def as_json(x: Practice, widths: Widths, verdict: str) -> dict[str, object]:
+    """Plain data: powers of the width as texts of rationals, and numbers at a width."""
+    rows = []
+    for row in x.rows:
+        powers = {field: getattr(row, field) for field, _ in COLUMNS.values()}
+        given = {field: p for field, p in powers.items() if p is not None}
+        e = row.exponents
+        found: dict[str, object] = {
+            "tensor": row.name, "part": row.part,
+            "a": str(e.a), "b": str(e.b), "c": str(e.c), "d": str(e.d), "scale": row.scale,
+            "powers": {field: str(p) for field, p in given.items()},
+        }  # fmt: skip
+        if widths.width is not None:
+            found["factors"] = {field: widths.number(p) for field, p in given.items()}
+        rows.append(found)
+    return {
+        "program": x.name, "regime": x.regime, "optimizer": x.optimizer, "gauge": x.gauge,
+        "base_width": widths.base, "width": widths.width, "tensors": rows,
+        "output_multiplier": str(x.output), "verdict": verdict,
+    }  # fmt: skip
