@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nexort import driver, trained
-from nexort.diagnostics import Source, fail
+from nexort.diagnostics import Diagnostic, Source, fail
 from nexort.driver import Given, Number
 from nexort.program.program import Program
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from nexort.exact.kernel import Kernels
     from nexort.program.unrolled import Unrolled, UnrolledOutput
     from nexort.results import Results
+    from nexort.trained import Warn
 
 VERIFY_WIDTHS = (64, 128, 256, 512, 1024)
 OUTER_WIDTHS = {0: VERIFY_WIDTHS, 1: VERIFY_WIDTHS, 2: (32, 64, 128, 256), 3: (12, 16, 24, 32, 48)}
@@ -80,6 +82,7 @@ class TensorProgram:
         exact: bool = True,
         progress: Progress | None = None,
         checkpoint: str | Path | None = None,
+        warn: Warn | None = None,
         data: Mapping[str, Any] | None = None,
         **more_data: Any,
     ) -> Results:
@@ -87,7 +90,9 @@ class TensorProgram:
         steps (Thm 2.9.19, 2.9.30); ``checkpoint`` is a file that keeps a training's finished parts.
 
         Each result is an array of shape (family indices, axes) with ``.error`` (rounding where it
-        is exact, an estimate for quadrature, else its standard error), and ``.method``. ``exact``
+        is exact, an estimate for quadrature, else its standard error), and ``.method``. Where a
+        training ceases to be finite, later values are nan, and ``warn`` is called with a diagnostic
+        (without it, a RuntimeWarning is issued). ``exact``
         False samples every expectation, an independent second route. See
         :class:`nexort.lower.evaluate.Settings` for the options.
         """
@@ -107,7 +112,7 @@ class TensorProgram:
         arrays = {**(data or {}), **more_data}
         if self.program.training is not None:
             task, found = trained.limit(
-                self.program, self._given(arrays), settings, progress, checkpoint
+                self.program, self._given(arrays), settings, progress, checkpoint, warn or _issue
             )
             outputs = task.outputs
         else:
@@ -373,6 +378,11 @@ def _labels(output: UnrolledOutput) -> tuple[tuple[int, ...], ...]:
 
     full = len(output.family_shape) == len(output.indices[0])
     return grid_labels(output.indices, output.family_shape) if full else ()
+
+
+def _issue(found: Diagnostic) -> None:
+    """A diagnostic as a Python warning."""
+    warnings.warn(found.render(), RuntimeWarning, stacklevel=4)
 
 
 def _arrays(data: Mapping[str, Any]) -> dict[str, LoadedArray]:

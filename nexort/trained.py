@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nexort import driver
-from nexort.diagnostics import fail
+from nexort.diagnostics import Diagnostic, fail
 from nexort.driver import Given
 from nexort.program.program import Program
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from nexort.lower.evaluate import LimitValue, Settings
     from nexort.training.checkpoint import Part
     from nexort.training.task import Task
+
+Warn = Callable[[Diagnostic], None]
 
 DTYPE = "float32"
 """The precision of runs where none is asked for."""
@@ -29,10 +32,12 @@ def limit(
     settings: Settings,
     progress: Callable[[int, int], None] | None = None,
     checkpoint: str | Path | None = None,
+    warn: Warn | None = None,
 ) -> tuple[Task, dict[str, LimitValue]]:
     """The outputs of the infinite-width limit over the steps of a training (Thm 2.9.19, 2.9.30).
 
-    ``checkpoint`` is a file that keeps what is finished. Raises NexortError.
+    ``checkpoint`` is a file that keeps what is finished; ``warn`` is told where a run ceases to be
+    finite. Raises NexortError.
     """
     from nexort import maximal, tangent
 
@@ -52,7 +57,15 @@ def limit(
         settings.exact,
     )
     store = _part(checkpoint, task, f"limit {told}")
-    return task, evaluate(task, settings, progress, store)
+    return task, evaluate(task, settings, progress, store, _placed(program, warn))
+
+
+def _placed(program: Program, warn: Warn | None) -> Warn | None:
+    """Warnings that point at the optimizer."""
+    if warn is None or program.training is None:
+        return warn
+    uses = program.training.optimizers
+    return lambda found: warn(replace(found, span=found.span or (uses[0].span if uses else None)))
 
 
 def runs(

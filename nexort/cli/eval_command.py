@@ -110,6 +110,7 @@ def command(
             exact=not sampled,
             progress=options.pairs(bar),
             checkpoint=checkpoint,
+            warn=options.warn,
             data=given.arrays,
         )
     click.echo(json.dumps(results.as_json(), indent=2) if as_json else render(results))

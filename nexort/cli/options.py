@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from nexort.diagnostics import NexortError, Report, fail
+from nexort.diagnostics import Diagnostic, NexortError, Report, fail
 from nexort.driver import MAX_INSTRUCTIONS, Given, compile_source, read
 from nexort.program.program import Program
 
@@ -165,6 +165,11 @@ def draw_training(
         name=name,
     )
     click.echo(f"wrote {plot}", err=True)
+
+
+def warn(found: Diagnostic) -> None:
+    """A warning on stderr."""
+    click.echo(found.render(), err=True)
 
 
 def widths_value(text: str) -> tuple[int, ...]:

@@ -83,6 +83,7 @@ def command(
             memory=memory,
             progress=options.pairs(bar),
             checkpoint=checkpoint,
+            warn=options.warn,
             data=given.arrays,
         )
     runs: dict[int, dict[str, Any]] = {}

@@ -33,9 +33,6 @@ LIKELY = 2.0
 CERTAIN = 4.0
 """A single difference over its error that is not."""
 
-ROUNDING = 1e-13
-"""What is at most this part of an output's size in every replicate is zero."""
-
 
 def evaluate(
     task: Task,
@@ -57,7 +54,7 @@ def evaluate(
     half = stages.run(size // 2)
     while True:
         full = stages.run(size)
-        values = _summary(half, full)
+        values = _summary(task, half, full)
         if settings.rtol is None or all(_met(v, settings.rtol) for v in values.values()):
             break
         if 2 * size > min(settings.max_samples, stages.room()):
@@ -66,7 +63,7 @@ def evaluate(
         half, size = full, 2 * size
     if full.stopped is not None and warn is not None:
         t, what = full.stopped
-        message = f"{what} is infinite or not a number at step {t}; later values are missing"
+        message = f"at step {t} {what} is infinite or not a number; what follows is missing"
         warn(Diagnostic("not-finite", message, None, (), "a smaller learning rate", "warning"))
     return values
 
@@ -196,35 +193,38 @@ def _unpacked(arrays: dict[str, Array]) -> Trajectory:
 # ---- errors --------------------------------------------------------------------------------------
 
 
-def _summary(half: Stage, full: Stage) -> dict[str, LimitValue]:
+def _summary(task: Task, half: Stage, full: Stage) -> dict[str, LimitValue]:
     found = {}
-    for name, fine in full.draws.items():
-        coarse, count = half.draws[name], len(fine)
-        value, spread = fine.mean(axis=0), fine.std(axis=0, ddof=1) / np.sqrt(count)
-        bias = coarse.mean(axis=0) - value
-        noise = np.hypot(spread, coarse.std(axis=0, ddof=1) / np.sqrt(len(coarse)))
-        excess = _significant(bias, noise)
-        scale = float(np.nanmax(np.abs(value), initial=0.0))
-        # what is dropped from hats changes covariances by its square
-        floor = scale * max(half.dropped, full.dropped, 1e-7) ** 2
-        exact = (np.abs(fine) <= ROUNDING * scale).all(axis=0)
-        text = f"sampled: {count} x {full.size} points"
-        if full.rank > full.size // 4:
-            text += f" (rank {full.rank}: raise --samples)"
-        if full.stopped is not None:
-            text += f"; {full.stopped[1]} not finite at step {full.stopped[0]}"
-        error = np.sqrt(spread**2 + excess + floor**2)
-        found[name] = LimitValue(
-            np.where(exact, 0.0, value), np.where(exact, 0.0, error), text
-        )  # fmt: skip
+    # what is dropped from hats changes covariances by its square
+    rounding = max(half.dropped, full.dropped, 1e-7) ** 2
+    text = f"sampled: {len(next(iter(full.draws.values()), ()))} x {full.size} points"
+    if full.rank > full.size // 4:
+        text += f" (rank {full.rank}: raise --samples)"
+    if full.stopped is not None:
+        text += f"; {full.stopped[1]} not finite at step {full.stopped[0]}"
+    for output in task.outputs:
+        coarse, fine = half.draws[output.name], full.draws[output.name]
+        axes = tuple(range(len(output.family_shape), fine.ndim - 1))
+        with np.errstate(all="ignore"):
+            value, spread = fine.mean(axis=0), _error(fine)
+            noise = np.hypot(spread, _error(coarse))
+            excess = _significant(coarse.mean(axis=0) - value, noise)
+            scale = np.abs(value).max(axis=axes, keepdims=True, initial=0.0)
+            error = np.sqrt(spread**2 + excess + (scale * rounding) ** 2)
+        found[output.name] = LimitValue(value, error, text)
     return found
+
+
+def _error(draws: Array) -> Array:
+    """The standard error of a mean."""
+    return np.asarray(draws.std(axis=0, ddof=1) / np.sqrt(len(draws)))
 
 
 def _significant(bias: Array, noise: Array) -> Array:
     """The part of squared differences that their own errors do not explain: told from an output's
     entries together, as those are one run's, and from each where it is beyond doubt."""
-    known = np.isfinite(bias) & (noise > 0)
-    ratio = np.where(known, bias / np.where(known, noise, 1.0), 0.0) ** 2
+    known = np.isfinite(bias) & np.isfinite(noise) & (noise > 0)
+    ratio = np.divide(bias, noise, out=np.zeros_like(bias), where=known) ** 2
     mean = float(ratio.sum() / max(1, known.sum()))
     part = max(0.0, 1 - LIKELY / mean) if mean > 0 else 0.0
     return np.asarray(np.where(ratio > CERTAIN**2, 1.0, part) * bias**2)

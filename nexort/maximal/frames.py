@@ -79,14 +79,15 @@ def directions(rest: Array, rows: Array, cutoff: float) -> Directions:
     if not len(used) or not np.isfinite(gram).all():
         return none
     part = gram[np.ix_(used, used)] / np.outer(scale[used], scale[used])
+    largest = float(np.sqrt(part.diagonal().max()))
+    if largest <= cutoff:
+        return Directions(none.change, largest)
     from scipy.linalg import lapack, solve_triangular
 
     factor, order, rank, _ = lapack.dpstrf(part, tol=cutoff**2, lower=1)
     order -= 1
     left = part.diagonal()[order[rank:]] - (np.tril(factor)[rank:, :rank] ** 2).sum(axis=1)
     size = float(np.sqrt(max(left.max(initial=0.0), 0.0)))
-    if not rank:
-        return Directions(none.change, size)
     chosen = used[order[:rank]]
     change = np.zeros((rank, len(rest)))
     triangle = np.tril(factor[:rank, :rank])

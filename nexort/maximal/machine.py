@@ -8,7 +8,7 @@ import numpy as np
 
 from nexort.diagnostics import InternalError
 from nexort.lower import arrays
-from nexort.maximal.frames import Space
+from nexort.maximal.frames import Space, lengths
 from nexort.maximal.plan import Plan, Schedule, is_ket
 from nexort.maximal.weights import Entries, Matrix
 from nexort.program.nodes import Node, Op
@@ -17,6 +17,9 @@ from nexort.training.task import Key, seed_slot
 
 NARROW = 256
 """Matrices with more directions keep them in float32."""
+
+ROUNDING = 1e-13
+"""A bra-ket of at most this part of its kets' lengths is zero."""
 
 TUPLES = 2**24
 """Evaluations (point, tuple of copies) of one outer nonlinearity."""
@@ -87,6 +90,10 @@ class Machine:
             case Op.INNER:
                 left, right = (self.rows(a) for a in x.args)
                 product: Array = left @ right.T / self.size
+                # kets that were made orthogonal
+                rounding = ROUNDING * np.outer(lengths(left), lengths(right))
+                none = (np.abs(product) <= rounding) & np.isfinite(rounding)
+                product = np.where(none, 0.0, product)
                 return product.reshape(self._shape(x))
             case Op.AVERAGE:
                 return np.asarray(self.ket(x.args[0]).mean(axis=-1))

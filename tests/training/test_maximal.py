@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from training_tasks import MLP, reference, run_of, update
 
+import nexort
 from nexort import driver, maximal
 from nexort.data import LoadedArray
-from nexort.diagnostics import Source
+from nexort.diagnostics import Diagnostic, Source
 from nexort.driver import Given
 from nexort.finite.training import train
 from nexort.lower.evaluate import LimitValue, Settings
@@ -123,3 +124,55 @@ def test_adam_by_hand_in_the_core_language() -> None:
     far = (value.value - by_hand.value)[1:] / np.hypot(value.error, by_hand.error)[1:]
     assert np.abs(far).max() < 4
     assert value.error.max() < 0.003
+
+
+BLOWN = """
+param rate = 1/10
+dim d, M
+data xi[d, M], y[M]
+network f(xi) {
+  weight u : vector[d];  weight W : matrix;  weight v : vector
+  |h> = |u> @ xi
+  |x> = W |h>
+  return <v|x>
+}
+train f {
+  parametrization mup
+  optimizer sgd(lr=rate)
+  error f - y
+  steps 12
+}
+output f
+"""
+
+
+def test_a_run_that_overflows_keeps_its_finite_part() -> None:
+    """The steps before are those of a run that ends there, and a warning names the step."""
+    data = {"xi": DATA["xi"], "y": DATA["y"]}
+    options = {"samples": 256, "replicates": 3}
+    told: list[Diagnostic] = []
+    program = nexort.loads(BLOWN, rate=30)
+    found = program.limit(**options, warn=told.append, data=data)["f"]  # type: ignore[arg-type]
+    finite = np.isfinite(np.asarray(found)).all(axis=1)
+    end = int(finite.argmin())
+    assert 2 < end < 12
+    assert not np.isfinite(np.asarray(found)[end:]).any()
+    [warning] = told
+    assert warning.code == "not-finite"
+    assert warning.severity == "warning"
+    assert f"step {end}" in warning.message or f"step {end - 1}" in warning.message
+    assert warning.span is not None
+    assert warning.span.text == "optimizer sgd(lr=rate)"
+    short = nexort.loads(BLOWN.replace("steps 12", "steps 2"), rate=30)
+    ended = short.limit(**options, data=data)["f"]  # type: ignore[arg-type]
+    np.testing.assert_allclose(np.asarray(found)[:3], np.asarray(ended), rtol=1e-9)
+    with pytest.warns(RuntimeWarning, match="a smaller learning rate"):
+        program.limit(**options, data=data)  # type: ignore[arg-type]
+
+
+def test_outputs_that_start_at_zero_do_so_exactly() -> None:
+    data = {"xi": DATA["xi"], "y": DATA["y"]}
+    found = nexort.loads(BLOWN).limit(samples=256, replicates=3, data=data)["f"]
+    assert (np.asarray(found)[0] == 0).all()
+    assert (found.error[0] == 0).all()
+    assert (found.error[1:] > 1e-6).all()

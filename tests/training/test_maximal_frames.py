@@ -1,0 +1,73 @@
+"""Frames of kets on a sample, and initial matrices over them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nexort.maximal.frames import Frame, Space, directions
+from nexort.maximal.initial import InitialOperator
+
+N = 512
+
+
+def gram(rows: np.ndarray) -> np.ndarray:
+    return np.asarray(rows @ rows.T / rows.shape[1])
+
+
+def test_directions_span_what_is_longer_than_the_cutoff() -> None:
+    rng = np.random.default_rng(0)
+    base = np.linalg.qr(rng.standard_normal((N, 5)))[0].T * np.sqrt(N)
+    mix = rng.standard_normal((8, 5)) * [1, 1, 1e-1, 1e-2, 1e-6]
+    rows = mix @ base
+    found = directions(rows, rows, 1e-4)
+    new = found.change @ rows
+    assert len(new) == 4
+    np.testing.assert_allclose(gram(new), np.eye(4), atol=1e-9)
+    assert 0 < found.left < 1e-4
+    part = rows - (rows @ new.T / N) @ new
+    assert np.sqrt(np.diag(gram(part))).max() < 1e-4 * 3
+
+
+def test_directions_of_rounding_are_none() -> None:
+    rows = np.random.default_rng(0).standard_normal((3, N))
+    assert not len(directions(1e-16 * rows, rows, 1e-4).change)
+    assert not len(directions(0 * rows, 0 * rows, 1e-4).change)
+    assert not len(directions(np.nan * rows, rows, 1e-4).change)
+
+
+def test_roots_stay_orthonormal() -> None:
+    space = Space(N, np.random.SeedSequence(1))
+    first = space.fresh(3)
+    x = np.tanh(first)
+    space.learn(np.concatenate([x, x[:1] + 1e-12, first]))
+    second = space.fresh(4)
+    last = space.root(space.take(2), np.abs(second))
+    np.testing.assert_allclose(gram(space.known.rows), np.eye(space.known.count), atol=1e-9)
+    for older in (np.ones((1, N)), first, x, second, np.abs(second)):
+        assert np.abs(last @ older.T / N).max() < 1e-12
+
+
+def test_initial_operators_are_linear_and_have_transposes() -> None:
+    rows, columns = (Space(N, np.random.SeedSequence(k)) for k in (1, 2))
+    for narrow, close in ((False, 1e-9), (True, 1e-4)):
+        matrix = InitialOperator(rows, columns, 2.0, narrow=narrow)
+        x, y = np.tanh(columns.fresh(3)), np.tanh(rows.fresh(2))
+        image = matrix.apply(x, flipped=False)
+        np.testing.assert_allclose(gram(image), 4 * gram(x), atol=close)
+        back = matrix.apply(y, flipped=True)
+        np.testing.assert_allclose(back @ x.T / N, y @ image.T / N, atol=close)
+        # a ket that depends on the hats: its image has a dot, and W^T is the adjoint of W
+        z = image**3 / 16
+        again = matrix.apply(z, flipped=True)
+        np.testing.assert_allclose(again @ x.T / N, z @ image.T / N, atol=close * 10)
+        assert np.abs(np.diag(z @ image.T / N)).min() > 0.2
+        total = matrix.apply(x + 0.5 * x[::-1], flipped=False)
+        np.testing.assert_allclose(total, image + 0.5 * image[::-1], atol=close * 10)
+
+
+def test_frames_grow() -> None:
+    frame = Frame(4)
+    rows = np.arange(400.0).reshape(100, 4)
+    frame.append(rows[:70])
+    frame.append(rows[70:])
+    np.testing.assert_array_equal(frame.rows, rows)
