@@ -100,17 +100,18 @@ HISTORY = "g"
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """``name^t = value``, a state of an update function, ``start`` before the first step."""
+    """``name_t = value``, a state of an update function, ``start`` before the first step; None for
+    what a step finds anew. Values read states that come before at t, others at t - 1."""
 
     name: str
     value: Formula
-    start: Formula
+    start: Formula | None
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateFunction:
-    """``name_t(g^0, ..., g^t) = result`` over the Symbols ``g`` (the arguments) and the states,
-    all with the index ``t``."""
+    """``name_t(g_0, ..., g_t) = result`` over the Symbols ``g`` (the arguments) and the states,
+    of kind 'state', all with the step ``t`` for an axis."""
 
     name: str
     states: tuple[State, ...]

@@ -274,7 +274,9 @@ class Evaluation:
     def _folded(self, formula: Fold, frame: _Frame) -> Array:
         """An update function over its history, its states carried from step to step."""
         rule = next(u for u in self.derivation.updates if u.name == formula.function)
-        known = {(s.name, -1): self.value(s.start, frame) for s in rule.states}
+        known = {
+            (s.name, -1): self.value(s.start, frame) for s in rule.states if s.start is not None
+        }
 
         def at(part: Formula, t: int) -> Array:
             inner = _Frame({**frame.numbers, STEP_VARIABLE: t}, frame.labels)
@@ -314,7 +316,7 @@ class Evaluation:
             case "size":
                 return self._number(self.sizes[symbol.name], frame)
             case "state":
-                return self.states[symbol.name, symbol.indices[0].value(frame.numbers)]
+                return self.states[symbol.name, symbol.axes[0].value(frame.numbers)]
             case "data":
                 return self._placed(np.asarray(self.data[symbol.name]), symbol.axes, frame)
             case _:

@@ -13,6 +13,7 @@ from nexort.derive.derivation import (
     Label,
     OutputFormula,
     Range,
+    UpdateFunction,
 )
 from nexort.derive.formula import AxisSum, Expectation, Fold, Formula, LoopSum, Response
 from nexort.derive.walking import walk
@@ -137,9 +138,21 @@ def written(derivation: Derivation, program: Program, unknown: Set[tuple[str, st
         kets=tuple(line(k) for k in derivation.kets),
         gaussians=tuple(line(g) for g in derivation.gaussians),
         weights=tuple(line(w) for w in derivation.weights),
+        updates=tuple(_update(u, taken) for u in derivation.updates),
         steps=tuple(dict.fromkeys(_step(s, taken) for s in derivation.steps)),
         closed=closed,
     )
+
+
+def _update(function: UpdateFunction, taken: frozenset[str]) -> UpdateFunction:
+    def formula(value: Formula) -> Formula:
+        return Writer(taken | {"t"}).formula(value)
+
+    states = tuple(
+        replace(s, value=formula(s.value), start=s.start and formula(s.start))
+        for s in function.states
+    )
+    return replace(function, states=states, result=formula(function.result))
 
 
 def _step(step: Any, taken: frozenset[str]) -> Any:

@@ -301,7 +301,7 @@ class Reading:
         rule = self.updates[formula.function]
         last = self._index(formula.last, env)
         known: dict[tuple[str, int], Any] = {
-            (s.name, -1): self.value(s.start, env) for s in rule.states
+            (s.name, -1): self.value(s.start, env) for s in rule.states if s.start is not None
         }
         for t in range(last + 1):
             known["g", t] = self.value(formula.body, {**env, formula.var: t}, hat)
@@ -326,7 +326,7 @@ class Reading:
             case "data":
                 return np.asarray(self.data[symbol.name])[axes]
             case "state":
-                return self.states[symbol.name, indices[0]]
+                return self.states[symbol.name, axes[0]]
             case _:
                 return self.scalar(symbol.name, indices, axes)
 

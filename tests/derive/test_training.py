@@ -10,14 +10,17 @@ import numpy as np
 import pytest
 from reading import Reading
 
+from nexort import optimizers
 from nexort.derive.derivation import Derivation, Equation, KetDefinition
 from nexort.derive.evaluate import evaluate
-from nexort.derive.formula import Bracket, Ket, Symbol
+from nexort.derive.formula import Bracket, Fold, Ket, Symbol
 from nexort.derive.training.common import read as run_of
 from nexort.derive.training.tangent import tangent_lines
+from nexort.derive.walking import walk
 from nexort.diagnostics import Source
 from nexort.driver import Given, compile_source, derive
 from nexort.program.index import Affine
+from nexort.training.update import Update
 
 WIDTH = 7
 STEPS = 3
@@ -469,6 +472,33 @@ def test_the_neural_tangent_limit_with_decay() -> None:
         env = {**dict(zip(variables, (t, s), strict=True)), labels[0]: 0, labels[1]: 2}
         product = np.mean(sums[0][:, 0] * sums[1][:, 2])
         assert float(reading.value(process.covariance, env)) == pytest.approx(product, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", optimizers.registry())
+def test_every_optimizer_is_written_out(name: str) -> None:
+    """Its states and result as formulas give what its update function gives."""
+    case = CASES["mlp"]
+    parameters = compile_source(Source("t.nxt", optimizers.registry()[name].source)).updates[name]
+    needed = "".join(f", {p}=0.5" for p, default in parameters.parameters if default is None)
+    text = program(case, "adam", "mup").replace("adam(lr=0.3, eps=0.1)", f"{name}(lr=0.3{needed})")
+    derivation = derived(text, L=3)
+    values = {p: 0.5 if d is None else d.attr for p, d in parameters.parameters}
+    update = Update(parameters, values)
+    history = np.random.default_rng(1).standard_normal((4, 1))
+    states = update.start((1,))
+    expected = [float(update.step(t, g, states)[0]) for t, g in enumerate(history)]
+    given = {("g", (t,)): g for t, g in enumerate(history)}
+    reading = read(derivation, case, given)
+    move = next(w for w in derivation.weights if isinstance(w.weight, Ket))
+    for t, value in enumerate(expected):
+        argument = Symbol("g", (Affine.variable("r"),), (Affine(),))
+        if derivation.updates:
+            found: Any = Fold(derivation.updates[0].name, "r", Affine(t), argument)
+        else:  # without memory the function is written in: at 1 for every gradient
+            assert name in ("sgd", "sign_sgd")
+            assert not any(isinstance(x, Fold) for x in walk(move.value))
+            continue
+        assert reading.value(found, {}) == pytest.approx(value, rel=1e-12)
 
 
 # ---- dots ----------------------------------------------------------------------------------------

@@ -235,8 +235,6 @@ class Notation:
                 return self._product(fractions.Fraction(1), (formula,))
             if exponent.value == fractions.Fraction(1, 2):
                 return Root(self.box(base)), ATOM
-        if isinstance(base, Symbol) and base.indices and not base.axes:
-            return Raised(parens(self.box(base)), self.box(exponent)), POWER
         return Raised(self.box(base, ATOM), self.box(exponent)), POWER
 
     def _large(self, formula: LoopSum | AxisSum) -> Box:

@@ -11,7 +11,7 @@ The schema (``"schema": 1``); every formula is ``{"text": ..., "latex": ..., "tr
     equations   [{left, right, ranges, labels, closed}]
     regime      "", or "maximal", "tangent" or "decayed" of a training
     weights     [{weight, value, ranges, labels}]  (what a step of a training does to a weight)
-    updates     [{name, result, states: [{name, value, start}]}]  (update functions of g and t)
+    updates     [{name, result, states: [{name, value, start or null}]}]  (update functions)
     steps       [{rule, citation, note, before, after}]  (before, after: a formula or null)
 
 ``ranges`` are ``[{var, first, last}]``, ends included, as texts in the language (``"l - 1"``);
@@ -90,7 +90,11 @@ def as_plain(derivation: Derivation) -> Plain:
                 "name": u.name,
                 "result": formula(u.result),
                 "states": [
-                    {"name": s.name, "value": formula(s.value), "start": formula(s.start)}
+                    {
+                        "name": s.name,
+                        "value": formula(s.value),
+                        "start": None if s.start is None else formula(s.start),
+                    }
                     for s in u.states
                 ],
             }

@@ -38,19 +38,21 @@ def _name(weight: Formula) -> str:
 
 
 def functions(items: Sequence[UpdateFunction], label: Labels) -> Iterator[Statement]:
-    """``Q_t(g^0, ..., g^t) = ...`` and its states."""
+    """``Q_t(g_0, ..., g_t) = ...`` and its states."""
     for x in items:
         history: list[Box] = [
-            Script(name(HISTORY), None, affine(Affine())),
+            Script(name(HISTORY), affine(Affine()), None),
             Glyph("…", r"\dots "),
-            Script(name(HISTORY), None, affine(STEP)),
+            Script(name(HISTORY), affine(STEP), None),
         ]
         head = Script(function_name(x.name), affine(STEP), None)
         left = row(head, parens(separated(history, COMMA)))
         yield Statement(left, (PLAIN.box(x.result),), None, label(f"update-{x.name}"))
         for state in x.states:
-            here = PLAIN.box(Symbol(state.name, (STEP,), (), "state"))
-            first = PLAIN.box(Symbol(state.name, (Affine(-1),), (), "state"))
-            start = row(first, Glyph(" = ", " = "), PLAIN.box(state.start))
+            here = PLAIN.box(Symbol(state.name, (), (STEP,), "state"))
+            start = None
+            if state.start is not None:
+                first = PLAIN.box(Symbol(state.name, (), (Affine(-1),), "state"))
+                start = row(first, Glyph(" = ", " = "), PLAIN.box(state.start))
             where = label(f"state-{x.name}-{state.name}")
             yield Statement(here, (PLAIN.box(state.value),), start, where)

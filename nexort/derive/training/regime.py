@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from nexort.derive.unsupported import Unsupported
 from nexort.program import build
 from nexort.program.network import OptimizerUse, Training
-from nexort.program.nodes import Node, Op, rewrite
+from nexort.program.nodes import Node, Op, rewrite, walk
 from nexort.program.numbers import evaluate
 from nexort.program.parametrization import readouts
 
@@ -51,7 +51,7 @@ def regime(
         }
     except _Unknown as problem:
         if table.name not in ("mup", "ntp"):
-            raise Unsupported(f"the limit depends on {problem}, which has no number") from None
+            raise Unsupported(f"the limit depends on {problem}, which is not known") from None
         name: Literal["maximal", "tangent"] = "maximal" if table.name == "mup" else "tangent"
         return Regime(name, frozenset(names), False, frozenset())
     found = verdict(training, weights)
@@ -72,6 +72,12 @@ def _weight(
     from nexort.training.hyperparameters import check_hyperparameters
     from nexort.training.rules import rule_at
     from nexort.training.update import Update
+
+    rule = use.rule
+    roots = [n for _, n in (*rule.states, *rule.assigns)]
+    for x in walk([*roots, rule.result]):
+        if x.op not in (Op.CALL, Op.CONST, Op.SLOT, Op.PARAM, Op.SIZE):
+            raise _Unknown(f"the update function '{rule.name}'")
 
     def graph(root: Node) -> Node:
         def place(x: Node) -> Node:

@@ -8,10 +8,9 @@ from typing import TypeVar
 
 from nexort.derive.algebra import (
     HALF,
-    MINUS_ONE,
+    Env,
     Names,
     add,
-    applied,
     mul,
     neg,
     power,
@@ -19,7 +18,7 @@ from nexort.derive.algebra import (
     reindexed,
 )
 from nexort.derive.derivation import HISTORY, State, UpdateFunction
-from nexort.derive.formula import ONE, Fold, Formula, IndexNumber, Symbol
+from nexort.derive.formula import ONE, Fold, Formula, IndexNumber, Indices, Symbol
 from nexort.derive.indexing import Indexer
 from nexort.derive.unsupported import Unsupported
 from nexort.program.index import Affine
@@ -48,7 +47,7 @@ class Move:
             return Fold(self.function.name, var, last, body)
         argument = reindexed(body, {var: last})
         result = reindexed(self.function.result, {STEP_VARIABLE: last})
-        return _substituted(result, Symbol(HISTORY, (last,)), argument)
+        return _substituted(result, Symbol(HISTORY, (), (last,)), argument)
 
 
 @dataclass
@@ -76,11 +75,7 @@ class Moves:
 
     def number(self, node: Node) -> Formula:
         """A graph over numbers, params, data and the step, as a formula over ``t``."""
-
-        def never(*_: object) -> Formula:
-            raise Unsupported("a number has no operators")
-
-        return Indexer(self.program, self.names, never).formula(node, (), {})
+        return Indexer(self.program, self.names, _never).formula(node, (), {})
 
     def _function(self, use: OptimizerUse) -> UpdateFunction:
         parameters = {p: self.number(node) for p, node in use.arguments.items()}
@@ -117,74 +112,62 @@ def _last(uses: Iterable[U], weight: str) -> U | None:
 def _written(
     name: str, rule: UpdateRule, parameters: Mapping[str, Formula], moves: Moves
 ) -> UpdateFunction:
-    """The states of a step over those of the step before; one assigned twice is written in."""
+    """The states of a step over those of the step before. What is assigned twice, and without
+    states everything, is written in."""
+    starts: dict[str, Formula] = {}
+    for state, node in rule.states:
+        starts[state] = _formula(node, starts, parameters, moves)
     last = {state: k for k, (state, _) in enumerate(rule.assigns)}
     values: dict[str, Formula] = {
-        state: Symbol(state, (STEP - Affine(1),), (), "state") for state, _ in rule.states
+        state: Symbol(state, (), (STEP - Affine(1),), "state") if state in last else start
+        for state, start in starts.items()
     }
-    states: dict[str, Formula] = {}
-    starts = {state: _formula(node, {}, parameters, moves) for state, node in rule.states}
+    memory = any(state in last for state in starts)
+    states: list[State] = []
     for k, (state, node) in enumerate(rule.assigns):
         value = _formula(node, values, parameters, moves)
-        if last[state] == k:
-            states[state] = value
-            values[state] = Symbol(state, (STEP,), (), "state")
-        else:
-            values[state] = value
-    for state, _ in rule.states:
-        if state not in states:  # never assigned: a number
-            values[state] = starts[state]
-    return UpdateFunction(
-        name,
-        tuple(State(s, states[s], starts[s]) for s, _ in rule.states if s in states),
-        _formula(rule.result, values, parameters, moves),
-    )
+        if memory and last[state] == k:
+            states.append(State(state, value, starts.get(state)))
+            value = Symbol(state, (), (STEP,), "state")
+        values[state] = value
+    return UpdateFunction(name, tuple(states), _formula(rule.result, values, parameters, moves))
 
 
 def _formula(
     root: Node, states: Mapping[str, Formula], parameters: Mapping[str, Formula], moves: Moves
 ) -> Formula:
-    """A graph of an update function."""
-    done: dict[Node, Formula] = {}
-    for x in walk([root]):
-        args = [done[a] for a in x.args]
-        match x.op:
-            case Op.SLOT if x.attr[0] == "history":
-                done[x] = Symbol(HISTORY, (STEP,), (), "state")
-            case Op.SLOT if x.attr[0] == "step":
-                done[x] = IndexNumber(STEP)
-            case Op.SLOT if x.attr[0] == "state":
-                done[x] = states[x.attr[1]]
-            case Op.SLOT:
-                done[x] = parameters[x.attr[1]]
-            case Op.CALL:
-                done[x] = called(str(x.attr), args)
+    """A graph of an update function over its arguments, states and the step ``t``."""
+    slots: dict[tuple[str, ...], Formula] = {("parameter", p): v for p, v in parameters.items()}
+    slots |= {("state", s): v for s, v in states.items()}
+    slots["history",] = Symbol(HISTORY, (), (STEP,), "state")
+    slots["step",] = IndexNumber(STEP)
+    return _Slots(moves, slots).formula(root, (), {})
+
+
+class _Slots(Indexer):
+    """Formulas of graphs with slots."""
+
+    def __init__(self, moves: Moves, slots: Mapping[tuple[str, ...], Formula]) -> None:
+        super().__init__(moves.program, moves.names, _never)
+        self.slots = slots
+
+    def _leaf(self, node: Node, labels: Indices, env: Env) -> Formula:
+        if node.op is Op.SLOT:
+            return self.slots[node.attr]
+        return super()._leaf(node, labels, env)
+
+    def _call(self, node: Node, labels: Indices, env: Env) -> Formula:
+        match node.attr, node.args:
+            case "add", (Node(op=Op.SLOT, attr=("step",)), Node(op=Op.CONST, attr=int(more))):
+                return IndexNumber(STEP + Affine(more))
+            case "sqrt", (inner,):
+                return power(self.formula(inner, labels, env), HALF)
             case _:
-                done[x] = moves.number(x)
-    return done[root]
+                return super()._call(node, labels, env)
 
 
-def called(name: str, args: list[Formula]) -> Formula:
-    """A function of the registry at formulas."""
-    match name, args:
-        case "add", [x, y] if isinstance(x, IndexNumber) and y == ONE:
-            return IndexNumber(x.index + Affine(1))
-        case "add", _:
-            return add(*args)
-        case "sub", [x, y]:
-            return add(x, neg(y))
-        case "mul", _:
-            return mul(*args)
-        case "div", [x, y]:
-            return mul(x, power(y, MINUS_ONE))
-        case "neg", [x]:
-            return neg(x)
-        case "pow", [x, y]:
-            return power(x, y)
-        case "sqrt", [x]:
-            return power(x, HALF)
-        case _:
-            return applied(name, tuple(args))
+def _never(*_: object) -> Formula:
+    raise Unsupported("a number has no operators")
 
 
 def _substituted(formula: Formula, old: Symbol, new: Formula) -> Formula:
@@ -214,8 +197,10 @@ def _degree(root: Node, values: Mapping[str, int | None], moving: set[str]) -> i
         if x.op is Op.SLOT:
             state = x.attr[0] == "state" and x.attr[1] in moving
             degree[x] = values[x.attr[1]] if state else int(x.attr[0] == "history")
-        elif x.op is not Op.CALL or all(d == 0 for d in inner):
+        elif all(d == 0 for d in inner):
             degree[x] = 0
+        elif x.op is not Op.CALL:
+            degree[x] = None
         else:
             degree[x] = 1 if _keeps_degree(str(x.attr), inner) else None
     return degree[root]
