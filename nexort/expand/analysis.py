@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nexort.diagnostics import fail
 from nexort.expand.names import Names
 from nexort.expand.planning import Backward, Env, Rounds
 from nexort.expand.reverse import Use, separates, uses_of
@@ -72,10 +71,6 @@ def analyse(
     numbers ``base``. Raises NotSymbolicError."""
     training = program.training
     assert training is not None
-    if training.normalizations:
-        message = "this training cannot be written out: updates are divided by norms"
-        where = training.normalizations[0].span
-        raise fail("not-expandable", message, where, help="nexort eval evaluates it")
     step = names.free("t") if "t" not in _loop_names(body) else names.fresh("step")
     past = names.fresh("s")
     chi = names.fresh("chi")

@@ -3,23 +3,17 @@ loop with every object replaced by its ket or operator."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nexort.expand.analysis import Analysis
+from nexort.expand.moving import Moving
 from nexort.expand.planning import forward
 from nexort.expand.rules import leaf
-from nexort.expand.start import initial_lines, letters, update_call
-from nexort.expand.statements import Let, Line, Statement, written
-from nexort.expand.text import PRODUCT, UNARY, Writer
-from nexort.expand.weights import (
-    Found,
-    exponents_of,
-    gradient,
-    loops_of,
-    moves_of,
-    over_members,
-)
-from nexort.program import build
+from nexort.expand.start import initial_lines, letters
+from nexort.expand.statements import Let, written
+from nexort.expand.text import PRODUCT, Writer
+from nexort.expand.weights import exponents_of, loops_of
 from nexort.program.index import Affine, Loop
 from nexort.program.network import OUTPUT, STEP_VARIABLE, WeightFamily
 from nexort.program.nodes import Node, Op, rewrite, walk
@@ -41,6 +35,11 @@ class Maximal:
     fixed: frozenset[str] = frozenset()
     """Names that do not move."""
 
+    @property
+    def squares(self) -> Mapping[str, str]:
+        """Names of update functions whose values are squared."""
+        return self.steps.squares
+
     def __post_init__(self) -> None:
         a = self.analysis
         self.network = a.training.network
@@ -54,6 +53,8 @@ class Maximal:
         self.moving = frozenset((*a.rules.types, *cotangents, *a.shared, *outputs))
         self.moving |= frozenset(self.network.weights)
         self.moving |= {a.names.cotangent(n) for n in self.network.weights}
+        self.steps = Moving(a, self.loops, self.write)
+        self.moving |= self.steps.moving
 
     def lines(self) -> list[str]:
         """The program between the declarations and the outputs."""
@@ -85,7 +86,7 @@ class Maximal:
                                          vanishes=self.vanishes(weight))  # fmt: skip
             found += lines
             starts += first
-        return [*found, *starts]
+        return [*found, *starts, *self.steps.starts()]
 
     def vanishes(self, weight: WeightFamily) -> bool:
         """Whether a readout's initial value is of a smaller size than its updates."""
@@ -120,87 +121,13 @@ class Maximal:
 
     def backward(self, step: Affine) -> Section:
         """Cotangents, and the gradients by vectors and scalars."""
-        lines = written([*self.analysis.backward, *self.gradients()], self.write(step))
+        found = [*self.analysis.backward, *self.steps.gradients()]
+        lines = written(found, self.write(step))
         return "backward pass (Def 2.9.14)", lines
-
-    def gradients(self) -> list[Statement]:
-        """The gradients by vectors and scalars, which have names."""
-        a = self.analysis
-        found: list[Statement] = []
-        for weight in self.network.weights.values():
-            if weight.kind == "matrix":
-                continue
-            loops = self.loops[weight.name]
-            key = tuple(Affine.variable(x.var) for x in loops)
-
-            def make(
-                env: dict[str, int],
-                weight: WeightFamily = weight,
-                key: tuple[Affine, ...] = key,
-            ) -> list[Statement]:
-                found = self.found(weight, key, env)
-                if found is None or found.value is None:
-                    return []
-                return [Let(a.names.cotangent(weight.name), key, found.value)]
-
-            found += over_members(loops, a.base, make)
-        return found
-
-    def found(
-        self, weight: WeightFamily, key: tuple[Affine, ...], env: dict[str, int]
-    ) -> Found | None:
-        """The gradient of a member whose updates the limit sees."""
-        a = self.analysis
-        member = weight.name, tuple(i.value(env) for i in key)
-        if not a.active.get(member, True):
-            return None
-        return gradient(a.rounds, weight, key, env, a.values)
 
     def updates(self, step: Affine) -> Section:
         """Every weight's step."""
-        a = self.analysis
-        found: list[Statement] = []
-        for weight in self.network.weights.values():
-            loops = self.loops[weight.name]
-            key = tuple(Affine.variable(x.var) for x in loops)
-
-            def make(
-                env: dict[str, int],
-                weight: WeightFamily = weight,
-                key: tuple[Affine, ...] = key,
-            ) -> list[Statement]:
-                member = weight.name, tuple(i.value(env) for i in key)
-                moves = moves_of(a.training, member, a.base)
-                found = self.found(weight, key, env)
-                history = None
-                if found is not None:
-                    name = a.names.cotangent(weight.name)
-                    gradient = found.value and leaf(name, key, found.value.type)
-                    history = gradient, found.pairs
-                parts = (weight, key, history, moves.use, moves.keep)
-                return [Line(parts, self._update)]
-
-            found += over_members(loops, a.base, make)
-        return "updates", written(found, self.write(step))
-
-    def _update(self, write: Writer, parts: tuple[object, ...]) -> str:
-        """w[t+1] = keep w[t] - rate Q_t(g_0, ..., g_t)"""
-        weight, key, found, use, keep = parts
-        assert isinstance(weight, WeightFamily)
-        assert isinstance(key, tuple)
-        a = self.analysis
-        bars = "|{}>" if weight.kind == "vector" else "{}"
-        now = bars.format(write.name(weight.name, key))
-        after = self.write(write.step + Affine(1))
-        text = now
-        for rate in keep:  # type: ignore[attr-defined]
-            text = f"(1 - {write.at(rate, PRODUCT)}) * {text}"
-        if found is not None:
-            call = update_call(a, found, use, write, self.moving)  # type: ignore[arg-type]
-            rate = use.rate  # type: ignore[attr-defined]
-            factor = "" if build.is_number(rate, 1) else f"{write.at(rate, UNARY)} * "
-            text = f"{text} - {factor}{call}"
-        return f"{bars.format(after.name(weight.name, key))} = {text}"
+        return "updates", written(self.steps.updates(), self.write(step))
 
 
 def steps_read_data(a: Analysis) -> bool:
@@ -209,6 +136,7 @@ def steps_read_data(a: Analysis) -> bool:
     t = a.training
     roots = [t.error, *(u.rate for u in t.optimizers), *(d.rate for d in t.decays)]
     roots += [u.weight_decay for u in t.optimizers if u.weight_decay is not None]
+    roots += [n.threshold for n in t.normalizations if n.threshold is not None]
     picks = [p for x in walk(roots) if x.op is Op.TAKE for p in x.attr]
     return any(isinstance(p, Affine) and STEP_VARIABLE in p.names for p in picks)
 

@@ -15,7 +15,7 @@ from nexort.expand.names import Names
 from nexort.expand.outputs import Outputs, trajectories
 from nexort.expand.shifting import NotSymbolicError
 from nexort.expand.text import spell
-from nexort.expand.trees import flattened, loop_names, reads
+from nexort.expand.trees import comment_of, flattened, loop_names, reads
 from nexort.expand.unrolling import generic, unrolled, verdict_of
 from nexort.program.network import Training
 from nexort.program.nodes import Op
@@ -112,8 +112,10 @@ def _without_training(source: Source, given: Given) -> str:
 
 
 def _kept(x: t.Statement, given: Given) -> list[str]:
-    """A statement as it is, with given numbers in place of defaults."""
-    return print_statement(_with_numbers(x, given)).splitlines()
+    """A statement as it is, with given numbers in place of defaults, and its comment."""
+    lines = print_statement(_with_numbers(x, given)).splitlines()
+    comment = comment_of(x)
+    return [*lines[:-1], f"{lines[-1]}  {comment}"] if comment else lines
 
 
 def _with_numbers(x: t.Statement, given: Given) -> t.Statement:
@@ -187,10 +189,10 @@ def _expanded(
             case t.Network():
                 lines += [*_of_network(x, given), *first]
             case t.Train():
-                lines += ["", *_used_optimizers(training, statements)]
-                ones = analysis.ones.used.items()
-                for axes, name in ones:
-                    lines += [f"scalar {name}{_axes(axes)} -> 1  # repeats over these axes", ""]
+                lines += ["", *_used_optimizers(training, statements, run.squares)]
+                ones = [f"{name}{_axes(axes)}" for axes, name in analysis.ones.used.items()]
+                if ones:
+                    lines += [f"scalar {', '.join(ones)} -> 1  # repeats over these axes", ""]
                 lines += [*shown, ""]
             case t.Output():
                 lines += outputs.output(x)
@@ -216,12 +218,39 @@ def _heading(program: Program, training: Training, regime: str) -> list[str]:
     ]
 
 
-def _used_optimizers(training: Training, statements: Iterable[t.Statement]) -> list[str]:
-    """The registry's optimizers that the training uses, as they are written there."""
-    own = defined_names(statements)
+def _used_optimizers(
+    training: Training, statements: list[t.Statement], squares: Mapping[str, str]
+) -> list[str]:
+    """The registry's optimizers that the training uses, as they are written there, and those with
+    squared values."""
+    own = {x.name: x for x in statements if isinstance(x, t.Update | t.Optimizer)}
     lines: list[str] = []
     for name in dict.fromkeys(use.rule.name for use in training.optimizers):
-        if name not in own:
+        tree: t.Statement | None = own.get(name)
+        if tree is None:
             source = Source(f"{name}.nxt", optimizers.registry()[name].source)
-            lines += [*print_statement(parse(source).statements[-1]).splitlines(), ""]
+            tree = parse(source).statements[-1]
+            lines += [*print_statement(tree).splitlines(), ""]
+        if name in squares:
+            lines += [*print_statement(_squared(tree, squares[name])).splitlines(), ""]
     return lines
+
+
+def _squared(tree: t.Statement, name: str) -> t.Statement:
+    """An update function whose value is squared."""
+
+    def square(x: t.Expr) -> t.Expr:
+        base = x if isinstance(x, t.Name) else t.Paren(x, x.span)
+        return t.Binary("^", base, t.Number("2", x.span), x.span)
+
+    match tree:
+        case t.Update():
+            return replace(tree, name=name, result=square(tree.result))
+        case t.Optimizer():
+            body = tuple(
+                replace(x, value=square(x.value)) if isinstance(x, t.Updated) else x
+                for x in tree.body
+            )
+            return replace(tree, name=name, body=body)
+        case _:
+            raise InternalError(f"{name} is no update function")

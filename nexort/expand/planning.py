@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import groupby
+from typing import Protocol, runtime_checkable
 
 from nexort.expand.reverse import Use
 from nexort.expand.rules import Item, Nest, Rule, Rules, leaf
@@ -344,17 +345,28 @@ def moved(x: Statement, mapped: Mapping[str, Affine]) -> Statement:
                 raise NotSymbolicError
             return Each(var, within(interval, mapped), tuple(moved(b, mapped) for b in body))
         case Line():
-            return replace(x, parts=tuple(_moved_part(p, mapped) for p in x.parts))
+            return replace(x, parts=tuple(moved_part(p, mapped) for p in x.parts))
 
 
-def _moved_part(part: object, mapped: Mapping[str, Affine]) -> object:
+@runtime_checkable
+class Placed(Protocol):
+    """A part of a statement that knows how it is put in another place."""
+
+    def placed(self, mapped: Mapping[str, Affine]) -> object:
+        """The part with index expressions for loop variables."""
+
+
+def moved_part(part: object, mapped: Mapping[str, Affine]) -> object:
+    """A part of a statement with index expressions for loop variables."""
     match part:
+        case Placed():
+            return part.placed(mapped)
         case Node():
             return shifted(part, mapped)
         case Affine():
             return placed(part, mapped)
         case tuple():
-            return tuple(_moved_part(p, mapped) for p in part)
+            return tuple(moved_part(p, mapped) for p in part)
         case Interval():
             return within(part, mapped)
         case Loop(var, interval):

@@ -78,6 +78,7 @@ def update_call(
     use: OptimizerUse,
     write: Writer,
     moving: frozenset[str],
+    name: str | None = None,
 ) -> str:
     """``adam[t](|dh[l, s]> chi[s] <x[l-1, s]| for s in 0..t, eps=1e-4)``."""
     value, pairs = found
@@ -86,7 +87,7 @@ def update_call(
     step = write.index(write.step)
     given = [f"{p}={write(use.arguments[p])}" for p in use.arguments if p in use.spans]
     arguments = ", ".join([f"{history} for {a.past} in 0..{step}", *given])
-    return f"{use.rule.name}[{step}]({arguments})"
+    return f"{name or use.rule.name}[{step}]({arguments})"
 
 
 def outer_text(a: Analysis, pairs: Pairs, write: Writer) -> str:

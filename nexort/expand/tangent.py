@@ -62,6 +62,9 @@ class Tangent:
             cotangents = {*a.names.cotangents.values(), *map(a.names.cotangent, self.fixed)}
             self.moving |= {*cotangents, *a.shared}
         self.rates = self._rates()
+        self.squares: dict[str, str] = {}
+        if a.training.normalizations:
+            raise self._problem("updates are divided by norms in the neural tangent limit")
 
     def _problem(self, what: str) -> NexortError:
         message = f"this training cannot be written out: {what}"

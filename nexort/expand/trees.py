@@ -33,6 +33,14 @@ def flattened(source: Source) -> list[t.Statement]:
     return list(of(source))
 
 
+def comment_of(statement: t.Statement) -> str:
+    """The comment at the end of a statement's last line, '' if there is none."""
+    source, _, end = statement.span
+    line, _ = source.position(end)
+    after = (c for c in parse(source).comments if not c.alone and c.span.start >= end)
+    return next((c.text for c in after if source.position(c.span.start)[0] == line), "")
+
+
 def mapped(tree: T, change: Callable[[Any], Any]) -> T:
     """A tree with ``change`` applied to every part, innermost first; ``x[k]`` is one part, its name
     is not another."""

@@ -16,6 +16,7 @@ from nexort.program.index import Affine, Loop
 from nexort.program.network import (
     Decay,
     Exponents,
+    Normalization,
     OptimizerUse,
     Training,
     WeightFamily,
@@ -23,7 +24,7 @@ from nexort.program.network import (
 from nexort.program.nodes import Node
 from nexort.program.types import Type, ket, operator, scalar
 
-U = TypeVar("U", OptimizerUse, Decay)
+U = TypeVar("U", OptimizerUse, Decay, Normalization)
 Make = Callable[[dict[str, int]], list[Statement]]
 """The statements for a member, told by the values of its loops."""
 Pairs = tuple[tuple[Node, Node, tuple[Loop, ...]], ...]
@@ -46,6 +47,14 @@ def moves_of(training: Training, key: tuple[str, tuple[int, ...]], base: Env) ->
         keep.append(build.call("mul", use.rate, use.weight_decay))
     keep += [d.rate for d in _ordered(training.decays, key, base)[-1:]]
     return Moves(use, tuple(keep))
+
+
+def norm_of(
+    training: Training, key: tuple[str, tuple[int, ...]], base: Env
+) -> Normalization | None:
+    """What the updates of a member are divided by."""
+    found = _ordered(training.normalizations, key, base)
+    return found[-1] if found else None
 
 
 def _ordered(uses: Iterable[U], key: tuple[str, tuple[int, ...]], base: Env) -> list[U]:

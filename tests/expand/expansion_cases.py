@@ -291,4 +291,16 @@ CASES |= {
         """,
         "parametrization ntp\noptimizer adam(lr=0.1, eps=0.01)\ncentre",
     ),
+    # updates divided by norms
+    "norms": training(
+        MLP.replace("weight v : vector", "weight v : vector\nweight b : vector[2]").replace(
+            "|x[1]> = tanh(|u> @ xi)", "|x[1]> = tanh(|u> @ xi + |b[0]> - 0.5 * |b[1]>)"
+        ),
+        "optimizer adam(lr=0.2, eps=0.01)\noptimizer sgd(lr=0.2) for W[2], b\n"
+        "normalize updates for W, b\nclip 0.3 for u, W[3]",
+    ),
+    "norms of weights": training(
+        MLP.replace("weight W[2..3] : matrix", "weight W[2..3] : matrix ~ N(0, 1.5)"),
+        "optimizer adam(lr=0.2, eps=0.01)\nnormalize weights\ndecay 0.1 for W[3], v\nsteps 3",
+    ),
 }

@@ -169,7 +169,14 @@ def test_graphs_of_trainings_are_those_of_the_core_program() -> None:
     ("text", "words"),
     [
         (training(MLP, "parametrization ntp\noptimizer sgd(lr=0.1)"), "Gaussian process"),
-        (training(TWO, "optimizer sgd(lr=0.1)\nnormalize updates"), "divided by norms"),
+        (
+            training(TWO, "parametrization ntp\noptimizer sgd(lr=0.1)\ncentre\nnormalize updates"),
+            "divided by norms",
+        ),
+        (
+            training(TWO, "parametrization ntp\noptimizer sgd(lr=0.1)\ncentre\ndecay 0.1"),
+            "weights decay",
+        ),
     ],
 )  # fmt: skip
 def test_what_the_core_language_has_no_words_for(text: str, words: str) -> None:

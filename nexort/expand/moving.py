@@ -1,0 +1,253 @@
+"""How a step moves the weights of a training in the maximal update limit: update functions over the
+history, decay, and the norms by which updates are divided (Eq 2.54, Def 2.10.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from nexort.expand.analysis import Analysis
+from nexort.expand.rules import leaf
+from nexort.expand.shifting import placed_all, shifted, within
+from nexort.expand.start import update_call
+from nexort.expand.statements import Let, Line, Statement
+from nexort.expand.text import PRODUCT, UNARY, Writer
+from nexort.expand.weights import (
+    Found,
+    gradient,
+    member_type,
+    moves_of,
+    norm_of,
+    over_members,
+)
+from nexort.program import build
+from nexort.program.index import Affine, Loop
+from nexort.program.network import Normalization, OptimizerUse, WeightFamily
+from nexort.program.nodes import Node
+from nexort.program.types import scalar
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member of a family of weights, told by loop variables, and how it moves: the history of its
+    gradients (None where the limit sees none of its updates), what decay takes, the divisor."""
+
+    weight: WeightFamily
+    key: tuple[Affine, ...]
+    gradient: Node | None
+    pairs: tuple[tuple[Node, Node, tuple[Loop, ...]], ...]
+    keep: tuple[Node, ...]
+
+    @property
+    def moves(self) -> bool:
+        """Whether it has updates."""
+        return self.gradient is not None or bool(self.pairs)
+
+    def placed(self, mapped: Mapping[str, Affine]) -> Member:
+        """The member with index expressions for loop variables."""
+        value = None if self.gradient is None else shifted(self.gradient, mapped)
+        pairs = tuple(
+            (shifted(a, mapped), shifted(b, mapped),
+             tuple(Loop(x.var, within(x.interval, mapped)) for x in sums))
+            for a, b, sums in self.pairs
+        )  # fmt: skip
+        return Member(self.weight, placed_all(self.key, mapped), value, pairs, self.keep)
+
+
+@dataclass
+class Moving:
+    """Writes the steps of weights; ``write`` gives the writer at a step."""
+
+    analysis: Analysis
+    loops: Mapping[str, tuple[Loop, ...]]
+    write: Callable[[Affine], Writer]
+    names: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Names of updates (Q), of their norms (n) and of what decay has left (k), by weight."""
+    squares: dict[str, str] = field(default_factory=dict)
+    """Names of update functions whose values are squared."""
+    every: str = ""
+    """The ket that is 1."""
+
+    def __post_init__(self) -> None:
+        a = self.analysis
+        for name, weight in a.training.network.weights.items():
+            found = {norm_of(a.training, member, a.base) for member in a.active
+                     if member[0] == name} - {None}  # fmt: skip
+            kinds = {n.kind for n in found if n is not None}
+            if not kinds:
+                continue
+            self.names["n", name] = a.names.fresh(f"n{name}", f"n_{name}")
+            if weight.kind == "matrix":
+                self.names["k", name] = a.names.fresh(f"k{name}", f"k_{name}")
+                if kinds - {"weights"} and not self.every:
+                    self.every = a.names.fresh("all", "every")
+            else:
+                self.names["Q", name] = a.names.fresh(f"Q{name}", f"Q_{name}")
+
+    @property
+    def moving(self) -> frozenset[str]:
+        """The names that have a step."""
+        return frozenset(self.names.values())
+
+    # ---- members -------------------------------------------------------------------------------
+
+    def _over(self, make: Callable[[Member, OptimizerUse, Normalization | None], list[Statement]]
+              ) -> list[Statement]:  # fmt: skip
+        """Statements for every member of every weight."""
+        a = self.analysis
+        found: list[Statement] = []
+        for weight in a.training.network.weights.values():
+            loops = self.loops[weight.name]
+            key = tuple(Affine.variable(x.var) for x in loops)
+
+            def of(
+                env: dict[str, int],
+                weight: WeightFamily = weight,
+                key: tuple[Affine, ...] = key,
+            ) -> list[Statement]:
+                member = weight.name, tuple(i.value(env) for i in key)
+                moves = moves_of(a.training, member, a.base)
+                seen = self._found(weight, key, env)
+                value = None if seen is None else seen.value
+                pairs = () if seen is None else seen.pairs
+                told = Member(weight, key, value, pairs, moves.keep)
+                return make(told, moves.use, norm_of(a.training, member, a.base))
+
+            found += over_members(loops, a.base, of)
+        return found
+
+    def _found(
+        self, weight: WeightFamily, key: tuple[Affine, ...], env: dict[str, int]
+    ) -> Found | None:
+        """The gradient of a member whose updates the limit sees."""
+        a = self.analysis
+        member = weight.name, tuple(i.value(env) for i in key)
+        if not a.active.get(member, True):
+            return None
+        return gradient(a.rounds, weight, key, env, a.values)
+
+    def gradients(self) -> list[Statement]:
+        """The gradients by vectors and scalars, which have names."""
+
+        def make(m: Member, *_: object) -> list[Statement]:
+            if m.gradient is None:
+                return []
+            return [Let(self.analysis.names.cotangent(m.weight.name), m.key, m.gradient)]
+
+        return self._over(make)
+
+    def starts(self) -> list[str]:
+        """What norms need at step 0."""
+        found = [f"|{self.every}> = 1"] if self.every else []
+
+        def make(m: Member, _: object, norm: Normalization | None) -> list[Statement]:
+            if m.weight.kind != "matrix" or norm is None or norm.kind != "weights":
+                return []
+            size = build.call("sqrt", m.weight.variance)
+            return [Let(self.names["k", m.weight.name], m.key, size)]
+
+        write = self.write(Affine(0))
+        return found + [line for x in self._over(make) for line in x.lines(write)]
+
+    # ---- updates -------------------------------------------------------------------------------
+
+    def updates(self) -> list[Statement]:
+        """Every weight's step."""
+        return self._over(self._step)
+
+    def _step(self, m: Member, use: OptimizerUse, norm: Normalization | None) -> list[Statement]:
+        if norm is None or not m.moves:
+            return [Line((m, use, None), self._update)]
+        found: list[Statement] = []
+        name = self.names["n", m.weight.name]
+        if m.weight.kind == "matrix":
+            if norm.kind == "weights":
+                found.append(Line((m,), self._kept))
+            else:
+                if use.rule.name not in self.squares:
+                    fresh = self.analysis.names.fresh(f"{use.rule.name}_squared")
+                    self.squares[use.rule.name] = fresh
+                found.append(Line((name, m, use, norm.threshold), self._norm))
+        else:
+            if norm.kind != "weights":
+                found.append(Line((m, use), self._named))
+            measured = m.weight.name if norm.kind == "weights" else self.names["Q", m.weight.name]
+            size = _size(leaf(measured, m.key, member_type(m.weight)))
+            if norm.threshold is not None:
+                size = build.call("max", size, norm.threshold)
+            found.append(Let(name, m.key, size))
+        return [*found, Line((m, use, norm), self._update)]
+
+    def _call(self, write: Writer, m: Member, use: OptimizerUse, name: str | None = None) -> str:
+        value = None
+        if m.gradient is not None:
+            cotangent = self.analysis.names.cotangent(m.weight.name)
+            value = leaf(cotangent, m.key, m.gradient.type)
+        return update_call(self.analysis, (value, m.pairs), use, write, write.moving, name)
+
+    def _named(self, write: Writer, parts: tuple[object, ...]) -> str:
+        """Q_t(g_0, ..., g_t)"""
+        m, use = parts
+        assert isinstance(m, Member)
+        assert isinstance(use, OptimizerUse)
+        name = _bars(m.weight, write.name(self.names["Q", m.weight.name], m.key))
+        return f"{name} = {self._call(write, m, use)}"
+
+    def _norm(self, write: Writer, parts: tuple[object, ...]) -> str:
+        """|Q_t|^2 = E Q_t^2 over both indices."""
+        name, m, use, threshold = parts
+        assert isinstance(m, Member)
+        assert isinstance(use, OptimizerUse)
+        call = self._call(write, m, use, self.squares[use.rule.name])
+        size = f"sqrt(<{self.every}|{call}|{self.every}>)"
+        if isinstance(threshold, Node):
+            size = f"max({size}, {write(threshold)})"
+        return f"{write.name(str(name), m.key)} = {size}"
+
+    def _kept(self, write: Writer, parts: tuple[object, ...]) -> str:
+        """The norm of W: updates have a part that vanishes in it."""
+        [m] = parts
+        assert isinstance(m, Member)
+        name = self.names["k", m.weight.name]
+        after = self.write(write.step + Affine(1)).name(name, m.key)
+        return f"{after} = {_decayed(write, m, write.name(name, m.key))}"
+
+    def _update(self, write: Writer, parts: tuple[object, ...]) -> str:
+        """w[t+1] = keep w[t] - rate Q_t(g_0, ..., g_t)"""
+        m, use, norm = parts
+        assert isinstance(m, Member)
+        assert isinstance(use, OptimizerUse)
+        name = m.weight.name
+        after = self.write(write.step + Affine(1)).name(name, m.key)
+        text = _decayed(write, m, _bars(m.weight, write.name(name, m.key)))
+        if m.moves:
+            call = self._call(write, m, use)
+            factor = "" if build.is_number(use.rate, 1) else f"{write.at(use.rate, UNARY)} * "
+            if isinstance(norm, Normalization):
+                kept = m.weight.kind == "matrix" and norm.kind == "weights"
+                size = write.name(self.names["k" if kept else "n", name], m.key)
+                factor = f"{write.at(use.rate, PRODUCT)} / {size} * "
+                if ("Q", name) in self.names and norm.kind != "weights":
+                    call = _bars(m.weight, write.name(self.names["Q", name], m.key))
+            text = f"{text} - {factor}{call}"
+        return f"{_bars(m.weight, after)} = {text}"
+
+
+def _bars(weight: WeightFamily, name: str) -> str:
+    return f"|{name}>" if weight.kind == "vector" else name
+
+
+def _decayed(write: Writer, m: Member, text: str) -> str:
+    for rate in m.keep:
+        text = f"(1 - {write.at(rate, PRODUCT)}) * {text}"
+    return text
+
+
+def _size(x: Node) -> Node:
+    """The root of the sum over axes of E x^2."""
+    square = build.call("pow", x, build.constant(2))
+    total = square if not x.type.copies else build.average(square)
+    for axis in x.type.axes:
+        ones = build.spread(build.constant(1), scalar((axis,)))
+        total = build.contract(ones, total)
+    return build.call("sqrt", total)
