@@ -45,7 +45,8 @@ USES: dict[str, tuple[str, ...]] = {
     "results": ("program", "diagnostics"),
     "compare": ("results", "program", "diagnostics"),
     "coordcheck": (
-        "compare", "finite", "driver", "training", "scaling", "results", "program", "diagnostics",
+        "compare", "finite", "driver", "data", "training", "scaling", "transform", "program",
+        "diagnostics",
     ),
     "classification": (
         "compare", "driver", "data", "training", "scaling", "program", "syntax", "optimizers",

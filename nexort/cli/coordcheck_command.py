@@ -22,7 +22,8 @@ Examples:
 @options.set_option
 @options.data_option
 @click.option(
-    "--width", default="64,128,256,512,1024,2048", show_default=True, help="Widths: 64,256,1024."
+    "--width",
+    help="Widths: 64,256,1024. By default 64 to 2048, less for copies of order 2 or more.",
 )
 @click.option("--seeds", type=click.IntRange(min=2), default=8, show_default=True, help="Runs.")
 @click.option(
@@ -57,7 +58,7 @@ def command(
     file: str,
     settings: Sequence[str],
     data: Sequence[str],
-    width: str,
+    width: str | None,
     seeds: int,
     steps: int | None,
     expect: str | None,
@@ -74,14 +75,15 @@ def command(
 
     Trains at a series of widths, whatever the exponents, fits the power of n in the size of every
     vector, scalar and gradient at every step, and sets it beside the power that is predicted. Where
-    one is off, it names the first tensor that is, and the exponent that explains it.
+    one is off, it names the first tensor that is, and the exponent that explains it. Of a program
+    without a training, the sizes of its vectors and scalars.
     """
     from nexort.coordcheck.check import check
     from nexort.coordcheck.text import as_json as numbers
     from nexort.coordcheck.text import render
 
     options.check_plot(plot)
-    widths = options.widths_value(width)
+    widths = options.widths_value(width) if width else None
     program, given = options.load(file, settings, data, max_instructions)
     with options.progress("runs") as bar:
         found = check(

@@ -1,55 +1,16 @@
-"""Fitted exponents judged against predicted ones, and who is to blame."""
+"""Which weight is to blame for a size that is off, and what a training does as n grows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
 
 import numpy as np
 
 from nexort.coordcheck.fit import Fit
-from nexort.coordcheck.predict import Exponent
+from nexort.coordcheck.rows import Row
 from nexort.coordcheck.tensors import OWN, Quantity, Tensor, What
-
-Status = Literal["holds", "off", "unsure", "open"]
-"""``off``: further from the prediction than the tolerance and two standard errors; ``unsure``:
-beyond the tolerance, but the error would allow for it; ``open``: not fitted, or not predicted."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One quantity: fitted, predicted (None: not), and how they compare."""
-
-    quantity: Quantity
-    fit: Fit
-    predicted: Exponent | None
-    status: Status
-
-    @property
-    def difference(self) -> float:
-        """Fitted less predicted; nan where one is missing."""
-        if not isinstance(self.predicted, Fraction):
-            return float("nan")
-        return self.fit.exponent - float(self.predicted)
-
-
-def status(fit: Fit, predicted: Exponent | None, tolerance: float) -> Status:
-    """How a fit compares with a prediction."""
-    if predicted is None or (np.isnan(fit.exponent) and not fit.zero):
-        return "open"
-    if predicted == "zero":
-        return "holds" if fit.zero else "off"
-    if fit.zero:  # a rate of 0, a mask of zeros: smaller than any power of n
-        return "open"
-    distance = abs(fit.exponent - float(predicted))
-    if distance <= tolerance:
-        return "holds"
-    return "off" if distance > tolerance + 2 * fit.error else "unsure"
-
-
-# ---- who is to blame -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

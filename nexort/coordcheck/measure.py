@@ -41,7 +41,8 @@ def measure(
 
     found = tensors(task)
     squares: dict[Quantity, Array] = {}
-    for place, width in enumerate(widths):
+    # the largest width first: what does not fit is told at once
+    for place, width in reversed(list(enumerate(widths))):
         runs = [Sizes(task, found) for _ in range(seeds)]
         progress = None if watch is None else watch(width)
         train(task, width, seeds, watch=lambda k, r=runs: r[k], progress=progress, **options)  # type: ignore[misc]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nexort.compare.style import COLOURS, FAINT, INK, MARKERS, STYLE, check_path, save
-from nexort.coordcheck.check import Check
-from nexort.coordcheck.findings import Row
+from nexort.coordcheck.outcome import Check
+from nexort.coordcheck.rows import Row
 from nexort.coordcheck.tensors import Tensor, What
 from nexort.coordcheck.text import exponent_text, shown
 
@@ -63,7 +63,7 @@ def draw(check: Check) -> Figure:
             found = [(x, series[what, t, x]) for x in drawn if (what, t, x) in series]
             axes.set_visible(bool(found))
             _panel(axes, check.widths, found, drawn)
-            if row == 0:
+            if row == 0 and check.trains:
                 axes.set_title(f"step {t}")
         _row(panels[row], PANELS[what])
     for column, t in enumerate(steps):

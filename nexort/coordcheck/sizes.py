@@ -149,6 +149,11 @@ class Sizes:
             if said > 0 and rate > 0 and t == 0:
                 self._put("push", x, t, update / said / rate**2)
 
+    def finished(self) -> None:
+        """Arrays are let go, ``found`` stays."""
+        self.start.clear()
+        self.before.clear()
+
 
 def _entries(run: Run, key: Key) -> Array:
     """W = n^-a w."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from nexort.coordcheck.check import Check
-from nexort.coordcheck.findings import Row
+from nexort.coordcheck.outcome import Check
+from nexort.coordcheck.rows import Row
 from nexort.coordcheck.tensors import OWN, Tensor, What
 
 WIDTH = 100
@@ -31,10 +31,11 @@ MARKS = {"holds": " ", "off": "!", "unsure": "?", "open": " "}
 def render(check: Check) -> str:
     """Tables of fitted and predicted exponents, and what follows."""
     widths = ", ".join(map(str, check.widths))
-    source = f"by {check.expected}" if check.expected else "by its own exponents"
+    source = f" by {check.expected}" if check.expected else ""
+    source = source or (" by its own exponents" if check.trains else "")
     lines = [
         *textwrap.wrap(f"n = {widths}, {check.seeds} runs each", WIDTH),
-        f"s in size ~ n^s: fitted ± error [predicted {source}], ! off, ? too noisy to tell",
+        f"s in size ~ n^s: fitted ± error [predicted{source}], ! off, ? too noisy to tell",
     ]
     for what, title in TITLES.items():
         lines += _table(check, what, title)
@@ -60,14 +61,14 @@ def _table(check: Check, what: What, title: str) -> list[str]:
         return []
     steps = shown(sorted({t for found in rows.values() for t in found}))
     tensors = sorted(rows, key=lambda x: x.place)
-    table = [["", *(f"step {t}" for t in steps)]]
+    table = [["", *(f"step {t}" for t in steps)]] if check.trains else []
     table += [[x.label, *(_cell(rows[x].get(t)) for t in steps)] for x in tensors]
     columns = [max(len(row[k]) for row in table) for k in range(len(table[0]))]
     lines = ["", title]
     for number, line in enumerate(table):
         cells = [line[0].ljust(columns[0])]
         cells += [
-            c.center(w) if number == 0 else c.ljust(w)
+            c.center(w) if number == 0 and check.trains else c.ljust(w)
             for c, w in zip(line[1:], columns[1:], strict=True)
         ]
         lines.append(("  " + "  ".join(cells)).rstrip())

@@ -48,13 +48,18 @@ class Plan:
                 stack.extend(a for a in inputs if a in self.moving)
         return tuple(sorted(seen, key=lambda x: x.serial))
 
-    def bytes(self) -> int:
-        """Memory of one run: matrices with their states, kets with their adjoints."""
+    def bytes(self, copies: int = 0) -> int:
+        """Memory of one run: matrices with their states and so many copies, kets with their
+        adjoints."""
         n, size = self.width, self.dtype.itemsize
         states = 0
         for symbol in self.matrices:
             weight = self.task.weights.get(symbol)
-            states += 1 if weight is None else 1 + len(weight.update.start((1,), self.dtype.name))
+            states += (
+                1
+                if weight is None
+                else 1 + copies + len(weight.update.start((1,), self.dtype.name))
+            )
             states += weight is not None and weight.norm is not None
         kets = sum(
             prod(self.task.step.shape(x.type.axes)) for x in self.nodes if x.type.kind is Kind.KET

@@ -31,7 +31,8 @@ class Watch(Protocol):
     """Sees a run's values as they are found. At every step t: ``values`` of the nodes it wants
     (``nodes``) and f; then, but for the last step, ``gradients`` of sum_i chi_i f_i by those nodes
     that f depends on and by the weights, as :meth:`Run.gradients` has them; then ``moved``, once
-    the weights have. ``weights`` are the task's, whose update functions it may listen to."""
+    the weights have; ``finished`` at the end. ``weights`` are the task's, whose update functions it
+    may listen to."""
 
     nodes: Collection[Node]
     weights: Mapping[Key, Weight]
@@ -46,6 +47,7 @@ class Watch(Protocol):
         by_weights: tuple[Mapping[Key, Array], Mapping[Key, Pair]],
     ) -> None: ...
     def moved(self, run: Run, t: int) -> None: ...
+    def finished(self) -> None: ...
 
 
 class Run:
@@ -105,6 +107,8 @@ class Run:
                 self.stopped = t, task.errors[t]
                 break
             self.step(t, values, chi)
+        if self.watch is not None:
+            self.watch.finished()
         return recorder.results()
 
     def _shift(self, f: Array) -> Array | float:

@@ -17,6 +17,9 @@ from nexort.program.unrolled import Array
 from nexort.training.checkpoint import Store
 from nexort.training.task import Task
 
+COPIES = 4
+"""How many copies of every weight whoever watches a run may keep."""
+
 
 def train(  # noqa: PLR0913 - the options of a command
     task: Task,
@@ -46,7 +49,8 @@ def train(  # noqa: PLR0913 - the options of a command
     kind = _dtype(dtype)
     planned = plan(task, width, kind)
     laws = _laws(planned, entries)
-    workers, helpers = _share(planned, seeds, threads or available_threads(), memory)
+    one = planned.bytes(0 if watch is None else COPIES)
+    workers, helpers = _share(planned, one, seeds, threads or available_threads(), memory)
     keys = [f"finite/{width}/{dtype}/{entries or ''}/{seed}/{k}" for k in range(seeds)]
     known = {k: checkpoint.get(key) for k, key in enumerate(keys)} if checkpoint else {}
     done = {k: found for k, found in known.items() if found is not None}
@@ -106,9 +110,8 @@ def _laws(planned: Plan, entries: str | None) -> dict[str, Law]:
     return {name: graph_law(roots[name]) if name in roots else gaussian for name in names}
 
 
-def _share(planned: Plan, seeds: int, threads: int, memory: int) -> tuple[int, int]:
-    """Runs at a time, and the threads of each. Raises NexortError."""
-    one = planned.bytes()
+def _share(planned: Plan, one: int, seeds: int, threads: int, memory: int) -> tuple[int, int]:
+    """Runs at a time, of ``one`` byte count each, and the threads of each. Raises NexortError."""
     if one > memory:
         message = f"one run takes {one / 2**30:.2g} GiB at width {planned.width}"
         message += f", more than the memory limit of {memory / 2**30:.2g} GiB"

@@ -1,0 +1,53 @@
+"""The outcome of a coordinate check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nexort.coordcheck.findings import Behaviour, Blame
+from nexort.coordcheck.rows import Row
+from nexort.coordcheck.tensors import OWN, Tensor
+
+
+@dataclass(frozen=True)
+class Check:
+    """The outcome. ``rows`` are in the order in which a run meets the quantities, with the weights'
+    own (``tensors.OWN``) among them. ``expected`` names what was expected ('' for the program's own
+    table), ``notes`` say what was assumed."""
+
+    widths: tuple[int, ...]
+    seeds: int
+    steps: int
+    tensors: tuple[Tensor, ...]
+    rows: tuple[Row, ...]
+    expected: str
+    tolerance: float
+    blames: tuple[Blame, ...]
+    behaviour: Behaviour
+    notes: tuple[str, ...]
+    trains: bool = True
+    """Whether it is a training; else there is no step but 0."""
+
+    @property
+    def judged(self) -> tuple[Row, ...]:
+        """The rows that are compared with predictions."""
+        return tuple(r for r in self.rows if r.quantity.what not in OWN)
+
+    @property
+    def first(self) -> Row | None:
+        """The first quantity that is off, as the run meets them."""
+        return next((r for r in self.judged if r.status == "off"), None)
+
+    @property
+    def blame(self) -> Blame | None:
+        """The weight whose own exponents explain the first quantity that is off."""
+        first = self.first
+        if first is None or not self.blames:
+            return None
+        cause = self.blames[0]
+        return cause if cause.first <= first.quantity.order else None
+
+    @property
+    def holds(self) -> bool:
+        """Whether no quantity is off."""
+        return self.first is None
