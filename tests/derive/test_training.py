@@ -13,7 +13,7 @@ from reading import Reading
 from nexort import optimizers
 from nexort.derive.derivation import Derivation, Equation, KetDefinition
 from nexort.derive.evaluate import evaluate
-from nexort.derive.formula import Bracket, Fold, Ket, Symbol
+from nexort.derive.formula import Bracket, Fold, Ket, Operator, Symbol
 from nexort.derive.training.common import read as run_of
 from nexort.derive.training.tangent import tangent_lines
 from nexort.derive.walking import walk
@@ -298,9 +298,11 @@ def loop(
     keep: Callable[[int], float] = lambda t: 1.0,
     rate: Callable[[int], float] = lambda t: 0.3,
     centre: bool = False,
+    own: Mapping[Any, tuple[Callable[[list[Any]], Any], float]] | None = None,
 ) -> list[Any]:
     """f_t of a training in muP at a width: f = (1/n) sum; matrices move by 1/n, and update
-    functions see n times the gradients of matrices and vectors."""
+    functions see n times the gradients of matrices and vectors. ``own``: update functions and what
+    decay keeps of single weights."""
     weights, _ = draw(case)
     history: dict[Any, list[Any]] = {key: [] for key in weights}
     outputs: list[Any] = []
@@ -317,7 +319,8 @@ def loop(
             g = np.tensordot(slope, chi, axes=chi.ndim)
             history[key].append(g if kind != "scalar" else g / WIDTH)
             c = WIDTH if kind == "matrix" else 1
-            weights[key] = keep(t) * weights[key] - rate(t) / c * how(history[key])
+            function, left = (own or {}).get(key, (how, keep(t)))
+            weights[key] = left * weights[key] - rate(t) / c * function(history[key])
     return outputs
 
 
@@ -360,6 +363,26 @@ def test_rates_and_decays_that_change_from_step_to_step() -> None:
         reading = read(derivation, case, whole=whole)
         for t, expected in enumerate(found):
             assert reading.output("f", t) == pytest.approx(expected, rel=1e-9, abs=1e-11)
+
+
+def test_lines_for_single_members() -> None:
+    """W[2] moves by SGD and W[L] decays: a range of layers is cut up where that is so."""
+    case = replace(CASES["mlp"], numbers={"L": 4}, forward=lambda w, n: mlp(w, n, 4))
+    weights = {**case.weights, ("W", (4,)): ("matrix", ())}
+    case = replace(case, weights=weights)
+    more = "optimizer sgd(lr=0.3) for W[2]\n  decay 0.1 for W[L]"
+    derivation = derived(program(case, "adam", "mup", more), L=4)
+    own = {("W", (2,)): (sgd, 1.0), ("W", (4,)): (adam, 0.9)}
+    for whole in (False, True):
+        reading = read(derivation, case, whole=whole)
+        for t, expected in enumerate(loop(case, adam, own=own)):
+            assert reading.output("f", t) == pytest.approx(expected, rel=1e-9, abs=1e-11)
+    ranges = [
+        [(str(r.first), str(r.last)) for r in w.ranges[:-1]]
+        for w in derivation.weights
+        if isinstance(w.weight, Operator) and str(w.weight.matrix.indices[-1]) != "0"
+    ]
+    assert ranges == [[], [("3", "L - 1")], []]
 
 
 def test_decay_centre_and_several_optimizers() -> None:

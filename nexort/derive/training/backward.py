@@ -6,7 +6,7 @@ run along with one of the member (d f_a / d y_b = 0 for a other than b).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from nexort.derive.algebra import (
@@ -50,6 +50,10 @@ class Gradient:
     labels: tuple[Label, ...]
     value: Formula
 
+    def variables(self) -> list[Affine]:
+        """The indices that run."""
+        return [Affine.variable(r.var) for r in self.ranges]
+
 
 @dataclass
 class Backward:
@@ -62,13 +66,15 @@ class Backward:
     """Family to the name of its cotangents."""
 
 
-def backward(forward: Forward) -> Backward:
-    """Go back through the lines. Raises Unsupported."""
-    return _Maker(forward).run()
+def backward(forward: Forward, cuts: Mapping[str, Sequence[Indices]]) -> Backward:
+    """Go back through the lines; ``cuts`` are members of weights that get gradients of their own.
+    Raises Unsupported."""
+    return _Maker(forward, cuts).run()
 
 
 class _Maker:
-    def __init__(self, forward: Forward) -> None:
+    def __init__(self, forward: Forward, cuts: Mapping[str, Sequence[Indices]]) -> None:
+        self.cuts = cuts
         self.forward, self.names = forward, forward.names
         self.axes = {**forward.system.axes}
         for name, lines in forward.system.scalars.items():
@@ -288,7 +294,10 @@ class _Maker:
         known = [solved(p) for p in found]
         axes = self.axes.get(name, ())
         labels = tuple(Label(f"${k}", a) for k, a in enumerate((*extra, *axes)))
-        for cell, users in cells(domain, [box for box, _, _ in known]):
+        boxes = [box for box, _, _ in known]
+        boxes += [tuple((i, i) for i in at) for at in self.cuts.get(name, ())]
+        for cell, covering in cells(domain, boxes):
+            users = [n for n in covering if n < len(known)]
             ranges = []
             indices = []
             for k, (first, last) in enumerate(cell):

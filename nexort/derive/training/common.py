@@ -22,10 +22,10 @@ from nexort.derive.lines import System
 from nexort.derive.naming import labelled
 from nexort.derive.normal import normalized
 from nexort.derive.trace import Trace
-from nexort.derive.training.backward import Backward, backward, seed_label
+from nexort.derive.training.backward import Backward, Gradient, backward, seed_label
 from nexort.derive.training.network import Forward, forward
-from nexort.derive.training.regime import Regime, regime
-from nexort.derive.training.updates import Move, Moves, optimizer
+from nexort.derive.training.regime import Member, Regime, regime
+from nexort.derive.training.updates import Move, Moves, optimizer, singled_out
 from nexort.derive.unsupported import Unsupported
 from nexort.program.index import Affine
 from nexort.program.network import OUTPUT, STEP_VARIABLE, Training
@@ -48,7 +48,8 @@ class Run:
     forward: Forward
     backward: Backward
     regime: Regime
-    moves: Mapping[str, Move]
+    moves: Mapping[Member, Move]
+    """How weights move, those that move in the limit and others; see :meth:`move`."""
     functions: tuple[UpdateFunction, ...]
     error: str
     """The name of the error signal."""
@@ -57,17 +58,32 @@ class Run:
     products: dict[str, Formula] = field(default_factory=dict)
     """Names of products of what decay keeps, and the factor of step t."""
 
-    def kept(self, weight: str, first: Affine, last: Affine) -> Formula:
+    def move(self, gradient: Gradient) -> Move:
+        """How the members of a gradient move."""
+        return self.moves[gradient.name, gradient.indices]
+
+    def is_active(self, gradient: Gradient) -> bool:
+        """Whether the updates of these members are seen in the limit."""
+        return (gradient.name, gradient.indices) in self.regime.active
+
+    def gradients(self, name: str) -> list[Gradient]:
+        """The gradients of a family of weights."""
+        return self.backward.gradients[name]
+
+    def kept(self, gradient: Gradient, first: Affine, last: Affine) -> Formula:
         """prod_{r = first}^{last - 1} (1 - decay_r) of a weight: a power where the decay is the
         same at all steps, else a number with equations of its own."""
-        keep = self.moves[weight].keep
+        keep = self.move(gradient).keep
         gap = last - first
         if keep == ONE or gap == Affine():
             return ONE
         if STEP_VARIABLE not in index_names(keep):
             exponent: Formula = IndexNumber(gap) if gap.terms else number(gap.constant)
             return power(keep, exponent)
-        name = next((n for n, k in self.products.items() if k == keep), f"kept_{weight}")
+        name = next((n for n, k in self.products.items() if k == keep), None)
+        if name is None:
+            more = sum(n.startswith(f"kept_{gradient.name}") for n in self.products)
+            name = f"kept_{gradient.name}" + (str(more) if more else "")
         self.products[name] = keep
         return Symbol(name, (first, last))
 
@@ -178,10 +194,10 @@ def read(program: Program, numbers: Mapping[str, int | float]) -> Run:
         if weight.kind == "matrix" and not _is_zero(weight.mean):
             raise Unsupported(f"the matrix '{weight.name}' has a mean")
     moves = Moves(program, training, names)
-    uses = {name: optimizer(training, name) for name in training.network.weights}
-    told = regime(training, uses, numbers)
-    found = {name: moves.of(name) for name in training.network.weights}
-    back = backward(ahead)
+    back = backward(ahead, singled_out(training))
+    members = [(g.name, g.indices) for some in back.gradients.values() for g in some]
+    told = regime(training, {m: optimizer(training, *m) for m in members}, numbers)
+    found = {m: moves.of(*m) for m in members}
     taken = {*ahead.taken(), *program.params, *program.data, *program.dims, *program.families}
     taken |= set(back.duals.values())
     error = next(n for n in (ERROR, "error", "errors", "chis") if n not in taken)
@@ -190,7 +206,7 @@ def read(program: Program, numbers: Mapping[str, int | float]) -> Run:
         raise Unsupported("a matrix acts on a ket of the training outside of the network")
     functions = tuple(
         x for x in moves.functions.values()
-        if x.states and any(found[n].function is x for n in told.active)
+        if x.states and any(found[m].function is x for m in told.active)
     )  # fmt: skip
     return Run(
         program, training, names, Trace(), ahead, back, told, found, functions, error, outside

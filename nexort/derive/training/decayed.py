@@ -23,11 +23,12 @@ from nexort.derive.derivation import (
     Range,
     WeightUpdate,
 )
-from nexort.derive.formula import ZERO, Formula, Ket, Matrix, Symbol
+from nexort.derive.formula import ZERO, Formula, Ket, Symbol
 from nexort.derive.lines import Line
+from nexort.derive.training.backward import Gradient
 from nexort.derive.training.common import ONE_STEP, ZERO_STEP, Run
 from nexort.derive.training.covariances import families
-from nexort.derive.training.steps import Steps, times
+from nexort.derive.training.steps import Steps, pieces_of, times
 from nexort.derive.training.tangent import inside, weight_term
 from nexort.derive.training.timed import mean, settled, timed
 from nexort.derive.unsupported import Unsupported
@@ -48,22 +49,27 @@ class Decayed(Steps):
 
     def __init__(self, run: Run) -> None:
         super().__init__(run)
-        self.active = [n for n in self.weights if n in run.regime.active]
+        every = [g for n in self.weights for g in run.gradients(n)]
+        self.active = [g for g in every if run.is_active(g) and g.value != ZERO]
         self.kernel = run.spare("K", "Theta", "Kappa", "NTK", "ntk", "kernel")
         self.process = run.spare("p", "P", "process", "start")
 
     # ---- kets and weights ------------------------------------------------------------------------
 
-    def application(self, line: Line, matrix: Matrix, t: Affine, span: Range) -> KetDefinition:
+    def application(
+        self, line: Line, piece: Line, gradient: Gradient | None, t: Affine, span: Range
+    ) -> KetDefinition:
         """W_t|x_t> = k_t (hat(W_0 x_t) + dot(W_0 x_t)), the dot that of an initialization."""
-        ket = replace(line.ket, indices=(*line.indices, t))
+        matrix = piece.matrix
+        assert matrix is not None
+        ket = replace(piece.ket, indices=(*piece.indices, t))
         hat = replace(ket, part="hat")
-        argument = timed(line.value, t, self.fixed)
+        argument = timed(piece.value, t, self.fixed)
         assert isinstance(argument, Ket)
         dot = add(
             *(
                 mul(line.scale, s.line.scale, self.dot_term(argument, s, t))
-                for s in self.start.dots[line]
+                for s in pieces_of(self.start.dots[line], line, piece)
             )
         )
         value = add(hat, dot)
@@ -71,24 +77,24 @@ class Decayed(Steps):
         rule = "vanishing dot" if dot == ZERO else "hat and dot"
         initial = f"{matrix.name}{'^T' if matrix.transposed else ''} |{argument.name}>"
         self.trace.record(rule, None, value, f"the initial {initial}. {why or ''}".rstrip(". "))
-        if matrix.name in self.weights:
-            keep = self.run.kept(matrix.name, ZERO_STEP, t)
+        if gradient is not None:
+            keep = self.run.kept(gradient, ZERO_STEP, t)
             value = times(keep, value)
             matrix = replace(matrix, indices=(*matrix.indices, t))
         return KetDefinition(
-            ket, (*line.ranges, span), line.labels, value, matrix, argument, hat, dot, why,
+            ket, (*piece.ranges, span), line.labels, value, matrix, argument, hat, dot, why,
             line.auxiliary,
         )  # fmt: skip
 
     def moves(self) -> Iterator[WeightUpdate]:
         """w_t = k_t w_0."""
         for name in self.weights:
-            for gradient in self.run.backward.gradients[name]:
+            for gradient in self.run.gradients(name):
                 yield from self.starts(name, gradient)
                 t, span = self.run.steps()
                 left = self.member(name, gradient, t)
                 value = mul(
-                    self.run.kept(name, ZERO_STEP, t), self.member(name, gradient, ZERO_STEP)
+                    self.run.kept(gradient, ZERO_STEP, t), self.member(name, gradient, ZERO_STEP)
                 )
                 later = replace(span, first=ONE_STEP)
                 yield WeightUpdate(left, (*gradient.ranges, later), gradient.labels, value)
@@ -116,33 +122,23 @@ class Decayed(Steps):
         t, span = self.run.steps()
         s, _ = self.run.steps("s")
         [(past, _)] = s.terms
-        terms = [
-            self._weight(name, t, s)
-            for name in self.active
-            if any(g.value != ZERO for g in self.run.backward.gradients[name])
-        ]
+        terms = [self._weight(gradient, t, s) for gradient in self.active]
         left = Symbol(self.kernel, (t, s), self._axes())
         value = settled(add(*terms)) if terms else ZERO
         self.trace.record("neural tangent operator", left, value)
         ranges = (replace(span, first=ONE_STEP), Range(past, ZERO_STEP, t - ONE_STEP))
         yield Equation(left, value, ranges, self.run.labels, False)
 
-    def _weight(self, name: str, t: Affine, s: Affine) -> Formula:
-        move = self.run.moves[name]
-        rate = reindexed(move.rate, {STEP_VARIABLE: s})
-        keep = self.run.kept(name, s + ONE_STEP, t)
-        terms = [
-            weight_term(
-                self.run,
-                gradient,
-                s,
-                lambda f: timed(f, t, self.fixed),
-                lambda f, r: timed(f, r, self.fixed),
-            )
-            for gradient in self.run.backward.gradients[name]
-            if gradient.value != ZERO
-        ]
-        return times(mul(rate, keep), add(*terms))
+    def _weight(self, gradient: Gradient, t: Affine, s: Affine) -> Formula:
+        rate = reindexed(self.run.move(gradient).rate, {STEP_VARIABLE: s})
+        value = weight_term(
+            self.run,
+            gradient,
+            s,
+            lambda f: timed(f, t, self.fixed),
+            lambda f, r: timed(f, r, self.fixed),
+        )
+        return mul(rate, self.run.kept(gradient, s + ONE_STEP, t), value)
 
     def _axes(self) -> tuple[Affine, ...]:
         return tuple(Affine.variable(x.label) for x in self.run.labels)

@@ -36,14 +36,12 @@ from nexort.derive.formula import (
     Matrix,
 )
 from nexort.derive.indexing import on_copy
-from nexort.derive.lines import Line, covers
+from nexort.derive.lines import Line
 from nexort.derive.training.backward import Gradient
 from nexort.derive.training.common import ONE_STEP, ZERO_STEP, Run
 from nexort.derive.training.covariances import families
-from nexort.derive.training.steps import Steps, times
+from nexort.derive.training.steps import Steps, pieces_of, times
 from nexort.derive.training.timed import copied_mean, entries, settled, timed
-from nexort.derive.training.updates import Move
-from nexort.derive.unsupported import Unsupported
 from nexort.program.index import Affine
 from nexort.program.network import STEP_VARIABLE
 
@@ -64,28 +62,31 @@ class Maximal(Steps):
 
     # ---- kets ------------------------------------------------------------------------------------
 
-    def application(self, line: Line, matrix: Matrix, t: Affine, span: Range) -> KetDefinition:
+    def application(
+        self, line: Line, piece: Line, gradient: Gradient | None, t: Affine, span: Range
+    ) -> KetDefinition:
         """W_t|x_t>: hat and dot of the initial matrix, and its moves."""
-        ket = replace(line.ket, indices=(*line.indices, t))
+        matrix = piece.matrix
+        assert matrix is not None
+        ket = replace(piece.ket, indices=(*piece.indices, t))
         hat = replace(ket, part="hat")
-        argument = timed(line.value, t, self.fixed)
+        argument = timed(piece.value, t, self.fixed)
         assert isinstance(argument, Ket)
-        dot = self._dot(line, argument, t)
+        dot = self._dot(line, piece, argument, t)
         value = add(hat, dot)
         note = self._note(line, dot)
         initial = f"{matrix.name}{'^T' if matrix.transposed else ''} |{argument.name}>"
         why = self.free.why.get(line) if dot == ZERO else None
         said = f"the initial {initial}. {why or note or ''}".rstrip(". ")
         self.trace.record("vanishing dot" if dot == ZERO else "hat and dot", None, value, said)
-        if matrix.name in self.weights:
-            move = self.run.moves[matrix.name]
-            keep = self.run.kept(matrix.name, ZERO_STEP, t)
-            moved = self._moved(line, matrix, move, argument, t)
+        if gradient is not None:
+            keep = self.run.kept(gradient, ZERO_STEP, t)
+            moved = self._moved(matrix, gradient, argument, t)
             value = add(mul(keep, hat), times(keep, dot), moved)
             self.trace.record("trained operator", ket, value)
             matrix = replace(matrix, indices=(*matrix.indices, t))
         return KetDefinition(
-            ket, (*line.ranges, span), line.labels, value, matrix, argument, hat, dot, why,
+            ket, (*piece.ranges, span), line.labels, value, matrix, argument, hat, dot, why,
             line.auxiliary, note,
         )  # fmt: skip
 
@@ -100,11 +101,11 @@ class Maximal(Steps):
             return f"Only earlier steps give a dot: at one step, {first}"
         return f"The dot vanishes at the first step: {first}"
 
-    def _dot(self, line: Line, argument: Ket, t: Affine) -> Formula:
+    def _dot(self, line: Line, piece: Line, argument: Ket, t: Affine) -> Formula:
         """dot(W x_t) = sigma^2 sum over earlier W^T y of |y> E[d|x_t> / d hat(W^T y)]."""
-        own = {s.line: s for s in self.free.dots[line]}
+        own = {s.line: s for s in pieces_of(self.free.dots[line], line, piece)}
         terms = []
-        for source in self.free.candidates[line]:
+        for source in pieces_of(self.free.candidates[line], line, piece):
             now = own.get(source.line)
             scale = mul(line.scale, source.line.scale)
             var = self.names.fresh("s")
@@ -118,16 +119,17 @@ class Maximal(Steps):
                 terms.append(mul(scale, self.dot_term(argument, now, t)))
         return add(*terms) if terms else ZERO
 
-    def _moved(
-        self, line: Line, matrix: Matrix, move: Move, argument: Formula, t: Affine
-    ) -> Formula:
+    def _moved(self, matrix: Matrix, gradient: Gradient, argument: Formula, t: Affine) -> Formula:
         """- sum_{s<t} rate_s E_1[Q_s(G_0, ..., G_s) |x_t>^(1)], kept from s + 1 on."""
-        if matrix.name not in self.run.regime.active:
+        if not self.run.is_active(gradient):
             return ZERO
-        gradient = self._gradient(line, matrix)
+        move = self.run.move(gradient)
+        own = dict(zip(gradient.indices, matrix.indices, strict=True))
+        env = {i.terms[0][0]: at for i, at in own.items() if i in gradient.variables()}
+        value = reindexed(gradient.value, env)
         var, past = self.names.fresh("s"), self.names.fresh("r")
         s, r = Affine.variable(var), Affine.variable(past)
-        value = entries(timed(gradient, r, self.fixed), matrix.transposed)
+        value = entries(timed(value, r, self.fixed), matrix.transposed)
         body = self.run.weighted(value, r)
         there = on_copy(argument, 1)
         if move.linear:
@@ -137,34 +139,26 @@ class Maximal(Steps):
         if inner == ZERO:
             return ZERO
         rate = reindexed(move.rate, {STEP_VARIABLE: s})
-        keep = self.run.kept(matrix.name, s + ONE_STEP, t)
+        keep = self.run.kept(gradient, s + ONE_STEP, t)
         if STEP_VARIABLE not in index_names(move.rate):
             return mul(neg(rate), loop_sum(var, ZERO_STEP, t - ONE_STEP, mul(keep, inner)))
         return neg(loop_sum(var, ZERO_STEP, t - ONE_STEP, mul(rate, keep, inner)))
-
-    def _gradient(self, line: Line, matrix: Matrix) -> Formula:
-        """The gradient by the matrix that a line applies."""
-        for g in self.run.backward.gradients[matrix.name]:
-            own = Line(g.name, g.indices, g.ranges, g.labels, g.value, line.span)
-            if covers(own, matrix.indices, line.ranges):
-                return own.at(matrix.indices, ())
-        raise Unsupported(f"one rule applies members of '{matrix.name}' of different gradients")
 
     # ---- weights ---------------------------------------------------------------------------------
 
     def moves(self) -> Iterator[WeightUpdate]:
         for name in self.weights:
-            for gradient in self.run.backward.gradients[name]:
+            for gradient in self.run.gradients(name):
                 yield from self.starts(name, gradient)
                 t, span = self.run.steps(last=-1)
                 yield self._move(name, gradient, t, span)
 
     def _move(self, name: str, gradient: Gradient, t: Affine, span: Range) -> WeightUpdate:
         """w_{t+1} = (1 - decay_t) w_t - rate_t Q_t(g_0, ..., g_t)."""
-        move = self.run.moves[name]
+        move = self.run.move(gradient)
         at = {STEP_VARIABLE: t}
         value = mul(reindexed(move.keep, at), self.member(name, gradient, t))
-        if name in self.run.regime.active and gradient.value != ZERO:
+        if self.run.is_active(gradient) and gradient.value != ZERO:
             past = self.names.fresh("r")
             r = Affine.variable(past)
             body = settled(self.run.weighted(timed(gradient.value, r, self.fixed), r))

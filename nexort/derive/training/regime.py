@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
+from nexort.derive.formula import Indices
 from nexort.derive.unsupported import Unsupported
 from nexort.program import build
-from nexort.program.network import OptimizerUse, Training
+from nexort.program.network import Exponents, OptimizerUse, Training
 from nexort.program.nodes import Node, Op, rewrite, walk
 from nexort.program.numbers import evaluate
 from nexort.program.parametrization import readouts
@@ -19,44 +21,72 @@ if TYPE_CHECKING:
 Number = int | float
 
 
+Member = tuple[str, Indices]
+"""A weight by name and indices; a variable stands for all members that are not singled out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Regime:
     """The limit, the weights that move in it, whether f_0 vanishes, and the readouts whose initial
     values do."""
 
     name: Literal["maximal", "tangent"]
-    active: frozenset[str]
+    active: frozenset[Member]
     vanishes: bool
     vanishing: frozenset[str]
 
 
 def regime(
-    training: Training, uses: Mapping[str, OptimizerUse], numbers: Mapping[str, Number]
+    training: Training, uses: Mapping[Member, OptimizerUse], numbers: Mapping[str, Number]
 ) -> Regime:
     """The limit of a training whose weights have these optimizers. Raises NexortError for a
     parametrization without one, Unsupported where it is not told without numbers."""
     from nexort.training.stability import verdict
 
     table = training.parametrization
-    names = list(training.network.weights)
-    if table.members:
-        raise Unsupported("exponents of single members of a family of weights")
     heads = readouts(training.network)
     vanishing = frozenset(
-        n for n in heads if table.out + table.weights[n].a + table.weights[n].b > 1
+        name
+        for name, indices in uses
+        if name in heads and table.out + _size(exponents(training, name, indices)) > 1
     )
     try:
         weights: dict[tuple[str, tuple[int, ...]], Weight] = {
-            (n, ()): _weight(n, training, uses[n], numbers) for n in names
+            _key(m, numbers): _weight(m, training, use, numbers) for m, use in uses.items()
         }
     except _Unknown as problem:
         if table.name not in ("mup", "ntp"):
             raise Unsupported(f"the limit depends on {problem}, which is not known") from None
         name: Literal["maximal", "tangent"] = "maximal" if table.name == "mup" else "tangent"
-        return Regime(name, frozenset(names), False, frozenset())
+        return Regime(name, frozenset(uses), False, frozenset())
     found = verdict(training, weights)
-    active = frozenset(n for n in names if found.active[n, ()])
+    active = frozenset(m for m in uses if found.active[_key(m, numbers)])
     return Regime(found.regime, active, found.vanishes, vanishing)
+
+
+def _size(e: Exponents) -> Fraction:
+    return e.a + e.b
+
+
+def exponents(training: Training, name: str, indices: Indices) -> Exponents:
+    """The exponents of a member."""
+    table = training.parametrization
+    for member, values in table.members.items():
+        if member.name == name and member.indices == indices:
+            return values
+    if name not in table.weights:
+        raise Unsupported(f"exponents for members of '{name}' that are not given")
+    return table.weights[name]
+
+
+def _key(member: Member, numbers: Mapping[str, Number]) -> tuple[str, tuple[int, ...]]:
+    """A member as the evaluators have it: without indices for what is not singled out."""
+    name, indices = member
+    known = {k: v for k, v in numbers.items() if isinstance(v, int)}
+    try:
+        return name, tuple(i.value(known) for i in indices)
+    except KeyError:
+        return name, ()
 
 
 class _Unknown(Exception):
@@ -64,7 +94,7 @@ class _Unknown(Exception):
 
 
 def _weight(
-    name: str, training: Training, use: OptimizerUse, numbers: Mapping[str, Number]
+    member: Member, training: Training, use: OptimizerUse, numbers: Mapping[str, Number]
 ) -> Weight:
     import numpy as np
 
@@ -97,12 +127,12 @@ def _weight(
         values[parameter] = float(value)
     check_hyperparameters(use, values, np.zeros(1))
     return task.Weight(
-        key=(name, ()),
-        kind=training.network.weights[name].kind,
+        key=_key(member, numbers),
+        kind=training.network.weights[member[0]].kind,
         shape=(),
         mean=0.0,
         scale=1.0,
-        exponents=training.parametrization.weights[name],
+        exponents=exponents(training, *member),
         update=Update(rule_at(use.rule, graph, {}), values),
         rates=np.zeros(1),
         decay=np.zeros(1),

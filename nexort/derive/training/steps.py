@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from nexort.derive.algebra import add, axis_sum, delta, loop_sum, mul, place
+from nexort.derive.algebra import add, axis_sum, delta, loop_sum, mul, place, reindexed
 from nexort.derive.dependence import Source
 from nexort.derive.derivation import (
     Derivation,
@@ -20,8 +20,10 @@ from nexort.derive.formula import ZERO, Formula, Ket, Matrix, Operator, Response
 from nexort.derive.lines import Line, System
 from nexort.derive.structure import THERE, Structure
 from nexort.derive.training.backward import Gradient
+from nexort.derive.training.cells import Box, box_of, compare, solved
 from nexort.derive.training.common import ZERO_STEP, Run
 from nexort.derive.training.network import deviation, number
+from nexort.derive.training.reverse import Part
 from nexort.derive.training.timed import settled, timed
 from nexort.derive.walking import terms_of
 from nexort.derive.writing import written
@@ -82,8 +84,11 @@ class Steps:
         found = replace(found, equations=tuple(self._equations()), steps=tuple(self.trace.steps))
         return replace(written(found, run.program, frozenset()), closed=False)
 
-    def application(self, line: Line, matrix: Matrix, t: Affine, span: Range) -> KetDefinition:
-        """A rule W_t|x_t>, or of a matrix that is no weight."""
+    def application(
+        self, line: Line, piece: Line, gradient: Gradient | None, t: Affine, span: Range
+    ) -> KetDefinition:
+        """A rule W_t|x_t>, or a ``piece`` of it whose members of W have one gradient; None for a
+        matrix that is no weight."""
         raise NotImplementedError
 
     def moves(self) -> Iterator[WeightUpdate]:
@@ -113,7 +118,8 @@ class Steps:
         for line in self._lines():
             t, span = self.run.steps(last=self.ends if line.name in self.back else 0)
             if line.matrix is not None:
-                yield self.application(line, line.matrix, t, span)
+                for piece, gradient in self.pieces(line):
+                    yield self.application(line, piece, gradient, t, span)
                 continue
             ket = Ket(line.name, (*line.indices, t), line.axes)
             value = settled(timed(line.value, t, self.fixed))
@@ -130,6 +136,25 @@ class Steps:
                 yield KetDefinition(
                     x.ket, x.ranges, x.labels, settled(x.value), auxiliary=x.auxiliary
                 )
+
+    def pieces(self, line: Line) -> Iterator[tuple[Line, Gradient | None]]:
+        """An application cut up where the members of its matrix have gradients of different forms,
+        or move in different ways."""
+        matrix = line.matrix
+        assert matrix is not None
+        if matrix.name not in self.weights:
+            yield line, None
+            return
+        part = Part(line, matrix.name, matrix.indices, (), ZERO, line.ranges, ())
+        box, told, _ = solved(part)
+        for gradient in self.run.gradients(matrix.name):
+            common = meet(box, box_of(gradient.indices, gradient.ranges))
+            if common is None:
+                continue
+            if common == box:
+                yield line, gradient
+                continue
+            yield _cut(line, told, common), gradient
 
     def dot_term(self, argument: Ket, source: Source, s: Affine) -> Formula:
         """The term of one application of the transposed matrix, at a step."""
@@ -225,3 +250,59 @@ class Steps:
 def times(factor: Formula, value: Formula) -> Formula:
     """A number times a formula, sums multiplied out."""
     return add(*(mul(factor, x) for x in terms_of(value)))
+
+
+def meet(a: Box, b: Box) -> Box | None:
+    """What two boxes have in common; None where that is nothing."""
+    found = []
+    for (first, last), (low, high) in zip(a, b, strict=True):
+        start = low if compare(first, low) < 0 else first
+        end = high if compare(high, last) < 0 else last
+        if compare(start, end) > 0:
+            return None
+        found.append((start, end))
+    return tuple(found)
+
+
+def _cut(line: Line, told: list[tuple[str, int, Affine]], box: Box) -> Line:
+    """A line where its matrix's indices are in a box."""
+    env: dict[str, Affine] = {}
+    spans: dict[str, Range] = {}
+    for (var, sign, rest), (first, last) in zip(told, box, strict=True):
+        if not var:
+            continue
+        ends = (first - rest).scaled(sign), (last - rest).scaled(sign)
+        low, high = ends if sign > 0 else ends[::-1]
+        if low == high:
+            env[var] = low
+        else:
+            spans[var] = Range(var, low, high)
+    assert line.matrix is not None
+    at = tuple(place(i, env) for i in line.matrix.indices)
+    return replace(
+        line,
+        indices=tuple(place(i, env) for i in line.indices),
+        ranges=tuple(spans.get(r.var, r) for r in line.ranges if r.var not in env),
+        value=reindexed(line.value, env),
+        matrix=replace(line.matrix, indices=at),
+    )
+
+
+def pieces_of(sources: list[Source], line: Line, piece: Line) -> list[Source]:
+    """The sources of a line's dot, for a piece of the line."""
+    env = {
+        own.terms[0][0]: at
+        for own, at in zip(line.indices, piece.indices, strict=True)
+        if own != at
+    }
+    if not env:
+        return sources
+    return [
+        replace(
+            s,
+            indices=tuple(place(i, env) for i in s.indices),
+            loops=tuple(Range(r.var, place(r.first, env), place(r.last, env)) for r in s.loops),
+            condition=tuple((place(a, env), place(b, env)) for a, b in s.condition),
+        )
+        for s in sources
+    ]

@@ -39,7 +39,8 @@ def tangent(run: Run) -> Derivation:
 def check_scalars(run: Run) -> None:
     """Raises Unsupported if a scalar weight moves: there is no such limit (Thm 2.9.19)."""
     for name, declared in run.training.network.weights.items():
-        if declared.kind == "scalar" and name in run.regime.active:
+        moving = any(run.is_active(g) for g in run.gradients(name))
+        if declared.kind == "scalar" and moving:
             raise Unsupported(
                 f"the scalar weight '{name}': the neural tangent limit has no scalar parameters "
                 "(Thm 2.9.19)"
@@ -56,7 +57,7 @@ class _Tangent:
         self.run, self.names = run, run.names
         weights = run.training.network.weights
         check_scalars(run)
-        self.active = [n for n in weights if n in run.regime.active]
+        self.active = [g for n in weights for g in run.gradients(n) if run.is_active(g)]
         self.kernel = run.spare("K", "Theta", "Kappa", "NTK", "ntk", "kernel")
 
     def derivation(self) -> Derivation:
@@ -195,7 +196,7 @@ class _Tangent:
 
     def _common_rate(self) -> Formula | None:
         """The learning rate if all weights have the same."""
-        rates = {self.run.moves[n].rate for n in self.active}
+        rates = {self.run.move(g).rate for g in self.active}
         return rates.pop() if len(rates) == 1 else None
 
     def _signal(self) -> Line:
@@ -206,15 +207,14 @@ class _Tangent:
         """K_{Q_t}(chi_0, ..., chi_t), Eq 2.10; with learning rates that differ inside."""
         t, span = self.run.steps(last=-1)
         terms = []
-        for name in self.active:
-            move = self.run.moves[name]
-            for gradient in self.run.backward.gradients[name]:
-                if gradient.value == ZERO:
-                    continue
-                value = weight_term(self.run, gradient, t)
-                if self._common_rate() is None:
-                    value = mul(reindexed(move.rate, {STEP_VARIABLE: t}), value)
-                terms.append(value)
+        for gradient in self.active:
+            if gradient.value == ZERO:
+                continue
+            value = weight_term(self.run, gradient, t)
+            if self._common_rate() is None:
+                rate = self.run.move(gradient).rate
+                value = mul(reindexed(rate, {STEP_VARIABLE: t}), value)
+            terms.append(value)
         value = _placed(add(*terms), self.values) if terms else ZERO
         return self._line(self.kernel, t, (span,), value)
 
@@ -250,7 +250,7 @@ def weight_term(
 ) -> Formula:
     """The part of a weight of K at Q_t, a sum over its members and entries; an expectation that no
     rule has seen. ``now`` and ``then`` place the kets outside and inside of Q at their steps."""
-    names, move = run.names, run.moves[gradient.name]
+    names, move = run.names, run.move(gradient)
     own = {x.label: names.fresh() for x in gradient.labels}
     value = reindexed(gradient.value, {v: Affine.variable(n) for v, n in own.items()})
     outputs = {seed_label(k): Affine.variable(x.label) for k, x in enumerate(run.labels)}

@@ -59,10 +59,10 @@ class Moves:
     names: Names
     functions: dict[tuple[object, ...], UpdateFunction] = field(default_factory=dict)
 
-    def of(self, weight: str) -> Move:
-        """The move of a family of weights. Raises Unsupported for lines that single out members."""
-        use = optimizer(self.training, weight)
-        decay = _last(self.training.decays, weight)
+    def of(self, weight: str, indices: Indices) -> Move:
+        """The move of a member of a family of weights, or of all that no line singles out."""
+        use = optimizer(self.training, weight, indices)
+        decay = last_of(self.training.decays, weight, indices)
         rate = self.number(use.rate)
         keep: Formula = ONE
         if use.weight_decay is not None:
@@ -87,26 +87,40 @@ class Moves:
         return self.functions[key]
 
 
-def optimizer(training: Training, weight: str) -> OptimizerUse:
-    """The line that moves a family of weights."""
-    found = _last(training.optimizers, weight)
+def optimizer(training: Training, weight: str, indices: Indices) -> OptimizerUse:
+    """The line that moves a weight."""
+    found = last_of(training.optimizers, weight, indices)
     assert found is not None
     return found
 
 
-def _last(uses: Iterable[U], weight: str) -> U | None:
-    """The line that speaks of a weight: one that names it before one for all the others."""
-    general = named = None
+def last_of(uses: Iterable[U], weight: str, indices: Indices) -> U | None:
+    """The line that speaks of a weight: one that singles it out before one that names its family
+    before one for all the others."""
+    found: list[tuple[int, U]] = []
     for use in uses:
         if use.weights is None:
-            general = use
+            found.append((1, use))
             continue
         for w in use.weights:
-            if w.name == weight and w.indices is not None:
-                raise Unsupported(f"a line of the training is for single members of '{weight}'")
-            if w.name == weight:
-                named = use
-    return named or general
+            if w.name == weight and w.indices in (None, indices):
+                found.append((2 if w.indices is None else 3, use))
+    best = max((rank for rank, _ in found), default=0)
+    return next((use for rank, use in reversed(found) if rank == best), None)
+
+
+def singled_out(training: Training) -> dict[str, list[Indices]]:
+    """Members of families of weights that a line of the training speaks of."""
+    found: dict[str, list[Indices]] = {}
+    sets = [use.weights for use in training.optimizers]
+    sets += [use.weights for use in training.decays]
+    for some in sets:
+        for w in some or ():
+            if w.indices:
+                found.setdefault(w.name, []).append(w.indices)
+    for member in training.parametrization.members:
+        found.setdefault(member.name, []).append(member.indices)
+    return {name: list(dict.fromkeys(at)) for name, at in found.items()}
 
 
 def _written(
