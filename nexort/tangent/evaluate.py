@@ -19,7 +19,8 @@ from nexort.diagnostics import Diagnostic, NexortError
 from nexort.lower.evaluate import LimitValue, Progress, Settings
 from nexort.program.unrolled import Array
 from nexort.tangent.plan import Plan
-from nexort.tangent.run import Trajectory, trajectory
+from nexort.tangent.recursion import exactly
+from nexort.tangent.run import Trajectory, balanced
 from nexort.training.checkpoint import Store
 from nexort.training.task import Task
 
@@ -27,6 +28,7 @@ Warn = Callable[[Diagnostic], None]
 
 LEAST = 64
 DEFAULT = 1024
+DEFAULT_LINEAR = 4096
 
 
 def evaluate(
@@ -38,30 +40,39 @@ def evaluate(
 ) -> dict[str, LimitValue]:
     """The limit of every output, shape family_shape + axes.
 
-    Where f_0 is random every replicate has its own, and the value is the mean. Replicates that are
-    in ``checkpoint`` are not run again. Where something ceases to be finite, later entries are nan,
-    the value's method says so, and ``warn`` is called. Raises NexortError where the memory does
-    not hold the smallest sample.
+    Where f_0 is random every replicate has its own, and the value is the mean. Where all updates
+    are linear in the gradients and the bra-kets have exact values, nothing else is sampled.
+    Replicates that are in ``checkpoint`` are not run again. Where something ceases to be finite,
+    later entries are nan, the value's method says so, and ``warn`` is called. Raises NexortError
+    where the memory does not hold the smallest sample.
     """
     settings = settings or Settings()
     plan = Plan.of(task)
+    exact = exactly(plan, settings) if settings.exact else None
+    if exact is not None:
+        _tell(exact.stopped, warn)
+        return exact.values
     stages = _Stages(plan, settings, progress, checkpoint)
     size = stages.size()
     half = stages.run(size // 2)
     while True:
         full = stages.run(size)
-        values = _summary(task, half, full)
+        values = _summary(half, full, drawn=plan.drawn)
         if settings.rtol is None or all(_met(v, settings.rtol) for v in values.values()):
             break
         if 2 * size > min(settings.max_samples, stages.room()):
             values = {k: _missed(v, settings.rtol) for k, v in values.items()}
             break
         half, size = full, 2 * size
-    if full.stopped is not None and warn is not None:
-        t, what = full.stopped
+    _tell(full.stopped, warn)
+    return values
+
+
+def _tell(stopped: tuple[int, str] | None, warn: Warn | None) -> None:
+    if stopped is not None and warn is not None:
+        t, what = stopped
         message = f"{what} is infinite or not a number at step {t}; later values are missing"
         warn(Diagnostic("not-finite", message, None, (), "a smaller learning rate", "warning"))
-    return values
 
 
 @dataclass(frozen=True)
@@ -91,7 +102,7 @@ class _Stages:
             known = None if self.store is None else self.store.get(key)
             if known is not None:
                 return _unpacked(known)
-            found = trajectory(self.plan, size, seeds[index])
+            found = balanced(self.plan, size, seeds[index])
             if self.store is not None:
                 self.store.put(key, _packed(found))
             return found
@@ -131,7 +142,7 @@ class _Stages:
             if size > room:
                 raise _too_large(size)
             return size
-        return max(2 * LEAST, min(DEFAULT, room))
+        return max(2 * LEAST, min(DEFAULT if self.plan.pairs else DEFAULT_LINEAR, room))
 
 
 def _too_large(size: int) -> NexortError:
@@ -158,7 +169,7 @@ def _unpacked(arrays: dict[str, Array]) -> Trajectory:
 # ---- errors --------------------------------------------------------------------------------------
 
 
-def _summary(task: Task, half: Stage, full: Stage) -> dict[str, LimitValue]:
+def _summary(half: Stage, full: Stage, *, drawn: bool) -> dict[str, LimitValue]:
     found = {}
     for name, fine in full.draws.items():
         coarse, count = half.draws[name], len(fine)
@@ -168,8 +179,8 @@ def _summary(task: Task, half: Stage, full: Stage) -> dict[str, LimitValue]:
         # a bias within twice its own error is not told from none
         excess = np.where(np.abs(bias) > 2 * noise, bias**2, 0.0)
         text = f"sampled: {count} x {full.size} points"
-        if task.start == "plain":
-            text += ", the mean over as many draws of f_0"
+        if drawn:
+            text += f", the mean over {2 * count} draws of f_0"
         if full.stopped is not None:
             text += f"; {full.stopped[1]} not finite at step {full.stopped[0]}"
         found[name] = LimitValue(value, np.sqrt(spread**2 + excess), text)

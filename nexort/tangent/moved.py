@@ -11,7 +11,8 @@ then two independent halves, and a row's copies are the other half's points.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 
@@ -22,8 +23,77 @@ from nexort.training.task import Weight
 BLOCK = 2**16
 """Pairs that are updated at a time: cache-sized."""
 
-Spread = Callable[[Callable[[int], Array], Iterable[int]], Iterable[Array]]
-"""A map over blocks, by one thread or several."""
+
+class Moved(Protocol):
+    """The updates of one weight, seen by the output."""
+
+    def step(self, t: int, terms: Terms, chi: Array) -> Array:
+        """Take the gradient of step t; <left| Q_t |right> of every term, shape (T,)."""
+        ...
+
+    def total(self, terms: Terms) -> Array:
+        """<left| D |right> of every term with D the sum of the updates times rates, decayed."""
+        ...
+
+
+def moved(weight: Weight, terms: Terms, *, sums: bool) -> Moved:
+    """The updates of a weight: as products where they are linear in the gradients."""
+    linear = weight.update.coefficients(len(weight.rates))
+    if linear is not None:
+        return Products(weight, linear, sums=sums)
+    return Pairs(weight, terms, sums=sums)
+
+
+class Products:
+    """Linear updates Q_t = sum_{s <= t} c[t, s] G_s: between two terms, a product of averages."""
+
+    def __init__(self, weight: Weight, coefficients: Array, *, sums: bool) -> None:
+        self.weight, self.coefficients = weight, coefficients
+        self.decayed = np.zeros(len(coefficients)) if sums else None
+        self.past: list[tuple[Terms, Array]] = []
+        self.gram: Array | None = None
+
+    def step(self, t: int, terms: Terms, chi: Array) -> Array:
+        """As of :class:`Moved`; the terms are those of all steps where there is no decay."""
+        self.past.append((terms, chi.reshape(-1)[terms.outs]))
+        c = self.coefficients[t]
+        if self.decayed is not None:
+            self.decayed *= 1 - self.weight.decay[t]
+            self.decayed += self.weight.rates[t] * c
+            return np.zeros(0)
+        if self.gram is None:
+            self.gram = grams(terms, terms)
+        return np.asarray(self.gram @ sum(c[s] * x for s, (_, x) in enumerate(self.past)))
+
+    def total(self, terms: Terms) -> Array:
+        """As of :class:`Moved`."""
+        found = np.zeros(len(terms.outs))
+        assert self.decayed is not None
+        for (past, weighted), c in zip(self.past, self.decayed, strict=False):
+            found += grams(terms, past) @ (c * weighted)
+        return found
+
+
+def grams(these: Terms, others: Terms) -> Array:
+    """<left|left'> <right|right'> between the terms of two steps."""
+    total = np.zeros((len(these.outs), len(others.outs)))
+    spans, share = _spans(these)
+    for row, column in spans:
+        rows = these.left[:, row] @ others.left[:, row].T
+        columns = these.right[:, column] @ others.right[:, column].T
+        total += rows * columns
+    return share * total
+
+
+def _spans(terms: Terms) -> tuple[list[tuple[slice, slice]], float]:
+    """The rectangles (rows, columns) of pairs that are averaged over, and one over the number of
+    pairs in all; over the axes of a vector it is a sum."""
+    rows, columns = terms.left.shape[1], terms.right.shape[1]
+    spans = [(slice(0, rows), slice(0, columns))]
+    if terms.tied:
+        first, second = slice(0, rows // 2), slice(rows // 2, rows)
+        spans = [(first, second), (second, first)]
+    return spans, len(spans) / (rows * (1 if terms.vector else columns))
 
 
 class Pairs:
@@ -31,29 +101,18 @@ class Pairs:
     what decay takes."""
 
     def __init__(self, weight: Weight, terms: Terms, *, sums: bool) -> None:
-        rows, columns = terms.left.shape[1], terms.right.shape[1]
-        if terms.tied:
-            first, second = slice(0, rows // 2), slice(rows // 2, rows)
-            spans = [(first, second), (second, first)]
-        else:
-            spans = [(slice(0, rows), slice(0, columns))]
-        self.weight = weight
+        spans, self.share = _spans(terms)
         self.blocks = [_Block(weight, *span, sums=sums) for span in spans]
-        pairs = sum(b.rows * (1 if terms.vector else b.columns) for b in self.blocks)
-        self.share = 1.0 / pairs
 
-    def step(self, t: int, terms: Terms, chi: Array, spread: Spread = map) -> Array:
-        """Take the gradient of step t; <left| Q_t |right> of every term, shape (T,)."""
+    def step(self, t: int, terms: Terms, chi: Array) -> Array:
+        """As of :class:`Moved`."""
         weighted = chi.reshape(-1)[terms.outs]
-        return np.asarray(
-            self.share * np.sum([b.step(t, terms, weighted, spread) for b in self.blocks], axis=0)
-        )
+        parts = [b.step(t, terms, weighted) for b in self.blocks]
+        return np.asarray(self.share * np.sum(parts, axis=0))
 
-    def total(self, terms: Terms, spread: Spread = map) -> Array:
-        """<left| D |right> of every term with D the sum of the updates times rates, decayed."""
-        return np.asarray(
-            self.share * np.sum([b.total(terms, spread) for b in self.blocks], axis=0)
-        )
+    def total(self, terms: Terms) -> Array:
+        """As of :class:`Moved`."""
+        return np.asarray(self.share * np.sum([b.total(terms) for b in self.blocks], axis=0))
 
 
 class _Block:
@@ -67,41 +126,40 @@ class _Block:
         self.sums = np.zeros((self.rows, self.columns), np.float32) if sums else None
         self.height = min(self.rows, max(1, BLOCK // self.columns))
 
-    def step(self, t: int, terms: Terms, weighted: Array, spread: Spread) -> Array:
+    def step(self, t: int, terms: Terms, weighted: Array) -> Array:
         left, right = self._narrow(terms)
         used = weighted != 0
         sources = np.ascontiguousarray((left[used] * weighted[used, None].astype(np.float32)).T)
         targets, inner = np.ascontiguousarray(right.T), right[used]
         rate, keep = np.float32(self.weight.rates[t]), np.float32(1 - self.weight.decay[t])
-        size = self.height * self.columns
-
-        def one(start: int) -> Array:
-            part = slice(start, min(start + self.height, self.rows))
-            gradient = sources[part] @ inner
-            update = np.empty_like(gradient)
-            run = self.weight.update.runner(t, size, gradient.dtype)
-            run(gradient.reshape(-1), [s[part].reshape(-1) for s in self.states],
-                update.reshape(-1))  # fmt: skip
-            if self.sums is not None:
+        run = self.weight.update.runner(t, self.height * self.columns, left.dtype)
+        gradient, update = np.empty((2, self.height, self.columns), left.dtype)
+        total = np.zeros(len(terms.outs))
+        for part in self._parts():
+            count = part.stop - part.start
+            np.matmul(sources[part], inner, out=gradient[:count])
+            states = [s[part].reshape(-1) for s in self.states]
+            run(gradient[:count].reshape(-1), states, update[:count].reshape(-1))
+            if self.sums is None:
+                total += _between(left[:, part], update[:count] @ targets)
+            else:
                 self.sums[part] *= keep
-                self.sums[part] += rate * update
-                return np.zeros(0)
-            return _between(left[:, part], update @ targets)
+                self.sums[part] += rate * update[:count]
+        return total
 
-        found = list(spread(one, range(0, self.rows, self.height)))
-        return np.zeros(0) if self.sums is not None else np.asarray(np.sum(found, axis=0))
+    def _parts(self) -> Iterator[slice]:
+        """Rows that are updated at a time."""
+        for start in range(0, self.rows, self.height):
+            yield slice(start, min(start + self.height, self.rows))
 
-    def total(self, terms: Terms, spread: Spread) -> Array:
+    def total(self, terms: Terms) -> Array:
         left, right = self._narrow(terms)
         targets = np.ascontiguousarray(right.T)
-        sums = self.sums
-        assert sums is not None
-
-        def one(start: int) -> Array:
-            part = slice(start, min(start + self.height, self.rows))
-            return _between(left[:, part], sums[part] @ targets)
-
-        return np.asarray(np.sum(list(spread(one, range(0, self.rows, self.height))), axis=0))
+        total = np.zeros(len(terms.outs))
+        assert self.sums is not None
+        for part in self._parts():
+            total += _between(left[:, part], self.sums[part] @ targets)
+        return total
 
     def _narrow(self, terms: Terms) -> tuple[Array, Array]:
         left = terms.left[:, self.row].astype(np.float32)

@@ -84,11 +84,16 @@ class Plan:
         used = tuple(w for k, w in moving.items() if steps[0].pieces[k])
         return Plan(task, steps, builder.graph(steps), used, drawn)
 
+    @property
+    def pairs(self) -> bool:
+        """Whether any update takes pairs of points: it is not linear in the gradients."""
+        return any(w.update.coefficients(1) is None for w in self.moving)
+
     def bytes(self, size: int) -> float:
         """What one replicate holds at a time: pairs of points with their states, and kets."""
         total = 0.0
         for w in self.moving:
-            if w.kind == "matrix":
+            if w.kind == "matrix" and w.update.coefficients(1) is None:
                 tied = len(set(self.graph.spaces.sides[w.key])) == 1
                 kept = w.update.states + (len(self.steps) > 1)
                 total += 4.0 * kept * size**2 / (2 if tied else 1)

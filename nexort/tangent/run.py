@@ -9,7 +9,7 @@ import numpy as np
 
 from nexort.program.nodes import Node
 from nexort.program.unrolled import Array
-from nexort.tangent.moved import Pairs
+from nexort.tangent.moved import moved
 from nexort.tangent.plan import Plan
 from nexort.tangent.sample import Sample, Terms
 from nexort.training.recorder import Recorder, scalar_value
@@ -25,16 +25,32 @@ class Trajectory:
     stopped: tuple[int, str] | None
 
 
-def trajectory(plan: Plan, size: int, seed: np.random.SeedSequence) -> Trajectory:
-    """The run on ``size`` points a neuron space."""
+def trajectory(
+    plan: Plan, size: int, seed: np.random.SeedSequence, sign: float = 1.0
+) -> Trajectory:
+    """The run on ``size`` points a neuron space, with ``sign`` times the draw of f_0."""
     with np.errstate(all="ignore"):
-        return _Run(plan, size, seed).run()
+        return _Run(plan, size, seed, sign).run()
+
+
+def balanced(plan: Plan, size: int, seed: np.random.SeedSequence) -> Trajectory:
+    """The mean of the two runs with f_0 and -f_0 where that is drawn: what is odd in it drops out
+    of the mean over draws."""
+    if not plan.drawn:
+        return trajectory(plan, size, seed)
+    one, other = (trajectory(plan, size, seed, sign) for sign in (1.0, -1.0))
+    outputs = {name: (x + other.outputs[name]) / 2 for name, x in one.outputs.items()}
+    stopped = [run.stopped for run in (one, other) if run.stopped is not None]
+    return Trajectory(outputs, min(stopped, default=None))
 
 
 class _Run:
-    def __init__(self, plan: Plan, size: int, seed: np.random.SeedSequence) -> None:
-        self.plan, self.task = plan, plan.task
-        kets, self.draws = seed.spawn(2)
+    def __init__(self, plan: Plan, size: int, seed: np.random.SeedSequence, sign: float) -> None:
+        self.plan, self.task, self.sign = plan, plan.task, sign
+        key = tuple(seed.spawn_key)
+        kets, self.draws = (
+            np.random.SeedSequence(seed.entropy, spawn_key=(*key, k)) for k in range(2)
+        )
         self.sample = Sample(plan, size, kets)
         self.shape = self.task.step.shape(self.task.out.type.axes)
 
@@ -43,7 +59,7 @@ class _Run:
         task, recorder = self.task, Recorder(self.task)
         values, terms = self.sample.terms(self.plan.steps[0])
         decays = len(self.plan.steps) > 1
-        pairs = {w.key: Pairs(w, terms[w.key], sums=decays) for w in self.plan.moving}
+        pairs = {w.key: moved(w, terms[w.key], sums=decays) for w in self.plan.moving}
         untrained = self.untrained()
         change = np.zeros(self.shape)
         try:
@@ -78,18 +94,24 @@ class _Run:
     def untrained(self) -> Array:
         """The outputs that the run would have without its updates, one for each of the plan's
         steps: f_0, and under decay what becomes of it."""
-        step, start, count = self.task.step, self.task.start, len(self.plan.steps)
-        drawn = np.zeros((count, *self.shape))
+        drawn = np.zeros((len(self.plan.steps), *self.shape))
         if self.plan.drawn:
             rows = self.sample.outputs(self.plan.steps)
             covariance = rows @ rows.T / rows.shape[1]
-            drawn = gaussian(covariance, self.draws).reshape(drawn.shape)
-        if start == "plain":
-            return drawn
-        given = np.zeros(())
-        if isinstance(start, Node):
-            given = scalar_value(start, {}, step.data, lambda x: step.shape(x.type.axes))
-        return np.asarray(drawn + (given - drawn[0]))
+            drawn = self.sign * gaussian(covariance, self.draws).reshape(drawn.shape)
+        return given_start(self.plan, drawn)
+
+
+def given_start(plan: Plan, drawn: Array) -> Array:
+    """The untrained outputs, step after step along the first axis, moved to the f_0 that the
+    training asks for."""
+    step, start = plan.task.step, plan.task.start
+    if start == "plain":
+        return drawn
+    given = np.zeros(())
+    if isinstance(start, Node):
+        given = scalar_value(start, {}, step.data, lambda x: step.shape(x.type.axes))
+    return np.asarray(drawn + (given - drawn[0]))
 
 
 class _Blown(Exception):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from nexort.program.nodes import Node
-from nexort.program.unrolled import Array
+from nexort.program.unrolled import Array, Unrolled
 from nexort.tangent.kets import Kets
 from nexort.tangent.plan import Plan, Step
 from nexort.tangent.seeds import Tail
@@ -65,7 +65,7 @@ class Sample(Kets):
             if tail is None:
                 right = values[p.right].reshape(-1, self.size)[p.rights]
             else:
-                right = self._coefficients(tail, p.right, values)
+                right = coefficients(self.graph.step, tail, p.right, values)
             if scalar:
                 left, right = np.ones((len(left), 1)), left * right
             used = left.any(axis=1) & right.any(axis=1)
@@ -78,14 +78,15 @@ class Sample(Kets):
             tail is not None, tail is None and sides[0] == sides[1],
         )  # fmt: skip
 
-    def _coefficients(self, tail: Tail, slot: Node, values: dict[Node, Array]) -> Array:
-        """The vector's gradient where one entry of the slot is 1 and all others 0, for each."""
-        step = self.graph.step
-        shape = step.shape(slot.type.axes)
-        count = int(np.prod(shape, dtype=int))
-        slots = {s: np.zeros((*step.shape(s.type.axes), count)) for s in tail.slots}
-        slots[slot] = np.eye(count).reshape((*shape, count))
-        slots |= {s: values[x] for s, x in tail.scalars}
-        found = scalar_value(tail.root, slots, step.data, lambda x: step.shape(x.type.axes))
-        full = np.broadcast_to(found, (*step.shape(tail.root.type.axes), count))
-        return np.ascontiguousarray(full.reshape(-1, count).T)
+
+def coefficients(step: Unrolled, tail: Tail, slot: Node, values: Mapping[Node, Array]) -> Array:
+    """The gradient of a vector or a scalar where one entry of the slot is 1 and all others 0, for
+    each entry: shape (entries, size of the weight)."""
+    shape = step.shape(slot.type.axes)
+    count = int(np.prod(shape, dtype=int))
+    slots = {s: np.zeros((*step.shape(s.type.axes), count)) for s in tail.slots}
+    slots[slot] = np.eye(count).reshape((*shape, count))
+    slots |= {s: values[x] for s, x in tail.scalars}
+    found = scalar_value(tail.root, slots, step.data, lambda x: step.shape(x.type.axes))
+    full = np.broadcast_to(found, (*step.shape(tail.root.type.axes), count))
+    return np.ascontiguousarray(full.reshape(-1, count).T)

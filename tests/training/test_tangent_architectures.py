@@ -69,7 +69,7 @@ UPDATES = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", UPDATES)
 def test_update_functions(name: str) -> None:
-    holds(MLP, UPDATES[name], head=HEAD + CLIPPED, error="(f - y) * train * (1 + t % 2)")
+    holds(MLP, UPDATES[name], head=HEAD + CLIPPED, error="(f - y) * train * (1 + t / 2)")
 
 
 def exponents(**rows: str) -> str:
