@@ -23,11 +23,13 @@ PROGRAMS = sorted(path.stem for path in GOLDEN.glob("*.nxt"))
 STAGES = ("syntax", "elaborate", "program", "transform", "lower", "driver.py", "cli/options.py")
 """Where every code needs a golden file; the other stages have tests of their own."""
 
+COMMANDS = r"# (eval|check|derive|classify|scaling|dichotomy|--)"
+
 
 def command_line(path: Path) -> list[str]:
     """The command that the first line of a program asks for."""
     first = path.read_text("utf-8").split("\n", 1)[0]
-    words = shlex.split(first[1:]) if re.match(r"# (eval|check|derive|--)", first) else []
+    words = shlex.split(first[1:]) if re.match(COMMANDS, first) else []
     command = words.pop(0) if words and not words[0].startswith("--") else "check"
     return [command, path.name, *words]
 

@@ -1,0 +1,155 @@
+"""Sizes counted from a network's graph against the theorem, and on other architectures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nexort.classification.classifying import of_subject
+from nexort.scaling.judge import Judge
+from nexort.scaling.layers import perceptron
+from nexort.scaling.theorem import VERDICTS, codes
+from tests.scaling.networks import NETWORKS, UNIT, Array, around, grid, mlp, network
+
+DEGREES = {"adam": None, "adam(eps=0)": 0, "sgd": 1}
+_judges: dict[tuple[int, str, str], Judge] = {}
+
+
+def judge(depth: int, phi: str, optimizer: str) -> Judge:
+    """The counted conditions of a perceptron."""
+    key = depth, phi, optimizer
+    if key not in _judges:
+        _judges[key] = Judge(mlp(*key).graph())
+    return _judges[key]
+
+
+def compared(depth: int, phi: str, optimizer: str, tables: Array) -> Array:
+    """The codes by both routes, which must agree."""
+    expected = codes(perceptron(depth, DEGREES[optimizer]), tables, 0, UNIT)
+    found = judge(depth, phi, optimizer).codes(tables, np.zeros(len(tables), int), UNIT)
+    wrong = np.flatnonzero(found != expected)
+    assert not len(wrong), (
+        tables[wrong[0]] / UNIT, VERDICTS[found[wrong[0]]], VERDICTS[expected[wrong[0]]]
+    )  # fmt: skip
+    return found
+
+
+@pytest.mark.parametrize("optimizer", DEGREES)
+def test_a_dense_grid_is_classified_as_by_the_theorem(optimizer: str) -> None:
+    tables = np.concatenate([grid(2), around(2, 100_000, 3)])
+    assert len(tables) > 100_000
+    found = compared(2, "tanh", optimizer, tables)
+    assert set(found) == set(range(len(VERDICTS)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", DEGREES)
+@pytest.mark.parametrize("phi", ("tanh", "relu", "gelu"))
+@pytest.mark.parametrize("depth", (1, 2, 3))
+def test_grids_of_every_depth(depth: int, phi: str, optimizer: str) -> None:
+    compared(depth, phi, optimizer, around(depth, 100_000, depth))
+    compared(depth, phi, optimizer, grid(depth)[::3])
+
+
+@given(
+    st.integers(1, 3), st.sampled_from(["tanh", "relu"]), st.sampled_from(list(DEGREES)), st.data()
+)
+@settings(max_examples=60, deadline=None)
+def test_any_table_is_classified_as_by_the_theorem(
+    depth: int, phi: str, optimizer: str, data: st.DataObject
+) -> None:
+    near = around(depth, 1, data.draw(st.integers(0, 10**6)))[0]
+    moved = data.draw(st.lists(st.integers(0, 4 * depth + 3), max_size=2))
+    for k in moved:
+        near.reshape(-1)[k] += data.draw(st.integers(-UNIT, UNIT))
+    compared(depth, phi, optimizer, near[None])
+
+
+def test_a_hundred_thousand_tables_within_ten_seconds() -> None:
+    import time
+
+    tables = around(3, 100_000, 5)
+    known = judge(3, "tanh", "adam")
+    start = time.perf_counter()
+    known.codes(tables, np.zeros(len(tables), int), UNIT)
+    assert time.perf_counter() - start < 10
+
+
+# ---- other architectures -------------------------------------------------------------------------
+
+GOOD = {"mup": "feature learning", "ntp": "operator regime"}
+OTHERWISE = {
+    # sums of n terms with a mean: f_0 is of size n^1/2 in the neural tangent parametrization
+    ("tied embedding", "ntp"): "unstable",
+    ("mean of the last layer", "ntp"): "unstable",
+    # the scalar's gradient has size 1: all features move with it (Rem 2.9.21)
+    ("scalar", "ntp"): "feature learning",
+    # the gate's gradient vanishes at g = 0: the branch stays closed and sees no gradients
+    ("residual branches that start at 0", "mup"): "unfaithful",
+}
+
+
+@pytest.mark.parametrize("optimizer", ("adam", "sgd"))
+@pytest.mark.parametrize("regime", GOOD)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_architectures(name: str, regime: str, optimizer: str) -> None:
+    if name.endswith("start at 0") and (regime, optimizer) != ("mup", "adam"):
+        pytest.skip("the gate moves by noise, or by the random output")
+    found = of_subject(network(NETWORKS[name], optimizer, regime))
+    assert found.method == "counted"
+    assert found.verdict == OTHERWISE.get((name, regime), GOOD[regime]), str(found)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_standard_parametrization_is_never_good(name: str) -> None:
+    assert of_subject(network(NETWORKS[name], "adam", "sp")).verdict in ("unstable", "unfaithful")
+
+
+def test_perceptrons_are_told_from_other_networks() -> None:
+    assert mlp(3, "relu", "adam").is_perceptron()
+    assert mlp(1, "relu", "adam").is_perceptron()
+    assert not any(network(body).is_perceptron() for body in NETWORKS.values())
+
+
+def test_averages_obey_the_law_of_large_numbers_only_where_signs_allow() -> None:
+    """<1|W x> is of size n^-1/2, <h|h> of size 1, <v|x> of size n^-1/2 until v has learned x."""
+    body = """
+      weight u : vector[d]
+      weight W : matrix
+      weight v : vector
+      |x1> = relu(|u> @ xi)
+      |h> = W |x1>
+      m = <1|h>
+      k = <h|h>
+      g = <v|h>
+      |x2> = tanh(|h> * (1 + m @ xi^T @ xi))
+      return <v|x2>"""
+    body = body.replace(
+        "      |x2> = tanh(|h> * (1 + m @ xi^T @ xi))", "      |x2> = tanh(|h> + m)"
+    )
+    known = Judge(network(body).graph())
+    mup = network(body).table
+    zero = np.array([mup.out], dtype=object)
+
+    def size(order: object) -> object:
+        from fractions import Fraction
+
+        from nexort.scaling.orders import evaluate
+
+        [value] = evaluate([order], known.exponents(mup.array, zero), Fraction(1), 1)  # type: ignore[list-item]
+        assert value is not None
+        return float(value[0])
+
+    start, change = known.sizes.start, known.sizes.change
+    assert (size(start["m"]), size(start["k"]), size(start["g"])) == (0.5, 0, 0.5)
+    # h moves along dh, which contains v, and v along x2: their products then have a mean
+    assert size(change["g"][0]) == 0
+    assert size(change["k"][1]) == 0
+
+
+def test_orders_are_min_plus_expressions_of_the_exponents() -> None:
+    sizes = judge(1, "tanh", "sgd").sizes
+    assert str(sizes.start["h[1]"]) == "a_u + b_u"
+    assert str(sizes.output) == "a_out + a_u + b_u + a_v + b_v - 1/2"
