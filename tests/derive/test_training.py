@@ -299,10 +299,11 @@ def loop(
     rate: Callable[[int], float] = lambda t: 0.3,
     centre: bool = False,
     own: Mapping[Any, tuple[Callable[[list[Any]], Any], float]] | None = None,
+    divided: Callable[[Any, Any, list[Any]], Any] | None = None,
 ) -> list[Any]:
     """f_t of a training in muP at a width: f = (1/n) sum; matrices move by 1/n, and update
     functions see n times the gradients of matrices and vectors. ``own``: update functions and what
-    decay keeps of single weights."""
+    decay keeps of single weights; ``divided``: an update from the weight and the history."""
     weights, _ = draw(case)
     history: dict[Any, list[Any]] = {key: [] for key in weights}
     outputs: list[Any] = []
@@ -320,7 +321,10 @@ def loop(
             history[key].append(g if kind != "scalar" else g / WIDTH)
             c = WIDTH if kind == "matrix" else 1
             function, left = (own or {}).get(key, (how, keep(t)))
-            weights[key] = left * weights[key] - rate(t) / c * function(history[key])
+            moved = function(history[key])
+            if divided is not None:
+                moved = divided(key, weights[key], history[key])
+            weights[key] = left * weights[key] - rate(t) / c * moved
     return outputs
 
 
@@ -362,6 +366,32 @@ def test_rates_and_decays_that_change_from_step_to_step() -> None:
     for whole in (False, True):
         reading = read(derivation, case, whole=whole)
         for t, expected in enumerate(found):
+            assert reading.output("f", t) == pytest.approx(expected, rel=1e-9, abs=1e-11)
+
+
+@pytest.mark.parametrize("lines", ["normalize updates", "clip 0.4", "normalize weights"])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("name", ["mlp", "residual"])
+def test_updates_divided_by_norms(name: str, optimizer: str, lines: str) -> None:
+    """Eq 2.54 at a width; the norm of a trained matrix is that of its initial values."""
+    case = CASES[name]
+    derivation = derived(program(case, optimizer, "mup", lines), **case.numbers)
+    how = OPTIMIZERS[optimizer][1]
+
+    def size(kind: str, x: Any) -> float:
+        n = {"matrix": WIDTH, "vector": np.sqrt(WIDTH), "scalar": 1.0}[kind]
+        return float(np.sqrt(np.sum(np.abs(x) ** 2)) / n)
+
+    def divided(key: Any, w: Any, history: list[Any]) -> Any:
+        kind, q = case.weights[key][0], how(history)
+        if lines == "normalize weights":
+            matrix = case.deviations.get(key[0], 1.0)
+            return q / (matrix if kind == "matrix" else size(kind, w))
+        return q / (max(size(kind, q), 0.4) if lines == "clip 0.4" else size(kind, q))
+
+    for whole in (False, True):
+        reading = read(derivation, case, whole=whole)
+        for t, expected in enumerate(loop(case, how, divided=divided)):
             assert reading.output("f", t) == pytest.approx(expected, rel=1e-9, abs=1e-11)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from nexort.derive.algebra import (
+    MINUS_ONE,
     Names,
     axis_sum,
     index_names,
@@ -16,9 +17,10 @@ from nexort.derive.algebra import (
     unbound,
 )
 from nexort.derive.derivation import Equation, Label, OutputFormula, Range, UpdateFunction
-from nexort.derive.formula import ONE, Formula, IndexNumber, Symbol
+from nexort.derive.formula import ONE, Formula, IndexNumber, Indices, Symbol
 from nexort.derive.indexing import Indexer
 from nexort.derive.lines import System
+from nexort.derive.matching import grid
 from nexort.derive.naming import labelled
 from nexort.derive.normal import normalized
 from nexort.derive.trace import Trace
@@ -86,6 +88,26 @@ class Run:
             name = f"kept_{gradient.name}" + (str(more) if more else "")
         self.products[name] = keep
         return Symbol(name, (first, last))
+
+    def rate(self, gradient: Gradient, step: Affine, indices: Indices | None = None) -> Formula:
+        """The learning rate of a step, over the norm where updates are divided by one."""
+        move = self.move(gradient)
+        value = reindexed(move.rate, {STEP_VARIABLE: step})
+        if move.norm is None:
+            return value
+        return mul(value, power(self.norm(gradient, step, indices), MINUS_ONE))
+
+    def norm(self, gradient: Gradient, step: Affine, indices: Indices | None = None) -> Symbol:
+        """What the update of a step is divided by, a number with an equation of its own."""
+        at = gradient.indices if indices is None else indices
+        return Symbol(f"nu_{gradient.name}", (*at, step))
+
+    def threshold(self, gradient: Gradient) -> Formula:
+        """The threshold of a norm over the step ``t``."""
+        found = self.move(gradient).norm
+        assert found is not None
+        assert found.threshold is not None
+        return Indexer(self.program, self.names, _never).formula(found.threshold, (), {})
 
     def product_equations(self) -> Iterator[Equation]:
         """The products of what decay keeps."""
@@ -195,6 +217,7 @@ def read(program: Program, numbers: Mapping[str, int | float]) -> Run:
             raise Unsupported(f"the matrix '{weight.name}' has a mean")
     moves = Moves(program, training, names)
     back = backward(ahead, singled_out(training))
+    _check_apart(back, numbers)
     members = [(g.name, g.indices) for some in back.gradients.values() for g in some]
     told = regime(training, {m: optimizer(training, *m) for m in members}, numbers)
     found = {m: moves.of(*m) for m in members}
@@ -211,6 +234,28 @@ def read(program: Program, numbers: Mapping[str, int | float]) -> Run:
     return Run(
         program, training, names, Trace(), ahead, back, told, found, functions, error, outside
     )
+
+
+def _check_apart(back: Backward, numbers: Mapping[str, int | float]) -> None:
+    """Ranges that are apart for large params must be so at the program's numbers."""
+    known = {k: v for k, v in numbers.items() if isinstance(v, int)}
+    seen: dict[tuple[str, tuple[int, ...]], object] = {}
+    lines: list[tuple[str, Indices, tuple[Range, ...]]] = [
+        (x.name, x.indices, x.ranges) for x in back.lines
+    ]
+    lines += [(g.name, g.indices, g.ranges) for some in back.gradients.values() for g in some]
+    for name, indices, ranges in lines:
+        try:
+            members = [
+                tuple(i.value({**known, **env}) for i in indices) for env in grid(ranges, known)
+            ]
+        except KeyError:
+            continue
+        for at in members:
+            if (name, at) in seen:
+                shown = f"{name}[{', '.join(map(str, at))}]"
+                raise Unsupported(f"at these numbers '{shown}' is in two ranges of a general form")
+            seen[name, at] = None
 
 
 def _is_zero(node: Node) -> bool:

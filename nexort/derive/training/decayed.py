@@ -33,7 +33,6 @@ from nexort.derive.training.tangent import inside, weight_term
 from nexort.derive.training.timed import mean, settled, timed
 from nexort.derive.unsupported import Unsupported
 from nexort.program.index import Affine
-from nexort.program.network import STEP_VARIABLE
 
 
 def decayed(run: Run) -> Derivation:
@@ -128,17 +127,18 @@ class Decayed(Steps):
         self.trace.record("neural tangent operator", left, value)
         ranges = (replace(span, first=ONE_STEP), Range(past, ZERO_STEP, t - ONE_STEP))
         yield Equation(left, value, ranges, self.run.labels, False)
+        yield from self.norms()
 
     def _weight(self, gradient: Gradient, t: Affine, s: Affine) -> Formula:
-        rate = reindexed(self.run.move(gradient).rate, {STEP_VARIABLE: s})
-        value = weight_term(
+        keep = self.run.kept(gradient, s + ONE_STEP, t)
+        return weight_term(
             self.run,
             gradient,
             s,
+            mul(self.run.rate(gradient, s), keep),
             lambda f: timed(f, t, self.fixed),
             lambda f, r: timed(f, r, self.fixed),
         )
-        return mul(rate, self.run.kept(gradient, s + ONE_STEP, t), value)
 
     def _axes(self) -> tuple[Affine, ...]:
         return tuple(Affine.variable(x.label) for x in self.run.labels)

@@ -138,9 +138,9 @@ class Maximal(Steps):
             inner = CopyMean((1,), mul(move.applied(past, s, body), there))
         if inner == ZERO:
             return ZERO
-        rate = reindexed(move.rate, {STEP_VARIABLE: s})
+        rate = self.run.rate(gradient, s, matrix.indices)
         keep = self.run.kept(gradient, s + ONE_STEP, t)
-        if STEP_VARIABLE not in index_names(move.rate):
+        if var not in index_names(rate):
             return mul(neg(rate), loop_sum(var, ZERO_STEP, t - ONE_STEP, mul(keep, inner)))
         return neg(loop_sum(var, ZERO_STEP, t - ONE_STEP, mul(rate, keep, inner)))
 
@@ -163,7 +163,7 @@ class Maximal(Steps):
             r = Affine.variable(past)
             body = settled(self.run.weighted(timed(gradient.value, r, self.fixed), r))
             moved = move.applied(past, t, body)
-            value = add(value, times(neg(reindexed(move.rate, at)), moved))
+            value = add(value, times(neg(self.run.rate(gradient, t)), moved))
         left = self.member(name, gradient, t + ONE_STEP)
         self.trace.record("update", left, value)
         return WeightUpdate(left, (*gradient.ranges, span), gradient.labels, value)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 from nexort.derive.formula import Indices
+from nexort.derive.training.updates import last_of
 from nexort.derive.unsupported import Unsupported
 from nexort.program import build
 from nexort.program.network import Exponents, OptimizerUse, Training
@@ -126,7 +127,8 @@ def _weight(
             raise _Unknown(f"'{parameter}' of '{use.rule.name}'")
         values[parameter] = float(value)
     check_hyperparameters(use, values, np.zeros(1))
-    return task.Weight(
+    norm = last_of(training.normalizations, *member)
+    found = task.Weight(
         key=_key(member, numbers),
         kind=training.network.weights[member[0]].kind,
         shape=(),
@@ -136,4 +138,10 @@ def _weight(
         update=Update(rule_at(use.rule, graph, {}), values),
         rates=np.zeros(1),
         decay=np.zeros(1),
+        norm=None if norm is None else task.Norm(norm.kind),
     )
+    if norm is None or training.parametrization.name == "explicit":
+        return found
+    # a parametrization by name is meant for updates of size 1 (Def 2.10.4, 2.10.5)
+    e = found.exponents
+    return replace(found, exponents=replace(e, c=e.c - found.shift))

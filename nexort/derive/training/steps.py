@@ -23,6 +23,7 @@ from nexort.derive.training.backward import Gradient
 from nexort.derive.training.cells import Box, box_of, compare, solved
 from nexort.derive.training.common import ZERO_STEP, Run
 from nexort.derive.training.network import deviation, number
+from nexort.derive.training.norms import norm, normalized
 from nexort.derive.training.reverse import Part
 from nexort.derive.training.timed import settled, timed
 from nexort.derive.walking import terms_of
@@ -104,8 +105,16 @@ class Steps:
         raise NotImplementedError
 
     def more(self) -> Iterator[Equation]:
-        """Equations for what the value of f reads."""
-        yield from ()
+        """Equations for what values of f and of weights read."""
+        yield from self.norms()
+
+    def norms(self) -> Iterator[Equation]:
+        """What updates are divided by."""
+        for gradient in normalized(self.run):
+            t, span = self.run.steps(last=-1)
+            raw = norm(self.run, gradient, t, lambda f, at: timed(f, at, self.fixed))
+            ranges = (*gradient.ranges, span)
+            yield Equation(self.run.norm(gradient, t), settled(raw), ranges, (), False)
 
     # ---- kets ------------------------------------------------------------------------------------
 

@@ -13,7 +13,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from nexort.derive.algebra import add, axis_sum, loop_sum, mul, neg, rebuilt, reindexed, unbound
+from nexort.derive.algebra import (
+    add,
+    axis_sum,
+    index_names,
+    loop_sum,
+    mul,
+    neg,
+    rebuilt,
+    reindexed,
+    unbound,
+)
 from nexort.derive.derivation import Derivation, Equation, GaussianFamily, Label, Range
 from nexort.derive.engine import Engine
 from nexort.derive.formula import ONE, ZERO, Expectation, Formula, Indices, Ket, Symbol
@@ -22,6 +32,7 @@ from nexort.derive.lines import Line, System
 from nexort.derive.training.backward import Gradient, seed_label
 from nexort.derive.training.common import ZERO_STEP, Run
 from nexort.derive.training.network import deviation, number
+from nexort.derive.training.norms import norm, normalized
 from nexort.derive.training.steps import step_system
 from nexort.derive.training.timed import entries
 from nexort.derive.unsupported import Unsupported
@@ -124,6 +135,8 @@ class _Tangent:
         system.scalars[run.output] = list(self._outputs())
         system.scalars[run.error] = [self._signal()]
         system.scalars[self.kernel] = [self._operator()]
+        for line in self._norms():
+            system.scalars.setdefault(line.name, []).append(line)
         for name, lines in run.outside.scalars.items():
             system.scalars[name] = [replace(x, value=self._unmoved(x.value)) for x in lines]
         for name, lines in run.outside.kets.items():
@@ -196,8 +209,10 @@ class _Tangent:
 
     def _common_rate(self) -> Formula | None:
         """The learning rate if all weights have the same."""
-        rates = {self.run.move(g).rate for g in self.active}
-        return rates.pop() if len(rates) == 1 else None
+        moves = [self.run.move(g) for g in self.active]
+        rates = {m.rate for m in moves}
+        alike = len(rates) == 1 and all(m.norm is None for m in moves)
+        return rates.pop() if alike else None
 
     def _signal(self) -> Line:
         t, span = self.run.steps(last=-1)
@@ -210,13 +225,19 @@ class _Tangent:
         for gradient in self.active:
             if gradient.value == ZERO:
                 continue
-            value = weight_term(self.run, gradient, t)
-            if self._common_rate() is None:
-                rate = self.run.move(gradient).rate
-                value = mul(reindexed(rate, {STEP_VARIABLE: t}), value)
-            terms.append(value)
+            rate = ONE if self._common_rate() is not None else self.run.rate(gradient, t)
+            terms.append(weight_term(self.run, gradient, t, rate))
         value = _placed(add(*terms), self.values) if terms else ZERO
         return self._line(self.kernel, t, (span,), value)
+
+    def _norms(self) -> Iterator[Line]:
+        """What updates are divided by."""
+        for gradient in normalized(self.run):
+            t, span = self.run.steps(last=-1)
+            left = self.run.norm(gradient, t)
+            value = _placed(norm(self.run, gradient, t, lambda f, _: f), self.values)
+            ranges = (*gradient.ranges, span)
+            yield Line(left.name, left.indices, ranges, (), value, self.run.training.span)
 
     # ---- the output at the start -----------------------------------------------------------------
 
@@ -245,11 +266,13 @@ def weight_term(
     run: Run,
     gradient: Gradient,
     t: Affine,
+    rate: Formula,
     now: Change = lambda f: f,
     then: Callable[[Formula, Affine], Formula] = lambda f, _: f,
 ) -> Formula:
-    """The part of a weight of K at Q_t, a sum over its members and entries; an expectation that no
-    rule has seen. ``now`` and ``then`` place the kets outside and inside of Q at their steps."""
+    """The part of a weight of K at Q_t times a rate, a sum over its members and entries; an
+    expectation that no rule has seen. ``now`` and ``then`` place the kets outside and inside of Q
+    at their steps."""
     names, move = run.names, run.move(gradient)
     own = {x.label: names.fresh() for x in gradient.labels}
     value = reindexed(gradient.value, {v: Affine.variable(n) for v, n in own.items()})
@@ -266,9 +289,11 @@ def weight_term(
         body = Expectation(mul(single, move.applied(past, t, joined)))
     for x in reversed(gradient.labels):
         body = axis_sum(own[x.label], x.axis, body)
+    inner = bool(index_names(rate) & {r.var for r in gradient.ranges})
+    body = mul(rate, body) if inner else body
     for r in reversed(gradient.ranges):
         body = loop_sum(r.var, r.first, r.last, body)
-    return body
+    return body if inner else mul(rate, body)
 
 
 class _Scaled:

@@ -22,11 +22,11 @@ from nexort.derive.formula import ONE, Fold, Formula, IndexNumber, Indices, Symb
 from nexort.derive.indexing import Indexer
 from nexort.derive.unsupported import Unsupported
 from nexort.program.index import Affine
-from nexort.program.network import STEP_VARIABLE, Decay, OptimizerUse, Training
+from nexort.program.network import STEP_VARIABLE, Decay, Normalization, OptimizerUse, Training
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Program, UpdateRule
 
-U = TypeVar("U", OptimizerUse, Decay)
+U = TypeVar("U", OptimizerUse, Decay, Normalization)
 STEP = Affine.variable(STEP_VARIABLE)
 
 
@@ -40,6 +40,8 @@ class Move:
     linear: bool
     rate: Formula
     keep: Formula
+    norm: Normalization | None = None
+    """What Q is divided by."""
 
     def applied(self, var: str, last: Affine, body: Formula) -> Formula:
         """Q over the history of ``body`` for ``var`` = 0..``last``."""
@@ -71,7 +73,8 @@ class Moves:
             keep = mul(keep, add(ONE, neg(self.number(decay.rate))))
         function = self._function(use)
         memory = bool(function.states)
-        return Move(function, memory, is_linear(use.rule), rate, keep)
+        norm = last_of(self.training.normalizations, weight, indices)
+        return Move(function, memory, is_linear(use.rule), rate, keep, norm)
 
     def number(self, node: Node) -> Formula:
         """A graph over numbers, params, data and the step, as a formula over ``t``."""
@@ -114,6 +117,7 @@ def singled_out(training: Training) -> dict[str, list[Indices]]:
     found: dict[str, list[Indices]] = {}
     sets = [use.weights for use in training.optimizers]
     sets += [use.weights for use in training.decays]
+    sets += [use.weights for use in training.normalizations]
     for some in sets:
         for w in some or ():
             if w.indices:
