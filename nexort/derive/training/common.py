@@ -29,6 +29,7 @@ from nexort.derive.training.network import Forward, forward
 from nexort.derive.training.regime import Member, Regime, regime
 from nexort.derive.training.updates import Move, Moves, optimizer, singled_out
 from nexort.derive.unsupported import Unsupported
+from nexort.diagnostics import fail
 from nexort.program.index import Affine
 from nexort.program.network import OUTPUT, STEP_VARIABLE, Training
 from nexort.program.nodes import Node, Op, rewrite
@@ -225,8 +226,11 @@ def read(program: Program, numbers: Mapping[str, int | float]) -> Run:
     taken |= set(back.duals.values())
     error = next(n for n in (ERROR, "error", "errors", "chis") if n not in taken)
     outside = normalized(replace(program, training=None), names)
-    if outside.applications():
-        raise Unsupported("a matrix acts on a ket of the training outside of the network")
+    for line in outside.applications():
+        message = (
+            f"'{line.name}' cannot be derived symbolically: a matrix acts outside of the network"
+        )
+        raise fail("not-derivable", message, line.span, help="write it as a rule of the network")
     functions = tuple(
         x for x in moves.functions.values()
         if x.states and any(found[m].function is x for m in told.active)
