@@ -171,6 +171,7 @@ class TensorProgram:
         from nexort.exact import kernel as exact
         from nexort.program.outputs import unrolled_outputs
 
+        driver.refuse_training(self.program)
         key = repr(sorted(self.numbers.items())), None if outputs is None else tuple(outputs)
         if key not in self._inputs:
             given = Given(self.numbers, {}, self.max_instructions)

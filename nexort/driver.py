@@ -200,6 +200,14 @@ GRAPHS = 8
 """Graphs that a memory holds."""
 
 
+def refuse_training(program: Program) -> None:
+    """Raises NexortError for a program with a training."""
+    if program.training is not None:
+        message = "this works on programs without a training"
+        hint = "nexort expand writes the training as one"
+        raise fail("bad-training", message, program.training.span, help=hint)
+
+
 @collector.paused()
 def unroll(program: Program, given: Given, memory: Memory | None = None) -> Unrolled:
     """The straight-line program over given numbers and data, operators expanded.
@@ -211,10 +219,7 @@ def unroll(program: Program, given: Given, memory: Memory | None = None) -> Unro
     from nexort.program.verify import verify_program
     from nexort.transform.simplify import simplify
 
-    if program.training is not None:
-        message = "this works on programs without a training"
-        hint = "nexort expand writes the training as one"
-        raise fail("bad-training", message, program.training.span, help=hint)
+    refuse_training(program)
     memory = memory or Memory()
     if memory.simplified is None:
         simplified = simplify(program)

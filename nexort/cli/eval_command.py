@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from nexort.cli import options
 from nexort.cli.kernels import second_of, show
+
+if TYPE_CHECKING:
+    from nexort.results import Estimate
 
 
 @click.command(
@@ -80,7 +84,7 @@ def command(
         return
     second = second_of(program, given.arrays)
     table = ""
-    if explain:
+    if explain and program.training is None:
         explained = TensorProgram(program, given.numbers, max_instructions)
         rows = [row.cells for row in explained.explain(rtol or 1e-8, data=given.arrays)]
         table = options.columns(rows, ("expectation", "route", "relative error"))
@@ -114,9 +118,23 @@ def command(
             data=given.arrays,
         )
     click.echo(json.dumps(results.as_json(), indent=2) if as_json else render(results))
+    if explain and program.training is not None:
+        table = _routes(results)
     _explained(table, aside=as_json)
     if output:
         results.save(output)
+
+
+def _routes(results: Mapping[str, Estimate]) -> str:
+    """A row an output of a training: how its run was found, and its error relative to its size."""
+    import numpy as np
+
+    rows = []
+    for name, found in results.items():
+        size = np.nanmax(np.abs(found), initial=0.0)
+        error = np.nanmax(found.error, initial=0.0)
+        rows.append((name, found.method, f"{error / size:.1g}" if size else "0"))
+    return options.columns(rows, ("output", "route", "relative error"))
 
 
 def _explained(table: str, *, aside: bool) -> None:

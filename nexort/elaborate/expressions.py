@@ -18,13 +18,7 @@ from nexort.diagnostics import (
     fail,
 )
 from nexort.elaborate import arithmetic, calls, indices
-from nexort.elaborate.scope import (
-    Bound,
-    Entry,
-    LoopVariable,
-    Poisoned,
-    Scope,
-)
+from nexort.elaborate.scope import Bound, Entry, LoopVariable, Poisoned, Scope, not_outside
 from nexort.elaborate.values import BraValue, Skip, Value
 from nexort.program import build
 from nexort.program.build import TypeProblem
@@ -50,6 +44,8 @@ class Elaborator:
         self.inlined = 0
         self.trajectories: dict[str, Affine] = {}
         """The families of a training's run, whose last index is the step, and its steps."""
+        self.inside: dict[str, Span] = {}
+        """The matrices of a trained network, which are no names outside."""
         self.every_step: str | None = None
         """The variable of the step where a trajectory is named without one; None where a step must
         be named."""
@@ -120,6 +116,9 @@ class Elaborator:
             message = "the width n stands only in laws"
             hint = "matrix W ~ N(0, 1/n); averages such as <x|y> are divided by n already"
             raise self.problem("unknown-name", message, span, help=hint)
+        if self.trajectories and (why := not_outside(name, self.inside, self.trajectories)):
+            message, notes, hint = why
+            raise self.problem("unknown-name", message, span, notes=notes, help=hint)
         if self.incomplete:
             raise Skip
         known = [*self.scope.names(), *functions.registry(), *self.later]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 
 from nexort.diagnostics import Span
@@ -94,3 +94,25 @@ class Scope:
         while not scope.frame and scope.outer is not None:
             scope = scope.outer
         return scope
+
+
+Why = tuple[str, tuple[tuple[str, Span | None], ...], str]
+"""A message, notes and help."""
+
+
+def not_outside(name: str, matrices: Mapping[str, Span], run: Container[str]) -> Why | None:
+    """Why a name stands for nothing outside of a trained network, if it does inside; ``run`` are
+    the names of its values."""
+    if name in matrices:
+        return (
+            f"'{name}' is a matrix of the network: outputs read its kets and scalars",
+            (("it is declared here", matrices[name]),),
+            f"name what it makes in the network: |g> = {name} |x>; then |g> can be read here",
+        )
+    if name[:1] == "d" and name[1:] in run:
+        return (
+            f"gradients such as '{name}' have no names in a training",
+            (),
+            "nexort expand writes it as a program in which they have",
+        )
+    return None

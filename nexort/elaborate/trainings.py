@@ -171,7 +171,9 @@ def _trajectory(s: Elaboration, network: Network, steps: Affine) -> None:
         run[name] = Family(name, family.arity + 1, family.type, family.span)
     for name, weight in network.weights.items():
         leaf = network.initial[name].value
-        if weight.kind != "matrix":
+        if weight.kind == "matrix":
+            s.e.inside[name] = weight.span
+        else:
             run[name] = Family(name, len(weight.ranges) + 1, leaf.type, weight.span)
     for name, family in run.items():
         s.define(name, family, family.span)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import nexort
 from nexort import driver
+from nexort.cli import main
 from nexort.diagnostics import NexortError
 from nexort.driver import Given
 from nexort.training.task import Task
@@ -197,3 +200,31 @@ def test_the_number_of_steps_may_be_a_param() -> None:
     program = nexort.loads(text + "steps T\n}\noutput f", T=2)
     given = Given({"T": 2}, program._given(DATA).arrays)
     assert driver.training(program.program, given).steps == 2
+
+
+def test_what_is_for_core_programs_says_so() -> None:
+    text = HEAD + "train f {\nparametrization mup\noptimizer sgd(lr=0.1)\nerror f - y\n"
+    program = nexort.loads(text + "steps 2\n}\noutput f, <x[3]|x[3]> as features")
+    for action in (lambda: program.kernel(DATA["xi"]), program.explain, program.emit):
+        with pytest.raises(NexortError) as caught:
+            action()
+        [problem] = caught.value.diagnostics
+        assert problem.code in ("bad-training", "not-closed")
+
+
+def test_explain_names_the_route_of_every_output(tmp_path: Path) -> None:
+    text = HEAD.replace(", rates[5], batch[5, M]", "") + (
+        "train f {\nparametrization mup\noptimizer sgd(lr=0.1)\nerror (f - y) * train\n"
+        "steps 2\n}\noutput f, <x[3]|x[3]> as features"
+    )
+    path, data = tmp_path / "run.nxt", tmp_path / "data.npz"
+    path.write_text(text)
+    np.savez(data, **{name: DATA[name] for name in ("xi", "y", "train")})
+    options = ["--data", str(data), "--samples", "128", "--replicates", "2", "--explain"]
+    found = CliRunner().invoke(main, ["eval", str(path), *options])
+    assert found.exit_code == 0, found.output
+    rows = [line.split() for line in found.output.splitlines()[-2:]]
+    assert [row[:5] for row in rows] == [
+        [name, "sampled:", "2", "x", "128"] for name in ("f", "features")
+    ]  # fmt: skip
+    assert all(0 < float(row[-1]) < 0.5 for row in rows)
