@@ -195,12 +195,14 @@ class Values:
 
     def sum(self, product: Value, over: Iterable[Label]) -> Value:
         """The sum of a product over labels."""
+        if product is self.zero:
+            return product
         bound = [label for label in over if label in product.labels]
         missing = [label for label in over if label not in product.labels]
         if missing:  # a factor that does not depend on the label: times its size
             ones = [self.array(("ones", name), ((place, name),)) for place, name in missing]
             return self.sum(self.mul(product, *ones), over)
-        if not bound or product is self.zero:
+        if not bound:
             return product
         factors = (
             product.args if product.what is What.CALL and product.attr == "mul" else (product,)

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nexort.expand.names import Names
-from nexort.expand.planning import Backward, Env, Rounds
+from nexort.expand.planning import Backward
 from nexort.expand.reverse import Use, separates, uses_of
+from nexort.expand.rounds import Env, Rounds
 from nexort.expand.rules import Rule, Rules, leaf, rules_of
+from nexort.expand.shifting import NotSymbolicError
 from nexort.expand.statements import Statement
 from nexort.expand.text import Ones, Writer
 from nexort.program import build
@@ -72,7 +74,7 @@ def analyse(
     training = program.training
     assert training is not None
     step = names.free("t") if "t" not in _loop_names(body) else names.fresh("step")
-    past = names.fresh("s")
+    past = names.fresh("s", "r", "q", "s")
     chi = names.fresh("chi")
     rules = rules_of(training.network, body, output, program, names.fresh)
     apart = separates(rules)
@@ -87,13 +89,16 @@ def analyse(
         else:
             seed = leaf(names.cotangent(rule.name), rule.key, rule.value.type)
             weighted = times(seed, signal)
-        uses[rule] = uses_of(rule, rules, seed, sizes)
+        try:
+            uses[rule] = uses_of(rule, rules, seed, sizes)
+            again = uses_of(rule, rules, weighted, sizes) if apart else []
+        except KeyError:  # the size of an axis
+            raise NotSymbolicError from None
         if apart:
-            again = uses_of(rule, rules, weighted, sizes)
             for use, other in zip(uses[rule], again, strict=True):
                 if other.value is not None:
                     values[use] = other.value
-    rounds = Rounds(rules, uses, base)
+    rounds = Rounds(rules, uses, base, names.fresh)
     backward = Backward(rules, uses, rounds, names.cotangent, names.fresh)
     statements = tuple(backward.statements())
     ones = Ones(names.fresh)

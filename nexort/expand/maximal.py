@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nexort.expand.analysis import Analysis
+from nexort.expand.folding import forward
 from nexort.expand.moving import Moving
-from nexort.expand.planning import forward
 from nexort.expand.rules import leaf
 from nexort.expand.start import initial_lines, letters
 from nexort.expand.statements import Let, written

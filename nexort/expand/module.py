@@ -182,7 +182,11 @@ def _expanded(
     else:
         run = Maximal(analysis, last)
     shown = run.lines()
-    outputs = Outputs(trajectories(program), analysis.step, last, names, run.fixed)
+    ranges = {
+        name: tuple(f"{spell(r.first)}..{spell(r.last)}" for r in weight.ranges)
+        for name, weight in network.weights.items()
+    }
+    outputs = Outputs(trajectories(program), ranges, analysis.step, last, names, run.fixed)
     lines = _heading(program, training, verdict.regime)
     for x in statements:
         match x:

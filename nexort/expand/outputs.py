@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from nexort.diagnostics import fail
 from nexort.expand.names import Names
 from nexort.expand.trees import mapped
 from nexort.program.program import Program
@@ -29,9 +30,10 @@ def trajectories(program: Program) -> dict[str, int]:
 @dataclass
 class Outputs:
     """Rewrites what stands after a training. ``fixed`` are names that do not move in the limit, and
-    have no step in the core program."""
+    have no step in the core program; ``weights`` are the ranges of weights' indices."""
 
     arity: Mapping[str, int]
+    weights: Mapping[str, tuple[str, ...]]
     step: str
     last: str
     names: Names
@@ -43,10 +45,12 @@ class Outputs:
         items: list[str] = []
         for item in tree.items:
             value, alias = item.value, f" as {item.alias}" if item.alias else ""
-            if isinstance(value, t.Name) and self.arity.get(value.name) == 1 + (
-                value.name in self.fixed
-            ):
-                items.append(value.name + alias)
+            if isinstance(value, t.Name) and value.name in self.arity:
+                rule, shown = self._family(value.name)
+                rules += rule
+                if rule and not alias:
+                    alias = f" as {value.name}"
+                items.append(shown + alias)
                 continue
             stepped = False
 
@@ -64,6 +68,25 @@ class Outputs:
             rules.append(f"{name}[{self.step}] = {text} for {self.step} in 0..{self.last}")
             items.append(name + (alias if item.alias and item.alias != name else ""))
         return [*rules, f"output {', '.join(items)}"]
+
+    def _family(self, name: str) -> tuple[list[str], str]:
+        """A family as a whole: a rule where its members are not those of the run, and its name."""
+        if name in self.fixed:
+            if self.arity[name] > 1:
+                message = f"this training cannot be written out: '{name}' is put out as a whole"
+                hint = f"put out its members: output {name}[1]"
+                raise fail("not-expandable", message, help=hint)
+            found = self.names.fresh("out")
+            return [f"{found}[{self.step}] = {name} for {self.step} in 0..{self.last}"], found
+        if name not in self.weights:
+            return [], name
+        # a weight has a value after the last step too
+        found = self.names.fresh("out")
+        letters = [self.names.fresh(x) for x in "kmp"[: len(self.weights[name])]]
+        key = ", ".join([*letters, self.step])
+        loops = [f" for {x} in {r}" for x, r in zip(letters, self.weights[name], strict=True)]
+        rule = f"{found}[{key}] = {name}[{key}]{''.join(loops)}"
+        return [f"{rule} for {self.step} in 0..{self.last}"], found
 
     def _free(self, name: str) -> bool:
         if name in self.names.taken:

@@ -39,10 +39,10 @@ def within(interval: Interval, mapped: Mapped) -> Interval:
 
 def shifted(root: Node, mapped: Mapped) -> Node:
     """A graph with index expressions for loop variables. Raises NotSymbolicError where a sum inside
-    would bind a variable of theirs."""
+    binds one of these, or a variable of an index expression."""
     if not mapped or all(i == Affine.variable(n) for n, i in mapped.items()):
         return root
-    names = {name for index in mapped.values() for name in index.names}
+    names = {name for index in mapped.values() for name in index.names} | set(mapped)
     if any(x.op in LOOPS and x.attr.var in names for x in walk([root])):
         raise NotSymbolicError
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from nexort.diagnostics import NexortError, fail
 from nexort.expand.along import along
 from nexort.expand.analysis import Analysis
+from nexort.expand.folding import forward, looped
 from nexort.expand.maximal import Section, error_lines, joined
-from nexort.expand.planning import forward, looped
 from nexort.expand.rules import Item, Key, Nest, Rule, leaf
 from nexort.expand.start import initial_lines, letters, update_call
 from nexort.expand.statements import Each, Let, Line, Statement, written

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from nexort.expand.planning import Env, Rounds, looped, terms
+from nexort.expand.folding import looped
 from nexort.expand.reverse import Use
+from nexort.expand.rounds import Env, Rounds
 from nexort.expand.shifting import NotSymbolicError
 from nexort.expand.statements import Statement
 from nexort.expand.tidy import tidy
@@ -137,10 +138,10 @@ def gradient(
 ) -> Found | None:
     """The gradient by a member in terms of the loop variables of ``key``; ``values`` has those that
     stand in for the uses' own. None where the output does not depend on it."""
-    parts = rounds.parts.get((weight.name, tuple(i.value(env) for i in key)))
-    if not parts:
+    member = weight.name, tuple(i.value(env) for i in key)
+    if member not in rounds.parts:
         return None
-    found = terms(parts, key, env)
+    found = rounds.terms(member, key, env)
     if weight.kind == "matrix":
         pairs = [
             (term.bare(left), term.bare(right), term.sums)

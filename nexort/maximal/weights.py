@@ -25,7 +25,8 @@ class Entries:
         full = np.ascontiguousarray(np.broadcast_to(gradient, self.value.shape), dtype=float)
         if self.states is None:
             self.states = w.update.start(full.shape)
-        update = np.asarray(w.update.step(t, full, self.states))
+        # numpy makes contiguous numbers without axes into arrays of one entry
+        update = np.asarray(w.update.step(t, full, self.states)).reshape(self.value.shape)
         rate = w.rates[t]
         if w.norm is not None:
             measured = self.value if w.norm.kind == "weights" else update

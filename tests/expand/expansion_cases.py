@@ -303,4 +303,90 @@ CASES |= {
         MLP.replace("weight W[2..3] : matrix", "weight W[2..3] : matrix ~ N(0, 1.5)"),
         "optimizer adam(lr=0.2, eps=0.01)\nnormalize weights\ndecay 0.1 for W[3], v\nsteps 3",
     ),
+    # families of two indices; a member with a reader in every round of an inner loop
+    "grid": training(
+        """
+        weight u : vector[d]
+        weight W[1..L, 1..K] : matrix
+        weight v[1..K] : vector
+        |x[0]> = tanh(|u> @ xi)
+        for l in 1..L {
+          for k in 1..K { |p[l, k]> = tanh(W[l, k] |x[l-1]>) }
+          |x[l]> = sum(k in 1..K) 0.5 * |p[l, k]>
+        }
+        return sum(k in 1..K) <v[k]|p[L, k]>
+        """,
+        "optimizer adam(lr=0.1, eps=0.01)",
+        head=f"param L = 2, K = 2\n{HEAD}",
+    ),
+    # sizes that the data tell
+    "sequence": training(
+        """
+        weight u, v : vector
+        weight W : matrix
+        |p[0]> = |u> * seq[0]
+        for k in 1..S-1 { |p[k]> = tanh(W |p[k-1]>) + |u> * seq[k] }
+        return <v|p[S-1]>
+        """,
+        "optimizer sgd(lr=0.1)",
+        head=f"{HEAD}dim S\ndata seq[S, M] = [[1, 2, 3], [0.1, 0.2, 0.3], [0.3, -0.4, 1]]\n",
+    ),
+    # one entry of a ket's axis, whose size the data tell
+    "entry": training(
+        """
+        weight u : vector[d]
+        weight W : matrix
+        weight v : vector
+        |x1> = tanh(|u> @ xi)
+        |x2> = tanh(W |x1>)
+        return <v|x2[0]> + <v|x1[1]>
+        """,
+        "optimizer sgd(lr=0.1)\nerror f - 0.5",
+    ),
+    # a list of kets, a nonlinear operator, products of operators
+    "forms": training(
+        """
+        weight u : vector[d]
+        weight W : matrix
+        weight v : vector[2]
+        |x1> = tanh(|u> @ xi)
+        |z> = tanh(|x1> <x1|) |x1> + 0.3 * W^T W |x1>
+        |x2> = |v> @ [W |z>, tanh(|z>)]
+        return <1|x2>
+        """,
+        "optimizer adam(lr=0.1, eps=0.01)",
+    ),
+    # scalars that depend on the weights
+    "tangent scalars": training(
+        """
+        weight u : vector[d]
+        weight W : matrix
+        weight v : vector
+        |x1> = tanh(|u> @ xi)
+        |h> = W |x1>
+        s = 1 / sqrt(diag(<h|h>) + 0.1)
+        |x2> = tanh(|h> * s)
+        return <v|x2>
+        """,
+        "parametrization ntp\noptimizer adam(lr=0.1, eps=0.01)\ncentre",
+        outputs="f, s[0] as first",
+    ),
+    # scalar weights and scalars of the run, put out over every step
+    "scalars": training(
+        """
+        weight u : vector[d]
+        weight W[2..3] : matrix
+        weight c[2..3] : scalar = 0.9
+        weight v : vector
+        |x[1]> = tanh(|u> @ xi)
+        for l in 2..3 {
+          |h[l]> = W[l] |x[l-1]>
+          s[l] = 1 / sqrt(diag(<h[l]|h[l]>) + 0.1)
+          |x[l]> = c[l] * tanh(|h[l]> * s[l])
+        }
+        return <v|x[3]>
+        """,
+        "optimizer adam(lr=0.1, eps=0.01)",
+        outputs="f, s, s[2] as second, c",
+    ),
 }
