@@ -20,6 +20,7 @@ COMMANDS = {
     "classify": "Classify a parametrization: stable, faithful, feature learning?",
     "coordcheck": "Fit how sizes in a training grow with the width, and find which is off.",
     "derive": "Derive the infinite-width limit as mathematics: text, LaTeX, JSON.",
+    "dichotomy": "Draw slices of the space of parametrizations, coloured by verdict.",
     "eval": "Evaluate the infinite-width limit of every output.",
     "expand": "Write a training out as a core program.",
     "fmt": "Format programs in the canonical style.",

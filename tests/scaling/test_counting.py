@@ -46,8 +46,8 @@ def test_a_dense_grid_is_classified_as_by_the_theorem(optimizer: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", DEGREES)
-@pytest.mark.parametrize("phi", ("tanh", "relu", "gelu"))
-@pytest.mark.parametrize("depth", (1, 2, 3))
+@pytest.mark.parametrize("phi", ["tanh", "relu", "gelu"])
+@pytest.mark.parametrize("depth", [1, 2, 3])
 def test_grids_of_every_depth(depth: int, phi: str, optimizer: str) -> None:
     compared(depth, phi, optimizer, around(depth, 100_000, depth))
     compared(depth, phi, optimizer, grid(depth)[::3])
@@ -80,26 +80,28 @@ def test_a_hundred_thousand_tables_within_ten_seconds() -> None:
 # ---- other architectures -------------------------------------------------------------------------
 
 GOOD = {"mup": "feature learning", "ntp": "operator regime"}
-OTHERWISE = {
+OTHERWISE: dict[tuple[str, ...], str] = {
     # sums of n terms with a mean: f_0 is of size n^1/2 in the neural tangent parametrization
     ("tied embedding", "ntp"): "unstable",
     ("mean of the last layer", "ntp"): "unstable",
     # the scalar's gradient has size 1: all features move with it (Rem 2.9.21)
     ("scalar", "ntp"): "feature learning",
-    # the gate's gradient vanishes at g = 0: the branch stays closed and sees no gradients
-    ("residual branches that start at 0", "mup"): "unfaithful",
+    # the gate's gradient, an average, vanishes at g = 0: Adam with its epsilon opens it by n^-1/2
+    # alone, and the branch sees small gradients
+    ("residual branches that start at 0", "mup", "adam"): "unfaithful",
+    # the random output moves the gate
+    ("residual branches that start at 0", "ntp"): "feature learning",
 }
 
 
-@pytest.mark.parametrize("optimizer", ("adam", "sgd"))
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("regime", GOOD)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_architectures(name: str, regime: str, optimizer: str) -> None:
-    if name.endswith("start at 0") and (regime, optimizer) != ("mup", "adam"):
-        pytest.skip("the gate moves by noise, or by the random output")
     found = of_subject(network(NETWORKS[name], optimizer, regime))
     assert found.method == "counted"
-    assert found.verdict == OTHERWISE.get((name, regime), GOOD[regime]), str(found)
+    known = OTHERWISE.get((name, regime), GOOD[regime])
+    assert found.verdict == OTHERWISE.get((name, regime, optimizer), known), str(found)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -76,8 +76,8 @@ def test_answers_to_the_size_of_gradients(
 
 
 @pytest.mark.parametrize("gauge", GAUGES)
-@pytest.mark.parametrize("name", ("sgd", "adam", "lamb", "lars", "adafactor", "adadelta"))
-@pytest.mark.parametrize("regime", ("mup", "ntp", "ups(1/4)"))
+@pytest.mark.parametrize("name", ["sgd", "adam", "lamb", "lars", "adafactor", "adadelta"])
+@pytest.mark.parametrize("regime", ["mup", "ntp", "ups(1/4)"])
 def test_every_gauge_is_the_same_parametrization(gauge: str, name: str, regime: str) -> None:
     """Prop 2.2.3: what the rows say is classified as the regime."""
     by = optimizer(name)

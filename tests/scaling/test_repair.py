@@ -42,8 +42,8 @@ def searched(found: Table, most: int) -> tuple[int, Fraction] | None:
     return None
 
 
-@pytest.mark.parametrize("normalization", ("none", "update", "clipping", "weight", "trust"))
-@pytest.mark.parametrize("degree", (None, 0, 1))
+@pytest.mark.parametrize("normalization", ["none", "update", "clipping", "weight", "trust"])
+@pytest.mark.parametrize("degree", [None, 0, 1])
 def test_no_repair_is_smaller(degree: int | None, normalization: Normalization) -> None:
     layers = perceptron(2, degree, normalization)
     rng = np.random.default_rng(11)

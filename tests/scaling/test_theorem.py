@@ -94,7 +94,7 @@ def test_degree_0_ignores_d() -> None:
     assert (codes(layers, tables, 0, UNIT) == found).all()
 
 
-@pytest.mark.parametrize("depth", (1, 2, 4))
+@pytest.mark.parametrize("depth", [1, 2, 4])
 def test_sgd_is_the_classification_of_abc_parametrizations(depth: int) -> None:
     """Tensor Programs IV, Definition 3.2 and Theorem 3.3 ff., for one learning rate of all layers:
     r = min(B, A + c) + A + c - 1 + min_l (2 a_l + [l = 1]); stable where r >= 0, 2A + c >= 1 and
@@ -115,7 +115,7 @@ def test_sgd_is_the_classification_of_abc_parametrizations(depth: int) -> None:
     first = np.eye(1, depth, dtype=int)[0] * UNIT
     r = np.minimum(B, A + c) + A + c - UNIT + (2 * a[:, :depth] + first).min(axis=1)
     start = (a[:, 0] + b[:, 0] == 0) & (a[:, 1:depth] + b[:, 1:depth] == h).all(axis=1)
-    start &= A + B >= h
+    start &= h <= A + B
     stable = start & (r >= 0) & (2 * A + c >= UNIT) & (A + B + r >= UNIT)
     nontrivial = (2 * A + c == UNIT) | (A + B + r == UNIT)
     kept = A + c >= B
