@@ -45,7 +45,7 @@ def expand(source: Source, given: Given) -> str:
     try:
         return written_out(source, given, symbolic=False)
     except NotSymbolicError:
-        message = "this training cannot be written out: its network's loops depend on unknown sizes"
+        message = "this training cannot be written out: it depends on sizes that are not known"
         span, hint = program.training.network.span, "give data, or sizes: --set d=3"
         raise fail("not-expandable", message, span, help=hint) from None
     except NexortError as error:

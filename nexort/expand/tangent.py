@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from nexort.diagnostics import NexortError, fail
+from nexort.diagnostics import NexortError, Span, fail
 from nexort.expand.along import along
 from nexort.expand.analysis import Analysis
 from nexort.expand.folding import forward, looped
@@ -64,11 +64,12 @@ class Tangent:
         self.rates = self._rates()
         self.squares: dict[str, str] = {}
         if a.training.normalizations:
-            raise self._problem("updates are divided by norms in the neural tangent limit")
+            where = a.training.normalizations[0].span
+            raise self._problem("updates are divided by norms", where)
 
-    def _problem(self, what: str) -> NexortError:
-        message = f"this training cannot be written out: {what}"
-        return fail("not-expandable", message, self.network.span, help="nexort eval evaluates it")
+    def _problem(self, what: str, span: Span) -> NexortError:
+        message = f"this training cannot be written out: {what} in the neural tangent limit"
+        return fail("not-expandable", message, span, help="nexort eval evaluates it")
 
     def _rates(self) -> set[Node]:
         """The learning rates of the weights that move."""
@@ -77,7 +78,8 @@ class Tangent:
         for (name, key), active in a.active.items():
             moves = moves_of(a.training, (name, key), a.base)
             if any(not build.is_number(k, 0) for k in moves.keep):
-                raise self._problem("weights decay in the neural tangent limit")
+                where = (*a.training.decays, moves.use)[0].span
+                raise self._problem("weights decay", where)
             if active and self.network.weights[name].kind != "scalar":
                 found.add(moves.use.rate)
         return found
