@@ -78,7 +78,8 @@ class Tangent:
         for (name, key), active in a.active.items():
             moves = moves_of(a.training, (name, key), a.base)
             if any(not build.is_number(k, 0) for k in moves.keep):
-                where = (*a.training.decays, moves.use)[0].span
+                decays = a.training.decays
+                where = decays[0].span if decays else moves.use.span
                 raise self._problem("weights decay", where)
             if active and self.network.weights[name].kind != "scalar":
                 found.add(moves.use.rate)
