@@ -57,7 +57,8 @@ def evaluate(
     half = stages.run(size // 2)
     while True:
         full = stages.run(size)
-        values = _summary(half, full, drawn=plan.drawn)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = _summary(half, full, drawn=plan.drawn)
         if settings.rtol is None or all(_met(v, settings.rtol) for v in values.values()):
             break
         if 2 * size > min(settings.max_samples, stages.room()):

@@ -38,10 +38,38 @@ class Graph:
 
     @staticmethod
     def of(step: Unrolled, roots: Iterable[Node], spaces: Spaces) -> Graph:
-        """The graph under some roots."""
+        """The graph under some roots. Spaces are numbered by the roots' order."""
         roots = list(roots)
+        numbers: dict[int, int] = {}
+        for x in ordered(roots):
+            for copy in sorted(x.type.copies):
+                numbers.setdefault(spaces.of[x, copy], len(numbers))
+        for pair in spaces.sides.values():
+            for old in pair:
+                numbers.setdefault(old, len(numbers))
+        spaces = Spaces(
+            {x: numbers[k] for x, k in spaces.of.items() if k in numbers},
+            {key: (numbers[a], numbers[b]) for key, (a, b) in spaces.sides.items()},
+            len(numbers),
+        )
         regions = {x: Region(x) for x in walk(roots) if x.op is Op.MEAN}
         return Graph(step, spaces, regions, sources_of_dots(roots))
+
+
+def ordered(roots: Iterable[Node]) -> list[Node]:
+    """Every node reachable from the roots, arguments before users, in an order that depends on the
+    graph alone, not on when its nodes were made."""
+    found: dict[Node, None] = {}
+    for root in roots:
+        stack = [(root, False)]
+        while stack:
+            x, done = stack.pop()
+            if done:
+                found[x] = None
+            elif x not in found:
+                stack.append((x, True))
+                stack += [(a, False) for a in reversed(x.args) if a not in found]
+    return list(found)
 
 
 class Halves:
@@ -74,7 +102,7 @@ class Kets:
         """The arrays of some nodes, scalars of shape axes and kets of shape axes + (N,); all calls
         are of one joint law."""
         roots = list(roots)
-        order = [x for x in walk(roots) if not x.type.open]
+        order = [x for x in ordered(roots) if not x.type.open]
         last = {x: i for i, x in enumerate(order)}
         for i, x in enumerate(order):
             for a in self._reads(x):

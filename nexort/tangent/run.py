@@ -137,4 +137,5 @@ def gaussian(covariance: Array, seed: np.random.SeedSequence) -> Array:
     """A draw from N(0, covariance)."""
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
     z = np.random.Generator(np.random.PCG64(seed)).standard_normal(len(values))
-    return np.asarray(vectors @ (np.sqrt(np.maximum(values, 0)) * z))
+    # the symmetric root does not depend on the signs of eigenvectors
+    return np.asarray(vectors @ (np.sqrt(np.maximum(values, 0)) * (vectors.T @ z)))

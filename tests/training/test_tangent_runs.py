@@ -1,0 +1,122 @@
+"""Runs in the neural tangent limit: growth without bound, checkpoints, threads, memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_tangent import ADAM, MLP, draws, task
+
+from nexort import tangent
+from nexort.diagnostics import Diagnostic, NexortError
+from nexort.lower.evaluate import LimitValue, Settings
+from nexort.program.unrolled import Array
+from nexort.tangent.plan import Plan
+from nexort.training.checkpoint import Checkpoint, fingerprint
+
+CUBE = "update cube(g) { return g + 0.01 * g^3 }\n" + MLP
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "exact", "method"),
+    [("cube(lr=50)", True, "sampled"), ("sgd(lr=50)", False, "sampled"),
+     ("sgd(lr=50)", True, "Hermite")],
+)  # fmt: skip
+def test_growth_without_bound_keeps_the_finite_part(
+    optimizer: str, exact: bool, method: str
+) -> None:
+    text = CUBE.replace("steps 4", "steps 12")
+    found = task(optimizer, "centre", "(f * f * f - y) * train", text)
+    told: list[Diagnostic] = []
+    settings = Settings(samples=128, replicates=2, exact=exact)
+    value = tangent.evaluate(found, settings, warn=told.append)["f"]
+    assert value.method.startswith(method)
+    [warning] = told
+    assert warning.code == "not-finite"
+    assert warning.severity == "warning"
+    good = np.isfinite(value.value)[:, 0]
+    first = int(np.argmin(good))
+    assert 2 < first < 12
+    assert good[:first].all()
+    assert np.isfinite(value.value[:first]).all()
+    assert np.isnan(value.value[first:]).all()
+    step = int(warning.message.split("step ")[1].split(";")[0])
+    assert step in (first, first - 1)  # the output at it, or the update just before
+    assert f"not finite at step {step}" in value.method
+
+
+def test_threads_do_not_change_results() -> None:
+    found = task(ADAM, "")
+    one, two = (
+        tangent.evaluate(found, Settings(samples=128, replicates=3, threads=k))["f"] for k in (1, 2)
+    )
+    assert (one.value == two.value).all()
+    assert (one.error == two.error).all()
+
+
+def test_numbers_do_not_depend_on_what_was_made_before() -> None:
+    """Nodes of graphs are shared within a process, and numbered as they are made."""
+    found = task(ADAM, "")
+    first = draws(found, 64, 1)
+    plan = Plan.of(found)  # keeps its nodes
+    others = [task(ADAM, "", text=MLP.replace("tanh(W", name + "(W")) for name in ("relu", "sin")]
+    parts = [Plan.of(x) for x in others]
+    assert (draws(task(ADAM, ""), 64, 1) == first).all()
+    assert len(parts) == 2
+    assert plan.moving
+
+
+class Killed(Exception):
+    """What ends a run."""
+
+
+class Dying:
+    """A store that fails after some puts."""
+
+    def __init__(self, inside: Checkpoint, puts: int) -> None:
+        self.inside, self.left = inside, puts
+
+    def get(self, key: str) -> dict[str, Array] | None:
+        return self.inside.get(key)
+
+    def put(self, key: str, arrays: Mapping[str, Array]) -> None:
+        if self.left == 0:
+            raise Killed
+        self.left -= 1
+        self.inside.put(key, arrays)
+
+
+@pytest.mark.parametrize("puts", [0, 1, 3])
+def test_a_killed_run_resumes_bit_by_bit(puts: int, tmp_path: Path) -> None:
+    found = task(ADAM, "decay 0.1")
+    settings = Settings(samples=128, replicates=2, threads=1)
+    whole = tangent.evaluate(found, settings)["f"]
+
+    def store() -> Checkpoint:
+        return Checkpoint(tmp_path / "run.npz", fingerprint(found))
+
+    with pytest.raises(Killed):
+        tangent.evaluate(found, settings, checkpoint=Dying(store(), puts))
+    again = tangent.evaluate(found, settings, checkpoint=store())["f"]
+    assert (again.value == whole.value).all()
+    assert (again.error == whole.error).all()
+    # a finished run is read, not repeated
+    assert _same(tangent.evaluate(found, settings, checkpoint=Dying(store(), 0))["f"], whole)
+
+
+def _same(one: LimitValue, other: LimitValue) -> bool:
+    return bool((one.value == other.value).all() and (one.error == other.error).all())
+
+
+def test_memory_bounds_the_sample() -> None:
+    found = task(ADAM, "centre")
+    plan = Plan.of(found)
+    small = int(plan.bytes(256))
+    value = tangent.evaluate(found, Settings(memory=small, replicates=2))["f"]
+    assert value.method == "sampled: 2 x 256 points"
+    with pytest.raises(NexortError, match="512 sample points does not fit"):
+        tangent.evaluate(found, Settings(samples=512, memory=small))
+    with pytest.raises(NexortError, match="64 sample points does not fit"):
+        tangent.evaluate(found, Settings(memory=1000))
