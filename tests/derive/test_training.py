@@ -29,7 +29,7 @@ INPUTS = np.random.default_rng(3).standard_normal((2, 3))
 TARGETS = np.array([0.5, -1.0, 0.3])
 MASK = np.array([1.0, 1.0, 0.0])
 DATA = {"xi": INPUTS, "y": TARGETS, "train": MASK}
-SIZES = {"d": 2, "M": 3, "e": 2}
+SIZES = {"d": 2, "M": 3, "e": 2, "T": 3}
 
 
 def derived(text: str, **numbers: float) -> Derivation:
@@ -78,6 +78,8 @@ class Case:
     error: str = "(f - y) * train"
     signal: Callable[[Any, int], Any] = lambda f, t: (f - TARGETS) * MASK
     data: Mapping[str, Any] = field(default_factory=lambda: DATA)
+    fixed: frozenset[str] = frozenset()
+    """Initial objects that are not trained."""
 
 
 def mlp(w: Weights, n: int, depth: int = 3) -> Any:
@@ -123,6 +125,54 @@ def outer(w: Weights, n: int) -> Any:
     return w["v", ()][:, None] * pair.mean(axis=1)
 
 
+def skip(w: Weights, n: int) -> Any:
+    x = [np.tanh(w["u", ()] @ INPUTS)]
+    x.append(np.tanh(x[0]))
+    for layer in range(2, 6):
+        x.append(x[layer - 2] + np.tanh(w["W", (layer,)] @ x[layer - 1]))
+    return w["v", ()][:, None] * (x[5] + x[1])
+
+
+def recurrent(w: Weights, n: int) -> Any:
+    h = w["u", ()] @ SEQUENCE[0]
+    for xi in SEQUENCE[1:]:
+        h = np.tanh(w["W", ()] @ h + w["u", ()] @ xi)
+    return w["v", ()][:, None] * h
+
+
+def copies(w: Weights, n: int) -> Any:
+    x = w["u", ()] @ INPUTS
+    p, q, r = x[:, None, None, :], x[None, :, None, :], x[None, None, :, :]
+    return w["v", ()][:, None] * np.tanh(p * q + r).mean(axis=(1, 2))
+
+
+def two_indices(w: Weights, n: int) -> Any:
+    total: Any = 0
+    for k in (1, 2):
+        x = w["u", ()] @ INPUTS
+        for layer in (1, 2):
+            x = np.tanh(w["W", (k, layer)] @ x)
+        total = total + x
+    return w["v", ()][:, None] * total
+
+
+def functions(w: Weights, n: int) -> Any:
+    a, b = w["u", ()] @ INPUTS, w["w", ()] @ INPUTS
+    x = a * np.sin(w["W", ()] @ b) + np.exp(-(b**2)) / (1 + a**2)
+    return w["v", ()][:, None] * x
+
+
+def partly(w: Weights, n: int) -> Any:
+    x = np.tanh(w["B", ()] @ np.tanh(w["u", ()] @ INPUTS) + w["s", ()][:, None])
+    return w["v", ()][:, None] * (w["B", ()].T @ x)
+
+
+def symmetric(w: Weights, n: int) -> Any:
+    x = np.tanh(w["u", ()] @ INPUTS)
+    return w["v", ()][:, None] * np.tanh(w["W", ()] @ x + w["W", ()].T @ x)
+
+
+SEQUENCE = np.random.default_rng(8).standard_normal((3, 2, 3))
 HEAD = "param L = 2\ndim d, M, e\ndata xi[d, M], y[M], train[M]\n"
 MLP = """
 network f(xi) {
@@ -233,6 +283,110 @@ network f(xi) {
         outer,
         {**VECTORS, ("p", ()): ("vector", ())},
     ),
+    "skip": Case(
+        """
+network f(xi) {
+  weight u : vector[d]
+  weight W[2..L] : matrix
+  weight v : vector
+  |x[0]> = tanh(|u> @ xi)
+  |x[1]> = tanh(|x[0]>)
+  for l in 2..L { |x[l]> = |x[l-2]> + tanh(W[l] |x[l-1]>) }
+  return <v|x[L]> + <v|x[1]>
+}
+""",
+        skip,
+        {**VECTORS, **{("W", (layer,)): ("matrix", ()) for layer in range(2, 6)}},
+        {"L": 5},
+    ),
+    "recurrent": Case(
+        """
+dim T
+data zeta[T, d, M]
+network f(zeta) {
+  weight u : vector[d]
+  weight W : matrix
+  weight v : vector
+  |h[0]> = |u> @ zeta[0]
+  for t in 1..T-1 { |h[t]> = tanh(W |h[t-1]> + |u> @ zeta[t]) }
+  return <v|h[T-1]>
+}
+""",
+        recurrent,
+        {**VECTORS, ("W", ()): ("matrix", ())},
+        data={**DATA, "zeta": SEQUENCE},
+    ),
+    "copies": Case(
+        """
+network f(xi) {
+  weight u : vector[d]
+  weight v : vector
+  |x> = |u> @ xi
+  return |v> * E{1,2}[tanh(|x> * |x>{1} + |x>{2})]
+}
+""",
+        copies,
+        VECTORS,
+    ),
+    "two indices": Case(
+        """
+param P = 2
+network f(xi) {
+  weight u : vector[d]
+  weight W[1..P, 1..L] : matrix
+  weight v : vector
+  for k in 1..P {
+    |x[k,0]> = |u> @ xi
+    for l in 1..L { |x[k,l]> = tanh(W[k,l] |x[k,l-1]>) }
+  }
+  return sum(k in 1..P) <v|x[k,L]>
+}
+""",
+        two_indices,
+        {**VECTORS, **{("W", (k, m)): ("matrix", ()) for k in (1, 2) for m in (1, 2)}},
+        {"P": 2},
+    ),
+    "functions": Case(
+        """
+network f(xi) {
+  weight u, w : vector[d]
+  weight W : matrix
+  weight v : vector
+  |a> = |u> @ xi
+  |b> = |w> @ xi
+  return |v> * (|a> * sin(W |b>) + exp(-1 * |b>^2) / (1 + |a>^2))
+}
+""",
+        functions,
+        {**VECTORS, ("w", ()): ("vector", (2,)), ("W", ()): ("matrix", ())},
+    ),
+    "partly": Case(
+        """
+matrix B ~ N(0, 1/n)
+vector s ~ N(0, 1)
+network f(xi) {
+  weight u : vector[d]
+  weight v : vector
+  return |v> * (B^T tanh(B tanh(|u> @ xi) + |s>))
+}
+""",
+        partly,
+        {**VECTORS, ("B", ()): ("matrix", ()), ("s", ()): ("vector", ())},
+        fixed=frozenset("Bs"),
+    ),
+    "symmetric": Case(
+        """
+network f(xi) {
+  weight u : vector[d]
+  weight W : matrix
+  weight v : vector
+  A = W + W^T
+  return |v> * tanh(A tanh(|u> @ xi))
+}
+""",
+        symmetric,
+        {**VECTORS, ("W", ()): ("matrix", ())},
+    ),
 }  # fmt: skip
 MEANS = {"g": 1.0}
 
@@ -317,6 +471,8 @@ def loop(
         chi = case.signal(f, t)
         for key, slope in slopes(case, weights).items():
             kind = case.weights[key][0]
+            if key[0] in case.fixed:
+                continue
             g = np.tensordot(slope, chi, axes=chi.ndim)
             history[key].append(g if kind != "scalar" else g / WIDTH)
             c = WIDTH if kind == "matrix" else 1
@@ -437,6 +593,8 @@ def kernel(case: Case, how: Callable[[list[Any]], Any], errors: list[Any]) -> An
     weights, _ = draw(case)
     total: Any = 0
     for key, slope in slopes(case, weights).items():
+        if key[0] in case.fixed:
+            continue
         matrix = case.weights[key][0] == "matrix"
         # d f / d w, and what the update function sees: n^d times the gradient
         scale = WIDTH ** (-1.0 if matrix else -0.5)
@@ -448,7 +606,8 @@ def kernel(case: Case, how: Callable[[list[Any]], Any], errors: list[Any]) -> An
     return total
 
 
-TANGENT = ("mlp", "tied", "normalized", "attention", "outer")
+TANGENT = [name for name in CASES if name != "residual"]
+"""All without scalar weights."""
 
 
 def raw(text: str, **numbers: float) -> Derivation:

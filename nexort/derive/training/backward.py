@@ -27,6 +27,7 @@ from nexort.derive.training.cells import Box, box_of, cells, placed, solved
 from nexort.derive.training.network import Forward
 from nexort.derive.training.reverse import Part, parts, reads, variable
 from nexort.derive.unsupported import Unsupported
+from nexort.derive.walking import walk
 from nexort.diagnostics import Span
 from nexort.program.index import Affine, Interval
 
@@ -167,14 +168,10 @@ class _Maker:
                 found[part.name].append(part)
         forward = self.forward
         order = sorted(self._sources(), key=lambda x: (x.span.start, not x.auxiliary))
-        inlined: set[str] = set()
         for name in dict.fromkeys(x.name for x in reversed(order)):
             if name != forward.output.name:
                 for line in self._cotangents(name, found[name]):
-                    inlined |= self._add(line)
-        for line, name in self.applied.items():
-            if name not in inlined:
-                self.found.lines.append(self._application(line, name))
+                    self.found.lines.append(line)
         for name, weight in forward.weights.items():
             ranges = tuple(Range(f"%{name}{k}", *_ends(r)) for k, r in enumerate(weight.ranges))
             at = tuple(Affine.variable(r.var) for r in ranges)
@@ -184,6 +181,7 @@ class _Maker:
                     name, [box_of(at, ranges)], found[name], ()
                 )
             ]
+        self.found.lines = self._inlined(self.found.lines)
         return self.found
 
     def _own(self, line: Line) -> tuple[Indices, Formula]:
@@ -249,24 +247,38 @@ class _Maker:
         self.order += 1
         return Span(span.source, span.start + self.order, span.end + self.order)
 
-    def _add(self, line: Line) -> set[str]:
-        """Keep a line; one that only names W^T |dy> becomes that application."""
-        value = line.value
-        source = next((x for x, y in self.applied.items() if _is_named(value, y)), None)
-        if source is None or not isinstance(value, Ket) or value.axes != line.axes:
-            self._keep(line)
-            return set()
-        whole = self._application(source, line.name)
-        env = whole.env(value.indices, value.axes)
-        argument = reindexed(whole.value, env)
-        assert whole.matrix is not None
-        indices = tuple(place(i, env) for i in whole.matrix.indices)
-        matrix = replace(whole.matrix, indices=indices)
-        self._keep(replace(line, value=argument, matrix=matrix, scale=whole.scale))
-        return {value.name}
+    def _inlined(self, lines: list[Line]) -> list[Line]:
+        """Lines that only name W^T |dy> become that application, where all that read it do so; the
+        other applications get lines."""
+        read: dict[str, list[Line]] = {}
+        values = [g.value for some in self.found.gradients.values() for g in some]
+        kept = {x.name for value in values for x in walk(value) if isinstance(x, Ket)}
+        for line in lines:
+            for x in walk(line.value):
+                if isinstance(x, Ket):
+                    read.setdefault(x.name, []).append(line)
+        done = {line: line for line in lines}
+        more: list[Line] = []
+        for source, name in self.applied.items():
+            users = read.get(name, [])
+            named = [x for x in users if _names_only(x)]
+            whole = self._application(source, name)
+            if name in kept or len(named) < len(users):
+                more.append(whole)
+                continue
+            for user in named:
+                done[user] = self._renamed(user, whole)
+        return [*done.values(), *more]
 
-    def _keep(self, line: Line) -> None:
-        self.found.lines.append(line)
+    def _renamed(self, line: Line, whole: Line) -> Line:
+        """A line that names an application, as that application."""
+        value, matrix = line.value, whole.matrix
+        assert isinstance(value, Ket)
+        assert matrix is not None
+        env = whole.env(value.indices, value.axes)
+        at = tuple(place(i, env) for i in matrix.indices)
+        argument = reindexed(whole.value, env)
+        return replace(line, value=argument, matrix=replace(matrix, indices=at), scale=whole.scale)
 
     def _application(self, line: Line, name: str) -> Line:
         """|y> = W^T |dz> of a line z = W x."""
@@ -361,8 +373,9 @@ class _Maker:
         return found
 
 
-def _is_named(value: Formula, name: str) -> bool:
-    return isinstance(value, Ket) and value.name == name
+def _names_only(line: Line) -> bool:
+    """Whether a line is another ket, axis by axis."""
+    return isinstance(line.value, Ket) and line.value.axes == line.axes
 
 
 def _ends(interval: Interval) -> tuple[Affine, Affine]:
