@@ -240,7 +240,8 @@ class Tangent:
             return build.call("mul", cotangent, change)
         self._one_axis(cotangent)
         inner = build.inner(cotangent, change)
-        return Node(Op.DIAGONAL, (inner,), None, self._type()) if inner.type.axes else inner
+        whole = change.type.axes == cotangent.type.axes and bool(inner.type.axes)
+        return Node(Op.DIAGONAL, (inner,), None, self._type()) if whole else inner
 
     def _type(self) -> Type:
         return self.analysis.rules.output.value.type
