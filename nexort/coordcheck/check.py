@@ -15,7 +15,7 @@ from nexort.coordcheck.outcome import Check
 from nexort.coordcheck.predict import Prediction, predict, response
 from nexort.coordcheck.rows import judged
 from nexort.coordcheck.tasks import expecting, shortened
-from nexort.coordcheck.tensors import Quantity
+from nexort.coordcheck.tensors import OWN, Quantity
 from nexort.diagnostics import fail
 from nexort.driver import Given
 from nexort.program.program import Program
@@ -64,7 +64,7 @@ def check(
     task = shortened(program, given, steps)
     wanted = task if expect is None else shortened(expecting(program, expect), given, steps)
     measured = measure(task, widths, seeds, dtype=dtype, watch=watch, **options)
-    fits = {q: fit(widths, s) for q, s in measured.squares.items()}
+    fits = {q: fit(widths, s, pure=q.what in OWN) for q, s in measured.squares.items()}
     degrees, notes = _degrees(wanted, fits)
     prediction = predict(wanted, measured.tensors, degrees)
     notes += _notes(measured, prediction, task)

@@ -59,8 +59,12 @@ def _exponents(off: dict[What, float]) -> tuple[tuple[str, Fraction | float], ..
 
 
 def _rational(value: float) -> Fraction | float:
-    near = Fraction(value).limit_denominator(8)
-    return near if abs(float(near) - value) < 0.05 else value
+    """The simplest rational that is as good as the fit."""
+    for denominator in (2, 4, 8):
+        near = Fraction(round(value * denominator), denominator)
+        if abs(float(near) - value) < 0.06:
+            return near
+    return value
 
 
 def _sentence(name: str, exponent: str, by: Fraction | float) -> str:

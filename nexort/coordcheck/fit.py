@@ -2,10 +2,10 @@
 
 Sizes of single runs are compared as logarithms: their spread does not depend on how fast a quantity
 grows, and one wild run of an unstable training does not outweigh the others. At finite widths log
-size is a constant + s log n + corrections that vanish; whether there are any is not known, so that
-s is averaged over fits without one, with n^-1/2 and with n^-1, each by its evidence (MacKay,
-Information Theory, Inference, and Learning Algorithms, ch. 28); its error has the spread between
-them in it.
+size is a constant + s log n + corrections that vanish. A correction c n^-1/2 or c n^-1 is fitted
+too, with a prior for its size; s is averaged over both by their evidence (MacKay, Information
+Theory, Inference, and Learning Algorithms, ch. 28), and its error has the spread between them in
+it.
 """
 
 from __future__ import annotations
@@ -17,15 +17,12 @@ import numpy as np
 
 from nexort.program.unrolled import Array
 
-CORRECTIONS = (None, -0.5, -1.0)
+CORRECTIONS = (-0.5, -1.0)
 """Powers of n in the correction of a fit."""
 
-PRIOR = 0.5
+PRIOR = 0.3
 """The size that a correction to log size is thought to have at the smallest width: a standard
 deviation."""
-
-ENOUGH = 4
-"""Widths from which on corrections are fitted."""
 
 FLOOR = 1e-6
 """A standard error of a logarithm that roundoff alone may have."""
@@ -44,9 +41,9 @@ class Fit:
     zero: bool = False
 
 
-def fit(widths: Sequence[int], squares: Array) -> Fit:
+def fit(widths: Sequence[int], squares: Array, *, pure: bool = False) -> Fit:
     """The fit of mean squares, shape (widths, runs). What is not finite or 0 in single runs is left
-    out; so are widths at which that is most runs."""
+    out; so are widths at which that is most runs. ``pure``: there are no corrections."""
     usable = np.isfinite(squares) & (squares > 0)
     enough = 2 * usable.sum(axis=1) > squares.shape[1]
     logs = 0.5 * np.log(np.where(usable, squares, 1.0))
@@ -63,7 +60,7 @@ def fit(widths: Sequence[int], squares: Array) -> Fit:
         known = squares[np.isfinite(squares)]
         zero = bool(known.size) and not known.any()
         return Fit(np.nan, np.nan, sizes, errors, zero)
-    exponent, error = _averaged(lengths[kept], mean[kept], errors[kept])
+    exponent, error = _averaged(lengths[kept], mean[kept], errors[kept], pure=pure)
     return Fit(exponent, error, sizes, errors)
 
 
@@ -85,14 +82,12 @@ def _variances(lengths: Array, spread: Array, count: Array) -> Array:
     return np.asarray(np.exp(level + slope * (lengths - centre)))
 
 
-def _averaged(lengths: Array, mean: Array, errors: Array) -> tuple[float, float]:
+def _averaged(lengths: Array, mean: Array, errors: Array, *, pure: bool) -> tuple[float, float]:
     """The exponent and its error, over fits with several corrections."""
     found = []
-    for power in CORRECTIONS:
+    for power in (None,) if pure else CORRECTIONS:
         columns = [np.ones(len(lengths)), lengths]
         if power is not None:
-            if len(lengths) < ENOUGH:
-                continue
             columns.append(np.exp(power * (lengths - lengths[0])))
         found.append(_regression(np.stack(columns, axis=1), mean, errors))
     score = np.array([score for _, _, score in found])

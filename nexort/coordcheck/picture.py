@@ -53,7 +53,7 @@ def draw(check: Check) -> Figure:
     series = {(r.quantity.what, r.quantity.step, r.quantity.tensor): r for r in check.judged}
     drawn = _drawn(check, series)
     rows = [w for w in PANELS if any(what == w and x in drawn for what, _, x in series)]
-    steps = shown(range(check.steps + 1))
+    steps = shown(sorted({t for what, t, x in series if what in PANELS and x in drawn}))
     figure = Figure(layout=ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.05))
     figure.set_size_inches(1.6 + 2.9 * len(steps), 1.5 + 2.3 * len(rows))
     panels = figure.subplots(len(rows), len(steps), sharex=True, sharey="row", squeeze=False)
