@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from nexort.program.network import Exponents
 from nexort.scaling import theorem
 from nexort.scaling.judge import Judge
 from nexort.scaling.layers import Array, Normalization, Table, named, perceptron
+from nexort.scaling.orders import Order, evaluate
 from nexort.scaling.repair import Change, repair
 from nexort.scaling.theorem import VERDICTS, Condition, Conditions, Group, Verdict
 
@@ -46,6 +48,18 @@ class Checked:
     holds: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The size of one quantity of a program's network as powers of n, None where it is exactly 0:
+    at steps 0, 1, ..., of a change from step 1 on; ``formula`` is its first power in the
+    exponents."""
+
+    quantity: str
+    name: str
+    powers: tuple[Fraction | None, ...]
+    formula: str
+
+
 @dataclass(frozen=True)
 class Classification:
     """The verdict on a parametrization.
@@ -54,7 +68,7 @@ class Classification:
     'counted'. ``r`` has every weight's r, ``least`` the smallest but for the readout's; ``learned``
     the vectors, of a table the layers, that move by 1 (where a condition fails they may move by
     more); ``changes`` is the smallest repair of a bad parametrization, None where none is known;
-    ``notes`` say what was ignored.
+    ``notes`` say what was ignored; ``sizes`` has every counted size, of a program.
     """
 
     name: str
@@ -69,6 +83,7 @@ class Classification:
     learned: tuple[str, ...]
     changes: tuple[Change, ...] | None
     notes: tuple[str, ...]
+    sizes: tuple[Counted, ...] = ()
 
     def __str__(self) -> str:
         from nexort.classification.report import classification
@@ -233,7 +248,27 @@ def _made(
         learned,
         _repair(table, verdict, judge),
         _notes(table),
+        () if judge is None else _sizes(table, judge),
     )  # fmt: skip
+
+
+def _sizes(table: Table, judge: Judge) -> tuple[Counted, ...]:
+    """Every size that was counted, at the table's exponents."""
+    s = judge.sizes
+    rows: list[tuple[str, str, tuple[Order, ...]]] = []
+    for name, start in s.start.items():
+        rows += [("size", name, (start,)), ("change", name, s.change[name])]
+    rows += [("size", "f", (s.output,)), ("change", "f", s.output_change)]
+    rows += [("gradient, times n^d", name, found) for name, found in s.gradients.items()]
+    rows += [("update", name, found) for name, found in s.updates.items()]
+    orders = [order for _, _, found in rows for order in found]
+    out = np.array([table.out], dtype=object)
+    values = iter(evaluate(orders, judge.exponents(table.array, out), Fraction(1), 1))
+    made = []
+    for quantity, name, found in rows:
+        powers = tuple(None if v is None else -Fraction(v[0]) for v in islice(values, len(found)))
+        made.append(Counted(quantity, name, powers, f"-({found[0]})"))
+    return tuple(made)
 
 
 def _repair(table: Table, verdict: Verdict, judge: Judge | None) -> tuple[Change, ...] | None:

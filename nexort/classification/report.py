@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nexort.classification.forms import Form, escaped, table
+from nexort.classification.forms import Form, escaped, power, table
 from nexort.scaling.theorem import Group
 
 if TYPE_CHECKING:
@@ -22,11 +22,15 @@ COUNTED = (
     "sizes are counted through two steps: a condition's left side is the power of 1/n that a size "
     "has"
 )
+LONGEST = 72
+"""Characters of a formula that tables show."""
+
 SIGNS = {">=": r"$\ge$", "<=": r"$\le$", "=": "$=$"}
 
 
-def classification(x: Classification, form: Form) -> str:
-    """The weights, every condition, r, what is learned, the verdict, and the smallest repair."""
+def classification(x: Classification, form: Form, *, sizes: bool = False) -> str:
+    """The weights, every condition, r, what is learned, the verdict, and the smallest repair; with
+    ``sizes`` also those that were counted."""
     if form == "json":
         import json
 
@@ -38,6 +42,8 @@ def classification(x: Classification, form: Form) -> str:
         parts.append(_text(COUNTED, form))
     rows = [_condition(c, x.method, form) for c in x.conditions]
     parts.append(table(("condition", "of", "formula", "left", "", "right", "holds"), rows, form))
+    if sizes:
+        parts.append(table(*_sizes(x, form), form))
     parts.append("\n".join(_text(line, form) for line in _summary(x)))
     return "\n\n".join(parts)
 
@@ -73,6 +79,17 @@ def _condition(c: Checked, method: str, form: Form) -> tuple[str, ...]:
     name = f"{c.group} ({EQUATIONS[c.group]})" if method == "theorem" else c.group
     sign = SIGNS[c.relation] if form == "latex" else c.relation
     return (name, c.layer, c.formula, str(c.left), sign, str(c.right), "yes" if c.holds else "NO")
+
+
+def _sizes(x: Classification, form: Form) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    header = ("counted", "of", "step 0", "step 1", "step 2", "first power of n")
+    rows = []
+    for c in x.sizes:
+        cells = ["0" if p is None else power(p, form) for p in c.powers]
+        cells = [""] * (c.quantity == "change") + cells
+        formula = c.formula if len(c.formula) <= LONGEST else "(long)"
+        rows.append((c.quantity, c.name, *cells, *[""] * (3 - len(cells)), formula))
+    return header, rows
 
 
 def _summary(x: Classification) -> list[str]:
@@ -128,4 +145,9 @@ def as_json(x: Classification) -> dict[str, object]:
             for c in x.changes
         ],
         "notes": list(x.notes),
+        "sizes": [
+            {"quantity": c.quantity, "of": c.name,
+             "powers": [None if p is None else str(p) for p in c.powers], "formula": c.formula}
+            for c in x.sizes
+        ],
     }  # fmt: skip

@@ -23,6 +23,7 @@ Examples:
 @regimes.regime_option("--parametrization")
 @regimes.optimizer_option
 @regimes.normalization_option
+@click.option("--sizes", is_flag=True, help="Show every counted size as a power of n.")
 @regimes.format_option
 @regimes.output_option
 @options.instructions_option
@@ -33,6 +34,7 @@ def command(
     regime: str | None,
     optimizer: str | None,
     normalization: str | None,
+    sizes: bool,
     form: str,
     output: str | None,
     max_instructions: int,
@@ -44,4 +46,5 @@ def command(
 
     found = regimes.load(file, settings, data, max_instructions)
     found = regimes.changed(found, regime, optimizer, normalization)
-    options.write(classification(of_subject(found), form) + "\n", output)  # type: ignore[arg-type]
+    text = classification(of_subject(found), form, sizes=sizes)  # type: ignore[arg-type]
+    options.write(text + "\n", output)

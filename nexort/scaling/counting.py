@@ -18,12 +18,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
 from nexort.scaling.layers import Layer
-from nexort.scaling.orders import HALF, ONE, ZERO, Order, least, most, symbol
+from nexort.scaling.orders import HALF, ONE, ZERO, Order, most, symbol
 from nexort.scaling.sizes import (
     Size,
     added,
@@ -282,7 +281,8 @@ class _Counting:
         known = self.graph.parameters.get(key)
         if x.op is Op.INIT_SCALAR:
             if known is None:
-                return self._plain(HALF_SIZE)
+                # initial scalars of a program go to 0 like n^-1/2
+                return self._plain(ONE + HALF)
             return self._plain(self._symbols(key)[0] if known.mean else ZERO)
         if known is None:
             return self._plain(ONE).flipped(self.flip[key])
@@ -390,10 +390,3 @@ class _Counting:
                 return b
             case _:
                 return norm
-
-
-HALF_SIZE = ONE + HALF
-"""Initial scalars of a program go to 0 like n^-1/2."""
-
-Number = Fraction
-__all__ = ["Graph", "Key", "Parameter", "Sizes", "Slope", "count", "least"]

@@ -10,7 +10,7 @@ the start: they must be at most 1 at all steps and 1 at some step. What is exact
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from nexort.scaling.counting import STEPS, Graph, Sizes, count
 from nexort.scaling.layers import Array, Layer
-from nexort.scaling.orders import Order, Symbol, constant, evaluate, least
+from nexort.scaling.orders import Order, Symbol, evaluate, least
 from nexort.scaling.theorem import FAILURE, Condition, Group
 
 CHUNK = 4096
@@ -150,11 +150,3 @@ class Judge:
 def _unit(tables: Array, unit: int) -> int | Fraction:
     """Rationals are their own unit."""
     return Fraction(1) if tables.dtype == object else unit
-
-
-def describe(orders: Mapping[str, Sequence[Order]]) -> dict[str, tuple[str, ...]]:
-    """Orders as text."""
-    return {name: tuple(map(str, found)) for name, found in orders.items()}
-
-
-ZERO_SIZE = constant(0)

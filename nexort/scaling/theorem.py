@@ -47,8 +47,6 @@ FAILURE: dict[Group, int] = {
 }
 """Which verdict the failure of a group is, in the order in which they are asked."""
 
-CODES = "an entry's verdict is VERDICTS[code]"
-
 
 @dataclass(frozen=True)
 class Condition:

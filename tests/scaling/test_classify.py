@@ -164,3 +164,15 @@ def test_a_network_without_a_training(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_sizes_that_are_not_known_do_not_matter() -> None:
     assert network(PERCEPTRON.replace("PHI", "tanh")).task.step.sizes == {"d": 2, "M": 2}
+
+
+def test_counted_sizes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    found = nexort.classify(PROGRAMS / "mup_mlp_adam.nxt", parametrization="ntp")
+    sizes = {(s.quantity, s.name): s.powers for s in found.sizes}
+    assert sizes["size", "h[2]"] == (0,)
+    assert sizes["change", "h[2]"] == (Fraction(-1, 2),) * 2
+    assert sizes["update", "W[2]"] == (Fraction(-3, 2),) * 2
+    assert sizes["gradient, times n^d", "v"] == (0, 0, 0)
+    monkeypatch.chdir(PROGRAMS)
+    assert run("classify", "mup_mlp_adam.nxt", "--sizes") == 0
+    assert "-(a_u + b_u)" in capsys.readouterr().out
