@@ -78,7 +78,8 @@ class Moving:
                 continue
             self.names["n", name] = a.names.fresh(f"n{name}", f"n_{name}")
             if weight.kind == "matrix":
-                self.names["k", name] = a.names.fresh(f"k{name}", f"k_{name}")
+                if "weights" in kinds:
+                    self.names["k", name] = a.names.fresh(f"k{name}", f"k_{name}")
                 if kinds - {"weights"} and not self.every:
                     self.every = a.names.fresh("all", "every")
             else:
@@ -143,7 +144,7 @@ class Moving:
         def make(m: Member, _: object, norm: Normalization | None) -> list[Statement]:
             if m.weight.kind != "matrix" or norm is None or norm.kind != "weights":
                 return []
-            size = build.call("sqrt", m.weight.variance)
+            size = deviation(m.weight)
             return [Let(self.names["k", m.weight.name], m.key, size)]
 
         write = self.write(Affine(0))
@@ -156,41 +157,65 @@ class Moving:
         return self._over(self._step)
 
     def _step(self, m: Member, use: OptimizerUse, norm: Normalization | None) -> list[Statement]:
-        if norm is None or not m.moves:
-            return [Line((m, use, None), self._update)]
-        found: list[Statement] = []
+        if not m.moves:
+            norm = None
+        return [*self.norms(m, use, norm), Line((m, use, norm), self._update)]
+
+    def norms(self, m: Member, use: OptimizerUse, norm: Normalization | None) -> list[Statement]:
+        """What a member's updates are divided by, and what that reads."""
+        if norm is None:
+            return []
         name = self.names["n", m.weight.name]
         if m.weight.kind == "matrix":
             if norm.kind == "weights":
-                found.append(Line((m,), self._kept))
-            else:
-                if use.rule.name not in self.squares:
-                    fresh = self.analysis.names.fresh(f"{use.rule.name}_squared")
-                    self.squares[use.rule.name] = fresh
-                found.append(Line((name, m, use, norm.threshold), self._norm))
-        else:
-            if norm.kind != "weights":
-                found.append(Line((m, use), self._named))
-            measured = m.weight.name if norm.kind == "weights" else self.names["Q", m.weight.name]
-            size = _size(leaf(measured, m.key, member_type(m.weight)))
-            if norm.threshold is not None:
-                size = build.call("max", size, norm.threshold)
-            found.append(Let(name, m.key, size))
-        return [*found, Line((m, use, norm), self._update)]
+                return [self.kept(m)]
+            if use.rule.name not in self.squares:
+                fresh = self.analysis.names.fresh(f"{use.rule.name}_squared")
+                self.squares[use.rule.name] = fresh
+            return [Line((name, m, use, norm.threshold), self._norm)]
+        found: list[Statement] = []
+        if norm.kind != "weights":
+            found.append(Line((m, use), self._named))
+        measured = m.weight.name if norm.kind == "weights" else self.names["Q", m.weight.name]
+        size = _size(leaf(measured, m.key, member_type(m.weight)))
+        if norm.threshold is not None:
+            size = build.call("max", size, norm.threshold)
+        return [*found, Let(name, m.key, size)]
+
+    def kept(self, m: Member) -> Statement:
+        """The norm of W, which is that of its initial value."""
+        return Line((m,), self._kept)
+
+    def update(
+        self, write: Writer, m: Member, use: OptimizerUse, norm: Normalization | None
+    ) -> str:
+        """An update, divided by what it is divided by, without its rate; a factor."""
+        name = m.weight.name
+        if norm is not None and norm.kind != "weights" and ("Q", name) in self.names:
+            return barred(m.weight, write.name(self.names["Q", name], m.key))
+        return self._call(write, m, use)
+
+    def divisor(self, m: Member, norm: Normalization) -> str:
+        """The name of what a member's updates are divided by."""
+        kept = m.weight.kind == "matrix" and norm.kind == "weights"
+        return self.names["k" if kept else "n", m.weight.name]
 
     def _call(self, write: Writer, m: Member, use: OptimizerUse, name: str | None = None) -> str:
-        value = None
-        if m.gradient is not None:
-            cotangent = self.analysis.names.cotangent(m.weight.name)
-            value = leaf(cotangent, m.key, m.gradient.type)
-        return update_call(self.analysis, (value, m.pairs), use, write, write.moving, name)
+        found = self.history(m), m.pairs
+        return update_call(self.analysis, found, use, write, write.moving, name)
+
+    def history(self, m: Member) -> Node | None:
+        """The gradient by a vector or a scalar, by its name."""
+        if m.gradient is None:
+            return None
+        return leaf(self.analysis.names.cotangent(m.weight.name), m.key, m.gradient.type)
 
     def _named(self, write: Writer, parts: tuple[object, ...]) -> str:
         """Q_t(g_0, ..., g_t)"""
         m, use = parts
         assert isinstance(m, Member)
         assert isinstance(use, OptimizerUse)
-        name = _bars(m.weight, write.name(self.names["Q", m.weight.name], m.key))
+        name = barred(m.weight, write.name(self.names["Q", m.weight.name], m.key))
         return f"{name} = {self._call(write, m, use)}"
 
     def _norm(self, write: Writer, parts: tuple[object, ...]) -> str:
@@ -217,23 +242,30 @@ class Moving:
         m, use, norm = parts
         assert isinstance(m, Member)
         assert isinstance(use, OptimizerUse)
-        name = m.weight.name
-        after = self.write(write.step + Affine(1)).name(name, m.key)
-        text = _decayed(write, m, _bars(m.weight, write.name(name, m.key)))
+        assert norm is None or isinstance(norm, Normalization)
+        after = self.write(write.step + Affine(1)).name(m.weight.name, m.key)
+        text = _decayed(write, m, barred(m.weight, write.name(m.weight.name, m.key)))
         if m.moves:
-            call = self._call(write, m, use)
-            factor = "" if build.is_number(use.rate, 1) else f"{write.at(use.rate, UNARY)} * "
-            if isinstance(norm, Normalization):
-                kept = m.weight.kind == "matrix" and norm.kind == "weights"
-                size = write.name(self.names["k" if kept else "n", name], m.key)
-                factor = f"{write.at(use.rate, PRODUCT)} / {size} * "
-                if ("Q", name) in self.names and norm.kind != "weights":
-                    call = _bars(m.weight, write.name(self.names["Q", name], m.key))
-            text = f"{text} - {factor}{call}"
-        return f"{_bars(m.weight, after)} = {text}"
+            text += f" - {self.rated(write, m, use, norm)}"
+        return f"{barred(m.weight, after)} = {text}"
+
+    def rated(self, write: Writer, m: Member, use: OptimizerUse, norm: Normalization | None) -> str:
+        """An update times its rate, divided by its norm."""
+        call = self.update(write, m, use, norm)
+        if norm is not None:
+            size = write.name(self.divisor(m, norm), m.key)
+            return f"{write.at(use.rate, PRODUCT)} / {size} * {call}"
+        return call if build.is_number(use.rate, 1) else f"{write.at(use.rate, UNARY)} * {call}"
 
 
-def _bars(weight: WeightFamily, name: str) -> str:
+def deviation(weight: WeightFamily) -> Node:
+    """The root of a weight's variance."""
+    one = build.is_number(weight.variance, 1)
+    return weight.variance if one else build.call("sqrt", weight.variance)
+
+
+def barred(weight: WeightFamily, name: str) -> str:
+    """A name between bars where it is a ket's."""
     return f"|{name}>" if weight.kind == "vector" else name
 
 

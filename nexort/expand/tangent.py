@@ -8,7 +8,7 @@ over weights. Else it is the derivative of the output along the updates, which i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nexort.diagnostics import NexortError, Span, fail
@@ -16,21 +16,52 @@ from nexort.expand.along import along
 from nexort.expand.analysis import Analysis
 from nexort.expand.folding import forward, looped
 from nexort.expand.maximal import Section, error_lines, joined
+from nexort.expand.moving import Member, Moving, barred, deviation
 from nexort.expand.rules import Item, Key, Nest, Rule, leaf
-from nexort.expand.start import initial_lines, letters, update_call
+from nexort.expand.start import initial_lines, letters
 from nexort.expand.statements import Each, Let, Line, Statement, written
 from nexort.expand.text import PRODUCT, UNARY, Writer
 from nexort.expand.tidy import tidy
-from nexort.expand.weights import gradient, loops_of, member_type, moves_of, over_members
+from nexort.expand.weights import loops_of, member_type, moves_of
 from nexort.program import build
 from nexort.program.index import Affine, Loop
-from nexort.program.network import WeightFamily
+from nexort.program.network import Normalization, OptimizerUse
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind, Type
 
 
 class _WideError(Exception):
     """Kets with other axes than the output."""
+
+
+@dataclass
+class Updates(Moving):
+    """The updates of weights, which stay where they are: Q_t(G_0, ..., G_t), with their rates where
+    these differ or they are divided by norms."""
+
+    targets: dict[str, str] = field(default_factory=dict)
+    """The names of weights' updates."""
+    rated_each: bool = False
+
+    def _step(self, m: Member, use: OptimizerUse, norm: Normalization | None) -> list[Statement]:
+        if not m.moves or m.weight.kind == "scalar":
+            return []
+        return [*self.norms(m, use, norm), Line((m, use, norm), self._target)]
+
+    def kept(self, m: Member) -> Statement:
+        return Let(self.names["k", m.weight.name], m.key, deviation(m.weight))
+
+    def history(self, m: Member) -> Node | None:
+        return m.gradient
+
+    def _target(self, write: Writer, parts: tuple[object, ...]) -> str:
+        m, use, norm = parts
+        assert isinstance(m, Member)
+        assert isinstance(use, OptimizerUse)
+        assert norm is None or isinstance(norm, Normalization)
+        told = self.rated if self.rated_each else self.update
+        name = barred(m.weight, write.name(self.targets[m.weight.name], m.key))
+        return f"{name} = {told(write, m, use, norm)}"
 
 
 @dataclass
@@ -62,10 +93,14 @@ class Tangent:
             cotangents = {*a.names.cotangents.values(), *map(a.names.cotangent, self.fixed)}
             self.moving |= {*cotangents, *a.shared}
         self.rates = self._rates()
-        self.squares: dict[str, str] = {}
-        if a.training.normalizations:
-            where = a.training.normalizations[0].span
-            raise self._problem("updates are divided by norms", where)
+        each = len(self.rates) != 1 or bool(a.training.normalizations)
+        self.steps = Updates(a, self.loops, self.write, targets=self.updates, rated_each=each)
+        self.moving |= self.steps.moving
+
+    @property
+    def squares(self) -> Mapping[str, str]:
+        """Names of update functions whose values are squared."""
+        return self.steps.squares
 
     def _problem(self, what: str, span: Span) -> NexortError:
         message = f"this training cannot be written out: {what} in the neural tangent limit"
@@ -102,7 +137,7 @@ class Tangent:
         steps: list[Section] = [("error signal", error_lines(a, write))]
         (parts if a.apart else steps).append(backward)
         parts.append(("output at initialization", self.start()))
-        steps.append(("update functions", written(self.steps(), write)))
+        steps.append(("update functions", written(self.steps.updates(), write)))
         try:
             if not a.apart:
                 raise _WideError
@@ -119,7 +154,7 @@ class Tangent:
         for weight in self.network.weights.values():
             lines = initial_lines(self.analysis, weight, self.loops[weight.name], write, fixed=True)
             found += [line for some in lines for line in some]
-        return found
+        return [*found, *([f"|{self.steps.every}> = 1"] if self.steps.every else [])]
 
     def start(self) -> list[str]:
         """f_0: given, or zero."""
@@ -135,51 +170,11 @@ class Tangent:
         hint = "subtract it with centre, or give it with start f0"
         raise fail("not-expandable", message, training.span, help=hint)
 
-    # ---- updates -------------------------------------------------------------------------------
-
-    def steps(self) -> list[Statement]:
-        """The update of every weight, Q_t(G_0, ..., G_t)."""
-        a = self.analysis
-        found: list[Statement] = []
-        for weight in self.network.weights.values():
-            if weight.kind == "scalar":
-                continue
-            loops = self.loops[weight.name]
-            key = tuple(Affine.variable(x.var) for x in loops)
-
-            def make(
-                env: dict[str, int],
-                weight: WeightFamily = weight,
-                key: tuple[Affine, ...] = key,
-            ) -> list[Statement]:
-                member = weight.name, tuple(i.value(env) for i in key)
-                moves = moves_of(a.training, member, a.base)
-                gradients = gradient(a.rounds, weight, key, env, a.values)
-                if gradients is None or not a.active.get(member, True):
-                    return []
-                parts = (weight, key, (gradients.value, gradients.pairs), moves.use)
-                return [Line(parts, self._update)]
-
-            found += over_members(loops, a.base, make)
-        return found
-
-    def _update(self, write: Writer, parts: tuple[object, ...]) -> str:
-        """Q_t(g_0, ..., g_t), times its rate where rates differ."""
-        weight, key, found, use = parts
-        assert isinstance(weight, WeightFamily)
-        assert isinstance(key, tuple)
-        name = write.name(self.updates[weight.name], key)
-        target = f"|{name}>" if weight.kind == "vector" else name
-        call = update_call(self.analysis, found, use, write, self.moving)  # type: ignore[arg-type]
-        if len(self.rates) > 1 and not build.is_number(use.rate, 1):  # type: ignore[attr-defined]
-            call = f"{write.at(use.rate, UNARY)} * {call}"  # type: ignore[attr-defined]
-        return f"{target} = {call}"
-
     # ---- K_Q -----------------------------------------------------------------------------------
 
     def output(self, write: Writer) -> str:
         """f_{t+1} = f_t - eta K_Q."""
-        [rate] = self.rates if len(self.rates) == 1 else [build.constant(1)]
+        [rate] = [build.constant(1)] if self.steps.rated_each else self.rates
         name = self.network.name
         then = self.write(write.step + Affine(1)).name(name, ())
         factor = "" if build.is_number(rate, 1) else f"{write.at(rate, UNARY)} * "

@@ -389,4 +389,12 @@ CASES |= {
         "optimizer adam(lr=0.1, eps=0.01)",
         outputs="f, s, s[2] as second, c",
     ),
+    "tangent norms": training(
+        MLP.replace("weight v : vector", "weight v : vector\nweight b : vector[2]").replace(
+            "|x[1]> = tanh(|u> @ xi)", "|x[1]> = tanh(|u> @ xi + |b[0]> - 0.5 * |b[1]>)"
+        ),
+        "parametrization ntp\noptimizer adam(lr=0.2, eps=0.01)\n"
+        "optimizer sgd(lr=0.2) for W[2], b\nnormalize updates for W, b\nclip 0.3 for u\n"
+        "normalize weights for v, W[3]\ncentre",
+    ),
 }
