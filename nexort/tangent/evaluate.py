@@ -7,28 +7,24 @@ by R more replicates of N/2 points, and where it is significant it is part of th
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
-from nexort.diagnostics import Diagnostic, NexortError
+from nexort.diagnostics import Diagnostic
 from nexort.lower.evaluate import LimitValue, Progress, Settings
 from nexort.program.unrolled import Array
 from nexort.tangent.plan import Plan
 from nexort.tangent.recursion import exactly
-from nexort.tangent.run import Trajectory, balanced
+from nexort.tangent.replicates import Replicates, Stage
 from nexort.training.checkpoint import Store
 from nexort.training.task import Task
 
 Warn = Callable[[Diagnostic], None]
 
-LEAST = 64
-DEFAULT = 1024
-DEFAULT_LINEAR = 4096
+MORE = 32
+"""How many times the replicates asked for may be run for an accuracy asked for."""
 
 
 def evaluate(
@@ -52,19 +48,25 @@ def evaluate(
     if exact is not None:
         _tell(exact.stopped, warn)
         return exact.values
-    stages = _Stages(plan, settings, progress, checkpoint)
-    size = stages.size()
-    half = stages.run(size // 2)
+    replicates = Replicates(plan, settings, progress, checkpoint)
+    size, count = replicates.size(), max(2, settings.replicates)
+    if settings.exact:
+        replicates.plan = replace(plan, graph=plan.graph.with_laws(settings.memory))
     while True:
-        full = stages.run(size)
+        half, full = replicates.run(size // 2, count), replicates.run(size, count)
         with np.errstate(over="ignore", invalid="ignore"):
-            values = _summary(half, full, drawn=plan.drawn)
+            found = {name: _Estimate.of(half.draws[name], full.draws[name]) for name in full.draws}
+        values = {name: x.value(_text(full, count, plan)) for name, x in found.items()}
         if settings.rtol is None or all(_met(v, settings.rtol) for v in values.values()):
             break
-        if 2 * size > min(settings.max_samples, stages.room()):
+        biased = any(x.biased for x in found.values())
+        if biased and 2 * size <= min(settings.max_samples, replicates.room()):
+            size *= 2
+        elif not biased and count < MORE * settings.replicates:
+            count = _more(count, MORE * settings.replicates, values, settings.rtol)
+        else:
             values = {k: _missed(v, settings.rtol) for k, v in values.items()}
             break
-        half, size = full, 2 * size
     _tell(full.stopped, warn)
     return values
 
@@ -76,116 +78,64 @@ def _tell(stopped: tuple[int, str] | None, warn: Warn | None) -> None:
         warn(Diagnostic("not-finite", message, None, (), "a smaller learning rate", "warning"))
 
 
-@dataclass(frozen=True)
-class Stage:
-    """The replicates of one sample size; ``draws[name]`` has shape (R, *shape)."""
-
-    size: int
-    draws: dict[str, Array]
-    stopped: tuple[int, str] | None
-
-
-class _Stages:
-    """Runs replicates, or finds them in the checkpoint."""
-
-    def __init__(
-        self, plan: Plan, settings: Settings, progress: Progress | None, store: Store | None
-    ) -> None:
-        self.plan, self.settings, self.progress, self.store = plan, settings, progress, store
-        self.count = max(2, settings.replicates)
-
-    def run(self, size: int) -> Stage:
-        """The replicates of ``size`` points."""
-        seeds = np.random.SeedSequence([self.settings.seed, size]).spawn(self.count)
-
-        def one(index: int) -> Trajectory:
-            key = f"tangent/{size}/{index}"
-            known = None if self.store is None else self.store.get(key)
-            if known is not None:
-                return _unpacked(known)
-            found = balanced(self.plan, size, seeds[index])
-            if self.store is not None:
-                self.store.put(key, _packed(found))
-            return found
-
-        runs = []
-        pool = ThreadPoolExecutor(self.workers(size))
-        try:
-            with threadpool_limits(1):
-                for run in pool.map(one, range(self.count)):
-                    runs.append(run)
-                    if self.progress is not None:
-                        self.progress(len(runs), self.count)
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-        draws = {name: np.stack([r.outputs[name] for r in runs]) for name in runs[0].outputs}
-        return Stage(size, draws, min((r.stopped for r in runs if r.stopped), default=None))
-
-    def workers(self, size: int) -> int:
-        """Replicates at a time."""
-        threads = self.settings.threads or _cores()
-        return max(1, min(threads, self.count, int(self.settings.memory / self.plan.bytes(size))))
-
-    def room(self) -> int:
-        """The largest sample, a power of two, of which one replicate fits into the memory."""
-        size = LEAST
-        if self.plan.bytes(size) > self.settings.memory:
-            raise _too_large(size)
-        while size < 2**20 and self.plan.bytes(2 * size) <= self.settings.memory:
-            size *= 2
-        return size
-
-    def size(self) -> int:
-        """The sample's size to begin with."""
-        room = self.room()
-        if self.settings.samples:
-            size = max(2 * LEAST, 1 << (self.settings.samples - 1).bit_length())
-            if size > room:
-                raise _too_large(size)
-            return size
-        return max(2 * LEAST, min(DEFAULT if self.plan.pairs else DEFAULT_LINEAR, room))
-
-
-def _too_large(size: int) -> NexortError:
-    message = f"a training run over {size} sample points does not fit into the memory"
-    return NexortError([Diagnostic("memory-limit", message, None, (), "raise --memory")])
-
-
-def _cores() -> int:
-    return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
-
-
-def _packed(run: Trajectory) -> dict[str, Array]:
-    t, what = run.stopped or (-1, "")
-    found = {f"output.{name}": value for name, value in run.outputs.items()}
-    return {**found, "stopped": np.asarray(t), "what": np.asarray(what)}
-
-
-def _unpacked(arrays: dict[str, Array]) -> Trajectory:
-    outputs = {k.removeprefix("output."): v for k, v in arrays.items() if k.startswith("output.")}
-    t, what = int(arrays["stopped"]), str(arrays["what"])
-    return Trajectory(outputs, (t, what) if t >= 0 else None)
+def _text(full: Stage, count: int, plan: Plan) -> str:
+    text = f"sampled: {count} x {full.size} points"
+    if plan.drawn:
+        text += f", the mean over {2 * count} draws of f_0"
+    if full.stopped is not None:
+        text += f"; {full.stopped[1]} not finite at step {full.stopped[0]}"
+    return text
 
 
 # ---- errors --------------------------------------------------------------------------------------
 
 
-def _summary(half: Stage, full: Stage, *, drawn: bool) -> dict[str, LimitValue]:
-    found = {}
-    for name, fine in full.draws.items():
-        coarse, count = half.draws[name], len(fine)
-        value, spread = fine.mean(axis=0), fine.std(axis=0, ddof=1) / np.sqrt(count)
-        bias = coarse.mean(axis=0) - value
-        noise = np.hypot(spread, coarse.std(axis=0, ddof=1) / np.sqrt(len(coarse)))
-        # a bias within twice its own error is not told from none
-        excess = np.where(np.abs(bias) > 2 * noise, bias**2, 0.0)
-        text = f"sampled: {count} x {full.size} points"
-        if drawn:
-            text += f", the mean over {2 * count} draws of f_0"
-        if full.stopped is not None:
-            text += f"; {full.stopped[1]} not finite at step {full.stopped[0]}"
-        found[name] = LimitValue(value, np.sqrt(spread**2 + excess), text)
-    return found
+@dataclass(frozen=True)
+class _Estimate:
+    """A mean, its standard error, and the part of its bias that is told from none."""
+
+    mean: Array
+    spread: Array
+    excess: Array
+    biased: bool
+    """Whether bias makes most of the largest error."""
+
+    @staticmethod
+    def of(coarse: Array, fine: Array) -> _Estimate:
+        """From replicates of N/2 and of N points, shapes (R, *shape)."""
+        mean = fine.mean(axis=0)
+        spread, other = (x.std(axis=0, ddof=1) / np.sqrt(len(x)) for x in (fine, coarse))
+        bias = coarse.mean(axis=0) - mean
+        far = np.abs(bias) / np.where(spread > 0, np.hypot(spread, other), np.inf)
+        good = far[np.isfinite(far) & (far > 0)]
+        # one of many entries is beyond twice its error by chance; all together are not
+        least = 2.0 if len(good) and np.sqrt((good**2).mean()) > TOGETHER else ALONE
+        excess = np.where(far > least, np.abs(bias), 0.0)
+        worst = np.nanargmax(np.hypot(spread, excess)) if np.isfinite(spread).any() else 0
+        biased = bool(excess.size and excess.flat[worst] > spread.flat[worst])
+        return _Estimate(mean, spread, excess, biased)
+
+    def value(self, text: str) -> LimitValue:
+        """With the error as one number."""
+        return LimitValue(self.mean, np.hypot(self.spread, self.excess), text)
+
+
+TOGETHER = 1.3
+"""Root mean square, in standard errors, of the differences between N/2 and N points from which on
+they are told from none."""
+ALONE = 4.0
+"""The same of a single entry."""
+
+
+def _more(count: int, most: int, values: Mapping[str, LimitValue], rtol: float) -> int:
+    """How many replicates will do: errors fall with the root of their number."""
+    ratio = 2.0
+    for x in values.values():
+        good = np.isfinite(x.value)
+        scale = np.abs(x.value[good]).max(initial=0.0)
+        if scale > 0:
+            ratio = max(ratio, 1.1 * float(x.error[good].max() / (rtol * scale)) ** 2)
+    return int(min(most, np.ceil(min(ratio, most) * count)))
 
 
 def _met(value: LimitValue, rtol: float) -> bool:

@@ -7,7 +7,7 @@ product the sample is two independent halves, which can stand for independent co
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from nexort.maximal.spaces import Spaces
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array, Unrolled
+from nexort.tangent.laws import Direction, Law, exact_laws
 
 TUPLES = 2**24
 """Evaluations (point, tuple of copies) of one outer nonlinearity."""
@@ -35,6 +36,13 @@ class Graph:
     spaces: Spaces
     regions: Mapping[Node, Region]
     dots: Mapping[Node, tuple[Node, ...]]
+    roots: tuple[Node, ...]
+    laws: Mapping[Direction, Law] = field(default_factory=dict)
+    """Of images that are sampled from their exact covariance."""
+
+    def with_laws(self, memory: int) -> Graph:
+        """The same, with all exact laws. Raises NexortError."""
+        return replace(self, laws=exact_laws(self.step, ordered(self.roots), self.dots, memory))
 
     @staticmethod
     def of(step: Unrolled, roots: Iterable[Node], spaces: Spaces) -> Graph:
@@ -53,7 +61,7 @@ class Graph:
             len(numbers),
         )
         regions = {x: Region(x) for x in walk(roots) if x.op is Op.MEAN}
-        return Graph(step, spaces, regions, sources_of_dots(roots))
+        return Graph(step, spaces, regions, sources_of_dots(roots), tuple(roots))
 
 
 def ordered(roots: Iterable[Node]) -> list[Node]:
@@ -95,7 +103,8 @@ class Kets:
         self.rng = np.random.Generator(np.random.PCG64(design))
         self.values: dict[Node, Array] = {}
         self.initial: dict[Node, Array] = {}
-        self.maps: dict[tuple[str, tuple[int, ...], bool], Innovations] = {}
+        self.maps: dict[Direction, Innovations] = {}
+        self.drawn: dict[Direction, Array] = {}
         self.reach: dict[Node, int] = {}
 
     def evaluate(self, roots: Iterable[Node]) -> dict[Node, Array]:
@@ -183,6 +192,12 @@ class Kets:
     def _applied(self, x: Node) -> Array:
         """|Wx> = hat(Wx) + dot(Wx), the dot only where it does not vanish by symmetry."""
         name, indices, flipped = x.attr
+        law = self.graph.laws.get(x.attr)
+        if law is not None:
+            if x.attr not in self.drawn:
+                self.drawn[x.attr] = self._image(x.attr).fresh(law.rank)
+            image = law.coefficients[x] @ self.drawn[x.attr]
+            return np.asarray(image).reshape((*self._shape(x), self.size))
         # rows over sqrt(N): the sample inner product becomes the plain one
         rows = self._rows(x.args[0]) / np.sqrt(self.size)
         forward = self._map((name, indices, flipped))
@@ -195,9 +210,12 @@ class Kets:
             result += (rows @ back.kets[:reach].T) @ back.basis[:reach]
         return result.reshape((*self._shape(x), self.size))
 
-    def _map(self, key: tuple[str, tuple[int, ...], bool]) -> Innovations:
-        if key not in self.maps:
-            name, indices, flipped = key
-            image = self.graph.spaces.sides[name, indices][1 if flipped else 0]
-            self.maps[key] = Innovations(self.roots[image], self.size)
-        return self.maps[key]
+    def _image(self, way: Direction) -> Halves:
+        """The space that a direction of a matrix leads to."""
+        name, indices, flipped = way
+        return self.roots[self.graph.spaces.sides[name, indices][1 if flipped else 0]]
+
+    def _map(self, way: Direction) -> Innovations:
+        if way not in self.maps:
+            self.maps[way] = Innovations(self._image(way), self.size)
+        return self.maps[way]
