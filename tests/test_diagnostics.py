@@ -23,7 +23,7 @@ PROGRAMS = sorted(path.stem for path in GOLDEN.glob("*.nxt"))
 STAGES = ("syntax", "elaborate", "program", "transform", "lower", "driver.py", "cli/options.py")
 """Where every code needs a golden file; the other stages have tests of their own."""
 
-COMMANDS = r"# (eval|check|derive|expand|classify|scaling|dichotomy|--)"
+COMMANDS = r"# (eval|check|derive|expand|classify|scaling|dichotomy|coordcheck|--)"
 
 
 def command_line(path: Path) -> list[str]:

@@ -59,7 +59,8 @@ def check(
     if program.training is None:
         for name, value in (("--steps", steps), ("--expect", expect)):
             if value is not None:
-                raise fail("bad-option", f"the program has no training, {name} is for one")
+                message = f"{name} is for programs with a training, this one has none"
+                raise fail("bad-option", message)
         return _core(program, given, widths, seeds, tolerance, dtype=dtype, watch=watch, **options)
     task = shortened(program, given, steps)
     wanted = task if expect is None else shortened(expecting(program, expect), given, steps)
@@ -88,7 +89,7 @@ def _core(
     """A program without a training: the sizes of its vectors and scalars."""
     found = core.core(program, given)
     if not found.tensors:
-        raise fail("no-output", "the program has no vector and no scalar", help="output <x|x>")
+        raise fail("no-output", "nothing in the program depends on the width")
     measured = core.measure(found, widths, seeds, **options)
     prediction = core.predict(found)
     fits = {q: fit(widths, s) for q, s in measured.squares.items()}

@@ -402,7 +402,7 @@ def test_unknown_parametrizations(name: str) -> None:
 
 
 def test_a_core_program_without_anything() -> None:
-    with pytest.raises(NexortError, match="no vector and no scalar"):
+    with pytest.raises(NexortError, match="depends on the width"):
         check(program("data x = 1\noutput x\n"), Given({}, {}), (8, 16), 2)
     assert core.core(program(CORE), Given({}, {})).tensors
 
