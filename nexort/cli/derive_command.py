@@ -24,6 +24,7 @@ LEAST_WIDTH = 60
 Examples:
   nexort derive mlp.nxt
   nexort derive mlp.nxt --steps
+  nexort derive mup_mlp_adam.nxt   the limit of a training, steps symbolic
   nexort derive mlp.nxt --latex -o mlp-limit.tex
   nexort derive mlp.nxt --latex --document -o mlp.tex && pdflatex mlp.tex
   nexort derive recurrent.nxt --unroll --set T=3 --json""",

@@ -73,6 +73,9 @@ class Reading:
         self.base = {k: v for k, v in {**numbers, **sizes}.items() if isinstance(v, int)}
         self.given = given or {}
         self.whole = whole
+        self.trained = {
+            w.weight.matrix.name for w in derivation.weights if isinstance(w.weight, Operator)
+        }
         self.known: dict[Key, Any] = {}
         self.states: Mapping[tuple[str, int], Any] = {}
         self.bump: tuple[str, tuple[int, ...], tuple[int, ...], Any] | None = None
@@ -155,9 +158,8 @@ class Reading:
         """The initial matrix of an application, transposed where it is; ``indices`` may have a
         step."""
         assert k.matrix is not None
-        found = self.matrices.get((k.matrix.name, indices))
-        if found is None:
-            found = self.matrices[k.matrix.name, indices[:-1]]
+        trained = k.matrix.name in self.trained
+        found = self.matrices[k.matrix.name, indices[:-1] if trained else indices]
         return found.T if k.matrix.transposed else found
 
     # ---- hats and dots ---------------------------------------------------------------------------
@@ -205,7 +207,7 @@ class Reading:
         key = ("response", *member, *at)
         if key not in self.responses:
             if at not in self.pushed:
-                r = np.random.default_rng(len(self.pushed)).standard_normal(self.width)
+                r = np.random.default_rng(1000 + len(self.pushed)).standard_normal(self.width)
                 other = copy(self)
                 other.known, other.bump = {}, (*at, 1e-6 * r)
                 other.pushing = False

@@ -50,7 +50,7 @@ class Decayed(Steps):
         super().__init__(run)
         every = [g for n in self.weights for g in run.gradients(n)]
         self.active = [g for g in every if run.is_active(g) and g.value != ZERO]
-        self.kernel = run.spare("K", "Theta", "Kappa", "NTK", "ntk", "kernel")
+        self.kernel = run.spare("K_Q", "K", "Theta", "NTK", "kernel")
         self.process = run.spare("p", "P", "process", "start")
 
     # ---- kets and weights ------------------------------------------------------------------------

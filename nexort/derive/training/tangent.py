@@ -69,7 +69,7 @@ class _Tangent:
         weights = run.training.network.weights
         check_scalars(run)
         self.active = [g for n in weights for g in run.gradients(n) if run.is_active(g)]
-        self.kernel = run.spare("K", "Theta", "Kappa", "NTK", "ntk", "kernel")
+        self.kernel = run.spare("K_Q", "K", "Theta", "NTK", "kernel")
 
     def derivation(self) -> Derivation:
         """Everything, by the engine of programs."""
