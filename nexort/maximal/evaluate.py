@@ -27,6 +27,9 @@ Warn = Callable[[Diagnostic], None]
 
 LEAST = 64
 
+WORK = 2**22
+"""Directions times points of a replicate without pairs."""
+
 LIKELY = 2.0
 """A mean square of differences over their errors that is taken for chance."""
 
@@ -120,7 +123,8 @@ class _Stages:
         total = 0.0
         for key, linear in plan.linear.items():
             if not linear:
-                states = len(task.weights[key].update.start((1, 1), "float32"))
+                weight = task.weights[key]
+                states = len(weight.update.start((1, 1), "float32")) + (weight.norm is not None)
                 tied = plan.spaces.sides[key][0] == plan.spaces.sides[key][1]
                 total += 4.0 * (1 + states) * size**2 / (2 if tied else 1)
         kets = [x for s in (*plan.forward[-1:], plan.backward) for x in s.order if x.type.copies]
@@ -149,7 +153,11 @@ class _Stages:
             if size > room:
                 raise _too_large(size)
             return size
-        least = 4096 if all(self.plan.linear.values()) else 2048
+        least = 2048
+        if all(self.plan.linear.values()):
+            # no pairs of points: many more of them cost the same, and quasi-random ones pay
+            known = WORK // max(1, self.plan.directions())
+            least = min(max(4096, 1 << (known.bit_length() - 1)), 65536)
         return max(2 * LEAST, min(least, room))
 
 

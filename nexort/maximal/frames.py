@@ -100,15 +100,22 @@ def directions(rest: Array, rows: Array, cutoff: float) -> Directions:
 class Space:
     """The sample of one neuron space: a source of independent standard normal kets.
 
-    A new root is made orthogonal, in the sample, to every root and to every ket that was an
-    argument of a matrix before: it is independent of them, so E[g|x>] = 0 holds without error, and
-    what an average E[g|x_t>] of a later ket needs is only its part outside of their span.
+    Roots are orthonormal in the sample, and of mean zero: first and second moments have no error.
+    A root is also made orthogonal to kets that it is independent of: to arguments of matrices
+    before it where the space is ``careful``, and to all kets at hand where it is an initial vector.
     """
 
-    def __init__(self, size: int, seed: np.random.SeedSequence, *, halves: bool = False) -> None:
+    def __init__(
+        self,
+        size: int,
+        seed: np.random.SeedSequence,
+        *,
+        halves: bool = False,
+        careful: bool = True,
+    ) -> None:
         """``halves``: the sample is two independent halves, which can stand for independent
         copies."""
-        self.size = size
+        self.size, self.careful = size, careful
         parts = 2 if halves else 1
         self.points = [Points(size // parts, s) for s in seed.spawn(parts)]
         self.known = Frame(size)
@@ -142,7 +149,7 @@ class Space:
 
     def learn(self, rows: Array) -> None:
         """Keep later roots orthogonal to some kets."""
-        if self.known.count + len(rows) > CLEAN_BELOW * self.size:
+        if not self.careful or self.known.count + len(rows) > CLEAN_BELOW * self.size:
             return
         rest = self.known.outside(rows)
         found = directions(rest, rows, 1e-4)

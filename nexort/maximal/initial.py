@@ -17,7 +17,7 @@ import numpy as np
 from nexort.maximal.frames import Frame, Space, directions
 from nexort.program.unrolled import Array
 
-CUTOFF = 0.5
+CUTOFF = 0.75
 """Directions shorter than this part of their argument, over the root of the sample's size, are
 dropped from hats: a relative change of its square, less than the noise of averages."""
 
@@ -45,8 +45,8 @@ class Side:
         found = directions(rest, rows, CUTOFF / np.sqrt(size))
         self.dropped = max(self.dropped, found.left)
         if len(found.change):
-            arguments, images = self.spaces
             new = found.change @ rest
+            arguments, images = self.spaces
             kets = images.fresh(len(new))
             result = result + (rest @ new.T / size) @ kets
             self.basis.append(new)

@@ -33,7 +33,11 @@ class Machine:
         self.size = size
         tied = {rows for rows, columns in plan.spaces.sides.values() if rows == columns}
         *seeds, design = seed.spawn(plan.spaces.count + 1)
-        self.spaces = [Space(size, s, halves=i in tied) for i, s in enumerate(seeds)]
+        # where pairs of points are updated, the rest costs little
+        careful = not all(plan.linear.values())
+        self.spaces = [
+            Space(size, s, halves=i in tied, careful=careful) for i, s in enumerate(seeds)
+        ]
         self.rng = np.random.Generator(np.random.PCG64(design))
         self.entries: dict[Key, Entries] = {}
         self.matrices: dict[Key, Matrix] = {}
