@@ -33,6 +33,7 @@ from nexort.scaling.repair import Change, repair
 from nexort.scaling.theorem import VERDICTS, Condition, Conditions, Group, Verdict
 
 GOOD = ("feature learning", "operator regime")
+LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,13 @@ class Checked:
 @dataclass(frozen=True, slots=True)
 class Counted:
     """The size of one quantity of a program's network as powers of n, None where it is exactly 0:
-    at steps 0, 1, ..., of a change from step 1 on; ``formula`` is its first power in the
-    exponents."""
+    at steps 0, 1, ..., of a change from step 1 on; ``formula`` is its first power in the exponents,
+    None where it has more than LONGEST symbols."""
 
     quantity: str
     name: str
     powers: tuple[Fraction | None, ...]
-    formula: str
+    formula: str | None
 
 
 @dataclass(frozen=True)
@@ -267,7 +268,8 @@ def _sizes(table: Table, judge: Judge) -> tuple[Counted, ...]:
     made = []
     for quantity, name, found in rows:
         powers = tuple(None if v is None else -Fraction(v[0]) for v in islice(values, len(found)))
-        made.append(Counted(quantity, name, powers, f"-({found[0]})"))
+        formula = f"-({found[0]})" if found[0].length <= LONGEST else None
+        made.append(Counted(quantity, name, powers, formula))
     return tuple(made)
 
 

@@ -87,7 +87,7 @@ def _sizes(x: Classification, form: Form) -> tuple[tuple[str, ...], list[tuple[s
     for c in x.sizes:
         cells = ["0" if p is None else power(p, form) for p in c.powers]
         cells = [""] * (c.quantity == "change") + cells
-        formula = c.formula if len(c.formula) <= LONGEST else "(long)"
+        formula = c.formula if c.formula and len(c.formula) <= LONGEST else "(long)"
         rows.append((c.quantity, c.name, *cells, *[""] * (3 - len(cells)), formula))
     return header, rows
 

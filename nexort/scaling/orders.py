@@ -26,11 +26,13 @@ SHORT = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Join:
-    """A minimum or maximum of orders; ``serial`` grows in order of creation."""
+    """A minimum or maximum of orders; ``serial`` grows in order of creation, ``length`` is how many
+    symbols it has when written out."""
 
     kind: Kind
     parts: tuple[Order, ...]
     serial: int
+    length: int
 
 
 Atom = Symbol | Join
@@ -70,6 +72,11 @@ class Order:
         factor = Fraction(factor)
         terms = tuple((atom, c * factor) for atom, c in self.terms) if factor else ()
         return Order(terms, self.constant * factor)
+
+    @property
+    def length(self) -> int:
+        """How many symbols it has when written out: shared parts count every time."""
+        return sum(atom.length if isinstance(atom, Join) else 1 for atom, _ in self.terms or ())
 
     def __str__(self) -> str:
         if self.terms is None:
@@ -144,7 +151,7 @@ def _join(kind: Kind, orders: Iterable[Order]) -> Order:
     parts = tuple(p + -first for p in kept)
     made = _joins.get((kind, parts))
     if made is None:
-        made = _joins[kind, parts] = Join(kind, parts, len(_joins))
+        made = _joins[kind, parts] = Join(kind, parts, len(_joins), sum(p.length for p in parts))
     return Order(((made, Fraction(1)),), first)
 
 
