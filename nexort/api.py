@@ -126,6 +126,7 @@ class TensorProgram:
                     found[output.name].method,
                     output.name,
                     _labels(output),
+                    found[output.name].random,
                 )
                 for output in outputs
             }

@@ -40,12 +40,9 @@ def limit(
     finite. Raises NexortError.
     """
     from nexort import maximal, tangent
+    from nexort.tangent.standard import random_outputs
 
     task = driver.training(program, given)
-    divided = [name for (name, _), w in task.weights.items() if w.norm is not None]
-    if divided and task.regime == "tangent":
-        message = f"the limit of updates divided by norms is not known here ('{divided[0]}')"
-        raise fail("not-derivable", message, help="nexort simulate runs it at width n")
     evaluate = maximal.evaluate if task.regime == "maximal" else tangent.evaluate
     told = (
         settings.samples,
@@ -57,7 +54,11 @@ def limit(
         settings.exact,
     )
     store = _part(checkpoint, task, f"limit {told}")
-    return task, evaluate(task, settings, progress, store, _placed(program, warn))
+    found = evaluate(task, settings, progress, store, _placed(program, warn))
+    if task.regime == "tangent":
+        for name in random_outputs(task):
+            found[name] = replace(found[name], random=True)
+    return task, found
 
 
 def _placed(program: Program, warn: Warn | None) -> Warn | None:

@@ -3,7 +3,8 @@
 Three parts share the probability 1 - confidence of refusing a true limit: every entry's
 extrapolation to infinite width (half, Bonferroni over all entries of all outputs), all entries of
 an output together (a quarter), and the exponent of the deviation (a quarter). With one width there
-is no extrapolation and no exponent.
+is no extrapolation and no exponent; where the limit is random its expectation is compared with
+means over runs, and single runs have no exponent either.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class _Case:
     limit_error: Array
     runs: list[Array]
     tolerance: Array
+    random: bool
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,9 @@ def _case(name: str, value: Any, runs: Mapping[int, Mapping[str, Array]], dtype:
     finite = [np.where(np.isfinite(r), np.abs(r), 0).max(axis=0) for r in found]
     size = np.maximum(np.max(finite, axis=0), np.abs(np.nan_to_num(target.ravel(), posinf=0)))
     tolerance = ROUNDOFF[dtype] * size + 64 * float(np.finfo(dtype).eps)
-    return _Case(name, target.shape, labels, target.ravel(), error.ravel(), found, tolerance)
+    random = isinstance(value, Estimate) and value.random
+    flat = target.ravel(), error.ravel()
+    return _Case(name, target.shape, labels, *flat, found, tolerance, random)
 
 
 def _misshapen(
@@ -125,7 +129,7 @@ def _check(case: _Case, widths: Array, levels: _Levels) -> OutputCheck:
     loose = ~exact
     p_together = together(fit.p[loose]) if loose.sum() > 1 else 1.0
     shrink = None
-    if loose.any():
+    if loose.any() and not case.random:
         deviations = [(r - case.limit)[:, loose] for r in case.runs]
         shrink = decay(widths, deviations, case.limit_error[loose])
     reasons = [
@@ -234,6 +238,7 @@ def _verdict(
         p=fit.p.reshape(shape),
         bent=fit.bent.reshape(shape),
         exact=exact.reshape(shape),
+        random=case.random,
         p_together=p_together,
         rms=plain if shrink is None else shrink.rms,
         rms_error=np.full(count, np.nan) if shrink is None else shrink.rms_error,

@@ -51,6 +51,8 @@ def _heading(output: OutputCheck) -> list[str]:
         parts.append(f"deviation ~ n^s, s = {decay}")
         if output.bent.any():
             parts.append("bias ~ n^(-1/2) allowed")
+    elif output.random:
+        parts.append("random in the limit: means compared")
     elif output.exact.all() and output.holds:
         parts.append("exact at every width")
     indent = "    "

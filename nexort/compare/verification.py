@@ -18,6 +18,7 @@ class OutputCheck:
     ``limit``, ``limit_error``, ``extrapolated``, ``extrapolated_error``, ``score`` (the deviation
     of the extrapolation from the limit in standard errors of both), ``p`` (its p-value), ``bent``
     (the fit has a term in n^-1/2) and ``exact`` (the same number in all runs) have shape S;
+    ``random`` says that the limit is random, and its expectation compared with means over runs;
     ``means``, ``errors`` and ``z`` (the plain deviation of a mean in standard errors) have shape
     (K, *S). ``rms`` and its relative standard error ``rms_error`` have shape (K,); the exponent is
     None where there is nothing to fit. ``p_together`` tests all entries at once.
@@ -38,6 +39,7 @@ class OutputCheck:
     p: Array
     bent: Array
     exact: Array
+    random: bool
     p_together: float
     rms: Array
     rms_error: Array
@@ -59,6 +61,7 @@ class OutputCheck:
             "score": json_numbers(self.score),
             "p": json_numbers(self.p),
             "exact": self.exact.tolist(),
+            "random": self.random,
             "p_together": _number(self.p_together),
             "rms": json_numbers(self.rms),
             "rms_relative_error": json_numbers(self.rms_error),

@@ -41,12 +41,14 @@ EPS = float(np.finfo(float).eps)
 @dataclass(frozen=True)
 class LimitValue:
     """An output: ``value`` and ``error`` (standard error, 0 where exact) of shape
-    family_shape + axes, ``method`` in words, ``met`` whether a requested rtol was reached."""
+    family_shape + axes, ``method`` in words, ``met`` whether a requested rtol was reached. Where
+    the limit is a ``random`` variable, ``value`` is its expectation."""
 
     value: Array
     error: Array
     method: str
     met: bool = True
+    random: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ class Estimate(np.ndarray[Any, Any]):
 
     ``error`` has the shape of the values and is 0 where they are exact. ``method`` says how they
     were found (``exact``, ``sampled: 16 x 4096 points``), ``name`` what they are, and ``labels``
-    which numbers count the entries of the leading axes (family indices), where not 0, 1, 2, ...
+    which numbers count the entries of the leading axes (family indices), where not 0, 1, 2, ...;
+    ``random`` says that they are expectations of what is random in the limit.
     Indexing, transposing, reshaping and copying keep the errors; arithmetic and all else returns
     plain arrays.
     """
@@ -26,6 +27,7 @@ class Estimate(np.ndarray[Any, Any]):
     name: str
     labels: Labels
     runs: Array | None
+    random: bool
     _error: Array | None
 
     def __new__(
@@ -35,13 +37,14 @@ class Estimate(np.ndarray[Any, Any]):
         method: str = "exact",
         name: str = "",
         labels: Sequence[Sequence[int]] = (),
+        random: bool = False,
     ) -> Estimate:
         """``error`` is broadcast to the shape of ``value``."""
         values = np.array(value, dtype=np.float64)
         made = values.view(cls)
         made._error = np.array(np.broadcast_to(np.asarray(error, np.float64), values.shape))
         made._error.flags.writeable = False
-        made.method, made.name = method, name
+        made.method, made.name, made.random = method, name, random
         made.labels = tuple(tuple(int(k) for k in axis) for axis in labels)
         if tuple(map(len, made.labels)) != values.shape[: len(made.labels)]:
             raise ValueError(f"labels {made.labels} for shape {values.shape}")
@@ -52,6 +55,7 @@ class Estimate(np.ndarray[Any, Any]):
         self._error = None
         self.runs = None
         self.labels = ()
+        self.random = getattr(parent, "random", False)
         self.method = getattr(parent, "method", "")
         self.name = getattr(parent, "name", "")
 
@@ -69,7 +73,7 @@ class Estimate(np.ndarray[Any, Any]):
         key = _plain(key)
         place, labels = _indexed(self, key)
         name = self.name and self.name + place
-        return Estimate(self.plain[key], self.error[key], self.method, name, labels)
+        return Estimate(self.plain[key], self.error[key], self.method, name, labels, self.random)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         return getattr(ufunc, method)(*_plain(inputs), **{k: _plain(v) for k, v in options.items()})
@@ -78,7 +82,8 @@ class Estimate(np.ndarray[Any, Any]):
         return func(*_plain(args), **{k: _plain(v) for k, v in kwargs.items()})
 
     def _both(self, change: Callable[[Array], Array]) -> Estimate:
-        return Estimate(change(self.plain), change(self.error), self.method, self.name)
+        changed = change(self.plain), change(self.error)
+        return Estimate(*changed, self.method, self.name, random=self.random)
 
     @property
     def T(self) -> Estimate:  # noqa: N802 - numpy's name
@@ -110,7 +115,7 @@ class Estimate(np.ndarray[Any, Any]):
         return self.plain.astype(*args, **options)
 
     def copy(self, *order: Any) -> Estimate:
-        made = Estimate(self.plain, self.error, self.method, self.name, self.labels)
+        made = Estimate(self.plain, self.error, self.method, self.name, self.labels, self.random)
         made.runs = self.runs
         return made
 
@@ -121,7 +126,8 @@ class Estimate(np.ndarray[Any, Any]):
         return self.copy()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        made = (np.array(self.plain), np.array(self.error), self.method, self.name, self.labels)
+        made = (np.array(self.plain), np.array(self.error), self.method, self.name, self.labels,
+                self.random)  # fmt: skip
         return Estimate, made, self.runs
 
     def __setstate__(self, runs: Any, /) -> None:

@@ -11,6 +11,7 @@ then two independent halves, and a row's copies are the other half's points.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -44,6 +45,19 @@ def moved(weight: Weight, terms: Terms, *, sums: bool) -> Moved:
     return Pairs(weight, terms, sums=sums)
 
 
+def divisor(weight: Weight, t: int, size: float) -> float:
+    """What the updates of step t are divided by, ``size`` the root of E Q_t^2 (Def 2.10.7)."""
+    norm = weight.norm
+    if norm is None:
+        return 1.0
+    if norm.kind == "weights":
+        # that of the weight as it was drawn and has decayed: updates vanish beside it
+        kept = float(np.prod(1 - weight.decay[:t]))
+        entries = 1 if weight.kind == "matrix" else math.prod(weight.shape)
+        size = kept * math.sqrt(entries * (weight.mean**2 + weight.scale**2))
+    return norm.divisor(t, size)
+
+
 class Products:
     """Linear updates Q_t = sum_{s <= t} c[t, s] G_s: between two terms, a product of averages."""
 
@@ -52,18 +66,35 @@ class Products:
         self.decayed = np.zeros(len(coefficients)) if sums else None
         self.past: list[tuple[Terms, Array]] = []
         self.gram: Array | None = None
+        self.products = np.zeros((len(coefficients), len(coefficients)))
 
     def step(self, t: int, terms: Terms, chi: Array) -> Array:
         """As of :class:`Moved`; the terms are those of all steps where there is no decay."""
         self.past.append((terms, chi.reshape(-1)[terms.outs]))
         c = self.coefficients[t]
         if self.decayed is not None:
+            rate = self.weight.rates[t] / divisor(self.weight, t, self._size(t))
             self.decayed *= 1 - self.weight.decay[t]
-            self.decayed += self.weight.rates[t] * c
+            self.decayed += rate * c
             return np.zeros(0)
         if self.gram is None:
             self.gram = grams(terms, terms)
-        return np.asarray(self.gram @ sum(c[s] * x for s, (_, x) in enumerate(self.past)))
+        sources = sum(c[s] * x for s, (_, x) in enumerate(self.past))
+        found = np.asarray(self.gram @ sources)
+        size = math.sqrt(max(float(np.dot(sources, found)), 0.0))
+        return found / divisor(self.weight, t, size)
+
+    def _size(self, t: int) -> float:
+        """The root of E Q_t^2 where every step has terms of its own."""
+        norm = self.weight.norm
+        if norm is None or norm.kind == "weights":
+            return 1.0
+        terms, weighted = self.past[t]
+        for s, (past, others) in enumerate(self.past):
+            product = float(others @ grams(past, terms) @ weighted)
+            self.products[s, t] = self.products[t, s] = product
+        c = self.coefficients[t]
+        return math.sqrt(max(float(c @ self.products @ c), 0.0))
 
     def total(self, terms: Terms) -> Array:
         """As of :class:`Moved`."""
@@ -102,12 +133,20 @@ class Pairs:
 
     def __init__(self, weight: Weight, terms: Terms, *, sums: bool) -> None:
         spans, self.share = _spans(terms)
+        self.weight = weight
         self.blocks = [_Block(weight, *span, sums=sums) for span in spans]
 
     def step(self, t: int, terms: Terms, chi: Array) -> Array:
         """As of :class:`Moved`."""
         weighted = chi.reshape(-1)[terms.outs]
-        parts = [b.step(t, terms, weighted) for b in self.blocks]
+        norm = self.weight.norm
+        if norm is None:
+            parts = [b.step(t, terms, weighted) for b in self.blocks]
+            return np.asarray(self.share * np.sum(parts, axis=0))
+        updates = [b.updates(t, terms, weighted) for b in self.blocks]
+        square = sum(float(np.einsum("ij,ij->", q, q, dtype=np.float64)) for q in updates)
+        by = divisor(self.weight, t, math.sqrt(self.share * square))
+        parts = [b.take(t, terms, q, by) for b, q in zip(self.blocks, updates, strict=True)]
         return np.asarray(self.share * np.sum(parts, axis=0))
 
     def total(self, terms: Terms) -> Array:
@@ -128,24 +167,52 @@ class _Block:
 
     def step(self, t: int, terms: Terms, weighted: Array) -> Array:
         left, right = self._narrow(terms)
+        targets = np.ascontiguousarray(right.T)
+        total = np.zeros(len(terms.outs))
+        for part, update in self._runs(t, left, right, weighted):
+            total += self._taken(t, part, update, left, targets)
+        return total
+
+    def updates(self, t: int, terms: Terms, weighted: Array) -> Array:
+        """Q_t of every pair."""
+        whole = np.empty((self.rows, self.columns), np.float32)
+        for part, update in self._runs(t, *self._narrow(terms), weighted):
+            whole[part] = update
+        return whole
+
+    def take(self, t: int, terms: Terms, updates: Array, by: float) -> Array:
+        """As :meth:`step`, with updates that are divided by a number first."""
+        left, right = self._narrow(terms)
+        targets = np.ascontiguousarray(right.T)
+        total = np.zeros(len(terms.outs))
+        updates *= np.float32(1 / by)
+        for part in self._parts():
+            total += self._taken(t, part, updates[part], left, targets)
+        return total
+
+    def _taken(self, t: int, part: slice, update: Array, left: Array, targets: Array) -> Array:
+        """What some rows of updates do to every term, or their place in the sums."""
+        if self.sums is None:
+            return _between(left[:, part], update @ targets)
+        self.sums[part] *= np.float32(1 - self.weight.decay[t])
+        self.sums[part] += np.float32(self.weight.rates[t]) * update
+        return np.zeros(len(left))
+
+    def _runs(
+        self, t: int, left: Array, right: Array, weighted: Array
+    ) -> Iterator[tuple[slice, Array]]:
+        """Q_t, some rows at a time in an array that is used again."""
         used = weighted != 0
         sources = np.ascontiguousarray((left[used] * weighted[used, None].astype(np.float32)).T)
-        targets, inner = np.ascontiguousarray(right.T), right[used]
-        rate, keep = np.float32(self.weight.rates[t]), np.float32(1 - self.weight.decay[t])
+        inner = right[used]
         run = self.weight.update.runner(t, self.height * self.columns, left.dtype)
         gradient, update = np.empty((2, self.height, self.columns), left.dtype)
-        total = np.zeros(len(terms.outs))
         for part in self._parts():
             count = part.stop - part.start
             np.matmul(sources[part], inner, out=gradient[:count])
             states = [s[part].reshape(-1) for s in self.states]
             run(gradient[:count].reshape(-1), states, update[:count].reshape(-1))
-            if self.sums is None:
-                total += _between(left[:, part], update[:count] @ targets)
-            else:
-                self.sums[part] *= keep
-                self.sums[part] += rate * update[:count]
-        return total
+            yield part, update[:count]
 
     def _parts(self) -> Iterator[slice]:
         """Rows that are updated at a time."""

@@ -21,7 +21,7 @@ from nexort.program.types import ket
 from nexort.program.unrolled import Array
 from nexort.tangent.kets import Graph
 from nexort.tangent.seeds import Along, Tail, separate
-from nexort.tangent.standard import HALF, decays, kept, seed_data, size, standard
+from nexort.tangent.standard import decays, is_drawn, kept, seed_data, standard
 from nexort.tangent.start import fluctuation, vanishing_scalars
 from nexort.training.recorder import Recorder
 from nexort.training.task import Gradient, Key, Task, Weight, moment, seed_slot
@@ -79,7 +79,7 @@ class Plan:
         moving = {k: w for k, w in active.items() if ends.get(k) not in zero}
         builder = _Builder(task, {k: task.gradients[k] for k in moving})
         count = task.steps + 1 if decays(task) else 1
-        drawn = task.start == "plain" or (count > 1 and size(task) == HALF)
+        drawn = is_drawn(task)
         steps = tuple(builder.step(t, alone=count == 1, drawn=drawn) for t in range(count))
         used = tuple(w for k, w in moving.items() if steps[0].pieces[k])
         return Plan(task, steps, builder.graph(steps), used, drawn)
@@ -95,7 +95,7 @@ class Plan:
         for w in self.moving:
             if w.kind == "matrix" and w.update.coefficients(1) is None:
                 tied = len(set(self.graph.spaces.sides[w.key])) == 1
-                kept = w.update.states + (len(self.steps) > 1)
+                kept = w.update.states + (len(self.steps) > 1) + (w.norm is not None)
                 total += 4.0 * kept * size**2 / (2 if tied else 1)
         rows = sum(len(p.lefts) * 2 for s in self.steps[:1] for ps in s.pieces.values() for p in ps)
         return total + 8.0 * size * 4 * rows

@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 
 from nexort.program import build
-from nexort.program.nodes import Node, Op, rewrite
+from nexort.program.nodes import Node, Op, rewrite, walk
 from nexort.program.types import scalar
 from nexort.tangent.start import averages
 from nexort.training.task import Key, Task, seed_slot
@@ -29,6 +29,19 @@ def kept(task: Task, t: int) -> dict[Key, float]:
 def decays(task: Task) -> bool:
     """Whether any weight decays before the last step."""
     return any(bool(np.any(w.decay)) for w in task.weights.values())
+
+
+def is_drawn(task: Task) -> bool:
+    """Whether the output has a random part: f_0, or what it becomes as weights decay."""
+    return task.start == "plain" or (decays(task) and size(task) == HALF)
+
+
+def random_outputs(task: Task) -> frozenset[str]:
+    """The outputs of a run that are random in the limit."""
+    if not is_drawn(task):
+        return frozenset()
+    slots = {slot for slot, (x, _) in task.moments.items() if x is task.out}
+    return frozenset(o.name for o in task.outputs if slots.intersection(walk(o.members)))
 
 
 def standard(

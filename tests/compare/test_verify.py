@@ -134,6 +134,12 @@ def test_deviations_that_do_not_shrink() -> None:
     found = verify({"x": (np.ones(3), 0.0)}, runs)
     assert not found.holds
     assert "does not shrink" in found.outputs[0].reason
+    drawn = Estimate(np.ones(3), random=True)  # of which only the mean is known
+    found = verify({"x": drawn}, runs)
+    assert found.holds
+    assert found.outputs[0].exponent is None
+    assert "random in the limit" in render(found)
+    assert not verify({"x": Estimate(np.full(3, 1.2), random=True)}, runs).holds
     slow = {n: {"x": 1 + n**-0.2 * rng.normal(size=(32, 3))} for n in WIDTHS}
     assert "shrinks too slowly" in verify({"x": (np.ones(3), 0.0)}, slow).outputs[0].reason
 

@@ -38,6 +38,26 @@ def test_maximal_update_limit(optimizer: str, lines: str) -> None:
     assert (apart > 10 * np.hypot(found.outputs[0].limit_error, other.error)).any()
 
 
+TANGENT = [
+    ("adam(lr=0.5, eps=1e-2)", "normalize updates"),
+    pytest.param("adam(lr=0.5, eps=1e-2)", "clip 0.4\n  decay 0.05", marks=pytest.mark.slow),
+    pytest.param("momentum(lr=0.3)", "normalize updates\n  decay 0.05", marks=pytest.mark.slow),
+    ("sgd(lr=0.5)", "clip 0.3 for W, v\n  normalize updates for u"),
+    ("adam(lr=0.1, eps=1e-2)", "normalize weights\n  decay 0.05"),
+]
+
+
+@pytest.mark.parametrize(("optimizer", "lines"), TANGENT)
+def test_neural_tangent_limit(optimizer: str, lines: str) -> None:
+    text = program(optimizer, lines).program.source.text
+    text = text.replace("parametrization mup", "parametrization ntp\n  centre")
+    tangent = nexort.loads(text[: text.rindex("output")] + "output f\n")
+    assert tangent.program.training is not None
+    found = tangent.verify((64, 256, 1024), seeds=24)
+    assert found.holds, found
+    assert np.abs(found.outputs[0].limit).max() > 0.1
+
+
 def test_normalized_steps_do_not_know_the_size_of_gradients() -> None:
     """Three times the error signal, and the same run: momentum is linear (Def 2.10.7)."""
     text = program("momentum(lr=0.3)", "normalize updates").program.source.text
