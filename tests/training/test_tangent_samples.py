@@ -1,0 +1,74 @@
+"""Samples of the neural tangent limit: exact laws of images, and accuracy that is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from test_tangent import ADAM, DATA, MLP, task
+
+from nexort import tangent
+from nexort.exact.solve import solve
+from nexort.lower.evaluate import Settings
+from nexort.program import build
+from nexort.program.unrolled import UnrolledOutput
+from nexort.tangent.plan import Plan
+from nexort.tangent.run import trajectory
+from nexort.tangent.sample import Sample
+
+TIED = MLP.replace("weight W[2..3]", "weight W").replace("W[l]", "W")
+TRANSPOSED = TIED.replace("for l in 2..3", "|x[2]> = tanh(W |x[1]>)\n  for l in 3..3").replace(
+    "tanh(W |x[l-1]>) }", "tanh(W^T |x[l-1]>) }"
+)
+
+
+def test_images_have_their_exact_covariances() -> None:
+    found = task(ADAM, "centre")
+    plan = Plan.of(found)
+    graph = plan.graph.with_laws(2**30)
+    assert {(way[1], way[2]) for way in graph.laws} == {
+        ((2,), False), ((3,), False), ((3,), True), ((2,), True)
+    }  # fmt: skip
+    sample = Sample(replace(plan, graph=graph), 256, np.random.SeedSequence(1))
+    images = [x for law in graph.laws.values() for x in law.coefficients]
+    arrays = sample.evaluate(images)
+    for x in images:
+        gram = build.inner(x.args[0], x.args[0])
+        output = UnrolledOutput("g", (gram,), ((),), (), gram.type.axes, None)
+        known = solve(replace(graph.step, outputs=(output,))).outputs["g"].value
+        rows = arrays[x].reshape(-1, 256)
+        np.testing.assert_allclose(
+            rows @ rows.T / 256, known.reshape(len(rows), -1), atol=2e-5 * np.abs(known).max()
+        )
+
+
+def test_laws_are_for_matrices_without_dots() -> None:
+    assert Plan.of(task(ADAM, "centre", text=TIED)).graph.with_laws(2**30).laws
+    assert not Plan.of(task(ADAM, "centre", text=TRANSPOSED)).graph.with_laws(2**30).laws
+
+
+def test_laws_change_noise_alone() -> None:
+    plan = Plan.of(task("sign_sgd(lr=0.1, eps=1e-2)", "centre"))
+    plans = plan, replace(plan, graph=plan.graph.with_laws(2**30))
+    seeds = np.random.SeedSequence(3)
+    sampled, exact = (
+        np.stack([trajectory(p, 256, s).outputs["f"] for s in seeds.spawn(24)]) for p in plans
+    )
+    error = np.sqrt((sampled.var(axis=0, ddof=1) + exact.var(axis=0, ddof=1)) / 24)[1:]
+    far = (sampled.mean(axis=0) - exact.mean(axis=0))[1:] / error
+    assert np.abs(far).max() < 4
+    assert exact.var(axis=0)[1:].mean() < 0.8 * sampled.var(axis=0)[1:].mean()
+
+
+def test_accuracy_that_is_asked_for() -> None:
+    found = task(ADAM, "centre")
+    one = tangent.evaluate(found, Settings(samples=128, replicates=4))["f"]
+    two = tangent.evaluate(found, Settings(samples=128, replicates=4, rtol=0.005))["f"]
+    scale = np.abs(two.value).max()
+    assert one.error.max() > 0.007 * scale
+    assert two.met
+    assert two.error.max() <= 0.005 * scale
+    never = tangent.evaluate(found, Settings(samples=128, replicates=2, rtol=1e-5, max_samples=256))
+    assert not never["f"].met
+    assert "rtol 1e-05 not reached" in never["f"].method
+    assert DATA["y"].shape == never["f"].value.shape[1:]
