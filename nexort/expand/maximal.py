@@ -13,6 +13,7 @@ from nexort.expand.rules import leaf
 from nexort.expand.start import initial_lines, letters
 from nexort.expand.statements import Let, written
 from nexort.expand.text import PRODUCT, Writer
+from nexort.expand.tidy import tidy
 from nexort.expand.weights import exponents_of, loops_of
 from nexort.program.index import Affine, Loop
 from nexort.program.network import OUTPUT, STEP_VARIABLE, WeightFamily
@@ -105,7 +106,7 @@ class Maximal:
         write = self.write(step)
         lines = written(forward(a.rules.items), write)
         output = a.rules.output
-        lines += Let(self.raw, (), output.value).lines(write)
+        lines += Let(self.raw, (), tidy(output.value)).lines(write)
         name = self.network.name
         if self.raw != name:
             zero = self.write(Affine(0)).name(self.raw, ())

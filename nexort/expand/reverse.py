@@ -116,7 +116,8 @@ def separates(rules: Rules) -> bool:
         return False
     [axis] = axes
     for name, kind in rules.types.items():
-        if name in rules.moving and kind.axes.count(axis) != 1:
+        # the last one: chi and ones are aligned from the right
+        if name in rules.moving and (kind.axes[-1:] != axes or kind.axes.count(axis) != 1):
             return False
     return all(_separates(r.value, axis, rules) for r in rules.flat())
 

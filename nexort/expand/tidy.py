@@ -5,6 +5,7 @@ from __future__ import annotations
 from nexort.expand.text import is_ones
 from nexort.program import build
 from nexort.program.nodes import Node, Op, rewrite
+from nexort.program.types import Kind
 
 
 def tidy(root: Node) -> Node:
@@ -15,6 +16,8 @@ def tidy(root: Node) -> Node:
 def _rule(x: Node) -> Node:
     if x.op is Op.CONTRACT and x.attr == 1:
         return _contraction(x)
+    if x.op is Op.AVERAGE:
+        x = _average(x)
     if x.op in (Op.SPREAD, Op.AVERAGE, Op.TRANSPOSE, Op.DIAGONAL) and _is(x.args[0], "neg"):
         return build.call("neg", Node(x.op, x.args[0].args, x.attr, x.type))
     if x.op is not Op.CALL:
@@ -54,6 +57,20 @@ def _product(x: Node, a: Node, b: Node) -> Node:
         return _rule(build.call("div", b, a.args[1]))
     if b.op is Op.CONST and not b.type.axes and a.op is not Op.CONST:
         return build.call("mul", b, a)
+    return x
+
+
+def _average(x: Node) -> Node:
+    """<1|(|x> * |y>)> is <x|y>, of a ket and one without axes, or with the axes of both."""
+    [product] = x.args
+    outer = product.op is Op.CONTRACT and product.attr == 0
+    if not (outer or _is(product, "mul")):
+        return x
+    a, b = product.args
+    apart = outer or not a.type.axes or not b.type.axes
+    named = Op.INIT_VECTOR in (a.op, b.op)
+    if apart and named and a.type.kind is b.type.kind is Kind.KET:
+        return build.inner(a, b)
     return x
 
 

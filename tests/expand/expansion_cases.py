@@ -397,4 +397,30 @@ CASES |= {
         "optimizer sgd(lr=0.2) for W[2], b\nnormalize updates for W, b\nclip 0.3 for u\n"
         "normalize weights for v, W[3]\ncentre",
     ),
+    # several axes, the inputs' not the last one
+    "axes": training(
+        """
+        weight u : vector[d, 2]
+        weight W : matrix
+        weight v : vector[2]
+        |x1> = tanh((xi^T @ |u>)^T)
+        |x2> = tanh(W ([[0.8, 0.3], [-0.4, 0.6]] @ |x1>))
+        |z> = |x2> * (1 + 0.1 * <x2[0]|x1[1]> @ [0.3, 0.2, 0.1])
+        return |v> @ |z>
+        """,
+        "optimizer adam(lr=0.1, eps=0.01)",
+    ),
+    "attention": training(
+        """
+        weight u : vector[d]
+        weight Q, W : matrix
+        weight v : vector
+        |x1> = tanh(|u> @ xi)
+        |q> = Q |x1> + |x1>
+        |z> = |x1> @ tanh(<q|x1>)
+        |x2> = tanh(W |z>)
+        return <v|x2>
+        """,
+        "optimizer adam(lr=0.1, eps=0.01)",
+    ),
 }
