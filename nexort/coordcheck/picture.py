@@ -73,7 +73,8 @@ def draw(check: Check) -> Figure:
         for row, what in enumerate(rows):
             found = [(x, series[what, t, x]) for x in drawn if (what, t, x) in series]
             _exponents(panels[row, column], found, drawn)
-    _legend(figure, drawn)
+    off = any(row.status == "off" for (what, t, x), row in series.items() if x in drawn)
+    _legend(figure, drawn, off=off)
     return figure
 
 
@@ -162,18 +163,23 @@ def _number(row: Row) -> str:
 
 
 def _apart(heights: Sequence[float]) -> list[float]:
-    """Sorted heights, moved apart to a line's height, inside of the panel."""
-    found: list[float] = []
-    for height in heights:
-        found.append(max(height, found[-1] + GAP) if found else height)
-    top = 0.97
-    for k in reversed(range(len(found))):
-        found[k] = min(found[k], top)
-        top = found[k] - GAP
-    return found
+    """Sorted heights, moved apart to a line's height as little as can be, inside of the panel.
+
+    Less GAP for each below, they must not fall: the nearest such heights, in least squares, are
+    averages over blocks (pool adjacent violators).
+    """
+    blocks: list[list[float]] = []
+    for k, height in enumerate(heights):
+        blocks.append([height - k * GAP])
+        while len(blocks) > 1 and np.mean(blocks[-2]) > np.mean(blocks[-1]):
+            last = blocks.pop()
+            blocks[-1] += last
+    levels = [float(np.mean(block)) for block in blocks for _ in block]
+    lowest, highest = GAP / 2, 1 - GAP / 2 - (len(heights) - 1) * GAP
+    return [min(max(x, lowest), max(highest, lowest)) + k * GAP for k, x in enumerate(levels)]
 
 
-def _legend(figure: Figure, drawn: Sequence[Tensor]) -> None:
+def _legend(figure: Figure, drawn: Sequence[Tensor], *, off: bool) -> None:
     from matplotlib.lines import Line2D
 
     handles = []
@@ -181,10 +187,11 @@ def _legend(figure: Figure, drawn: Sequence[Tensor]) -> None:
         colour, marker = _look(x, drawn)
         handles.append(Line2D([], [], color=colour, marker=marker, markersize=4, label=x.label))
     handles.append(Line2D([], [], color=FAINT, linestyle=":", label="predicted power of n"))
-    handles.append(
-        Line2D([], [], color=OFF, marker="o", markersize=9, markerfacecolor="none",
-               linestyle="none", label="off")
-    )  # fmt: skip
+    if off:
+        handles.append(
+            Line2D([], [], color=OFF, marker="o", markersize=9, markerfacecolor="none",
+                   linestyle="none", label="off")
+        )  # fmt: skip
     figure.legend(
         handles=handles, loc="outside lower center", ncols=min(len(handles), 7), labelcolor=INK
     )

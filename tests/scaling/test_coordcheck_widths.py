@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from coordcheck_programs import MUP, explicit, run, shifted, text
+from networks import NETWORKS
 
 WIDTHS = (64, 128, 256, 512, 1024, 2048)
 HALF = Fraction(1, 2)
@@ -60,10 +61,41 @@ def test_a_wrong_exponent_is_found_and_its_tensor_named(
     optimizer: str, weight: str, exponent: str, by: Fraction
 ) -> None:
     source = text(explicit(shifted(weight, exponent, by)), optimizer)
-    found = run(source, WIDTHS[:-1], 6, steps=2, expect="mup")
+    found = run(source, WIDTHS[:-2], 6, steps=2, expect="mup")
     assert not found.holds
     blame = found.blame
     assert blame is not None
     assert blame.tensor.label == {"W": "W[2]"}.get(weight, weight)
     assert blame.exponents == ((exponent, by),)
     assert len(found.blames) == 1
+
+
+NETWORK = """\
+dim d, M
+data xi[d, M] = [[0.034, 1.36, 1.225, -0.51], [-0.298, -0.527, 0.57, -0.056],
+  [0.747, -1.847, 1.567, -0.096]]
+data y[M] = [2.7, -0.5, -1.5, 1.9]
+network f(xi) {BODY
+}
+train f {
+  parametrization TABLE
+  optimizer OPTIMIZER
+  error ERROR
+  steps 2
+}
+output f
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", ["mup", "ntp"])
+@pytest.mark.parametrize("optimizer", ["adam(lr=0.1, eps=1e-4)", "sgd(lr=0.05)"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_sizes_are_as_counted_in_other_architectures(name: str, optimizer: str, table: str) -> None:
+    source = NETWORK.replace("BODY", NETWORKS[name]).replace("OPTIMIZER", optimizer)
+    error = "f - [y, 2 * y]" if name == "two heads" else "f - y"
+    found = run(source.replace("TABLE", table).replace("ERROR", error), WIDTHS[:-2], 8)
+    off = {(r.quantity.label, r.quantity.step): r for r in found.judged if r.status == "off"}
+    assert off == {}
+    assert found.notes == ()
+    assert np.mean([r.status == "holds" for r in found.judged]) > 0.9
