@@ -17,8 +17,8 @@ from nexort.derive.formula import Bracket, Fold, Ket, Operator, Symbol
 from nexort.derive.training.common import read as run_of
 from nexort.derive.training.tangent import tangent_lines
 from nexort.derive.walking import walk
-from nexort.diagnostics import Source
-from nexort.driver import Given, compile_source, derive
+from nexort.diagnostics import NexortError, Source
+from nexort.driver import Given, compile_source, derive, emit
 from nexort.program.index import Affine
 from nexort.training.update import Update
 
@@ -875,6 +875,23 @@ def test_linear_update_functions_give_the_recursion_of_the_tangent_kernel(optimi
         assert found["f"][t] == pytest.approx(f, rel=1e-9)
         moment = (0.9 * moment if optimizer == "momentum" else 0) + (f - TARGETS) * MASK
         f = f - 0.03 * tangent @ moment
+
+
+def test_a_closed_recursion_is_emitted() -> None:
+    """SGD in the neural tangent limit as a numpy module; what is not closed is refused."""
+    case = CASES["mlp"]
+    text = program(case, "sgd", "ntp", "centre").replace("tanh", "relu")
+    compiled = compile_source(Source("test.nxt", text))
+    space: dict[str, Any] = {}
+    exec(emit(compiled, Given({"L": 3}, {})), space)
+    data = {k: np.asarray(v) for k, v in DATA.items()}
+    found = space["limit"](**data, L=3)
+    expected = evaluate(derived(text, L=3), {"L": 3}, SIZES, data)
+    assert found["f"] == pytest.approx(expected["f"], rel=1e-10)
+    for more in (program(case, "sgd", "ntp"), program(case, "momentum", "ntp", "centre")):
+        with pytest.raises(NexortError) as refused:
+            emit(compile_source(Source("test.nxt", more)), Given({"L": 3}, {}))
+        assert refused.value.diagnostics[0].code == "not-closed"
 
 
 def test_the_output_at_the_start() -> None:

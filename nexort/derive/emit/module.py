@@ -48,6 +48,13 @@ def module(program: Program, derivation: Derivation, numbers: Mapping[str, int |
 
     Raises NexortError ('not-closed') that names an expectation without a closed form.
     """
+    if derivation.regime and not derivation.closed:
+        raise fail(
+            "not-closed",
+            "this derivation cannot be emitted: it leaves expectations over kets of the training",
+            program.outputs[0].span,
+            help="nexort eval samples what has no closed form",
+        )
     try:
         return _Module(program, relabelled(derivation)[0], numbers).text()
     except NotClosed as problem:

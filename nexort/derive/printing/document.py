@@ -53,7 +53,7 @@ from nexort.program.index import Affine
 def page(derivation: Derivation, steps: bool = False) -> Page:
     """The page of a derivation, with its recorded steps if asked for."""
     shown, axes = relabelled(derivation)
-    shown = _inlined(shown)
+    shown = _inlined(_forward(shown))
     writer = _Writer(derivation.regime)
     sections = [
         Section("Outputs", tuple(writer.output(o) for o in shown.outputs)),
@@ -81,11 +81,28 @@ def statements(
 ) -> list[Statement]:
     """An output's formula, the equations that it rests on, and the dual activations they use."""
     alone = replace(derivation, outputs=(output,), equations=tuple(equations), steps=())
-    shown = _inlined(relabelled(alone)[0])
+    shown = _inlined(_forward(relabelled(alone)[0]))
     writer = _Writer(derivation.regime)
     found = [writer.output(o) for o in shown.outputs]
     found += [writer.equation(e) for e in shown.equations]
     return found + [x for x in writer.duals.items() if isinstance(x, Statement)]
+
+
+def _forward(derivation: Derivation) -> Derivation:
+    """f_t by f_{t-1} in a training, as f_{t+1} by f_t."""
+    if derivation.regime != "tangent":
+        return derivation
+    equations = []
+    for e in derivation.equations:
+        if isinstance(e.left, Symbol) and [r.first for r in e.ranges] == [Affine(1)]:
+            [r] = e.ranges
+            env = {r.var: Affine.variable(r.var) + Affine(1)}
+            span = Range(r.var, Affine(), r.last - Affine(1))
+            left, right = reindexed(e.left, env), reindexed(e.right, env)
+            equations.append(replace(e, left=left, right=right, ranges=(span,)))
+        else:
+            equations.append(e)
+    return replace(derivation, equations=tuple(equations))
 
 
 def _inlined(derivation: Derivation) -> Derivation:

@@ -24,7 +24,7 @@ from nexort.derive.algebra import (
     reindexed,
     unbound,
 )
-from nexort.derive.derivation import Derivation, Equation, GaussianFamily, Label, Range
+from nexort.derive.derivation import Derivation, GaussianFamily, Label, Range
 from nexort.derive.engine import Engine
 from nexort.derive.formula import ONE, ZERO, Expectation, Formula, Indices, Ket, Symbol
 from nexort.derive.initials import standard
@@ -85,7 +85,6 @@ class _Tangent:
         if start is None:
             engine.gaussians.append(self._process(engine))
         found = replace(engine.run(), regime="tangent", updates=run.functions)
-        equations = tuple(self._forward(e) for e in found.equations)
         outputs = tuple(
             replace(o, ranges=tuple(replace(r, first=ZERO_STEP) for r in o.ranges))
             if isinstance(o.value, Symbol) and o.value.name == run.output and o.value.indices
@@ -93,21 +92,7 @@ class _Tangent:
             for o in found.outputs
         )
         closed = found.closed and start is not None
-        return replace(found, equations=equations, outputs=outputs, closed=closed)
-
-    def _forward(self, equation: Equation) -> Equation:
-        """f_t by f_{t-1}, as f_{t+1} by f_t."""
-        left = equation.left
-        if not (isinstance(left, Symbol) and left.name == self.run.output and equation.ranges):
-            return equation
-        [r] = equation.ranges
-        env = {r.var: Affine.variable(r.var) + ONE_STEP}
-        return replace(
-            equation,
-            left=reindexed(left, env),
-            right=reindexed(equation.right, env),
-            ranges=(Range(r.var, r.first - ONE_STEP, r.last - ONE_STEP),),
-        )
+        return replace(found, outputs=outputs, closed=closed)
 
     # ---- lines -----------------------------------------------------------------------------------
 
