@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
 from nexort.scaling.layers import Layer
-from nexort.scaling.orders import HALF, ONE, ZERO, Order, most, symbol
+from nexort.scaling.orders import HALF, ONE, ZERO, Order, forget, most, symbol
 from nexort.scaling.sizes import (
     Size,
     added,
@@ -109,6 +109,7 @@ class _Update:
 
 class _Counting:
     def __init__(self, graph: Graph, only: frozenset[Key] | None) -> None:
+        forget()
         self.graph = graph
         self.only = only
         slopes = graph.slopes.values()

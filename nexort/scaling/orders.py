@@ -7,6 +7,7 @@ product their sum. Equal minima are one object, so that shared parts are found o
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -36,50 +37,67 @@ class Join:
 
 
 Atom = Symbol | Join
-Terms = tuple[tuple[Atom, Fraction], ...]
+Number = int | Fraction
+Terms = tuple[tuple[Atom, Number], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Form:
+    """A sum of coefficient * atom; equal ones are one object."""
+
+    terms: Terms
+
+    @property
+    def join(self) -> Join | None:
+        """The minimum or maximum that is all of it."""
+        if len(self.terms) == 1 and self.terms[0][1] == 1 and isinstance(self.terms[0][0], Join):
+            return self.terms[0][0]
+        return None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Order:
-    """sum of coefficient * atom, plus ``constant``; ``terms`` is None for ZERO."""
+    """``form`` plus ``constant``; ``form`` is None for ZERO. Made by :func:`_order`: equal orders
+    are one object."""
 
-    terms: Terms | None
-    constant: Fraction
+    form: Form | None
+    constant: Number
 
     @property
     def is_zero(self) -> bool:
         """Whether this is the order of what is exactly 0."""
-        return self.terms is None
+        return self.form is None
 
-    def __add__(self, other: Order | Fraction | int) -> Order:
+    @property
+    def terms(self) -> Terms:
+        """The coefficients of atoms."""
+        return () if self.form is None else self.form.terms
+
+    def __add__(self, other: Order | Number) -> Order:
         """The order of a product."""
         if not isinstance(other, Order):
-            return self if self.terms is None else Order(self.terms, self.constant + other)
-        if self.terms is None or other.terms is None:
+            return self if self.form is None else _order(self.form, self.constant + other)
+        if self.form is None or other.form is None:
             return ZERO
-        constant = self.constant + other.constant
-        if not self.terms or not other.terms:
-            return Order(self.terms or other.terms, constant)
-        found = dict(self.terms)
-        for atom, c in other.terms:
-            found[atom] = found.get(atom, Fraction(0)) + c
-        return Order(_sorted(found), constant)
+        known = _sums.get((self, other))
+        if known is None:
+            known = _sums[self, other] = _added(self, other)
+        return known
 
-    def times(self, factor: Fraction | int) -> Order:
+    def times(self, factor: Number) -> Order:
         """The order of a power."""
-        if self.terms is None:
+        if self.form is None:
             return self
-        factor = Fraction(factor)
-        terms = tuple((atom, c * factor) for atom, c in self.terms) if factor else ()
-        return Order(terms, self.constant * factor)
+        terms = tuple((atom, _exact(c * factor)) for atom, c in self.terms) if factor else ()
+        return _order(_form(terms), self.constant * factor)
 
     @property
     def length(self) -> int:
         """How many symbols it has when written out: shared parts count every time."""
-        return sum(atom.length if isinstance(atom, Join) else 1 for atom, _ in self.terms or ())
+        return sum(atom.length if isinstance(atom, Join) else 1 for atom, _ in self.terms)
 
     def __str__(self) -> str:
-        if self.terms is None:
+        if self.form is None:
             return "none"
         texts = [_term(atom, c) for atom, c in self.terms]
         if self.constant or not texts:
@@ -87,82 +105,136 @@ class Order:
         return " + ".join(texts).replace("+ -", "- ")
 
 
-def _sorted(found: Mapping[Atom, Fraction]) -> Terms:
-    kept = [(atom, c) for atom, c in found.items() if c]
-    return tuple(sorted(kept, key=lambda x: _rank(x[0])))
-
-
 def _rank(atom: Atom) -> tuple[int, int, Symbol]:
     return (1, atom.serial, ("", "")) if isinstance(atom, Join) else (0, 0, atom)
 
 
-ZERO = Order(None, Fraction(0))
-ONE = Order((), Fraction(0))
+def _exact(value: Number) -> Number:
+    """Whole numbers as integers, whose hashes are cheap."""
+    return int(value) if value.denominator == 1 else value
+
+
+_forms: dict[Terms, Form] = {}
+_orders: dict[tuple[Form | None, Number], Order] = {}
+_sums: dict[tuple[Order, Order], Order] = {}
+_joins: dict[tuple[Kind, tuple[Order, ...]], Join] = {}
+_found: dict[tuple[Kind, tuple[Order, ...]], Order] = {}
+_serial = itertools.count()
+MOST = 2_000_000
+"""Orders that are kept at a time."""
+
+
+def _form(terms: Terms) -> Form:
+    """The one form of its terms."""
+    found = _forms.get(terms)
+    if found is None:
+        found = _forms[terms] = Form(terms)
+    return found
+
+
+def _order(form: Form | None, constant: Number) -> Order:
+    """The one order of its content."""
+    key = form, _exact(constant)
+    found = _orders.get(key)
+    if found is None:
+        found = _orders[key] = Order(*key)
+    return found
+
+
+def _added(x: Order, y: Order) -> Order:
+    constant = x.constant + y.constant
+    if not x.terms or not y.terms:
+        return _order(x.form if x.terms else y.form, constant)
+    found = dict(x.terms)
+    for atom, c in y.terms:
+        found[atom] = _exact(found.get(atom, 0) + c)
+    kept = [(atom, c) for atom, c in found.items() if c]
+    return _order(_form(tuple(sorted(kept, key=lambda x: _rank(x[0])))), constant)
+
+
+ZERO = _order(None, 0)
+ONE = _order(_form(()), 0)
 """The order of what has size 1."""
 
 HALF = Fraction(1, 2)
 
 
+def forget() -> None:
+    """Let go of all orders where there are too many; those in use stay what they are."""
+    if len(_orders) + len(_sums) + len(_found) > MOST:
+        for table in (_forms, _orders, _sums, _joins, _found):
+            table.clear()
+        _forms[()] = ONE.form or Form(())
+        for x in (ZERO, ONE):
+            _orders[x.form, x.constant] = x
+
+
 def symbol(owner: str, exponent: str) -> Order:
     """An exponent as an order."""
-    return Order((((owner, exponent), Fraction(1)),), Fraction(0))
+    return _order(_form((((owner, exponent), 1),)), 0)
 
 
-def constant(value: Fraction | int) -> Order:
+def constant(value: Number) -> Order:
     """A number."""
-    return Order((), Fraction(value))
+    return _order(ONE.form, value)
 
 
 def least(*orders: Order) -> Order:
     """The order of a sum."""
-    return _join("least", [x for x in orders if x.terms is not None])
+    return _join("least", [x for x in orders if x.form is not None])
 
 
 def most(*orders: Order) -> Order:
     """The largest of some orders: of what is bounded by each of them."""
-    return ZERO if any(x.terms is None for x in orders) else _join("most", orders)
-
-
-_joins: dict[tuple[Kind, tuple[Order, ...]], Join] = {}
+    return ZERO if any(x.form is None for x in orders) else _join("most", orders)
 
 
 def _join(kind: Kind, orders: Iterable[Order]) -> Order:
+    key = kind, tuple(dict.fromkeys(orders))
+    known = _found.get(key)
+    if known is None:
+        known = _found[key] = _joined(*key)
+    return known
+
+
+def _joined(kind: Kind, orders: Iterable[Order]) -> Order:
     """Parts that differ by a number are one part, short minima in a minimum are merged."""
     better = min if kind == "least" else max
-    found: dict[Terms, Fraction] = {}
+    found: dict[Form, Number] = {}
     stack = list(orders)
     if not stack:
         return ZERO
     while stack:
         x = stack.pop()
-        assert x.terms is not None
-        inner = x.terms[0][0] if len(x.terms) == 1 and x.terms[0][1] == 1 else None
-        if isinstance(inner, Join) and inner.kind == kind and len(inner.parts) <= SHORT:
+        assert x.form is not None
+        inner = x.form.join
+        if inner is not None and inner.kind == kind and len(inner.parts) <= SHORT:
             stack.extend(p + x.constant for p in inner.parts)
         else:
-            known = found.get(x.terms)
-            found[x.terms] = x.constant if known is None else better(known, x.constant)
-    kept = [Order(t, c) for t, c in found.items() if not _absorbed(kind, t, c, found)]
+            known = found.get(x.form)
+            found[x.form] = x.constant if known is None else better(known, x.constant)
+    kept = [_order(f, c) for f, c in found.items() if not _absorbed(kind, f, c, found)]
     if len(kept) == 1:
         return kept[0]
-    kept.sort(key=lambda x: (len(x.terms or ()), [_rank(atom) for atom, _ in x.terms or ()]))
+    kept.sort(key=lambda x: (len(x.terms), [_rank(atom) for atom, _ in x.terms]))
     # the constant of the first part goes outside, so that shifted minima share one object
     first = kept[0].constant
     parts = tuple(p + -first for p in kept)
     made = _joins.get((kind, parts))
     if made is None:
-        made = _joins[kind, parts] = Join(kind, parts, len(_joins), sum(p.length for p in parts))
-    return Order(((made, Fraction(1)),), first)
+        length = sum(p.length for p in parts)
+        made = _joins[kind, parts] = Join(kind, parts, next(_serial), length)
+    return _order(_form(((made, 1),)), first)
 
 
-def _absorbed(kind: Kind, terms: Terms, number: Fraction, found: Mapping[Terms, Fraction]) -> bool:
+def _absorbed(kind: Kind, form: Form, number: Number, found: Mapping[Form, Number]) -> bool:
     """Whether min(x, max(x, y)) = x or max(x, min(x, y)) = x drops this part."""
-    inner = terms[0][0] if len(terms) == 1 and terms[0][1] == 1 else None
-    if not isinstance(inner, Join) or inner.kind == kind or len(inner.parts) > SHORT:
+    inner = form.join
+    if inner is None or inner.kind == kind or len(inner.parts) > SHORT:
         return False
     for p in inner.parts:
-        if p.terms is not None and p.terms in found:
-            value, known = p.constant + number, found[p.terms]
+        if p.form is not None and p.form in found:
+            value, known = p.constant + number, found[p.form]
             if value >= known if kind == "least" else value <= known:
                 return True
     return False
@@ -184,15 +256,15 @@ def evaluate(
         number = x.constant * unit
         kind = np.int64 if isinstance(unit, int) else object
         total: Array = np.full(count, int(number) if isinstance(unit, int) else number, dtype=kind)
-        for atom, c in x.terms or ():
+        for atom, c in x.terms:
             part = done[atom] if isinstance(atom, Join) else exponents[atom]
-            total = total + (part if c == 1 else part * (int(c) if c.denominator == 1 else c))
+            total = total + (part if c == 1 else part * c)
         return total
 
     for join in _joins_under(orders):
         best = np.minimum if join.kind == "least" else np.maximum
         done[join] = reduce(best, map(value, join.parts))
-    return [None if x.terms is None else value(x) for x in orders]
+    return [None if x.form is None else value(x) for x in orders]
 
 
 def _joins_under(orders: Sequence[Order]) -> list[Join]:
@@ -200,7 +272,7 @@ def _joins_under(orders: Sequence[Order]) -> list[Join]:
     seen: set[Join] = set()
     stack = list(orders)
     while stack:
-        for atom, _ in stack.pop().terms or ():
+        for atom, _ in stack.pop().terms:
             if isinstance(atom, Join) and atom not in seen:
                 seen.add(atom)
                 stack.extend(atom.parts)
@@ -210,7 +282,7 @@ def _joins_under(orders: Sequence[Order]) -> list[Join]:
 # ---- text ----------------------------------------------------------------------------------------
 
 
-def _term(atom: Atom, c: Fraction) -> str:
+def _term(atom: Atom, c: Number) -> str:
     if isinstance(atom, Join):
         name = f"{'min' if atom.kind == 'least' else 'max'}({', '.join(map(str, atom.parts))})"
     else:
