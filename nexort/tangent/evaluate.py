@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nexort.diagnostics import Diagnostic
-from nexort.lower.evaluate import LimitValue, Progress, Settings
+from nexort.lower.evaluate import DEFAULT_REPLICATES, LimitValue, Progress, Settings
 from nexort.program.unrolled import Array
 from nexort.tangent.plan import Plan
 from nexort.tangent.recursion import exactly
@@ -25,6 +25,11 @@ Warn = Callable[[Diagnostic], None]
 
 MORE = 32
 """How many times the replicates asked for may be run for an accuracy asked for."""
+
+GOAL = 0.003
+"""The accuracy where neither it nor a sample is asked for, as far as ``WORK`` allows."""
+WORK = 4e9
+"""Updates of pairs of points, over all steps and replicates."""
 
 
 def evaluate(
@@ -52,20 +57,22 @@ def evaluate(
     size, count = replicates.size(), max(2, settings.replicates)
     if settings.exact:
         replicates.plan = replace(plan, graph=plan.graph.with_laws(settings.memory))
+    goal, most, largest = _budget(plan, settings, size, count, replicates.room())
     while True:
         half, full = replicates.run(size // 2, count), replicates.run(size, count)
         with np.errstate(over="ignore", invalid="ignore"):
             found = {name: _Estimate.of(half.draws[name], full.draws[name]) for name in full.draws}
         values = {name: x.value(_text(full, count, plan)) for name, x in found.items()}
-        if settings.rtol is None or all(_met(v, settings.rtol) for v in values.values()):
+        if goal is None or all(_met(v, goal) for v in values.values()):
             break
         biased = any(x.biased for x in found.values())
-        if biased and 2 * size <= min(settings.max_samples, replicates.room()):
+        if biased and 2 * size <= largest:
             size *= 2
-        elif not biased and count < MORE * settings.replicates:
-            count = _more(count, MORE * settings.replicates, values, settings.rtol)
+        elif not biased and count < most:
+            count = _more(count, most, values, goal)
         else:
-            values = {k: _missed(v, settings.rtol) for k, v in values.items()}
+            if settings.rtol is not None:
+                values = {k: _missed(v, settings.rtol) for k, v in values.items()}
             break
     _tell(full.stopped, warn)
     return values
@@ -76,6 +83,19 @@ def _tell(stopped: tuple[int, str] | None, warn: Warn | None) -> None:
         t, what = stopped
         message = f"{what} is infinite or not a number at step {t}; later values are missing"
         warn(Diagnostic("not-finite", message, None, (), "a smaller learning rate", "warning"))
+
+
+def _budget(
+    plan: Plan, settings: Settings, size: int, count: int, room: int
+) -> tuple[float | None, int, int]:
+    """The accuracy to reach, the most replicates and the largest sample for it."""
+    if settings.rtol is not None:
+        return settings.rtol, MORE * count, min(settings.max_samples, room)
+    if settings.samples is not None or settings.replicates != DEFAULT_REPLICATES:
+        return None, count, size
+    most = int(min(MORE * count, max(count, WORK / max(1.0, plan.work(size)))))
+    largest = 2 * size if count * plan.work(2 * size) <= WORK else size
+    return GOAL, most, min(largest, room)
 
 
 def _text(full: Stage, count: int, plan: Plan) -> str:
@@ -127,14 +147,14 @@ ALONE = 4.0
 """The same of a single entry."""
 
 
-def _more(count: int, most: int, values: Mapping[str, LimitValue], rtol: float) -> int:
+def _more(count: int, most: int, values: Mapping[str, LimitValue], goal: float) -> int:
     """How many replicates will do: errors fall with the root of their number."""
     ratio = 2.0
     for x in values.values():
         good = np.isfinite(x.value)
         scale = np.abs(x.value[good]).max(initial=0.0)
         if scale > 0:
-            ratio = max(ratio, 1.1 * float(x.error[good].max() / (rtol * scale)) ** 2)
+            ratio = max(ratio, 1.1 * float(x.error[good].max() / (goal * scale)) ** 2)
     return int(min(most, np.ceil(min(ratio, most) * count)))
 
 

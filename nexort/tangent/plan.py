@@ -100,6 +100,15 @@ class Plan:
         rows = sum(len(p.lefts) * 2 for s in self.steps[:1] for ps in s.pieces.values() for p in ps)
         return total + 8.0 * size * 4 * rows
 
+    def work(self, size: int) -> float:
+        """Updates of pairs of points in one replicate; gradients of many terms count as more."""
+        total = 0.0
+        for w in self.moving:
+            if w.kind == "matrix" and w.update.coefficients(1) is None:
+                terms = sum(len(p.lefts) for p in self.steps[0].pieces[w.key])
+                total += self.task.steps * size**2 * (1 + terms / 100)
+        return total
+
     def step(self, t: int) -> Step:
         """The graph at a step."""
         return self.steps[min(t, len(self.steps) - 1)]
