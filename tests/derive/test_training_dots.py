@@ -1,4 +1,4 @@
-"""Dots of derived trainings: what they leave of W_0 x are hats, of the covariances that are said."""
+"""Dots of derived trainings: what they leave of W_0 x are hats with the covariances told."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,17 @@ from training_runs import (
 )
 
 from nexort import optimizers
-from nexort.derive.formula import Fold, Ket, Operator, Symbol
+from nexort.derive.formula import ZERO, Fold, Formula, Ket, Operator, Symbol
+from nexort.derive.printing.notation import Notation
+from nexort.derive.printing.text_boxes import inline
 from nexort.derive.walking import walk
 from nexort.diagnostics import Source
-from nexort.driver import compile_source
+from nexort.driver import Given, compile_source, derive
+from nexort.driver import read as read_file
 from nexort.program.index import Affine
 from nexort.training.update import Update
+
+PROGRAMS = Path(__file__).parents[2] / "programs"
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -145,3 +151,66 @@ def test_every_optimizer_is_written_out(name: str) -> None:
             assert not any(isinstance(x, Fold) for x in walk(move.value))
             continue
         assert reading.value(found, {}) == pytest.approx(value, rel=1e-12)
+
+
+# ---- Theorem 2.7.3 -------------------------------------------------------------------------------
+
+THEOREM = {
+    "h^1": "Σ_i ξ_ia |u^t_i⟩",
+    "h^l": "|ĥ^{l,t}_a⟩ + Σ_{s<t} Σ_i E[∂|x^{l−1,t}_a⟩/∂|dx̂^{l−1,s}_i⟩] |dh^{l,s}_i⟩"
+    " − 0.1 Σ_{s<t} E_1[adam_s(Σ_i χ^0_i |dh^{l,0}_i⟩ |x^{l−1,0}_i⟩^[1], …,"
+    " Σ_i χ^s_i |dh^{l,s}_i⟩ |x^{l−1,s}_i⟩^[1]) |x^{l−1,t}_a⟩^[1]]",
+    "x^l": "tanh(|h^{l,t}_a⟩)",
+    "dx^l": "|dx̂^{l,t}_a⟩ + Σ_{s=0..t} Σ_i E[∂|dh^{l+1,t}_a⟩/∂|ĥ^{l+1,s}_i⟩] |x^{l,s}_i⟩"
+    " − 0.1 Σ_{s<t} E_1[adam_s(Σ_i χ^0_i |dh^{l+1,0}_i⟩^[1] |x^{l,0}_i⟩, …,"
+    " Σ_i χ^s_i |dh^{l+1,s}_i⟩^[1] |x^{l,s}_i⟩) |dh^{l+1,t}_a⟩^[1]]",
+    "dx^L": "|v^t⟩",
+    "dh^l": "(1 − tanh(|h^{l,t}_a⟩)²) |dx^{l,t}_a⟩",
+}
+WEIGHTS = {
+    "|u^{t+1}_a⟩": "|u^t_a⟩"
+    " − 0.1 adam_t(Σ_i χ^0_i ξ_ai |dh^{1,0}_i⟩, …, Σ_i χ^t_i ξ_ai |dh^{1,t}_i⟩)",
+    "W^{l,0}": "W^l",
+    "W^{l,t+1}": "W^{l,t} − 0.1 adam_t(Σ_i χ^0_i |dh^{l,0}_i⟩⟨x^{l−1,0}_i|, …,"
+    " Σ_i χ^t_i |dh^{l,t}_i⟩⟨x^{l−1,t}_i|)",
+    "|v^{t+1}⟩": "|v^t⟩ − 0.1 adam_t(Σ_i χ^0_i |x^{L,0}_i⟩, …, Σ_i χ^t_i |x^{L,t}_i⟩)",
+}
+
+
+def shown(formula: Formula) -> str:
+    return inline(Notation().box(formula))
+
+
+def test_the_recursion_of_theorem_2_7_3() -> None:
+    """mup_mlp_adam line by line: propagation, dots over s < t and s <= t, updates with memory."""
+    derivation = derive(compile_source(read_file(PROGRAMS / "mup_mlp_adam.nxt")), Given({}, {}))
+    found = {f"{k.ket.name}^{k.ket.indices[0]}": shown(k.value) for k in derivation.kets}
+    assert found == THEOREM
+    assert {shown(w.weight): shown(w.value) for w in derivation.weights} == WEIGHTS
+    assert {shown(e.left): shown(e.right) for e in derivation.equations} == {
+        "f^t_a": "⟨v^t|x^{L,t}_a⟩",
+        "χ^t_a": "train_a (f^t_a − y_a)",
+    }
+    hats = [g for g in derivation.gaussians if g.reason == "hat"]
+    assert [shown(g.covariance) for g in hats] == [
+        "⟨x^{l−1,t}_a|x^{l−1,s}_b⟩",
+        "⟨dh^{l+1,t}_a|dh^{l+1,s}_b⟩",
+    ]
+    notes = {k.ket.name: k.note for k in derivation.kets if k.note}
+    assert "Only earlier steps" in notes["h"]
+    assert "vanishes at the first step" in notes["dx"]
+
+
+def test_the_operator_of_equation_2_10() -> None:
+    """ntp_mlp_adam: K_Q has a term of the first layer, a sum over the hidden ones, the last."""
+    derivation = derive(compile_source(read_file(PROGRAMS / "ntp_mlp_adam.nxt")), Given({}, {}))
+    found = {shown(e.left): shown(e.right) for e in derivation.equations}
+    assert found["K_Q^t_a"] == (
+        "Σ_i ξ_ia E[adam_t(Σ_j χ^0_j ξ_ij |dh^1_j⟩, …, Σ_j χ^t_j ξ_ij |dh^1_j⟩) |dh^1_a⟩]"
+        " + Σ_{l=2..L} E[adam_t(Σ_i χ^0_i |dh^l_i⟩ |x^{l−1}_i⟩^[1], …,"
+        " Σ_i χ^t_i |dh^l_i⟩ |x^{l−1}_i⟩^[1]) |dh^l_a⟩ |x^{l−1}_a⟩^[1]]"
+        " + E[adam_t(Σ_i χ^0_i |x^L_i⟩, …, Σ_i χ^t_i |x^L_i⟩) |x^L_a⟩]"
+    )
+    assert found["f^0_a"] == "0"
+    assert found["f^t_a"] == "f^{t−1}_a − 0.1 K_Q^{t−1}_a"
+    assert all(k.dot is None or k.dot == ZERO for k in derivation.kets)

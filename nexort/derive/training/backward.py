@@ -23,16 +23,14 @@ from nexort.derive.algebra import (
 from nexort.derive.derivation import Label, Range
 from nexort.derive.formula import ONE, ZERO, Formula, Indices, Ket, Matrix, Outer, Symbol
 from nexort.derive.lines import Line
+from nexort.derive.training.along import along, moving
 from nexort.derive.training.cells import Box, box_of, cells, placed, solved
 from nexort.derive.training.network import Forward
-from nexort.derive.training.reverse import Part, parts, reads, variable
+from nexort.derive.training.reverse import Part, parts, variable
 from nexort.derive.unsupported import Unsupported
 from nexort.derive.walking import walk
 from nexort.diagnostics import Span
 from nexort.program.index import Affine, Interval
-
-Along = tuple[frozenset[int], ...]
-"""For every axis of the output, the axes of a member that run along with it."""
 
 
 def seed_label(k: int) -> str:
@@ -82,12 +80,12 @@ class _Maker:
             self.axes[name] = tuple(x.axis for x in lines[0].labels)
         for name, weight in forward.weights.items():
             self.axes[name] = tuple(a.name for a in weight.axes)
-        self.moving = self._moving()
+        self.moving = moving(forward)
         self.taken = forward.taken()
         self.found = Backward(forward)
-        for name in self.moving - forward.weights.keys():
+        for name in sorted(self.moving - forward.weights.keys()):
             self.found.duals[name] = self.fresh("d" + name)
-        self.along = self._along()
+        self.along = along(forward, self.axes, self._sources(), self.moving)
         self.applied: dict[Line, str] = {}
         self.order = 0
 
@@ -99,61 +97,6 @@ class _Maker:
             name = f"{base}{number}"
         self.taken.add(name)
         return name
-
-    def _moving(self) -> set[str]:
-        """Weights and the families that depend on one."""
-        moving = set(self.forward.weights)
-        while True:
-            new = {
-                x.name
-                for x in self.forward.lines()
-                if x.name not in moving
-                and (reads(x.value, moving) or (x.matrix is not None and x.matrix.name in moving))
-            }
-            if not new:
-                return moving
-            moving |= new
-
-    # ---- axes that run along with the output's ---------------------------------------------------
-
-    def _along(self) -> dict[str, Along]:
-        """The largest sets such that every part that reads a member keeps to them."""
-        outs = self.axes[self.forward.output.name]
-        found: dict[str, Along] = {
-            name: tuple(frozenset(range(len(axes))) for _ in outs)
-            for name, axes in self.axes.items()
-        }
-        own = tuple(frozenset((k,)) for k in range(len(outs)))
-        found[self.forward.output.name] = own
-        edges = [p for line in self._sources() for p in self._plain(line)]
-        while True:
-            changed = False
-            for p in edges:
-                source = found[p.line.name]
-                kept = tuple(
-                    frozenset(j for j in mine if self._keeps(p, j, theirs))
-                    for mine, theirs in zip(found[p.name], source, strict=True)
-                )
-                changed |= kept != found[p.name]
-                found[p.name] = kept
-            if not changed:
-                return found
-
-    def _keeps(self, part: Part, j: int, along: frozenset[int]) -> bool:
-        label = part.axes[j]
-        return any(variable(part.line.labels[p]) == label for p in along)
-
-    def _plain(self, line: Line) -> Iterator[Part]:
-        """The parts of a line, whatever their values."""
-        if line.matrix is None:
-            yield from parts(line, ONE, self.moving)
-            return
-        argument = line.value
-        assert isinstance(argument, Ket)
-        if argument.name in self.moving:
-            yield Part(
-                line, argument.name, argument.indices, argument.axes, ONE, line.ranges, line.labels
-            )
 
     def _sources(self) -> list[Line]:
         return [x for x in self.forward.lines() if x.name in self.moving]
