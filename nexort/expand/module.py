@@ -10,10 +10,12 @@ from nexort.diagnostics import InternalError, NexortError, Source, fail
 from nexort.driver import Given, Number
 from nexort.elaborate.statements import defined_names
 from nexort.expand.analysis import analyse
+from nexort.expand.decaying import Decaying, decays
 from nexort.expand.maximal import Maximal
 from nexort.expand.names import Names
 from nexort.expand.outputs import Outputs, trajectories
 from nexort.expand.shifting import NotSymbolicError
+from nexort.expand.tangent import Tangent
 from nexort.expand.text import spell
 from nexort.expand.trees import comment_of, flattened, loop_names, reads
 from nexort.expand.unrolling import generic, unrolled, verdict_of
@@ -176,9 +178,8 @@ def _expanded(
         first = [f"param {last} = {training.steps.constant}"]
     analysis = analyse(program, body, output, base, sizes, names, verdict.active)
     if verdict.regime == "tangent":
-        from nexort.expand.tangent import Tangent
-
-        run: Maximal | Tangent = Tangent(analysis, last, vanishes=verdict.vanishes)
+        kind = Decaying if decays(training) else Tangent
+        run: Maximal | Tangent = kind(analysis, last, vanishes=verdict.vanishes)
     else:
         run = Maximal(analysis, last)
     shown = run.lines()

@@ -235,7 +235,7 @@ class Moving:
         assert isinstance(m, Member)
         name = self.names["k", m.weight.name]
         after = self.write(write.step + Affine(1)).name(name, m.key)
-        return f"{after} = {_decayed(write, m, write.name(name, m.key))}"
+        return f"{after} = {decayed(write, m, write.name(name, m.key))}"
 
     def _update(self, write: Writer, parts: tuple[object, ...]) -> str:
         """w[t+1] = keep w[t] - rate Q_t(g_0, ..., g_t)"""
@@ -244,7 +244,7 @@ class Moving:
         assert isinstance(use, OptimizerUse)
         assert norm is None or isinstance(norm, Normalization)
         after = self.write(write.step + Affine(1)).name(m.weight.name, m.key)
-        text = _decayed(write, m, barred(m.weight, write.name(m.weight.name, m.key)))
+        text = decayed(write, m, barred(m.weight, write.name(m.weight.name, m.key)))
         if m.moves:
             text += f" - {self.rated(write, m, use, norm)}"
         return f"{barred(m.weight, after)} = {text}"
@@ -269,7 +269,8 @@ def barred(weight: WeightFamily, name: str) -> str:
     return f"|{name}>" if weight.kind == "vector" else name
 
 
-def _decayed(write: Writer, m: Member, text: str) -> str:
+def decayed(write: Writer, m: Member, text: str) -> str:
+    """What decay leaves of a member in a step."""
     for rate in m.keep:
         text = f"(1 - {write.at(rate, PRODUCT)}) * {text}"
     return text

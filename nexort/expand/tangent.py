@@ -86,23 +86,40 @@ class Tangent:
         taken = frozenset((a.step, a.past, *a.names.taken)) - letters(a.rules.items)
         self.loops = {w.name: loops_of(w, uses, taken) for w in self.network.weights.values()}
         self.updates = {n: a.names.fresh(f"Q{n}", f"Q_{n}") for n in self.network.weights}
+        self.seen = self.sums()
         self.kernel = a.names.fresh("K")
-        self.fixed = frozenset((*a.rules.types, *self.network.weights))
+        every = frozenset((*a.rules.types, *self.network.weights))
+        self.fixed = self.standing(every)
         self.moving = frozenset((a.chi, self.network.name, self.kernel, *self.updates.values()))
-        if not a.apart:
-            cotangents = {*a.names.cotangents.values(), *map(a.names.cotangent, self.fixed)}
+        self.moving |= every - self.fixed
+        if not (a.apart and self.fixed):
+            cotangents = {*a.names.cotangents.values(), *map(a.names.cotangent, every)}
             self.moving |= {*cotangents, *a.shared}
         self.rates = self._rates()
-        each = len(self.rates) != 1 or bool(a.training.normalizations)
-        self.steps = Updates(a, self.loops, self.write, targets=self.updates, rated_each=each)
-        self.moving |= self.steps.moving
+        self.steps = self.stepping()
+        self.moving |= {*self.steps.moving, *self.seen.values()}
 
     @property
     def squares(self) -> Mapping[str, str]:
         """Names of update functions whose values are squared."""
         return self.steps.squares
 
-    def _problem(self, what: str, span: Span) -> NexortError:
+    def sums(self) -> dict[str, str]:
+        """The names of what the output sees: the updates themselves, or sums of them."""
+        return self.updates
+
+    def stepping(self) -> Updates:
+        """What writes the updates."""
+        each = len(self.rates) != 1 or bool(self.analysis.training.normalizations)
+        a, targets = self.analysis, self.updates
+        return Updates(a, self.loops, self.write, targets=targets, rated_each=each)
+
+    def standing(self, every: frozenset[str]) -> frozenset[str]:
+        """The names that do not move."""
+        return every
+
+    def problem(self, what: str, span: Span) -> NexortError:
+        """The error for what the core language has no words for."""
         message = f"this training cannot be written out: {what} in the neural tangent limit"
         return fail("not-expandable", message, span, help="nexort eval evaluates it")
 
@@ -111,13 +128,12 @@ class Tangent:
         a = self.analysis
         found = set()
         for (name, key), active in a.active.items():
-            moves = moves_of(a.training, (name, key), a.base)
-            if any(not build.is_number(k, 0) for k in moves.keep):
-                decays = a.training.decays
-                where = decays[0].span if decays else moves.use.span
-                raise self._problem("weights decay", where)
-            if active and self.network.weights[name].kind != "scalar":
-                found.add(moves.use.rate)
+            if not active:
+                continue
+            use = moves_of(a.training, (name, key), a.base).use
+            if self.network.weights[name].kind == "scalar":
+                raise self.problem(f"the scalar '{name}' moves", use.span)
+            found.add(use.rate)
         return found
 
     def write(self, step: Affine) -> Writer:
@@ -138,15 +154,20 @@ class Tangent:
         (parts if a.apart else steps).append(backward)
         parts.append(("output at initialization", self.start()))
         steps.append(("update functions", written(self.steps.updates(), write)))
-        try:
-            if not a.apart:
-                raise _WideError
-            steps.append(("operator K_Q (Thm 2.9.23)", self.kernel_lines(write)))
-        except _WideError:
-            lines = written(self.derivatives(), self.write(now))
-            steps.append(("operator K_Q (Thm 2.9.23): the derivative along the updates", lines))
-        steps[-1][1].append(self.output(self.write(now)))
+        comment, lines = self.kernel_of(now)
+        steps.append((comment, [*lines, self.output(self.write(now))]))
         return [*joined(parts), "", f"for {a.step} in 0..{self.last}-1 {{", *joined(steps), "}"]
+
+    def kernel_of(self, step: Affine) -> Section:
+        """K_Q at a step, as in the theorem, or as the derivative along the updates."""
+        try:
+            if not self.analysis.apart:
+                raise _WideError
+            return "operator K_Q (Thm 2.9.23)", self.kernel_lines(self.write(step))
+        except _WideError:
+            found = self.derivatives()
+            lines = written(found, self.write(step))
+            return "operator K_Q (Thm 2.9.23): the derivative along the updates", lines
 
     def initial(self, write: Writer) -> list[str]:
         """The weights, whose initial values the kets keep."""
@@ -216,7 +237,7 @@ class Tangent:
                 raise _WideError
             if not a.active.get((use.name, tuple(i.value(env) for i in use.key)), True):
                 continue
-            name = self.updates[use.name]
+            name = self.seen[use.name]
             if weight.kind == "matrix":
                 found += [Line((name, use.key, pair, inside), self._matrix) for pair in use.pairs]
                 continue
@@ -290,7 +311,8 @@ class Tangent:
             if not more:
                 break
             moved |= more
-        self.moves = {n: a.names.fresh(f"D{n}", f"D_{n}") for n in a.rules.types if n in moved}
+        if not self.moves:
+            self.moves = {n: a.names.fresh(f"D{n}", f"D_{n}") for n in a.rules.types if n in moved}
         self.moving |= frozenset(self.moves.values())
         return self._rounds(self._derivative)
 
@@ -307,11 +329,11 @@ class Tangent:
             name, key = x.attr[:2]
             if name in self.moves:
                 leaves[name, key] = leaf(self.moves[name], key, x.type)
-            elif name in self.updates and self._seen_member(name, key, env):
+            elif name in self.seen and self._seen_member(name, key, env):
                 if x.op is Op.MATMUL:
-                    operators[name, key] = self.updates[name], key
+                    operators[name, key] = self.seen[name], key
                 else:
-                    leaves[name, key] = leaf(self.updates[name], key, x.type)
+                    leaves[name, key] = leaf(self.seen[name], key, x.type)
         change = along(rule.value, leaves, operators)
         if change is None:
             change = build.constant(0)

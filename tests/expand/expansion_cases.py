@@ -423,4 +423,20 @@ CASES |= {
         """,
         "optimizer adam(lr=0.1, eps=0.01)",
     ),
+    # weights decay: kets move with them
+    "tangent decay": training(
+        MLP,
+        "parametrization ups(1/4)\noptimizer adamw(lr=0.2, eps=0.01, weight_decay=0.5)\n"
+        "optimizer sgd(lr=0.3) for W[3]\ndecay 0.05 for v\nnormalize updates for u\nsteps 3\n"
+        "start f0",
+        outputs="f, <x[3]|x[3]> as nngp",
+        head=f"{HEAD}data f0[M] = [0.1, 0.2, 0.3]\n",
+    ),
+    # the same where outputs share kets, with a schedule
+    "tangent decay of heads": training(
+        TWO.replace("v : vector", "v : vector[2]").replace("|x2> =", "|x2> = 0.5 * |x1> +"),
+        "parametrization ups(1/4)\noptimizer adam(lr=rates[t], eps=0.01)\ndecay 0.2 * rates[t]\n"
+        "error (f - [y, 2 * y]) * train",
+        head=f"{HEAD}data rates[2] = [0.2, 0.3]\n",
+    ),
 }

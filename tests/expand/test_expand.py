@@ -171,7 +171,7 @@ def test_graphs_of_trainings_are_those_of_the_core_program() -> None:
         (training(MLP, "parametrization ntp\noptimizer sgd(lr=0.1)"), "Gaussian process"),
         (
             training(TWO, "parametrization ntp\noptimizer sgd(lr=0.1)\ncentre\ndecay 0.1"),
-            "weights decay",
+            "random part",
         ),
     ],
 )  # fmt: skip
