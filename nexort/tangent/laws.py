@@ -18,7 +18,7 @@ from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
 Direction = tuple[str, tuple[int, ...], bool]
 """A matrix, and whether it is transposed."""
 
-BLOCKS = 256
+BLOCKS = 64
 """Pairs of applications of one direction whose covariance is asked for, at the most."""
 RTOL = 1e-6
 CUTOFF = 1e-6
