@@ -98,7 +98,7 @@ class Maximal(Steps):
         if self.start.dots[line] or first is None:
             return None
         if not self.free.dots[line]:
-            return f"Only earlier steps give a dot: at one step, {first}"
+            return f"Only earlier steps give a dot, the first none: at one step, {first}"
         return f"The dot vanishes at the first step: {first}"
 
     def _dot(self, line: Line, piece: Line, argument: Ket, t: Affine) -> Formula:
