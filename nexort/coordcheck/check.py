@@ -148,5 +148,6 @@ def _notes(measured: Measured, prediction: Prediction, task: Task) -> list[str]:
     )
     if lost or reached < task.steps:
         where = f" at n = {', '.join(map(str, lost))}" if lost else ""
-        notes.append(f"runs overflow{where}: fits are of those that do not")
+        text = "runs reach values that are not finite: fits are of those that do not, or not yet"
+        notes.append(f"{text[:4]}{where}{text[4:]}")
     return notes

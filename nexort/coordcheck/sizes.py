@@ -103,9 +103,8 @@ class Sizes:
                 continue
             key = (str(x.node.attr[0]), tuple(x.node.attr[1]))
             z = values[x.node.args[0]].reshape(-1, run.width)
-            w = start[key]
-            applied = z @ w if x.node.attr[2] else z @ w.T
-            self._put("effect", x, t, _mean(values[x.node].reshape(-1, run.width) - applied))
+            moved = _entries(run, key) - start[key]
+            self._put("effect", x, t, _mean(z @ moved if x.node.attr[2] else z @ moved.T))
 
     # ---- back, and the weights' steps ------------------------------------------------------------
 

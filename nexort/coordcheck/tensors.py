@@ -131,4 +131,6 @@ def tensors(task: Task) -> tuple[Tensor, ...]:
 def _product(x: Node, names: dict[Node, str]) -> str:
     """An application of a matrix that has no name of its own."""
     matrix = weight_name(x.attr[:2]) + ("^T" if x.attr[2] else "")
-    return f"{matrix} {names.get(x.args[0], '...')}"
+    [argument] = x.args
+    text = f"{argument.attr}(...)" if argument.op is Op.CALL else "..."
+    return f"{matrix} {names.get(argument, text)}"
