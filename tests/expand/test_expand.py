@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from expansion_cases import CASES, MLP, TWO, training
+from random_networks import program
 
 import nexort
 from nexort.cli import main
@@ -91,6 +92,14 @@ def test_the_outputs_are_those_of_the_training(name: str) -> None:
     same(CASES[name], core(CASES[name]))
 
 
+@pytest.mark.parametrize(
+    "seed", [*range(4), *(pytest.param(k, marks=pytest.mark.slow) for k in range(4, 40))]
+)
+def test_random_networks(seed: int) -> None:
+    text = program(seed)
+    same(text, core(text), limit=5.5)
+
+
 @pytest.mark.parametrize("name", ["mup_mlp_adam", "ntp_mlp_adam"])
 def test_programs_have_the_outputs_of_their_training(name: str) -> None:
     text = (PROGRAMS / f"{name}.nxt").read_text("utf-8").replace("steps 8", "steps 3")
@@ -137,8 +146,8 @@ def test_the_command_writes_a_file_with_given_numbers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "core.nxt"
-    program = str(PROGRAMS / "mup_mlp_adam.nxt")
-    assert printed(capsys, program, "--set", "L=4", "-o", str(target)) == ""
+    path = str(PROGRAMS / "mup_mlp_adam.nxt")
+    assert printed(capsys, path, "--set", "L=4", "-o", str(target)) == ""
     assert "param L = 4" in target.read_text("utf-8")
     assert nexort.load(target).program.params["L"].default is not None
 
