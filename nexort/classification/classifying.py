@@ -13,6 +13,7 @@ import numpy as np
 
 from nexort import driver
 from nexort.classification.optimizers import Optimizer, optimizer
+from nexort.classification.slices import in_gauge
 from nexort.classification.subject import (
     Subject,
     in_regime,
@@ -29,9 +30,11 @@ from nexort.scaling import theorem
 from nexort.scaling.judge import Judge
 from nexort.scaling.layers import Array, Normalization, Table, named, perceptron
 from nexort.scaling.orders import Order, evaluate
-from nexort.scaling.repair import Change, repair
+from nexort.scaling.repair import Change, changes, repair
+from nexort.scaling.search import searched
 from nexort.scaling.theorem import VERDICTS, Condition, Conditions, Group, Verdict
 
+REGIMES = ("mup", "ntp", "ups(1/4)")
 GOOD = ("feature learning", "operator regime")
 LONGEST = 200
 
@@ -68,8 +71,9 @@ class Classification:
     ``method`` is 'theorem' for perceptrons (2.8), where sizes were counted too and agree, else
     'counted'. ``r`` has every weight's r, ``least`` the smallest but for the readout's; ``learned``
     the vectors, of a table the layers, that move by 1 (where a condition fails they may move by
-    more); ``changes`` is the smallest repair of a bad parametrization, None where none is known;
-    ``notes`` say what was ignored; ``sizes`` has every counted size, of a program.
+    more); ``changes`` is the smallest repair of a bad parametrization, or, with a regime in
+    ``nearest``, what leads there, None where none is known; ``notes`` say what was ignored;
+    ``sizes`` has every counted size, of a program.
     """
 
     name: str
@@ -83,6 +87,7 @@ class Classification:
     least: Fraction | None
     learned: tuple[str, ...]
     changes: tuple[Change, ...] | None
+    nearest: str
     notes: tuple[str, ...]
     sizes: tuple[Counted, ...] = ()
 
@@ -220,7 +225,7 @@ def of_subject(found: Subject) -> Classification:
         method, conditions = "theorem", exact.all()
     return _made(
         found.program.source.name, found.table, found.parametrization, found.optimizer,
-        (method, verdict, conditions, learned), judge,
+        (method, verdict, conditions, learned), judge, found,
     )  # fmt: skip
 
 
@@ -231,6 +236,7 @@ def _made(
     optimizer: str,
     found: tuple[str, Verdict, list[Condition], tuple[str, ...]],
     judge: Judge | None = None,
+    subject: Subject | None = None,
 ) -> Classification:
     method, verdict, conditions, learned = found
     known = Conditions(table.layers, table.array, table.out)
@@ -247,7 +253,7 @@ def _made(
         r,
         None if known.least is None else Fraction(known.least[0]),
         learned,
-        _repair(table, verdict, judge),
+        *_repair(table, verdict, judge, subject),
         _notes(table),
         () if judge is None else _sizes(table, judge),
     )  # fmt: skip
@@ -273,18 +279,34 @@ def _sizes(table: Table, judge: Judge) -> tuple[Counted, ...]:
     return tuple(made)
 
 
-def _repair(table: Table, verdict: Verdict, judge: Judge | None) -> tuple[Change, ...] | None:
-    """The smallest repair by the theorem's conditions, where counted sizes confirm it."""
+def _repair(
+    table: Table, verdict: Verdict, judge: Judge | None, found: Subject | None
+) -> tuple[tuple[Change, ...] | None, str]:
+    """The smallest repair, by the theorem's conditions or by trying, as counted sizes confirm it;
+    else the nearest regime that is good, and its name."""
     if verdict in GOOD:
-        return ()
-    found = repair(table)
-    if found is None:
-        return None
-    if judge is not None:
-        out = np.array([table.out], dtype=object)
-        if VERDICTS[int(judge.codes(found.table.array, out)[0])] not in GOOD:
-            return None
-    return found.changes
+        return (), ""
+    by_theorem = repair(table)
+    if judge is None or found is None:
+        return (None if by_theorem is None else by_theorem.changes), ""
+    known = [x for x in (by_theorem, searched(judge, table)) if x and _good(judge, x.table)]
+    if known:
+        return min((x.changes for x in known), key=_cost), ""
+    near = []
+    for name in REGIMES:
+        other = in_gauge(in_regime(found, name).table, table, merged=found.merged)
+        if _good(judge, other):
+            near.append((changes(table, other), name))
+    return min(near, key=lambda x: _cost(x[0]), default=(None, ""))
+
+
+def _cost(found: tuple[Change, ...]) -> tuple[int, Fraction]:
+    return len(found), sum((abs(x.by) for x in found), Fraction(0))
+
+
+def _good(judge: Judge, table: Table) -> bool:
+    out = np.array([table.out], dtype=object)
+    return VERDICTS[int(judge.codes(table.array, out)[0])] in GOOD
 
 
 def _notes(table: Table) -> tuple[str, ...]:

@@ -69,9 +69,7 @@ class Practice:
 def practice(found: Subject, by: Optimizer | None, gauge: Gauge) -> Practice:
     """The table of a network in its parametrization, under an optimizer for all weights, or None:
     the program's own."""
-    # a_out is the multiplier of readouts, unless one of them is used elsewhere too
-    heads = found.heads
-    merged = bool(heads) and not heads & found.inner
+    merged = found.merged
     rows: dict[tuple[object, ...], Row] = {}
     families: dict[tuple[object, ...], list[str]] = {}
     for (key, w), layer, e in zip(

@@ -102,7 +102,8 @@ def _summary(x: Classification) -> list[str]:
     reason = f" ({failed[0].group} fails)" if failed else ""
     lines.append(f"verdict: {x.verdict}{reason}")
     if x.changes:
-        lines.append("smallest repair: " + "; ".join(map(change, x.changes)))
+        name = f"repair, to {x.nearest}" if x.nearest else "smallest repair"
+        lines.append(f"{name}: " + "; ".join(map(change, x.changes)))
     elif x.changes is None:
         lines.append("smallest repair: none is known")
     return lines
@@ -144,6 +145,7 @@ def as_json(x: Classification) -> dict[str, object]:
             {"weight": c.layer, "exponent": c.exponent, "from": str(c.old), "to": str(c.new)}
             for c in x.changes
         ],
+        "repair_to": x.nearest or None,
         "notes": list(x.notes),
         "sizes": [
             {"quantity": c.quantity, "of": c.name,

@@ -56,11 +56,13 @@ class Slice:
 
 @dataclass(frozen=True)
 class Space:
-    """Where slices are taken: through ``base``, with the tables of regimes by name."""
+    """Where slices are taken: through ``base``, with the tables of regimes by name. ``merged``:
+    a_out is the same as the readouts' a, which nothing else reads."""
 
     base: Table
     regimes: Mapping[str, Table]
     codes: Codes
+    merged: bool = True
 
 
 def sliced(
@@ -103,7 +105,9 @@ class _Place:
 
     def __init__(self, space: Space, x: str, y: str) -> None:
         self.base = space.base
-        self.regimes = {name: _in_gauge(t, space.base) for name, t in space.regimes.items()}
+        self.regimes = {
+            name: in_gauge(t, space.base, merged=space.merged) for name, t in space.regimes.items()
+        }
         self.names = (x, y)
         self.chosen = [self._chosen(name) for name in self.names]
         self.follows = bool({"r", "S"} & {x, y})
@@ -210,18 +214,19 @@ def _faithful(table: Table) -> Table:
     return Table(table.layers, tuple(rows), table.out)
 
 
-def _in_gauge(table: Table, base: Table) -> Table:
-    """The same parametrization with the a of another (Prop 2.2.3), a_out moved to readouts."""
+def in_gauge(table: Table, base: Table, *, merged: bool) -> Table:
+    """The same parametrization with the a of another (Prop 2.2.3), where ``merged`` with its a_out
+    too."""
     rows = []
+    merged = merged and any(x.part == "readout" for x in table.layers)
     for layer, e, other in zip(table.layers, table.exponents, base.exponents, strict=True):
         a = e.a
-        if layer.part == "readout":
+        if layer.part == "readout" and merged:
             a += table.out - base.out
         theta = other.a - a
         c = e.c + layer.shift(e.b) - theta - layer.shift(e.b - theta)
         rows.append(Exponents(other.a, e.b - theta, c, e.d + theta))
-    heads = any(x.part == "readout" for x in table.layers)
-    return Table(table.layers, tuple(rows), base.out if heads else table.out)
+    return Table(table.layers, tuple(rows), base.out if merged else table.out)
 
 
 def _dot(left: Sequence[Fraction], right: Sequence[Fraction]) -> Fraction:

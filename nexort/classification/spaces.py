@@ -49,4 +49,4 @@ def of_subject(found: Subject, base: str) -> Space:
     """The tables of a program's network, classified by its counted sizes. Raises NexortError."""
     judge = Judge(found.graph())
     regimes = {name: in_regime(found, name).table for name in MARKS}
-    return Space(in_regime(found, base).table, regimes, judge.codes)
+    return Space(in_regime(found, base).table, regimes, judge.codes, found.merged)

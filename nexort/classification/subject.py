@@ -67,6 +67,11 @@ class Subject:
         below = walk([a for x in inside for a in x.args])
         return {x.attr for x in below if x.op is Op.INIT_VECTOR and x.attr in self.task.weights}
 
+    @property
+    def merged(self) -> bool:
+        """Whether a_out is the same as a multiplier of the readouts: nothing else reads these."""
+        return bool(self.heads) and not self.heads & self.inner
+
     def graph(self) -> Graph:
         """What sizes are counted in: vectors by name must have size 1, but for those which the
         output alone reads, weighted by a readout."""

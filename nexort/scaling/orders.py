@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
+from math import lcm
 from typing import Any, Literal
 
 import numpy as np
@@ -250,21 +251,44 @@ def evaluate(
 
     ``exponents`` has integers in units of 1/unit, or rationals, with the unit Fraction(1).
     """
-    done: dict[Join, Array] = {}
+    joins = _joins_under(orders)
+    whole = isinstance(unit, int)
+    # with halves of exponents integers stay integers in units of 1/(fine * unit)
+    fine = _denominator(orders, joins) if whole else 1
+    done: dict[Atom, Array] = {s: v * fine for s, v in exponents.items()}
 
     def value(x: Order) -> Array:
-        number = x.constant * unit
-        kind = np.int64 if isinstance(unit, int) else object
-        total: Array = np.full(count, int(number) if isinstance(unit, int) else number, dtype=kind)
+        number = x.constant * unit * fine
+        kind = np.int64 if whole else object
+        total: Array = np.full(count, int(number) if whole else number, dtype=kind)
         for atom, c in x.terms:
-            part = done[atom] if isinstance(atom, Join) else exponents[atom]
-            total = total + (part if c == 1 else part * c)
+            part = done[atom]
+            if c != 1:
+                part = part * c.numerator // c.denominator if whole else part * c
+            total = total + part
         return total
 
-    for join in _joins_under(orders):
+    def coarse(values: Array) -> Array:
+        if fine == 1 or not (values % fine).any():
+            return values // fine if fine > 1 else values
+        return np.array([Fraction(int(v), fine) for v in values], dtype=object)
+
+    for join in joins:
         best = np.minimum if join.kind == "least" else np.maximum
         done[join] = reduce(best, map(value, join.parts))
-    return [None if x.form is None else value(x) for x in orders]
+    return [None if x.form is None else coarse(value(x)) for x in orders]
+
+
+def _denominator(orders: Sequence[Order], joins: Sequence[Join]) -> int:
+    """A number whose multiples all values are, of integer exponents and constants."""
+    found: dict[Atom, int] = {}
+
+    def of(x: Order) -> int:
+        return lcm(*(c.denominator * found.get(atom, 1) for atom, c in x.terms))
+
+    for join in joins:
+        found[join] = lcm(*map(of, join.parts))
+    return lcm(*map(of, orders))
 
 
 def _joins_under(orders: Sequence[Order]) -> list[Join]:

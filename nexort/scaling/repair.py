@@ -61,13 +61,20 @@ def repair(table: Table) -> Repair | None:
     if best is None:
         return None
     repaired = Table(table.layers, best[1], table.out)
-    changes = [
-        Change(layer.name, name, getattr(old, name), getattr(new, name))
-        for layer, old, new in zip(table.layers, table.exponents, best[1], strict=True)
+    return Repair(changes(table, repaired), repaired)
+
+
+def changes(old: Table, new: Table) -> tuple[Change, ...]:
+    """What differs between two tables of the same layers; a_out is the a of 'out'."""
+    found = [
+        Change(layer.name, name, getattr(before, name), getattr(after, name))
+        for layer, before, after in zip(old.layers, old.exponents, new.exponents, strict=True)
         for name in "abcd"
-        if getattr(old, name) != getattr(new, name)
+        if getattr(before, name) != getattr(after, name)
     ]
-    return Repair(tuple(changes), repaired)
+    if old.out != new.out:
+        found.append(Change("out", "a", old.out, new.out))
+    return tuple(found)
 
 
 def _candidates(table: Table) -> Iterator[list[Option]]:

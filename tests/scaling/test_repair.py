@@ -8,10 +8,13 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
+from nexort.classification.classifying import of_subject
+from nexort.scaling.judge import Judge
 from nexort.scaling.layers import Normalization, Table, named, perceptron
 from nexort.scaling.repair import GOOD, repair
+from nexort.scaling.search import searched
 from nexort.scaling.theorem import codes, verdict
-from tests.scaling.networks import UNIT, Array, around, table
+from tests.scaling.networks import NETWORKS, UNIT, Array, around, mlp, network, table
 
 STEP = UNIT // 4
 MOVES = [k * STEP for k in range(-8, 9) if k]
@@ -23,7 +26,7 @@ def numbers(found: Table) -> Array:
     return np.array([[int(x * UNIT) for x in row] for row in rows])
 
 
-def searched(found: Table, most: int) -> tuple[int, Fraction] | None:
+def tried(found: Table, most: int) -> tuple[int, Fraction] | None:
     """How many exponents must change, and by how much in all, found by trying."""
     start = numbers(found)
     for count in range(1, most + 1):
@@ -61,7 +64,7 @@ def test_no_repair_is_smaller(degree: int | None, normalization: Normalization) 
         assert found is not None
         assert verdict(found.table) in GOOD
         size = len(found.changes), sum((abs(c.by) for c in found.changes), Fraction(0))
-        least = searched(bad, 2 if degree is None else 1)
+        least = tried(bad, 2 if degree is None else 1)
         assert least is None or size <= least, (bad, found.changes, least)
         checked += least is not None
     assert checked
@@ -92,3 +95,39 @@ def test_one_wrong_exponent_is_named() -> None:
         assert found is not None
         [change] = found.changes
         assert change.layer == str(layer + 1)
+
+
+BAD = {
+    # the branch sees gradients of size n^-1/2
+    ("residual branches that start at 0", "mup", "adam"): ("", ["W[1].d", "W[2].d"]),
+    # an output of size n^1/2; by SGD alone two exponents are enough
+    ("tied embedding", "ntp", "adam"): ("mup", ["u.c", "u.d", "W.c", "W.d", "out.a"]),
+    ("tied embedding", "ntp", "sgd"): ("", ["u.c", "out.a"]),
+    # SGD in SP with a smaller output is in muP
+    ("residual", "sp", "sgd"): ("", ["v.a"]),
+}
+
+
+@pytest.mark.parametrize(("name", "regime", "optimizer"), BAD)
+def test_repairs_of_other_networks(name: str, regime: str, optimizer: str) -> None:
+    found = of_subject(network(NETWORKS[name], optimizer, regime))
+    nearest, changed = BAD[name, regime, optimizer]
+    assert found.verdict not in GOOD
+    assert found.changes is not None
+    assert [f"{c.layer}.{c.exponent}" for c in found.changes] == changed
+    assert found.nearest == nearest
+
+
+def test_no_single_exponent_repairs_what_two_do() -> None:
+    """A search by the judge finds what the theorem's repair finds."""
+    layers = perceptron(2)
+    judge = Judge(mlp(2, "tanh", "adam").graph())
+    for moved in around(2, 40, 8):
+        bad = table(layers, moved)
+        by_theorem, by_trying = repair(bad), searched(judge, bad)
+        if by_theorem is not None and len(by_theorem.changes) == 1:
+            assert by_trying is not None
+            assert len(by_trying.changes) == 1
+        if by_trying is not None and by_theorem is not None:
+            assert len(by_trying.changes) <= len(by_theorem.changes)
+            assert verdict(by_trying.table) in GOOD
