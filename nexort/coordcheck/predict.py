@@ -136,6 +136,7 @@ class _Everything(_Counting):
         super().__init__(
             Graph(task.out, slopes, parameters, kets={str(k): x for k, x in enumerate(kets)}), None
         )
+        self.decayed = {key for key, w in task.weights.items() if (w.decay > 0).any()}
         self.chi: Order = ONE
         self.effects: dict[Node, Size] = {}
         self.moves: dict[Key, list[Order]] = {}
@@ -196,7 +197,8 @@ class _Everything(_Counting):
                 a, b, _, _ = self._symbols(x.key)
                 known = self.graph.parameters[x.key]
                 start = least(a + b if known.random else ZERO, a if known.mean else ZERO)
-                change = least(*self.moves.get(x.key, [])) if t else ZERO
+                moves = [*self.moves.get(x.key, []), *([start] if x.key in self.decayed else [])]
+                change = least(*moves) if t else ZERO
             case _:
                 assert x.node is not None
                 start = self.first[x.node].total
@@ -250,9 +252,14 @@ class _Everything(_Counting):
         if x.op is Op.MATMUL:
             now = added(self.first[x.args[0]], self.change[x.args[0]])
             updates = self.matrices.get(x.attr[:2], [])
-            nothing = self._plain(ZERO)
-            self.effects[x] = added(nothing, *(self._acted(u, x, now) for u in updates))
-        elif x.op is Op.CALL and str(x.attr) in BOUNDED_BELOW:
+            parts = [self._acted(u, x, now) for u in updates]
+            # of W - decay W, the second part
+            decay = [self._applied(x, now)] if x.attr[:2] in self.decayed else []
+            self.effects[x] = added(self._plain(ZERO), *parts, *decay)
+            return added(super()._change(x), *decay)
+        if x.op in (Op.INIT_VECTOR, Op.INIT_SCALAR) and x.attr in self.decayed:
+            return added(super()._change(x), self.first[x])
+        if x.op is Op.CALL and str(x.attr) in BOUNDED_BELOW:
             name, move = str(x.attr), self.change[x.args[0]]
             found = moved(x, [self.first[x.args[0]]], [move])
             # |phi(x + y) - phi(x)| <= |y|, and of signs and steps at most 2

@@ -205,6 +205,17 @@ def test_predictions_of_the_standard_parametrization() -> None:
     assert {k: found[k] for k in wanted} == wanted
 
 
+@pytest.mark.parametrize("table", ["mup", "ntp"])
+def test_weight_decay(table: str) -> None:
+    """What decays changes by a part of its size, in any parametrization."""
+    source = text(table, "adamw(lr=0.1, weight_decay=2, eps=1e-4)")
+    found = run(source, (64, 128, 256, 512), 8, steps=2)
+    exponents = predicted(found)
+    assert exponents["change", "W[2]", 1] == -HALF
+    assert exponents["effect", "h[2]", 1] == exponents["change", "x[1]", 2] == 0
+    assert found.holds, render(found)
+
+
 def test_nothing_is_predicted_where_bounded_functions_saturate() -> None:
     found = run(text("sp", "sgd(lr=0.05)", "tanh"), FEW, 2, steps=2)
     assert predicted(found)["size", "h[2]", 0] == 0
