@@ -45,6 +45,7 @@ from nexort.derive.printing.kets import (
 from nexort.derive.printing.letters import relabelled
 from nexort.derive.printing.names import escaped, name
 from nexort.derive.printing.notation import PRODUCT, Notation
+from nexort.derive.printing.sentences import OPENINGS, in_steps, said
 from nexort.derive.printing.statements import Page, Paragraph, Section, Statement, Words
 from nexort.derive.walking import walk
 from nexort.program.index import Affine
@@ -53,17 +54,17 @@ from nexort.program.index import Affine
 def page(derivation: Derivation, steps: bool = False) -> Page:
     """The page of a derivation, with its recorded steps if asked for."""
     shown, axes = relabelled(derivation)
-    shown = _inlined(_forward(shown))
+    shown = _inlined(in_steps(shown))
     writer = _Writer(derivation.regime)
     sections = [
         Section("Outputs", tuple(writer.output(o) for o in shown.outputs)),
-        Section("Kets", (*_said("kets", shown), *(writer.ket(k) for k in shown.kets))),
+        Section("Kets", (*said("kets", shown), *(writer.ket(k) for k in shown.kets))),
         Section("Weights", tuple(weights.updates(shown.weights, writer.label))),
         Section("Update functions", tuple(weights.functions(shown.updates, writer.label))),
         Section("Gaussian families", tuple(writer.families(shown.gaussians))),
         Section(
             "Recursion",
-            (*_said("recursion", shown), *(writer.equation(e) for e in shown.equations)),
+            (*said("recursion", shown), *(writer.equation(e) for e in shown.equations)),
         ),
     ]
     told = tuple(writer.steps(shown.steps)) if steps else ()
@@ -81,28 +82,11 @@ def statements(
 ) -> list[Statement]:
     """An output's formula, the equations that it rests on, and the dual activations they use."""
     alone = replace(derivation, outputs=(output,), equations=tuple(equations), steps=())
-    shown = _inlined(_forward(relabelled(alone)[0]))
+    shown = _inlined(in_steps(relabelled(alone)[0]))
     writer = _Writer(derivation.regime)
     found = [writer.output(o) for o in shown.outputs]
     found += [writer.equation(e) for e in shown.equations]
     return found + [x for x in writer.duals.items() if isinstance(x, Statement)]
-
-
-def _forward(derivation: Derivation) -> Derivation:
-    """f_t by f_{t-1} in a training, as f_{t+1} by f_t."""
-    if derivation.regime != "tangent":
-        return derivation
-    equations = []
-    for e in derivation.equations:
-        if isinstance(e.left, Symbol) and [r.first for r in e.ranges] == [Affine(1)]:
-            [r] = e.ranges
-            env = {r.var: Affine.variable(r.var) + Affine(1)}
-            span = Range(r.var, Affine(), r.last - Affine(1))
-            left, right = reindexed(e.left, env), reindexed(e.right, env)
-            equations.append(replace(e, left=left, right=right, ranges=(span,)))
-        else:
-            equations.append(e)
-    return replace(derivation, equations=tuple(equations))
 
 
 def _inlined(derivation: Derivation) -> Derivation:
@@ -149,7 +133,7 @@ def _of_member(output: OutputFormula, equation: Equation) -> OutputFormula:
 
 
 def _opening(axes: Mapping[str, Sequence[str]], regime: str) -> Iterator[Paragraph]:
-    yield Paragraph((_OPENINGS[regime],))
+    yield Paragraph((OPENINGS[regime],))
     if axes:
         words: list[Words] = ["Axes: "]
         for k, (axis, labels) in enumerate(axes.items()):
@@ -158,48 +142,6 @@ def _opening(axes: Mapping[str, Sequence[str]], regime: str) -> Iterator[Paragra
             words += ["; "] if k else []
             words.append(row(listed, Glyph(" ∈ ", r" \in "), size))
         yield Paragraph((*words, "."))
-
-
-_OPENINGS = {
-    "": "The limit as the width goes to infinity (Master Theorem 2.6.10 of Yang & Littwin, "
-    "arXiv 2308.01814, whose numbers are cited throughout).",
-    "maximal": "The maximal update limit of the training as the width goes to infinity (Theorems "
-    "2.7.3 and 2.9.30 of Yang & Littwin, arXiv 2308.01814, whose numbers are cited throughout).",
-    "tangent": "The neural tangent limit of the training as the width goes to infinity (Theorems "
-    "2.4.9 and 2.9.23 of Yang & Littwin, arXiv 2308.01814, whose numbers are cited throughout).",
-    "decayed": "The neural tangent limit of the training with weight decay as the width goes to "
-    "infinity (Theorem 2.10.3 of Yang & Littwin, arXiv 2308.01814, whose numbers are cited "
-    "throughout).",
-}
-
-
-_SENTENCES: dict[tuple[str, str], tuple[Words, ...]] = {
-    ("maximal", "kets"): (
-        "A trained matrix acts as its initial matrix does, by a hat and a dot (Def 2.6.5, 2.6.7), "
-        "and by its moves so far, nonlinear outer products whose bras are on one copy with the "
-        "ket that they act on (1.2, 2.7). The derivatives by hats go by the chain rule through "
-        "all equations, and where a function jumps by Stein's form (Remark 2.6.6):",
-    ),
-    ("tangent", "kets"): ("Kets and their covariances do not move from the start:",),
-    ("decayed", "kets"): (
-        "At every step the weights are, seen by kets, what decay left of their initial values:",
-    ),
-    ("decayed", "recursion"): (
-        "The output is a Gaussian process, that of the decayed initial weights, less what every "
-        "earlier step added by the neural tangent operator:",
-    ),
-    ("tangent", "recursion"): (
-        "The neural tangent operator of all error signals so far (Eq 2.10, Def 2.9.22) has a term "
-        "of every weight:",
-    ),
-}
-
-
-def _said(place: str, derivation: Derivation) -> Iterator[Paragraph]:
-    """A sentence at the head of a section."""
-    words = _SENTENCES.get((derivation.regime, place))
-    if words is not None and (place != "recursion" or derivation.equations):
-        yield Paragraph(words)
 
 
 class _Writer:

@@ -141,7 +141,8 @@ class Run:
 
     def fixed(self) -> frozenset[str]:
         """Initial objects that are not trained."""
-        return frozenset(self.program.initial) - self.training.network.weights.keys()
+        initial = {*self.program.initial, *self.forward.system.initial}
+        return frozenset(initial) - self.training.network.weights.keys()
 
     def is_backward(self, name: str) -> bool:
         """Whether a family is one of cotangents or of W^T applied to them."""
