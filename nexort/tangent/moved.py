@@ -24,6 +24,9 @@ from nexort.training.task import Weight
 BLOCK = 2**16
 """Pairs that are updated at a time: cache-sized."""
 
+LARGE = 1e12
+"""Gradients from which on the states, powers of them in float32, may overflow."""
+
 
 class Moved(Protocol):
     """The updates of one weight, seen by the output."""
@@ -207,11 +210,15 @@ class _Block:
         inner = right[used]
         run = self.weight.update.runner(t, self.height * self.columns, left.dtype)
         gradient, update = np.empty((2, self.height, self.columns), left.dtype)
+        size = np.abs(sources).max(initial=0) * np.abs(inner).max(initial=0) * len(inner)
         for part in self._parts():
             count = part.stop - part.start
             np.matmul(sources[part], inner, out=gradient[:count])
             states = [s[part].reshape(-1) for s in self.states]
             run(gradient[:count].reshape(-1), states, update[:count].reshape(-1))
+            # a state that overflows can leave a finite update: g / sqrt(inf) = 0
+            if not size < LARGE and not all(np.isfinite(s).all() for s in states):
+                update[:count] = np.nan
             yield part, update[:count]
 
     def _parts(self) -> Iterator[slice]:

@@ -47,6 +47,18 @@ def test_growth_without_bound_keeps_the_finite_part(
     assert f"not finite at step {step}" in value.method
 
 
+def test_states_that_overflow_are_told() -> None:
+    """The squares of gradients leave float32, where g / sqrt(inf) = 0 would stop the run."""
+    text = MLP.replace("steps 4", "steps 8")
+    found = task("adagrad(lr=2)", "centre", "exp(f * f)", text)
+    told: list[Diagnostic] = []
+    value = tangent.evaluate(found, Settings(samples=128, replicates=2), warn=told.append)["f"]
+    assert "after the update" in told[0].message
+    assert np.isnan(value.value[-1]).all()
+    good = value.value[np.isfinite(value.value[:, 0])]
+    assert np.abs(np.diff(good, axis=0)).min() > 0.5
+
+
 def test_threads_do_not_change_results() -> None:
     found = task(ADAM, "")
     one, two = (
