@@ -22,7 +22,8 @@ def shortened(program: Program, given: Given, steps: int | None) -> Task:
     """The training for a few steps, whatever its exponents; its outputs are not needed."""
     training = program.training
     assert training is not None
-    bare = replace(program, outputs=())
+    # rules beside the network, which it does not read, may want steps that are not run
+    bare = replace(program, outputs=(), body=())
     if steps is None:
         task = driver.training(bare, given, judge=False)
         if task.steps <= STEPS:

@@ -362,6 +362,18 @@ def test_scalars_and_products_without_a_name() -> None:
     assert exponents["effect", "W x", 1] is not None
 
 
+def test_rules_about_steps_that_are_not_run() -> None:
+    after = """
+g = f[3] - f[0]
+k[t] = <x[2, t]|x[2, 0]> + s @ g for t in 0..3
+for t in 1..3 { m[t] = k[t] - k[t-1] }
+output m"""
+    before = "data scale[M] = [1, 1, 1, 1]\ns = scale * 2\nnetwork f"
+    source = text().replace("network f", before).replace("output f", after)
+    assert run(source, FEW, 4, steps=1).steps == 1
+    assert run(source, FEW, 4, steps=5).steps == 5
+
+
 CORE = """\
 dim d, M
 data xi[d, M] = [[1, 0.5], [-0.4, 0.8]]
