@@ -34,9 +34,10 @@ class Machine:
         tied = {rows for rows, columns in plan.spaces.sides.values() if rows == columns}
         *seeds, design = seed.spawn(plan.spaces.count + 1)
         # where pairs of points are updated, the rest costs little
-        careful = not all(plan.linear.values())
+        careful, mirrored = not all(plan.linear.values()), plan.directions() > NARROW
         self.spaces = [
-            Space(size, s, halves=i in tied, careful=careful) for i, s in enumerate(seeds)
+            Space(size, s, halves=i in tied, careful=careful, mirrored=mirrored)
+            for i, s in enumerate(seeds)
         ]
         self.rng = np.random.Generator(np.random.PCG64(design))
         self.entries: dict[Key, Entries] = {}

@@ -71,3 +71,14 @@ def test_frames_grow() -> None:
     frame.append(rows[:70])
     frame.append(rows[70:])
     np.testing.assert_array_equal(frame.rows, rows)
+
+
+def test_mirrored_samples_have_no_odd_moments() -> None:
+    for halves in (False, True):
+        space = Space(N, np.random.SeedSequence(2), halves=halves, mirrored=True)
+        roots = space.fresh(3)
+        np.testing.assert_allclose(gram(roots), np.eye(3), atol=1e-12)
+        odd = [np.tanh(roots), roots**3, np.sin(roots[:1] + roots[1:])]
+        assert max(np.abs(x.mean(axis=1)).max() for x in odd) < 1e-12
+        half = roots[:, : N // 2]
+        assert (np.abs(half.mean(axis=1)).max() < 1e-9) == halves
