@@ -220,8 +220,8 @@ def figure_limit(turns: int = 2) -> None:
           f"{100 * np.sqrt((error**2).mean()) / scale:.1f} % rms (1); {value.method}")  # fmt: skip
     ways = {
         f"width {WIDTH}": Tally(lambda k: train(run, WIDTH, 4, seed=k)["f"]),
+        "limit, 512 points": Tally(lambda k: replicates(run, 512, 24, k)),
         "limit, 1024 points": Tally(lambda k: replicates(run, 1024, 12, k)),
-        "limit, 2048 points": Tally(lambda k: replicates(run, 2048, 4, k)),
     }
     for k in range(turns + 1):
         for way in ways.values():
