@@ -321,7 +321,7 @@ def _notes(table: Table) -> tuple[str, ...]:
     if one:
         notes.append(
             f"the updates of {', '.join(one)} are linear in the gradients: only c - d counts, and "
-            "c stands for c - d + the faithful d"
+            "c stands for c - d + the faithful d (S = a_out + a + b of the readout)"
         )
     shifts = {
         "update": "updates are divided by their norm: c stands for c + e",

@@ -51,7 +51,9 @@ class Judge:
         stable: Group = "stable at initialization"
         for name in s.features:
             yield Wanted(stable, name, f"size of {name}", s.start[name], "=")
-        for order, _ in s.arguments:
+        # arguments of the size of a feature, or of each other, are asked once
+        known = {s.start[name] for name in s.features}
+        for order in dict.fromkeys(order for order, _ in s.arguments if order not in known):
             yield Wanted(stable, "", "argument of a nonlinear function", order, "=")
         yield Wanted(stable, "f", "size of f", s.output, ">=")
         for layer in self.layers:
@@ -72,9 +74,11 @@ class Judge:
         for name in s.features:
             text = f"change of {name} until step {t}"
             yield Wanted(stable, name, text, s.change[name][t - 1], ">=")
-        for _, moves in s.arguments:
+        known = {s.change[name][t - 1] for name in s.features}
+        moves = (found[t - 1] for _, found in s.arguments if found[t - 1] not in known)
+        for order in dict.fromkeys(moves):
             text = f"change of an argument of a nonlinear function until step {t}"
-            yield Wanted(stable, "", text, moves[t - 1], ">=")
+            yield Wanted(stable, "", text, order, ">=")
         yield Wanted(stable, "f", f"change of f until step {t}", s.output_change[t - 1], ">=")
         faithful: Group = "faithful in training"
         for layer in self.layers:

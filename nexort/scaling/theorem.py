@@ -198,7 +198,7 @@ class Conditions:
         if k in self.heads:
             return "(a_out + a)" if np.any(self.out != 0) else "a"
         low = " - 1" if self.layers[k].part == "scalar" else ""
-        return f"(a + {self._joint()[1].removesuffix(' + r')} of {self._joint()[0]}{low})"
+        return f"(a + S{low})"
 
     def r_text(self, k: int) -> str:
         """r's formula."""
