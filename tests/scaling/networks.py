@@ -85,6 +85,21 @@ NETWORKS = {
       |x1> = tanh(|u> @ xi)
       |x2> = tanh(W |x1>)
       return <v|x2> + <w|x1>""",
+    "outer nonlinearity": """
+      weight u : vector[d]
+      weight W : matrix
+      weight v : vector
+      |x1> = tanh(|u> @ xi)
+      |z> = E{1}[ tanh(|x1> * |x1>{1}) * |x1>{1} ]
+      |x2> = tanh(W |z>)
+      return <v|x2>""",
+    "readout with a mean": """
+      weight u : vector[d]
+      weight W : matrix
+      weight v : vector ~ N(1, 1)
+      |x1> = tanh(|u> @ xi)
+      |x2> = tanh(W |x1>)
+      return <v|x2>""",
     "mean of the last layer": """
       weight u : vector[d]
       weight W : matrix
