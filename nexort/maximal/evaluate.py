@@ -8,7 +8,7 @@ replicates of N/2 points, and where it is significant it is part of the reported
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -26,6 +26,9 @@ from nexort.training.task import Task
 Warn = Callable[[Diagnostic], None]
 
 LEAST = 64
+
+MORE = 16
+"""How many times the replicates of the start may be run for an accuracy that is asked for."""
 
 WORK = 2**22
 """Directions times points of a replicate without pairs."""
@@ -53,17 +56,23 @@ def evaluate(
     settings = settings or Settings()
     plan = Plan.of(task)
     stages = _Stages(plan, settings, progress, checkpoint)
-    size = stages.size()
-    half = stages.run(size // 2)
+    size, count = stages.size(), max(2, settings.replicates)
+    largest, most = min(settings.max_samples, stages.room()), MORE * count
     while True:
-        full = stages.run(size)
-        values = _summary(task, half, full)
+        half, full = stages.run(size // 2, count), stages.run(size, count)
+        found = _summary(task, half, full)
+        values = {name: value for name, (value, _) in found.items()}
         if settings.rtol is None or all(_met(v, settings.rtol) for v in values.values()):
             break
-        if 2 * size > min(settings.max_samples, stages.room()):
+        # pairs of points cost the square of their number: more replicates pay, but for a bias
+        pays = all(plan.linear.values()) or any(biased for _, biased in found.values())
+        if 2 * size <= largest and (pays or count == most):
+            size *= 2
+        elif not pays and count < most:
+            count = _more(count, most, values, settings.rtol)
+        else:
             values = {k: _missed(v, settings.rtol) for k, v in values.items()}
             break
-        half, size = full, 2 * size
     if full.stopped is not None and warn is not None:
         t, what = full.stopped
         message = f"at step {t} {what} is infinite or not a number; what follows is missing"
@@ -89,30 +98,35 @@ class _Stages:
         self, plan: Plan, settings: Settings, progress: Progress | None, store: Store | None
     ) -> None:
         self.plan, self.settings, self.progress, self.store = plan, settings, progress, store
-        self.count = max(2, settings.replicates)
+        self.known: dict[tuple[int, int], Trajectory] = {}
 
-    def run(self, size: int) -> Stage:
-        """The replicates of ``size`` points."""
-        seeds = np.random.SeedSequence([self.settings.seed, size]).spawn(self.count)
+    def run(self, size: int, count: int) -> Stage:
+        """``count`` replicates of ``size`` points, of which those that are known are not run."""
+        seeds = np.random.SeedSequence([self.settings.seed, size]).spawn(count)
 
         def one(index: int) -> Trajectory:
+            if (size, index) not in self.known:
+                self.known[size, index] = found(index)
+            return self.known[size, index]
+
+        def found(index: int) -> Trajectory:
             key = f"maximal/{size}/{index}"
             known = None if self.store is None else self.store.get(key)
             if known is not None:
                 return _unpacked(known)
-            found = trajectory(self.plan, size, seeds[index])
+            run = trajectory(self.plan, size, seeds[index])
             if self.store is not None:
-                self.store.put(key, _packed(found))
-            return found
+                self.store.put(key, _packed(run))
+            return run
 
         runs = []
-        pool = ThreadPoolExecutor(self.workers(size))
+        pool = ThreadPoolExecutor(self.workers(size, count))
         try:
             with threadpool_limits(1):
-                for run in pool.map(one, range(self.count)):
+                for run in pool.map(one, range(count)):
                     runs.append(run)
                     if self.progress is not None:
-                        self.progress(len(runs), self.count)
+                        self.progress(len(runs), count)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
         return _gathered(size, runs)
@@ -131,10 +145,10 @@ class _Stages:
         live = sum(plan.rank(x) for x in kets)
         return total + 8.0 * size * (4 * live + 4 * plan.directions())
 
-    def workers(self, size: int) -> int:
+    def workers(self, size: int, count: int) -> int:
         """Replicates at a time."""
         threads = self.settings.threads or _cores()
-        return max(1, min(threads, self.count, int(self.settings.memory / self.cost(size))))
+        return max(1, min(threads, count, int(self.settings.memory / self.cost(size))))
 
     def room(self) -> int:
         """The largest sample, a power of two, of which one replicate fits into the memory."""
@@ -201,7 +215,8 @@ def _unpacked(arrays: dict[str, Array]) -> Trajectory:
 # ---- errors --------------------------------------------------------------------------------------
 
 
-def _summary(task: Task, half: Stage, full: Stage) -> dict[str, LimitValue]:
+def _summary(task: Task, half: Stage, full: Stage) -> dict[str, tuple[LimitValue, bool]]:
+    """The outputs' values, and whether a bias makes most of the largest error."""
     found = {}
     # what is dropped from hats changes covariances by its square
     rounding = max(half.dropped, full.dropped, 1e-7) ** 2
@@ -219,7 +234,10 @@ def _summary(task: Task, half: Stage, full: Stage) -> dict[str, LimitValue]:
             excess = _significant(coarse.mean(axis=0) - value, noise)
             scale = np.abs(value).max(axis=axes, keepdims=True, initial=0.0)
             error = np.sqrt(spread**2 + excess + (scale * rounding) ** 2)
-        found[output.name] = LimitValue(value, error, text)
+        known = np.where(np.isfinite(error), error, -1.0)
+        worst = int(known.argmax()) if known.size else 0
+        biased = bool(known.size and 2 * excess.flat[worst] > error.flat[worst] ** 2)
+        found[output.name] = LimitValue(value, error, text), biased
     return found
 
 
@@ -244,6 +262,17 @@ def _met(value: LimitValue, rtol: float) -> bool:
         return True
     scale = np.abs(value.value[good]).max()
     return bool((value.error[good] <= rtol * scale).all())
+
+
+def _more(count: int, most: int, values: Mapping[str, LimitValue], rtol: float) -> int:
+    """How many replicates will do: errors fall with the root of their number."""
+    ratio = 2.0
+    for x in values.values():
+        good = np.isfinite(x.value) & np.isfinite(x.error)
+        scale = np.abs(x.value[good]).max(initial=0.0)
+        if scale > 0:
+            ratio = max(ratio, 1.1 * float(x.error[good].max() / (rtol * scale)) ** 2)
+    return int(min(most, np.ceil(min(ratio, most) * count)))
 
 
 def _missed(value: LimitValue, rtol: float) -> LimitValue:

@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -146,15 +145,6 @@ def test_latex_needs_no_sympy() -> None:
         [sys.executable, "-c", code], cwd=PROGRAMS, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["False", "True"]
-
-
-def test_a_cold_start_takes_less_than_three_seconds() -> None:
-    times = []
-    for _ in range(2):
-        start = time.perf_counter()
-        assert nexort_derive("mlp.nxt", "--latex").returncode == 0
-        times.append(time.perf_counter() - start)
-    assert min(times) < 3  # about half a second on an idle core
 
 
 def test_output_goes_to_a_file(tmp_path: Path) -> None:
