@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
+from math import lcm
 from pathlib import Path
 from typing import Any
 
@@ -139,8 +140,10 @@ def classify(
         s = Fraction(name[4:-1]) if name.startswith("ups") else None
         table = named(name, perceptron(depth, degree, norm), s)
         return of_table(table, name, optimizer or "any")
+    if isinstance(what, np.ndarray) and what.ndim == 3:
+        return _many(what, degree, norm)
     rows = _rows(what)
-    if rows and isinstance(rows[0][0], list):
+    if rows and rows[0] and isinstance(rows[0][0], list | tuple | np.ndarray):
         return _many(rows, degree, norm)
     exponents = tuple(_exponents(k + 1, row) for k, row in enumerate(rows))
     if len(exponents) < 2:
@@ -181,15 +184,34 @@ def _exponents(layer: int, row: Sequence[Any]) -> Exponents:
     )
 
 
-def _many(tables: list[Any], degree: int | None, normalization: Normalization) -> Array:
-    """The verdicts of many tables."""
-    array = np.array([[[rational(x, "an exponent") for x in r] for r in t] for t in tables], object)
+def _many(tables: Any, degree: int | None, normalization: Normalization) -> Array:
+    """The verdicts of many tables: every value that occurs becomes a rational once."""
+    if isinstance(tables, np.ndarray) and tables.dtype.kind in "iuf":
+        array = tables
+    else:
+        try:
+            array = np.array([[list(row) for row in t] for t in tables], dtype=object)
+        except ValueError:
+            raise fail("bad-exponents", "the tables differ in their shapes") from None
     if array.ndim != 3 or array.shape[2] != 4 or array.shape[1] < 2:
         raise fail("bad-exponents", f"found exponents of shape {array.shape}, expected (N, L+1, 4)")
-    unit = int(np.lcm.reduce([2, *{x.denominator for x in array.flat}]))
-    whole = np.array([int(x * unit) for x in array.flat]).reshape(array.shape)
-    codes = theorem.codes(perceptron(array.shape[1] - 1, degree, normalization), whole, 0, unit)
-    return np.array(VERDICTS)[codes]
+    flat = array.reshape(-1)
+    if array.dtype == object:
+        places: dict[Any, int] = {}
+        where = np.array([places.setdefault(x, len(places)) for x in flat], dtype=np.int64)
+        values: list[Any] = list(places)
+    else:
+        found, where = np.unique(flat, return_inverse=True)
+        values = list(found)
+    exact = [rational(x, "an exponent") for x in values]
+    unit = lcm(2, *(x.denominator for x in exact))
+    layers = perceptron(array.shape[1] - 1, degree, normalization)
+    whole = [int(x * unit) for x in exact]
+    if max(map(abs, [*whole, unit]), default=0) < 2**56:
+        numbers: Array = np.array(whole, dtype=np.int64)[where].reshape(array.shape)
+        return np.array(VERDICTS)[theorem.codes(layers, numbers, 0, unit)]
+    numbers = np.array(exact, dtype=object)[where].reshape(array.shape)
+    return np.array(VERDICTS)[Conditions(layers, numbers, Fraction(0)).codes()]
 
 
 # ---- one table -----------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -67,6 +68,26 @@ def test_many_tables() -> None:
     ]  # fmt: skip
 
 
+def test_many_tables_of_any_numbers_are_quick() -> None:
+    rng = np.random.default_rng(4)
+    halves = rng.integers(-4, 5, (100_000, 3, 4)) / 2
+    halves[::7] = [[0, 0, 0, 1], [0, 0.5, 1, 1], [1, 0, 0, 1]]
+    start = time.perf_counter()
+    found = nexort.classify(halves, optimizer="adam")
+    assert time.perf_counter() - start < 10
+    assert (found[::7] == "feature learning").all()
+    some = [[[Fraction(float(x)) for x in row] for row in table] for table in halves[:50]]
+    assert nexort.classify(some, optimizer="adam").tolist() == found[:50].tolist()
+    # exact also where no integer of the machine holds the numbers
+    tiny = Fraction(1, 3**60)
+    off = [
+        MUP,
+        [MUP[0], (0, "1/2", 1 - tiny, 1), MUP[2]],
+        [MUP[0], (0, "1/2", 1 + tiny, 1), MUP[2]],
+    ]
+    assert nexort.classify(off).tolist() == ["feature learning", "unstable", "feature learning"]
+
+
 def test_homogeneous_updates_are_told() -> None:
     found = nexort.classify("mup", depth=2, optimizer="sign_sgd")
     assert any("d is ignored" in note for note in found.notes)
@@ -98,6 +119,9 @@ def test_normalization_shifts_c() -> None:
         ([(0, 0, 0, None), (0, 0, 0, 0)], "'d' of layer 1 is None"),
         (3, "int is no table"),
         (np.zeros((2, 3, 5)), "shape (2, 3, 5)"),
+        ([MUP, MUP[:2]], "found exponents of shape (2,)"),
+        ([MUP, [(0, 0, 0, 1), (0, 0, 0, 1), (0, 0, 0, "b")]], "an exponent is 'b'"),
+        ([], "at least 2 layers"),
         ([(0, 0, 0, float("nan")), (0, 0, 0, 0)], "'d' of layer 1 is nan"),
     ],
 )
