@@ -48,7 +48,7 @@ def compared(
 ) -> None:
     """The emitted module against the exact limit."""
     names = found(program, folder, **given)
-    limit = program.limit(data=given, rtol=1e-13)
+    limit = program.limit(data=given, rtol=1e-12)
     assert set(names) == set(limit)
     for name, value in names.items():
         assert "sampl" not in limit[name].method, limit[name].method
