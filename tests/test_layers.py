@@ -61,7 +61,8 @@ USES: dict[str, tuple[str, ...]] = {
         "data", "program", "diagnostics",
     ),
     "cli": (
-        "classification", "coordcheck", "api", "expand", "compare", "results", "driver", "data", "program", "syntax", "diagnostics",
+        "classification", "coordcheck", "api", "expand", "compare", "results", "driver", "data",
+        "program", "syntax", "diagnostics",
     ),
     "__main__": ("cli",),
     "__init__": ("api", "classification", "diagnostics"),
