@@ -182,6 +182,8 @@ def test_reported_errors_cover_the_truth() -> None:
     inside = total = 0
     for name, answer in ANSWERS.items():
         program = nexort.load(programs / f"{name}.nxt")
+        if program.program.training is not None or name == "adafactor":
+            continue  # these answers are samples themselves
         known = {k: np.asarray(v, dtype=float) for k, v in answer().items()}
         for seed in range(20):
             samples = 256 if name.startswith("outer") else 1024
