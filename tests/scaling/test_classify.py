@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from networks import NETWORKS, PERCEPTRON, network
 
 import nexort
 from nexort.cli import main
 from nexort.diagnostics import NexortError
-from tests.scaling.networks import NETWORKS, PERCEPTRON, network
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 MUP = [(0, 0, 0, 1), (0, "1/2", 1, 1), (1, 0, 0, 1)]

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import NETWORKS, UNIT, Array, around, grid, mlp, network
 
 from nexort.classification.classifying import of_subject
 from nexort.scaling.judge import Judge
 from nexort.scaling.layers import perceptron
 from nexort.scaling.theorem import VERDICTS, codes
-from tests.scaling.networks import NETWORKS, UNIT, Array, around, grid, mlp, network
 
 DEGREES = {"adam": None, "adam(eps=0)": 0, "sgd": 1}
 _judges: dict[tuple[int, str, str], Judge] = {}

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from networks import NETWORKS, PERCEPTRON, network
 
 from nexort.classification import spaces
 from nexort.classification.slices import Slice, sliced
@@ -14,7 +15,6 @@ from nexort.cli import main
 from nexort.diagnostics import NexortError
 from nexort.scaling.layers import Table, named, perceptron
 from nexort.scaling.theorem import verdict
-from tests.scaling.networks import NETWORKS, PERCEPTRON, network
 
 F = Fraction
 BOX = ((F(-1), F(2)), (F(-1), F(2)))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from networks import NETWORKS, mlp, network
 
 from nexort.classification.optimizers import optimizer
 from nexort.classification.practice import GAUGES, Row, practice
@@ -15,7 +16,6 @@ from nexort.classification.subject import in_regime, under
 from nexort.cli import main
 from nexort.scaling.layers import Layer
 from nexort.scaling.theorem import verdict
-from tests.scaling.networks import NETWORKS, mlp, network
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 H = Fraction(1, 2)

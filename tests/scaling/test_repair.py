@@ -7,6 +7,7 @@ from itertools import combinations, product
 
 import numpy as np
 import pytest
+from networks import NETWORKS, UNIT, Array, around, mlp, network, table
 
 from nexort.classification.classifying import of_subject
 from nexort.scaling.judge import Judge
@@ -14,7 +15,6 @@ from nexort.scaling.layers import Normalization, Table, named, perceptron
 from nexort.scaling.repair import GOOD, repair
 from nexort.scaling.search import searched
 from nexort.scaling.theorem import codes, verdict
-from tests.scaling.networks import NETWORKS, UNIT, Array, around, mlp, network, table
 
 STEP = UNIT // 4
 MOVES = [k * STEP for k in range(-8, 9) if k]

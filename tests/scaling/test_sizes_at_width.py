@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from networks import NETWORKS, PERCEPTRON, Array
 
 from nexort import driver
 from nexort.classification.classifying import of_subject
@@ -14,7 +15,6 @@ from nexort.classification.subject import subject
 from nexort.diagnostics import Source
 from nexort.driver import Given
 from nexort.finite.training import train
-from tests.scaling.networks import NETWORKS, PERCEPTRON, Array
 
 HEAD = """
 param L = 2

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import UNIT, around, table
 
 from nexort.program.network import Exponents
 from nexort.scaling.layers import Table, named, perceptron
 from nexort.scaling.theorem import VERDICTS, Conditions, codes, verdict
-from tests.scaling.networks import UNIT, around, table
 
 F = Fraction
 DEPTHS = (1, 2, 3, 5)

@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_tasks import MLP, reference, run_of, update
 
-import nexort
 from nexort import driver
 from nexort.data import LoadedArray
 from nexort.diagnostics import NexortError, Source
@@ -30,7 +29,7 @@ from nexort.program.types import Kind, scalar
 from nexort.program.unrolled import Array
 from nexort.training.task import Norm, Task
 
-PROGRAMS = Path(nexort.__file__).parents[1] / "programs"
+PROGRAMS = Path(__file__).parents[2] / "programs"
 RNG = np.random.default_rng(8)
 INPUTS, DIM = 4, 3
 ARRAYS = {

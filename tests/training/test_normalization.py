@@ -9,7 +9,7 @@ import pytest
 
 import nexort
 
-TEXT = (Path(nexort.__file__).parents[1] / "programs/mup_mlp_adam.nxt").read_text()
+TEXT = (Path(__file__).parents[2] / "programs/mup_mlp_adam.nxt").read_text()
 
 
 def program(optimizer: str, lines: str) -> nexort.api.TensorProgram:
