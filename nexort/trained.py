@@ -40,7 +40,6 @@ def limit(
     finite. Raises NexortError.
     """
     from nexort import maximal, tangent
-    from nexort.tangent.standard import random_outputs
 
     task = driver.training(program, given)
     evaluate = maximal.evaluate if task.regime == "maximal" else tangent.evaluate
@@ -54,11 +53,7 @@ def limit(
         settings.exact,
     )
     store = _part(checkpoint, task, f"limit {told}")
-    found = evaluate(task, settings, progress, store, _placed(program, warn))
-    if task.regime == "tangent":
-        for name in random_outputs(task):
-            found[name] = replace(found[name], random=True)
-    return task, found
+    return task, evaluate(task, settings, progress, store, _placed(program, warn))
 
 
 def _placed(program: Program, warn: Warn | None) -> Warn | None:

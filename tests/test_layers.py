@@ -37,9 +37,13 @@ USES: dict[str, tuple[str, ...]] = {
     ),
     "exact": ("limit", "gaussian", "program", "functions", "diagnostics"),
     "lower": ("exact", "limit", "program", "functions", "diagnostics"),
-    "maximal": ("training", "lower", "limit", "program", "functions", "diagnostics"),
+    "replicates": ("training", "lower", "exact", "program", "diagnostics"),
+    "maximal": (
+        "replicates", "training", "lower", "limit", "program", "functions", "diagnostics",
+    ),
     "tangent": (
-        "maximal", "training", "lower", "exact", "limit", "program", "functions", "diagnostics",
+        "maximal", "replicates", "training", "lower", "exact", "limit", "program", "functions",
+        "diagnostics",
     ),
     "finite": ("training", "program", "functions", "diagnostics"),
     "results": ("program", "diagnostics"),

@@ -25,8 +25,8 @@ from nexort.scaling.layers import Table
 from nexort.scaling.sizes import nonlinear
 from nexort.syntax import tree as t
 from nexort.syntax.parser import parse
-from nexort.training.stability import table, weight_name
-from nexort.training.task import Key, Task
+from nexort.training.stability import table
+from nexort.training.task import Key, Task, weight_name
 
 UNKNOWN_SIZE = 2
 """The size of dims that are not given: sizes do not grow with n."""

@@ -30,7 +30,7 @@ from nexort.program.unroll import Unroller
 from nexort.program.unrolled import Unrolled, UnrolledOutput
 from nexort.scaling.counting import Graph, _Counting
 from nexort.scaling.orders import evaluate
-from nexort.training.stability import weight_name
+from nexort.training.task import weight_name
 from nexort.transform.operators import expand_operators
 
 

@@ -17,8 +17,8 @@ from nexort.scaling.counting import Graph, Parameter, Slope, _Counting
 from nexort.scaling.orders import ONE, ZERO, Order, constant, evaluate, least, most, symbol
 from nexort.scaling.sizes import Size, added, moved, nonlinear
 from nexort.training.backprop import Reverse
-from nexort.training.stability import layer, weight_name
-from nexort.training.task import Key, Task, seed_slot
+from nexort.training.stability import layer
+from nexort.training.task import Key, Task, seed_slot, weight_name
 from nexort.training.update import Update
 
 Exponent = Fraction | Literal["zero"]

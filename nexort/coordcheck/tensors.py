@@ -11,8 +11,7 @@ from typing import Literal
 
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
-from nexort.training.stability import weight_name
-from nexort.training.task import Key, Task
+from nexort.training.task import Key, Task, weight_name
 
 Role = Literal["weight", "ket", "scalar", "output", "signal"]
 

@@ -10,15 +10,15 @@ replicates of N/2 points, and where it is significant it is part of the reported
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from nexort.diagnostics import Diagnostic, NexortError, Span
+from nexort.exact.blocks import cores
 from nexort.exact.solve import solve
 from nexort.lower.arrays import NotPositive
 from nexort.lower.cautions import vanishing_jumps
@@ -110,10 +110,10 @@ def _sampled(plan: Plan, settings: Settings, progress: Progress | None) -> dict[
         values = _summary(plan, half, full, settings.seed)
         if settings.rtol is None:
             return values
-        if all(_met(v, settings.rtol) for v in values.values()):
+        if all(met(v, settings.rtol) for v in values.values()):
             return values
         if 2 * size > min(settings.max_samples, room):
-            return {k: _missed(v, settings.rtol) for k, v in values.items()}
+            return {k: missed(v, settings.rtol) for k, v in values.items()}
         half, size = full, 2 * size
 
 
@@ -136,7 +136,7 @@ def _default_samples(plan: Plan) -> int:
 def _room(plan: Plan, settings: Settings) -> int:
     """The largest sample, a power of two, whose arrays fit into the memory."""
     numbers = 2 * (plan.numbers_per_point + 64)  # temporaries as large again
-    room = int(settings.memory / (8 * numbers * (settings.threads or _cores())))
+    room = int(settings.memory / (8 * numbers * (settings.threads or cores())))
     if room < 64:
         raise _too_large(64, room)
     return 1 << (room.bit_length() - 1)
@@ -194,7 +194,7 @@ def _stage(plan: Plan, size: int, settings: Settings, progress: Progress | None)
         return _Run(draws, replicate.dropped, replicate.rank, replicate.squares)
 
     runs = []
-    with threadpool_limits(1), ThreadPoolExecutor(settings.threads or _cores()) as pool:
+    with threadpool_limits(1), ThreadPoolExecutor(settings.threads or cores()) as pool:
         for run in pool.map(one, seeds):
             runs.append(run)
             if progress is not None:
@@ -202,10 +202,6 @@ def _stage(plan: Plan, size: int, settings: Settings, progress: Progress | None)
     draws = [np.stack(columns) for columns in zip(*(r.draws for r in runs), strict=True)]
     squares = {x: np.stack([r.squares[x] for r in runs]) for x in plan.jumps}
     return _Stage(size, draws, max(r.dropped for r in runs), max(r.rank for r in runs), squares)
-
-
-def _cores() -> int:
-    return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
 
 
 def _assembled(program: Unrolled, members: list[Array]) -> list[Array]:
@@ -254,16 +250,19 @@ def _random(plan: Plan, output: UnrolledOutput) -> bool:
     return any(x.op in (Op.INNER, Op.AVERAGE, Op.MEAN) for x in walk(output.members))
 
 
-def _met(value: LimitValue, rtol: float) -> bool:
-    scale = np.abs(value.value).max() if value.value.size else 0.0
-    return bool((value.error <= rtol * scale).all()) or value.method == "exact"
+def met(value: LimitValue, rtol: float) -> bool:
+    """Whether the errors of all that is finite are within ``rtol`` of the largest entry."""
+    good = np.isfinite(value.value)
+    scale = np.abs(value.value[good]).max(initial=0.0)
+    return bool((value.error[good] <= rtol * scale).all())
 
 
-def _missed(value: LimitValue, rtol: float) -> LimitValue:
-    if _met(value, rtol):
+def missed(value: LimitValue, rtol: float) -> LimitValue:
+    """A value that says so where ``rtol`` was not reached."""
+    if met(value, rtol):
         return value
     text = f"{value.method}; rtol {rtol:g} not reached within the sample budget"
-    return LimitValue(value.value, value.error, text, met=False)
+    return replace(value, method=text, met=False)
 
 
 # ---- failures ------------------------------------------------------------------------------------

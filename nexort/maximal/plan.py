@@ -82,6 +82,19 @@ class Plan:
             tuple(x for x in walk([task.out, *roots]) if x.op is Op.INIT_VECTOR),
         )
 
+    def bytes(self, size: int) -> float:
+        """What one replicate holds at a time: pairs of points with their states, and kets."""
+        total = 0.0
+        for key, linear in self.linear.items():
+            if not linear:
+                weight = self.task.weights[key]
+                states = weight.update.states + (weight.norm is not None)
+                tied = self.spaces.sides[key][0] == self.spaces.sides[key][1]
+                total += 4.0 * (1 + states) * size**2 / (2 if tied else 1)
+        kets = [x for s in (*self.forward[-1:], self.backward) for x in s.order if x.type.copies]
+        live = sum(self.rank(x) for x in kets)
+        return total + 8.0 * size * (4 * live + 4 * self.directions())
+
     def rank(self, node: Node) -> int:
         """How many kets a multi-ket is."""
         return int(np.prod(self.task.step.shape(node.type.axes), dtype=int))

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import numpy as np
 
 from nexort.maximal.machine import Machine
 from nexort.maximal.plan import Plan
 from nexort.program.nodes import Node
 from nexort.program.unrolled import Array
+from nexort.replicates import Trajectory
 from nexort.training.recorder import Recorder, scalar_value
-from nexort.training.task import Key, Task
-
-
-@dataclass(frozen=True)
-class Trajectory:
-    """Every output, nan beyond the step at which something ceased to be finite; ``stopped`` says
-    which step and what. ``dropped`` and ``rank`` are those of the initial matrices' bases."""
-
-    outputs: Mapping[str, Array]
-    stopped: tuple[int, str] | None
-    dropped: float
-    rank: int
+from nexort.training.task import Task, weight_name
 
 
 class _Blown(Exception):
@@ -31,7 +18,8 @@ class _Blown(Exception):
 
 
 def trajectory(plan: Plan, size: int, seed: np.random.SeedSequence) -> Trajectory:
-    """The run on ``size`` points a neuron space."""
+    """The run on ``size`` points a neuron space. It notes what was ``dropped`` from the initial
+    matrices' bases, and their ``rank``."""
     machine = Machine(plan, size, seed)
     recorder = Recorder(plan.task)
     start = Start(plan.task)
@@ -44,12 +32,9 @@ def trajectory(plan: Plan, size: int, seed: np.random.SeedSequence) -> Trajector
                 stopped = t, str(problem)
                 break
     matrices = [m.initial for m in machine.matrices.values()]
-    return Trajectory(
-        recorder.results(),
-        stopped,
-        max((m.dropped for m in matrices), default=0.0),
-        max((m.rank for m in matrices), default=0),
-    )
+    dropped = max((m.dropped for m in matrices), default=0.0)
+    rank = max((m.rank for m in matrices), default=0)
+    return Trajectory(recorder.results(), stopped, {"dropped": dropped, "rank": float(rank)})
 
 
 def _step(machine: Machine, recorder: Recorder, start: Start, t: int) -> None:
@@ -73,20 +58,15 @@ def _step(machine: Machine, recorder: Recorder, start: Start, t: int) -> None:
     machine.run(plan.backward)
     machine.move(t)
     for key, entries in machine.entries.items():
-        _check(entries.value, f"{_named(key)} after the update")
+        _check(entries.value, f"'{weight_name(key)}' after the update")
     for key, matrix in machine.matrices.items():
         if matrix.moved is not None and not matrix.moved.finite():
-            raise _Blown(f"{_named(key)} after the update")
+            raise _Blown(f"'{weight_name(key)}' after the update")
 
 
 def _check(value: Array, name: str) -> None:
     if not np.isfinite(value).all():
         raise _Blown(name)
-
-
-def _named(key: Key) -> str:
-    name, indices = key
-    return f"'{name}" + (f"[{', '.join(map(str, indices))}]" if indices else "") + "'"
 
 
 class Start:

@@ -7,21 +7,31 @@ by R more replicates of N/2 points, and where it is significant it is part of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from nexort.diagnostics import Diagnostic
-from nexort.lower.evaluate import DEFAULT_REPLICATES, LimitValue, Progress, Settings
+from nexort.lower.evaluate import (
+    DEFAULT_REPLICATES,
+    LimitValue,
+    Progress,
+    Settings,
+    met,
+    missed,
+)
 from nexort.program.unrolled import Array
+from nexort.replicates import Replicates, Stage, Warn, more
 from nexort.tangent.plan import Plan
 from nexort.tangent.recursion import exactly
-from nexort.tangent.replicates import Replicates, Stage
+from nexort.tangent.run import balanced
+from nexort.tangent.standard import random_outputs
 from nexort.training.checkpoint import Store
 from nexort.training.task import Task
 
-Warn = Callable[[Diagnostic], None]
+DEFAULT = 1024
+DEFAULT_LINEAR = 4096
+"""Points of a sample where none is asked for, and where no pairs of points are needed."""
 
 MORE = 32
 """How many times the replicates asked for may be run for an accuracy asked for."""
@@ -51,38 +61,62 @@ def evaluate(
     plan = Plan.of(task)
     exact = exactly(plan, settings) if settings.exact else None
     if exact is not None:
-        _tell(exact.stopped, warn)
-        return exact.values
-    replicates = Replicates(plan, settings, progress, checkpoint)
-    size, count = replicates.size(), max(2, settings.replicates)
+        values, stopped = exact.values, exact.stopped
+    else:
+        values, stopped = _sampled(plan, settings, progress, checkpoint)
+    if stopped is not None and warn is not None:
+        t, what = stopped
+        message = f"{what} is infinite or not a number at step {t}; later values are missing"
+        warn(Diagnostic("not-finite", message, None, (), "a smaller learning rate", "warning"))
+    random = random_outputs(task)
+    return {name: replace(value, random=name in random) for name, value in values.items()}
+
+
+def replicates(
+    plan: Plan,
+    settings: Settings,
+    progress: Progress | None = None,
+    store: Store | None = None,
+) -> Replicates:
+    """Replicates of a run."""
+    return Replicates(
+        "tangent",
+        lambda size, seed: balanced(plan, size, seed),
+        plan.bytes,
+        settings,
+        progress,
+        store,
+    )
+
+
+def _sampled(
+    plan: Plan, settings: Settings, progress: Progress | None, store: Store | None
+) -> tuple[dict[str, LimitValue], tuple[int, str] | None]:
+    """The outputs, and where something ceased to be finite."""
+    stages = replicates(plan, settings, progress, store)
+    size = stages.size(DEFAULT if plan.pairs else DEFAULT_LINEAR)
+    count = max(2, settings.replicates)
     if settings.exact:
-        replicates.plan = replace(plan, graph=plan.graph.with_laws(settings.memory))
-    goal, most, largest = _budget(plan, settings, size, count, replicates.room())
+        plan = replace(plan, graph=plan.graph.with_laws(settings.memory))
+        stages = replicates(plan, settings, progress, store)
+    goal, most, largest = _budget(plan, settings, size, count, stages.room())
     while True:
-        half, full = replicates.run(size // 2, count), replicates.run(size, count)
+        half, full = stages.run(size // 2, count), stages.run(size, count)
         with np.errstate(over="ignore", invalid="ignore"):
             found = {name: _Estimate.of(half.draws[name], full.draws[name]) for name in full.draws}
         values = {name: x.value(_text(full, count, plan)) for name, x in found.items()}
-        if goal is None or all(_met(v, goal) for v in values.values()):
+        if goal is None or all(met(v, goal) for v in values.values()):
             break
         biased = any(x.biased for x in found.values())
         if biased and 2 * size <= largest:
             size *= 2
         elif not biased and count < most:
-            count = _more(count, most, values, goal)
+            count = more(count, most, values, goal)
         else:
             if settings.rtol is not None:
-                values = {k: _missed(v, settings.rtol) for k, v in values.items()}
+                values = {k: missed(v, settings.rtol) for k, v in values.items()}
             break
-    _tell(full.stopped, warn)
-    return values
-
-
-def _tell(stopped: tuple[int, str] | None, warn: Warn | None) -> None:
-    if stopped is not None and warn is not None:
-        t, what = stopped
-        message = f"{what} is infinite or not a number at step {t}; later values are missing"
-        warn(Diagnostic("not-finite", message, None, (), "a smaller learning rate", "warning"))
+    return values, full.stopped
 
 
 def _budget(
@@ -145,29 +179,3 @@ TOGETHER = 1.3
 they are told from none."""
 ALONE = 4.0
 """The same of a single entry."""
-
-
-def _more(count: int, most: int, values: Mapping[str, LimitValue], goal: float) -> int:
-    """How many replicates will do: errors fall with the root of their number."""
-    ratio = 2.0
-    for x in values.values():
-        good = np.isfinite(x.value)
-        scale = np.abs(x.value[good]).max(initial=0.0)
-        if scale > 0:
-            ratio = max(ratio, 1.1 * float(x.error[good].max() / (goal * scale)) ** 2)
-    return int(min(most, np.ceil(min(ratio, most) * count)))
-
-
-def _met(value: LimitValue, rtol: float) -> bool:
-    good = np.isfinite(value.value)
-    if not good.any():
-        return True
-    scale = np.abs(value.value[good]).max()
-    return bool((value.error[good] <= rtol * scale).all())
-
-
-def _missed(value: LimitValue, rtol: float) -> LimitValue:
-    if _met(value, rtol):
-        return value
-    text = f"{value.method}; rtol {rtol:g} not reached within the sample budget"
-    return LimitValue(value.value, value.error, text, met=False)

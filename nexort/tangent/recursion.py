@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nexort.lower.evaluate import LimitValue, Settings
+from nexort.lower.evaluate import LimitValue, Settings, met
 from nexort.program.nodes import Node
 from nexort.program.unrolled import Array
 from nexort.tangent.exact import Kernels, kernels
@@ -31,6 +31,10 @@ class Answer:
 
     values: dict[str, LimitValue]
     stopped: tuple[int, str] | None
+
+    def met(self, rtol: float) -> bool:
+        """Whether every output is as accurate as that."""
+        return all(met(v, rtol) for v in self.values.values())
 
 
 def exactly(plan: Plan, settings: Settings) -> Answer | None:
@@ -145,12 +149,11 @@ class _Recursion:
             self._more(count - len(draws), settings.seed, draws, stopped)
             answer = self._mean(draws, min(stopped, default=None))
             rtol = settings.rtol
-            if rtol is None or 2 * count > MORE_PAIRS or _met(answer.values, rtol):
+            if rtol is None or 2 * count > MORE_PAIRS or answer.met(rtol):
                 break
             count *= 2
-        if settings.rtol is not None:
-            met = {n: _met({n: v}, settings.rtol) for n, v in answer.values.items()}
-            values = {n: replace(v, met=met[n]) for n, v in answer.values.items()}
+        if rtol is not None:
+            values = {n: replace(v, met=met(v, rtol)) for n, v in answer.values.items()}
             answer = replace(answer, values=values)
         return answer
 
@@ -182,11 +185,3 @@ class _Recursion:
              for n, (v, e) in values.items()},
             stopped,
         )  # fmt: skip
-
-
-def _met(values: dict[str, LimitValue], rtol: float) -> bool:
-    for x in values.values():
-        good = np.isfinite(x.value)
-        if good.any() and (x.error[good] > rtol * np.abs(x.value[good]).max()).any():
-            return False
-    return True

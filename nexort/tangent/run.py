@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from nexort.program.nodes import Node
 from nexort.program.unrolled import Array
+from nexort.replicates import Trajectory
 from nexort.tangent.moved import moved
 from nexort.tangent.plan import Plan
 from nexort.tangent.sample import Sample, Terms
 from nexort.training.recorder import Recorder, scalar_value
-from nexort.training.task import Key
-
-
-@dataclass(frozen=True)
-class Trajectory:
-    """Every output, nan beyond the step at which something ceased to be finite; ``stopped`` says
-    which step and what."""
-
-    outputs: Mapping[str, Array]
-    stopped: tuple[int, str] | None
+from nexort.training.task import Key, weight_name
 
 
 def trajectory(
@@ -87,7 +78,7 @@ class _Run:
         """What the weights do to the output, from their terms."""
         total = np.zeros(int(np.prod(self.shape, dtype=int)))
         for key, some in found.items():
-            _check(some, t, f"{named(key)} after the update")
+            _check(some, t, f"'{weight_name(key)}' after the update")
             np.add.at(total, terms[key].outs, some)
         return total.reshape(self.shape)
 
@@ -125,12 +116,6 @@ class _Blown(Exception):
 def _check(value: Array, t: int, what: str) -> None:
     if not np.isfinite(value).all():
         raise _Blown(t, what)
-
-
-def named(key: Key) -> str:
-    """A weight, quoted."""
-    name, indices = key
-    return f"'{name}" + (f"[{', '.join(map(str, indices))}]" if indices else "") + "'"
 
 
 def gaussian(covariance: Array, seed: np.random.SeedSequence) -> Array:

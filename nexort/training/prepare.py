@@ -36,7 +36,16 @@ from nexort.training.hyperparameters import check_hyperparameters
 from nexort.training.recorder import scalar_value
 from nexort.training.rules import rule_at
 from nexort.training.stability import Verdict, verdict
-from nexort.training.task import Key, Norm, Task, Weight, moment, output_slot, seed_slot
+from nexort.training.task import (
+    Key,
+    Norm,
+    Task,
+    Weight,
+    moment,
+    output_slot,
+    seed_slot,
+    weight_name,
+)
 from nexort.training.update import Update
 from nexort.transform.operators import expand_operators
 
@@ -358,8 +367,7 @@ def exponents_of(training: Training, key: Key, unroller: Unroller) -> Exponents:
         ):
             return values
     if key[0] not in table.weights:
-        text = f"{key[0]}[{', '.join(map(str, key[1]))}]"
-        raise fail("bad-training", f"no exponents for '{text}'", table.span)
+        raise fail("bad-training", f"no exponents for '{weight_name(key)}'", table.span)
     return table.weights[key[0]]
 
 

@@ -19,7 +19,7 @@ from nexort.program.parametrization import readouts
 from nexort.program.unrolled import Array
 from nexort.scaling.layers import HALF, Layer, Normalization, Table
 from nexort.scaling.theorem import FAILURE, VERDICTS, Condition, Conditions
-from nexort.training.task import Key, Weight
+from nexort.training.task import Key, Weight, weight_name
 from nexort.training.update import Update
 
 NORMALIZATIONS: Mapping[str, Normalization] = {
@@ -52,11 +52,6 @@ def _applied(update: Update, gradients: Array) -> Array:
     states = update.start(gradients.shape[1:])
     with np.errstate(all="ignore"):
         return np.stack([np.array(update.step(t, g, states)) for t, g in enumerate(gradients)])
-
-
-def weight_name(key: Key) -> str:
-    """``W[2]``."""
-    return key[0] + (f"[{', '.join(map(str, key[1]))}]" if key[1] else "")
 
 
 def layer(key: Key, weight: Weight, *, readout: bool) -> Layer:

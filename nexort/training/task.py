@@ -27,6 +27,11 @@ Key = tuple[str, tuple[int, ...]]
 """A weight: its name and its family's indices."""
 
 
+def weight_name(key: Key) -> str:
+    """``W[2]``."""
+    return key[0] + (f"[{', '.join(map(str, key[1]))}]" if key[1] else "")
+
+
 @dataclass(frozen=True)
 class Norm:
     """What a weight's updates are divided by at every step (Eq 2.54): 'updates', their Frobenius

@@ -33,7 +33,7 @@ from nexort.diagnostics import Source
 from nexort.driver import Given
 from nexort.finite.training import train
 from nexort.lower.evaluate import Settings
-from nexort.maximal.evaluate import _Stages
+from nexort.maximal.evaluate import replicates as replicates_of
 from nexort.maximal.plan import Plan
 from nexort.training.task import Task
 
@@ -110,8 +110,7 @@ def plain(case: dict, adam: bool, rate: float, steps: int, seed: int, n: int = W
 
 def replicates(run: Task, size: int, count: int, seed: int) -> np.ndarray:
     """Replicates of the limit, shape (count, steps + 1, M)."""
-    stages = _Stages(Plan.of(run), Settings(replicates=count, seed=seed), None, None)
-    return stages.run(size).draws["f"]
+    return replicates_of(Plan.of(run), Settings(seed=seed)).run(size, count).draws["f"]
 
 
 def timed(action: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:

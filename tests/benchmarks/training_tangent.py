@@ -20,8 +20,8 @@ import nexort
 from nexort import driver, tangent
 from nexort.finite.training import train
 from nexort.lower.evaluate import Settings
+from nexort.tangent.evaluate import replicates
 from nexort.tangent.plan import Plan
-from nexort.tangent.replicates import Replicates
 from nexort.training.task import Task
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
@@ -52,7 +52,7 @@ def of_replicates(task: Task, size: int) -> float:
     plan = Plan.of(task)
     plan = replace(plan, graph=plan.graph.with_laws(2**31))
     start = time.perf_counter()
-    draws = Replicates(plan, Settings(), None, None).run(size, REPLICATES).draws["f"]
+    draws = replicates(plan, Settings()).run(size, REPLICATES).draws["f"]
     return _product(f"limit, {size} points", (time.perf_counter() - start) / REPLICATES, draws)
 
 

@@ -1,0 +1,146 @@
+"""Independent replicates of a limit of training on samples, several at a time; finished ones are
+kept in a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from nexort.diagnostics import Diagnostic, NexortError
+from nexort.exact.blocks import cores
+from nexort.lower.evaluate import LimitValue, Progress, Settings
+from nexort.program.unrolled import Array
+from nexort.training.checkpoint import Store
+
+LEAST = 64
+"""Points of the smallest sample."""
+
+Warn = Callable[[Diagnostic], None]
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One replicate: every output, nan beyond the step at which something ceased to be finite;
+    ``stopped`` says which step and what, ``notes`` what else is to be known of a run."""
+
+    outputs: Mapping[str, Array]
+    stopped: tuple[int, str] | None
+    notes: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The replicates of one sample size; ``draws[name]`` has shape (R, *shape), ``notes`` are the
+    largest of all."""
+
+    size: int
+    draws: dict[str, Array]
+    stopped: tuple[int, str] | None
+    notes: Mapping[str, float]
+
+
+class Replicates:
+    """Runs replicates, or finds them in the checkpoint under ``name``. ``simulate`` runs one of a
+    sample size, which takes ``cost`` bytes."""
+
+    def __init__(
+        self,
+        name: str,
+        simulate: Callable[[int, np.random.SeedSequence], Trajectory],
+        cost: Callable[[int], float],
+        settings: Settings,
+        progress: Progress | None = None,
+        store: Store | None = None,
+    ) -> None:
+        self.name, self.simulate, self.cost = name, simulate, cost
+        self.settings, self.progress, self.store = settings, progress, store
+        self.known: dict[int, list[Trajectory]] = {}
+
+    def run(self, size: int, count: int) -> Stage:
+        """At least the first ``count`` replicates of ``size`` points."""
+        runs = self.known.setdefault(size, [])
+        seeds = np.random.SeedSequence([self.settings.seed, size]).spawn(count)
+
+        def one(index: int) -> Trajectory:
+            key = f"{self.name}/{size}/{index}"
+            known = None if self.store is None else self.store.get(key)
+            if known is not None:
+                return _unpacked(known)
+            found = self.simulate(size, seeds[index])
+            if self.store is not None:
+                self.store.put(key, _packed(found))
+            return found
+
+        pool = ThreadPoolExecutor(self.workers(size))
+        try:
+            with threadpool_limits(1):
+                for run in pool.map(one, range(len(runs), count)):
+                    runs.append(run)
+                    if self.progress is not None:
+                        self.progress(len(runs), count)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+        draws = {name: np.stack([r.outputs[name] for r in runs]) for name in runs[0].outputs}
+        stopped = min((r.stopped for r in runs if r.stopped), default=None)
+        notes = {name: max(r.notes[name] for r in runs) for name in runs[0].notes}
+        return Stage(size, draws, stopped, notes)
+
+    def workers(self, size: int) -> int:
+        """Replicates at a time."""
+        threads = self.settings.threads or cores()
+        return max(1, min(threads, int(self.settings.memory / self.cost(size))))
+
+    def room(self) -> int:
+        """The largest sample, a power of two, of which one replicate fits into the memory."""
+        size = LEAST
+        if self.cost(size) > self.settings.memory:
+            raise _too_large(size)
+        while size < 2**20 and self.cost(2 * size) <= self.settings.memory:
+            size *= 2
+        return size
+
+    def size(self, default: int) -> int:
+        """The sample's size to begin with: what is asked for, or the default where that fits."""
+        room = self.room()
+        if self.settings.samples:
+            size = max(2 * LEAST, 1 << (self.settings.samples - 1).bit_length())
+            if size > room:
+                raise _too_large(size)
+            return size
+        return max(2 * LEAST, min(default, room))
+
+
+def more(count: int, most: int, values: Mapping[str, LimitValue], rtol: float) -> int:
+    """How many replicates will do for an accuracy: errors fall with the root of their number."""
+    ratio = 2.0
+    for x in values.values():
+        good = np.isfinite(x.value) & np.isfinite(x.error)
+        scale = np.abs(x.value[good]).max(initial=0.0)
+        if scale > 0:
+            ratio = max(ratio, 1.1 * float(x.error[good].max() / (rtol * scale)) ** 2)
+    return int(min(most, np.ceil(min(ratio, most) * count)))
+
+
+def _too_large(size: int) -> NexortError:
+    message = f"a training run over {size} sample points does not fit into the memory"
+    return NexortError([Diagnostic("memory-limit", message, None, (), "raise --memory")])
+
+
+def _packed(run: Trajectory) -> dict[str, Array]:
+    t, what = run.stopped or (-1, "")
+    found = {f"output.{name}": value for name, value in run.outputs.items()}
+    found |= {name: np.asarray(value) for name, value in run.notes.items()}
+    return {**found, "stopped": np.asarray(t), "what": np.asarray(what)}
+
+
+def _unpacked(arrays: Mapping[str, Array]) -> Trajectory:
+    outputs = {k.removeprefix("output."): v for k, v in arrays.items() if k.startswith("output.")}
+    others = ("stopped", "what")
+    notes = {k: float(v) for k, v in arrays.items()
+             if not k.startswith("output.") and k not in others}  # fmt: skip
+    t, what = int(arrays["stopped"]), str(arrays["what"])
+    return Trajectory(outputs, (t, what) if t >= 0 else None, notes)
