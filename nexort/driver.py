@@ -215,7 +215,6 @@ def unroll(program: Program, given: Given, memory: Memory | None = None) -> Unro
     ``memory`` belongs to this program. Raises NexortError for missing or misshapen data, undefined
     members and the like.
     """
-    from nexort.data import bind
     from nexort.program.verify import verify_program
     from nexort.transform.simplify import simplify
 
@@ -226,12 +225,7 @@ def unroll(program: Program, given: Given, memory: Memory | None = None) -> Unro
         verify_program(simplified)
         memory.simplified = simplified
     program = memory.simplified
-    report = Report()
-    params, dims = resolve(program, given.numbers, report)
-    report.stop()
-    given_arrays = {**defaults(program, given), **given.arrays}
-    declared = {name: (d.axes, d.span) for name, d in program.data.items()}
-    data, sizes = bind(declared, given_arrays, dims)
+    params, data, sizes = _bound(program, given)
     key = repr(sorted(params.items())), repr(sorted(sizes.items())), given.max_instructions
     if key not in memory.graphs:
         found = _unrolled(program, params, sizes, given.max_instructions)
@@ -239,6 +233,19 @@ def unroll(program: Program, given: Given, memory: Memory | None = None) -> Unro
             memory.graphs.pop(next(iter(memory.graphs)), None)
         memory.graphs[key] = found
     return replace(memory.graphs[key], data=data)
+
+
+def _bound(
+    program: Program, given: Given
+) -> tuple[dict[str, Number], dict[str, Array], dict[str, int]]:
+    """The params, the data and the sizes of dims. Raises NexortError."""
+    from nexort.data import bind
+
+    report = Report()
+    params, dims = resolve(program, given.numbers, report)
+    report.stop()
+    declared = {name: (d.axes, d.span) for name, d in program.data.items()}
+    return params, *bind(declared, {**defaults(program, given), **given.arrays}, dims)
 
 
 def _unrolled(
@@ -281,17 +288,11 @@ def training(program: Program, given: Given, *, judge: bool = True) -> Task:
     Raises NexortError for missing or misshapen data, undefined members, hyperparameters out of
     range, and a parametrization that has no limit.
     """
-    from nexort.data import bind
     from nexort.training.prepare import prepare
 
     if judge and not program.outputs:
         raise fail("no-output", "the program has no output", help="output f")
-    report = Report()
-    params, dims = resolve(program, given.numbers, report)
-    report.stop()
-    given_arrays = {**defaults(program, given), **given.arrays}
-    declared = {name: (d.axes, d.span) for name, d in program.data.items()}
-    data, sizes = bind(declared, given_arrays, dims)
+    params, data, sizes = _bound(program, given)
     return prepare(program, params, data, sizes, given.max_instructions, judge=judge)
 
 

@@ -46,6 +46,22 @@ def escaped(cell: str) -> str:
     return cell
 
 
+def title(text: str, form: Form) -> str:
+    """What stands above a table."""
+    match form:
+        case "markdown":
+            return f"## {text}"
+        case "latex":
+            return rf"\paragraph{{{escaped(text)}}}"
+        case _:
+            return text
+
+
+def sentence(text: str, form: Form) -> str:
+    """A line of text."""
+    return escaped(text) + r"\\" if form == "latex" else text
+
+
 def power(exponent: Fraction, form: Form, base: str = "n") -> str:
     """``n^-1/2``; '1' for the exponent 0."""
     if exponent == 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nexort.classification.forms import Form, escaped, power, table
+from nexort.classification.forms import Form, power, sentence, table, title
 from nexort.scaling.theorem import Group
 
 if TYPE_CHECKING:
@@ -37,30 +37,20 @@ def classification(x: Classification, form: Form, *, sizes: bool = False) -> str
         return json.dumps(as_json(x), indent=2)
     parts = [_title(x, form), table(*_weights(x), form)]
     if x.notes:
-        parts.append("\n".join(_text(note, form) for note in x.notes))
+        parts.append("\n".join(sentence(note, form) for note in x.notes))
     if x.method == "counted":
-        parts.append(_text(COUNTED, form))
+        parts.append(sentence(COUNTED, form))
     rows = [_condition(c, x.method, form) for c in x.conditions]
     parts.append(table(("condition", "of", "formula", "left", "", "right", "holds"), rows, form))
     if sizes:
         parts.append(table(*_sizes(x, form), form))
-    parts.append("\n".join(_text(line, form) for line in _summary(x)))
+    parts.append("\n".join(sentence(line, form) for line in _summary(x)))
     return "\n\n".join(parts)
-
-
-def _text(line: str, form: Form) -> str:
-    return escaped(line) + r"\\" if form == "latex" else line
 
 
 def _title(x: Classification, form: Form) -> str:
     text = f"{x.name}: parametrization {x.parametrization}, optimizer {x.optimizer}"
-    match form:
-        case "markdown":
-            return f"## {text}"
-        case "latex":
-            return rf"\paragraph{{{escaped(text)}}}"
-        case _:
-            return text
+    return title(text, form)
 
 
 def _weights(x: Classification) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from nexort.classification.forms import Form, escaped, power, table, times
+from nexort.classification.forms import Form, power, sentence, table, times, title
 from nexort.classification.practice import Practice, Row
 
 LETTERS = {
@@ -59,19 +59,12 @@ def practical(x: Practice, widths: Widths, form: Form, verdict: str) -> str:
         cells = [_scaled("", x.output, widths, form) if t == "multiplier" else "" for t in titles]
         rows.append(("output", "", str(-x.output), "", "", "", *cells))
     header = ("tensor", "part", "a", "b", "c", "d", *titles)
-    notes = [escaped(n) + r"\\" if form == "latex" else n for n in _notes(x, widths, verdict)]
+    notes = [sentence(n, form) for n in _notes(x, widths, verdict)]
     return "\n\n".join([_title(x, form), table(header, rows, form), "\n".join(notes)])
 
 
 def _title(x: Practice, form: Form) -> str:
-    text = f"{x.name}: {x.regime} for {x.optimizer}, gauge {x.gauge}"
-    match form:
-        case "markdown":
-            return f"## {text}"
-        case "latex":
-            return rf"\paragraph{{{escaped(text)}}}"
-        case _:
-            return text
+    return title(f"{x.name}: {x.regime} for {x.optimizer}, gauge {x.gauge}", form)
 
 
 def _exponents(row: Row) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from nexort.program.program import Program
 from nexort.program.types import ROOT, Kind
 from nexort.program.unroll import Unroller
 from nexort.program.unrolled import Unrolled, UnrolledOutput
-from nexort.scaling.counting import Graph, _Counting
+from nexort.scaling.counting import Counting, Graph
 from nexort.scaling.orders import evaluate
 from nexort.training.task import weight_name
 from nexort.transform.operators import expand_operators
@@ -131,7 +131,7 @@ def predict(found: Core) -> Prediction:
     """The sizes that are counted."""
     nodes = {str(k): x.node for k, x in enumerate(found.tensors) if x.node is not None}
     [first, *_] = [output.members[0] for output in found.program.outputs]
-    counting = _Counting(Graph(first, {}, {}, kets=nodes), None)
+    counting = Counting(Graph(first, {}, {}, kets=nodes), None)
     counting._forward(start=True)
     orders = [counting.first[x].total for x in nodes.values()]
     values = evaluate(orders, {}, Fraction(1), 1)

@@ -13,7 +13,7 @@ from nexort.coordcheck.tensors import Quantity, Tensor, What
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array
-from nexort.scaling.counting import Graph, Parameter, Slope, _Counting
+from nexort.scaling.counting import Counting, Graph, Parameter, Slope
 from nexort.scaling.orders import ONE, ZERO, Order, constant, evaluate, least, most, symbol
 from nexort.scaling.sizes import Size, added, moved, nonlinear
 from nexort.training.backprop import Reverse
@@ -108,7 +108,7 @@ class _Adjoints(Reverse):
         return super().back(x, g)
 
 
-class _Everything(_Counting):
+class _Everything(Counting):
     """Sizes counted over every step, with an error signal as large as f, for tables of any kind."""
 
     def __init__(self, task: Task, degrees: Mapping[Key, int | None]) -> None:

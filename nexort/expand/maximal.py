@@ -10,11 +10,11 @@ from nexort.expand.analysis import Analysis
 from nexort.expand.folding import forward
 from nexort.expand.moving import Moving
 from nexort.expand.rules import leaf
-from nexort.expand.start import initial_lines, letters
+from nexort.expand.start import initial_lines, member_loops
 from nexort.expand.statements import Let, written
 from nexort.expand.text import PRODUCT, Writer
 from nexort.expand.tidy import tidy
-from nexort.expand.weights import exponents_of, loops_of
+from nexort.expand.weights import exponents_of
 from nexort.program.index import Affine, Loop
 from nexort.program.network import OUTPUT, STEP_VARIABLE, WeightFamily
 from nexort.program.nodes import Node, Op, rewrite, walk
@@ -44,9 +44,7 @@ class Maximal:
     def __post_init__(self) -> None:
         a = self.analysis
         self.network = a.training.network
-        uses = [u for found in a.uses.values() for u in found]
-        taken = frozenset((a.step, a.past, *a.names.taken)) - letters(a.rules.items)
-        self.loops = {w.name: loops_of(w, uses, taken) for w in self.network.weights.values()}
+        self.loops = member_loops(a)
         plain = a.training.start == "plain"
         self.raw = self.network.name if plain else a.names.fresh("out", "raw")
         cotangents = frozenset(a.names.cotangents.values())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from nexort.expand.shifting import LOOPS, NotSymbolicError
 from nexort.program.index import Affine, Loop
 from nexort.program.network import Network
-from nexort.program.nodes import Node, Op, rewrite, walk
+from nexort.program.nodes import Node, Op, rewrite, walk, walk_where
 from nexort.program.program import Block, Initial, Program
 from nexort.program.program import Rule as Written
 from nexort.program.types import Kind, Type
@@ -160,7 +160,7 @@ class _Reader:
         top: bool,
     ) -> Node:
         done: dict[Node, Node] = {}
-        for x in _outside_sums(root):
+        for x in walk_where(root, lambda x: x.op not in LOOPS):
             if x.op in LOOPS:
                 body = self._pull(x.args[0], place, (*sums, x.attr), rules, count, top=False)
                 done[x] = Node(x.op, (body,), x.attr, x.type)
@@ -229,18 +229,6 @@ def leaf(name: str, key: tuple[Affine, ...], type: Type) -> Node:
 
 def _named(x: Node) -> bool:
     return x.op in (Op.INIT_VECTOR, Op.INIT_SCALAR)
-
-
-def _outside_sums(root: Node) -> list[Node]:
-    seen: set[Node] = set()
-    stack = [root]
-    while stack:
-        x = stack.pop()
-        if x not in seen:
-            seen.add(x)
-            if x.op not in LOOPS:
-                stack.extend(x.args)
-    return sorted(seen, key=lambda x: x.serial)
 
 
 def _leaf(x: Node, initial: Mapping[str, Initial]) -> Node:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from nexort.expand.analysis import Analysis
 from nexort.expand.rules import Item, Nest
 from nexort.expand.text import ATOM, PRODUCT, Writer
-from nexort.expand.weights import Pairs, member_type
+from nexort.expand.weights import Pairs, loops_of, member_type
 from nexort.program import build
 from nexort.program.index import Affine, Loop
 from nexort.program.network import OptimizerUse, WeightFamily
@@ -21,6 +21,13 @@ def letters(items: Iterable[Item]) -> frozenset[str]:
         if isinstance(item, Nest):
             found |= {item.loop.var, *letters(item.items)}
     return frozenset(found)
+
+
+def member_loops(a: Analysis) -> dict[str, tuple[Loop, ...]]:
+    """Loops over the members of every family of weights."""
+    uses = [u for found in a.uses.values() for u in found]
+    taken = frozenset((a.step, a.past, *a.names.taken)) - letters(a.rules.items)
+    return {w.name: loops_of(w, uses, taken) for w in a.training.network.weights.values()}
 
 
 def initial_name(a: Analysis, weight: WeightFamily) -> str:

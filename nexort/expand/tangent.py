@@ -18,11 +18,11 @@ from nexort.expand.folding import forward, looped
 from nexort.expand.maximal import Section, error_lines, joined
 from nexort.expand.moving import Member, Moving, barred, deviation
 from nexort.expand.rules import Item, Key, Nest, Rule, leaf
-from nexort.expand.start import initial_lines, letters
+from nexort.expand.start import initial_lines, member_loops
 from nexort.expand.statements import Each, Let, Line, Statement, written
 from nexort.expand.text import PRODUCT, UNARY, Writer
 from nexort.expand.tidy import tidy
-from nexort.expand.weights import loops_of, member_type, moves_of
+from nexort.expand.weights import member_type, moves_of
 from nexort.program import build
 from nexort.program.index import Affine, Loop
 from nexort.program.network import Normalization, OptimizerUse
@@ -82,9 +82,7 @@ class Tangent:
     def __post_init__(self) -> None:
         a = self.analysis
         self.network = a.training.network
-        uses = [u for found in a.uses.values() for u in found]
-        taken = frozenset((a.step, a.past, *a.names.taken)) - letters(a.rules.items)
-        self.loops = {w.name: loops_of(w, uses, taken) for w in self.network.weights.values()}
+        self.loops = member_loops(a)
         self.updates = {n: a.names.fresh(f"Q{n}", f"Q_{n}") for n in self.network.weights}
         self.seen = self.sums()
         self.kernel = a.names.fresh("K")

@@ -4,7 +4,6 @@ at which they run."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from nexort.diagnostics import Report
 from nexort.driver import Given, defaults
@@ -17,7 +16,7 @@ from nexort.program.numbers import resolve
 from nexort.program.program import Block, Program, Rule
 from nexort.program.types import Kind
 from nexort.program.unroll import Unroller
-from nexort.training.prepare import Numbers, weight
+from nexort.training.prepare import Numbers, alone, weight
 from nexort.training.stability import Verdict, verdict
 
 MORE, SIZE = 5, 8
@@ -121,22 +120,15 @@ def unrolled(
     told = {axis.name for axes, _ in declared.values() for axis in axes}
     _, sizes = bind(declared, arrays, {n: s for n, s in dims.items() if s or n in told})
     known = {**{n: s for n, s in dims.items() if s is not None}, **sizes}
-    inside = replace(
-        program,
-        initial={**program.initial, **network.initial},
-        families=network.families,
-        body=network.body,
-        outputs=(),
-        training=None,
-    )
-    alone = _Alone(inside, params, known, report, given.max_instructions)
+    inside = alone(program, network)
+    unroller = _Alone(inside, params, known, report, given.max_instructions)
     try:
-        alone.items(network.body, dict(alone.base))
-        output = _with_keys(alone.instance(network.output, alone.base))
+        unroller.items(network.body, dict(unroller.base))
+        output = _with_keys(unroller.instance(network.output, unroller.base))
     except Missing:
         report.stop()
         raise NotSymbolicError from None
-    return dict(alone.base), known, tuple(alone.rules), output
+    return dict(unroller.base), known, tuple(unroller.rules), output
 
 
 class _Alone(Unroller):

@@ -37,6 +37,25 @@ def entrywise(node: Node, args: Sequence[Array], tail: int) -> Array:
     return result
 
 
+LOCAL = frozenset(
+    (Op.CALL, Op.CONTRACT, Op.TAKE, Op.TRANSPOSE, Op.DIAGONAL, Op.SPREAD, Op.FACTOR, Op.STACK)
+)
+"""What combines points of its arguments one by one: no average, no matrix."""
+
+
+def local(node: Node, args: Sequence[Array], tail: int, shape: tuple[int, ...]) -> Array:
+    """One of ``LOCAL``, from its arguments; ``shape`` is that of its axes."""
+    match node.op:
+        case Op.CALL:
+            return entrywise(node, args, tail)
+        case Op.CONTRACT:
+            return contraction(node, args[0], args[1], tail)
+        case Op.STACK:
+            return np.stack(np.broadcast_arrays(*args))
+        case _:
+            return structural(node, args[0], tail, shape)
+
+
 def structural(node: Node, value: Array, tail: int, shape: tuple[int, ...]) -> Array:
     """TAKE, TRANSPOSE, DIAGONAL, SPREAD and FACTOR; ``shape`` are the sizes of the node's axes."""
     behind = tail if node.args[0].type.kind is Kind.KET else 0

@@ -80,18 +80,11 @@ class Machine:
         return self.plan.task.step.shape(x.type.axes)
 
     def _value(self, x: Node) -> Array:
-        values = self.values
         if not x.args:
             return self._leaf(x)
         match x.op:
-            case Op.CALL:
-                return arrays.entrywise(x, [values[a] for a in x.args], 1)
-            case Op.CONTRACT:
-                return arrays.contraction(x, values[x.args[0]], values[x.args[1]], 1)
-            case Op.TAKE | Op.TRANSPOSE | Op.DIAGONAL | Op.SPREAD | Op.FACTOR:
-                return arrays.structural(x, values[x.args[0]], 1, self._shape(x))
-            case Op.STACK:
-                return np.stack(np.broadcast_arrays(*(values[a] for a in x.args)))
+            case op if op in arrays.LOCAL:
+                return arrays.local(x, [self.values[a] for a in x.args], 1, self._shape(x))
             case Op.INNER:
                 left, right = (self.rows(a) for a in x.args)
                 product: Array = left @ right.T / self.size

@@ -175,6 +175,19 @@ def walk(roots: Iterable[Node]) -> list[Node]:
     return sorted(seen, key=lambda node: node.serial)
 
 
+def walk_where(root: Node, enters: Callable[[Node], bool]) -> list[Node]:
+    """A root and what is under it, as :func:`walk`; only what ``enters`` says is gone into."""
+    seen: set[Node] = set()
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            if enters(node):
+                stack.extend(node.args)
+    return sorted(seen, key=lambda node: node.serial)
+
+
 def rewrite(roots: Iterable[Node], rule: Callable[[Node], Node]) -> dict[Node, Node]:
     """Apply ``rule`` bottom-up, once to every reachable node; returns old node -> new node.
 

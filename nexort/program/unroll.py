@@ -16,7 +16,7 @@ from nexort.program import build, numbers
 from nexort.program.history import folded
 from nexort.program.index import Affine, Loop
 from nexort.program.missing import Missing
-from nexort.program.nodes import Node, Op, walk
+from nexort.program.nodes import Node, Op, walk, walk_where
 from nexort.program.program import Block, Initial, OutputRule, Program, Rule
 from nexort.program.types import Axis, Kind
 
@@ -201,15 +201,8 @@ class Unroller:
         """Arguments before users, with the bodies of sums and comprehensions left out."""
         found = self.schedules.get(root)
         if found is None:
-            seen: set[Node] = set()
-            stack = [root]
-            while stack:
-                node = stack.pop()
-                if node not in seen:
-                    seen.add(node)
-                    if node.op not in _LOOPS:
-                        stack.extend(node.args)
-            found = self.schedules[root] = sorted(seen, key=lambda n: n.serial)
+            found = walk_where(root, lambda x: x.op not in _LOOPS)
+            self.schedules[root] = found
         return found
 
     def _moves(self, node: Node) -> bool:

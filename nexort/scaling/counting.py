@@ -94,7 +94,7 @@ class Sizes:
 def count(graph: Graph, only: frozenset[Key] | None = None) -> Sizes:
     """The sizes in a network as expressions of its exponents. ``only`` lets those weights alone
     move. The symbols are (layer's name, 'a'), ..., and ('out', 'a')."""
-    return _Counting(graph, only).run()
+    return Counting(graph, only).run()
 
 
 @dataclass
@@ -107,7 +107,9 @@ class _Update:
     linear: bool
 
 
-class _Counting:
+class Counting:
+    """The sizes of a graph's nodes, one after another; coordinate checks count more of them."""
+
     def __init__(self, graph: Graph, only: frozenset[Key] | None) -> None:
         forget()
         self.graph = graph

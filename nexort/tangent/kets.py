@@ -148,7 +148,6 @@ class Kets:
         return self._full(x).reshape(-1, self.size)
 
     def _value(self, x: Node) -> Array:
-        values = self.values
         match x.op:
             case Op.CONST:
                 return np.asarray(x.attr, dtype=float)
@@ -160,14 +159,8 @@ class Kets:
                 return np.zeros(self._shape(x))
             case Op.INIT_VECTOR:
                 return self._initial(x)
-            case Op.CALL:
-                return arrays.entrywise(x, [values[a] for a in x.args], 1)
-            case Op.CONTRACT:
-                return arrays.contraction(x, values[x.args[0]], values[x.args[1]], 1)
-            case Op.TAKE | Op.TRANSPOSE | Op.DIAGONAL | Op.SPREAD | Op.FACTOR:
-                return arrays.structural(x, values[x.args[0]], 1, self._shape(x))
-            case Op.STACK:
-                return np.stack(np.broadcast_arrays(*(values[a] for a in x.args)))
+            case op if op in arrays.LOCAL:
+                return arrays.local(x, [self.values[a] for a in x.args], 1, self._shape(x))
             case Op.INNER:
                 left, right = (self._rows(a) for a in x.args)
                 return np.asarray(left @ right.T / self.size).reshape(self._shape(x))

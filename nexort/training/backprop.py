@@ -17,7 +17,7 @@ from functools import reduce
 
 from nexort.diagnostics import InternalError
 from nexort.program import build
-from nexort.program.nodes import Node, Op, walk
+from nexort.program.nodes import Node, Op, walk, walk_where
 from nexort.program.partials import partial
 from nexort.program.types import ROOT, Axes, Kind, ket, scalar
 from nexort.training.scatter import on_diagonal, scattered, turned
@@ -175,15 +175,7 @@ class _Inside(Reverse):
 
 def _open(body: Node) -> list[Node]:
     """The nodes on iid copies under a body and what they read, arguments first."""
-    seen: set[Node] = set()
-    stack = [body]
-    while stack:
-        x = stack.pop()
-        if x not in seen:
-            seen.add(x)
-            if x.type.open and x.op is not Op.COPY:
-                stack.extend(x.args)
-    return sorted(seen, key=lambda x: x.serial)
+    return walk_where(body, lambda x: x.type.open and x.op is not Op.COPY)
 
 
 def _order(roots: Sequence[Node]) -> list[Node]:

@@ -72,7 +72,7 @@ def prepare(
     training = program.training
     assert training is not None
     report = Report()
-    inside = Unroller(_alone(program, training.network), params, sizes, report, most)
+    inside = Unroller(alone(program, training.network), params, sizes, report, most)
     out = _output(inside, training.network)
     whole = Unroller(program, params, sizes, report, most)
     numbers = Numbers(whole, data, _steps(whole, training))
@@ -99,7 +99,7 @@ def check(
     training = program.training
     assert training is not None
     report = Report()
-    inside = Unroller(_alone(program, training.network), params, sizes, report, most)
+    inside = Unroller(alone(program, training.network), params, sizes, report, most)
     inside.run()
     report.stop()
     if None not in sizes.values():
@@ -111,7 +111,7 @@ def check(
     return inside
 
 
-def _alone(program: Program, network: Network) -> Program:
+def alone(program: Program, network: Network) -> Program:
     """The network as a program of one step without outputs."""
     return replace(
         program,

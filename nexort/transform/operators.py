@@ -8,14 +8,14 @@ terms of a sum share one expectation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, reduce
 from math import prod
 
 from nexort.diagnostics import InternalError, NexortError, Span, fail
 from nexort.program import build
-from nexort.program.nodes import Node, Op, rewrite, walk
+from nexort.program.nodes import Node, Op, rewrite, walk, walk_where
 from nexort.program.types import Kind, ket
 from nexort.program.unrolled import Unrolled
 
@@ -103,7 +103,7 @@ class _Expansion:
 
     def _applications(self, acting: Node) -> int:
         """How many applications of leaves an operator stands for."""
-        for node in _inside(acting, lambda x: x.op in _COMPOUND):
+        for node in walk_where(acting, lambda x: x.op in _COMPOUND):
             if node not in self.lengths and node.type.kind is Kind.OPERATOR:
                 parts = [self.lengths[a] for a in node.args if a in self.lengths]
                 self.lengths[node] = sum(parts) if node.op in _COMPOUND else 1
@@ -226,7 +226,7 @@ def _with_entries(body: Node, flipped: bool) -> Node:
     """Q's body with the entries of its operators in terms of kets on copies 0 and 1."""
     entries: dict[tuple[Node, bool], Node] = {}
     done: dict[Node, Node] = {}
-    for node in _inside(body, lambda x: x.type.open and x.op is not Op.ENTRY):
+    for node in walk_where(body, lambda x: x.type.open and x.op is not Op.ENTRY):
         args = tuple(done.get(a, a) for a in node.args)
         if node.op is Op.ENTRY:
             _find_entries(node.args[0], entries)
@@ -239,7 +239,7 @@ def _with_entries(body: Node, flipped: bool) -> Node:
 
 def _find_entries(acting: Node, entries: dict[tuple[Node, bool], Node]) -> None:
     """The entry (a, b) of an operator and of all its parts, as they are and transposed."""
-    for node in _inside(acting, lambda x: x.op in _COMPOUND):
+    for node in walk_where(acting, lambda x: x.op in _COMPOUND):
         for flipped in (False, True):
             if node.type.kind is Kind.OPERATOR and (node, flipped) not in entries:
                 entries[node, flipped] = _entry(node, flipped, entries)
@@ -258,16 +258,3 @@ def _entry(node: Node, flipped: bool, entries: Mapping[tuple[Node, bool], Node])
             return build.contract(_times(chi, x), build.copy(y, 1), len(x.type.axes))
         case _:
             raise InternalError(f"a nonlinearity of {node.op.name}")
-
-
-def _inside(root: Node, enters: Callable[[Node], bool]) -> list[Node]:
-    """A root and what is under it, arguments first; only what ``enters`` says is gone into."""
-    seen: set[Node] = set()
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        if node not in seen:
-            seen.add(node)
-            if enters(node):
-                stack.extend(node.args)
-    return sorted(seen, key=lambda node: node.serial)

@@ -59,20 +59,24 @@ def plain(arrays: dict[str, np.ndarray], n: int, steps: int = 20, rate: float = 
         dh1 = (W.T @ dh2) * (h1 > 0)
         gradients = [dh1 @ xi.T, dh2 @ x1.T, x2 @ chi]
         for k, gradient in enumerate(gradients):
-            g = gradient
-            m[k] *= 0.9
-            m[k] += 0.1 * g
-            s[k] *= 0.999
-            np.square(g, out=g)
-            g *= 0.001
-            s[k] += g
-            np.multiply(s[k], 1 / (1 - 0.999 ** (t + 1)), out=g)
-            g += 1e-8
-            np.sqrt(g, out=g)
-            np.divide(m[k], g, out=g)
-            g *= rates[k] / (1 - 0.9 ** (t + 1))
-            weights[k] -= g
+            adam_step(t, gradient, m[k], s[k], rates[k])
+            weights[k] -= gradient
     return np.array(found)
+
+
+def adam_step(t: int, gradient: np.ndarray, m: np.ndarray, s: np.ndarray, rate: float) -> None:
+    """m and s brought up to date, and the gradient replaced by the step, all in place."""
+    m *= 0.9
+    m += 0.1 * gradient
+    s *= 0.999
+    np.square(gradient, out=gradient)
+    gradient *= 0.001
+    s += gradient
+    np.multiply(s, 1 / (1 - 0.999 ** (t + 1)), out=gradient)
+    gradient += 1e-8
+    np.sqrt(gradient, out=gradient)
+    np.divide(m, gradient, out=gradient)
+    gradient *= rate / (1 - 0.9 ** (t + 1))
 
 
 def timed(action: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:

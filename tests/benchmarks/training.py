@@ -25,7 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from finite_training import figure
+from finite_training import adam_step, figure
 
 from nexort import driver, maximal
 from nexort.data import LoadedArray
@@ -89,22 +89,11 @@ def plain(case: dict, adam: bool, rate: float, steps: int, seed: int, n: int = W
         dh2 = v[:, None] * chi * (x2 > 0)
         dh1 = (W.T @ dh2) * (x1 > 0)
         for k, gradient in enumerate([dh1 @ xi.T, dh2 @ x1.T, x2 @ chi]):
-            g = gradient
             if adam:
-                m[k] *= 0.9
-                m[k] += 0.1 * g
-                s[k] *= 0.999
-                np.square(g, out=g)
-                g *= 0.001
-                s[k] += g
-                np.multiply(s[k], 1 / (1 - 0.999 ** (t + 1)), out=g)
-                g += 1e-8
-                np.sqrt(g, out=g)
-                np.divide(m[k], g, out=g)
-                g *= rates[k] / (1 - 0.9 ** (t + 1))
+                adam_step(t, gradient, m[k], s[k], rates[k])
             else:
-                g *= rates[k]
-            weights[k] -= g
+                np.multiply(gradient, rates[k], out=gradient)
+            weights[k] -= gradient
     return np.array(found)
 
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from architectures import ARCHITECTURES
 
 from nexort import driver
 from nexort.classification.optimizers import optimizer as by_name
@@ -31,52 +32,17 @@ PERCEPTRON = """
       return <v|x[L]>"""
 
 NETWORKS = {
-    "biases": """
-      weight u : vector[d]
-      weight W : matrix ~ N(0, 2)
-      weight b1, b2 : vector ~ N(0, 0.1)
-      weight v : vector
-      |x1> = tanh(|u> @ xi + |b1>)
-      |x2> = tanh(W |x1> + |b2>)
-      return <v|x2>""",
-    "residual": """
-      weight u : vector[d]
-      weight W[1..2] : matrix
-      weight v : vector
-      |x[0]> = |u> @ xi
-      for l in 1..2 { |x[l]> = |x[l-1]> + 0.5 * W[l] tanh(|x[l-1]>) }
-      return <v|x[2]>""",
-    "tied": """
-      weight u : vector[d]
-      weight W : matrix
-      weight v : vector
-      |x1> = tanh(|u> @ xi)
-      |x2> = tanh(W |x1>)
-      |x3> = tanh(W^T |x2>)
-      return <v|x3>""",
+    "biases": ARCHITECTURES["biases"],
+    "residual": ARCHITECTURES["residual"],
+    "tied": ARCHITECTURES["transposed"],
     "tied embedding": """
       weight u : vector[d]
       weight W : matrix
       |x1> = |u> @ xi
       |x2> = |x1> + W tanh(|x1>)
       return <u|x2>""",
-    "layer norm": """
-      weight u : vector[d]
-      weight W : matrix
-      weight v, g : vector
-      |x1> = tanh(|u> @ xi)
-      |h> = W |x1>
-      |z> = (|h> - <1|h>) / sqrt(diag(<h|h>) - <1|h>^2 + 0.01)
-      |x2> = gelu((1 + 0.1 * |g>) * |z>)
-      return <v|x2>""",
-    "scalar": """
-      weight u : vector[d]
-      weight W : matrix
-      weight v : vector
-      weight c : scalar = 0.8
-      |x1> = tanh(|u> @ xi)
-      |x2> = tanh(c * W |x1>)
-      return <v|x2>""",
+    "layer norm": ARCHITECTURES["layer norm"],
+    "scalar": ARCHITECTURES["scalar"],
     "two heads": """
       weight u : vector[d]
       weight W : matrix

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from architectures import ARCHITECTURES
 
 import nexort
 
@@ -24,21 +25,8 @@ output f
 """
 
 NETWORKS = {
-    "biases": """
-      weight u : vector[d]
-      weight W : matrix ~ N(0, 2)
-      weight b1, b2 : vector ~ N(0, 0.1)
-      weight v : vector
-      |x1> = tanh(|u> @ xi + |b1>)
-      |x2> = tanh(W |x1> + |b2>)
-      return <v|x2>""",
-    "residual": """
-      weight u : vector[d]
-      weight W[1..2] : matrix
-      weight v : vector
-      |x[0]> = |u> @ xi
-      for l in 1..2 { |x[l]> = |x[l-1]> + 0.5 * W[l] tanh(|x[l-1]>) }
-      return <v|x[2]>""",
+    "biases": ARCHITECTURES["biases"],
+    "residual": ARCHITECTURES["residual"],
     "tied": """
       weight u : vector[d]
       weight W : matrix
@@ -47,31 +35,9 @@ NETWORKS = {
       |x2> = tanh(W |x1>)
       |x3> = tanh(W |x2>)
       return <v|x3>""",
-    "transposed": """
-      weight u : vector[d]
-      weight W : matrix
-      weight v : vector
-      |x1> = tanh(|u> @ xi)
-      |x2> = tanh(W |x1>)
-      |x3> = tanh(W^T |x2>)
-      return <v|x3>""",
-    "layer norm": """
-      weight u : vector[d]
-      weight W : matrix
-      weight v, g : vector
-      |x1> = tanh(|u> @ xi)
-      |h> = W |x1>
-      |z> = (|h> - <1|h>) / sqrt(diag(<h|h>) - <1|h>^2 + 0.01)
-      |x2> = gelu((1 + 0.1 * |g>) * |z>)
-      return <v|x2>""",
-    "scalar": """
-      weight u : vector[d]
-      weight W : matrix
-      weight v : vector
-      weight c : scalar = 0.8
-      |x1> = tanh(|u> @ xi)
-      |x2> = tanh(c * W |x1>)
-      return <v|x2>""",
+    "transposed": ARCHITECTURES["transposed"],
+    "layer norm": ARCHITECTURES["layer norm"],
+    "scalar": ARCHITECTURES["scalar"],
     "two heads": """
       weight u : vector[d]
       weight W : matrix
