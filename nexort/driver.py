@@ -171,7 +171,10 @@ def _derive_training(program: Program, given: Given, *, unroll: bool) -> Derivat
     if unroll:
         message = "the steps of a training do not unroll"
         raise fail("bad-option", message, program.training.span, help="leave out --unroll")
-    return derive_training(program, _known(program, given))
+    known = _known(program, given)
+    if len(known) == len(program.params):
+        judge(program, given)
+    return derive_training(program, known)
 
 
 @collector.paused()
@@ -198,6 +201,9 @@ class Memory:
 
 GRAPHS = 8
 """Graphs that a memory holds."""
+
+SMALL = 2
+"""The size of dims that are not known, where any will do."""
 
 
 def refuse_training(program: Program) -> None:
@@ -294,6 +300,41 @@ def training(program: Program, given: Given, *, judge: bool = True) -> Task:
         raise fail("no-output", "the program has no output", help="output f")
     params, data, sizes = _bound(program, given)
     return prepare(program, params, data, sizes, given.max_instructions, judge=judge)
+
+
+def placeholders(program: Program, given: Given) -> Given:
+    """Ones for data that have no values, and small sizes for dims that have none: which limit a
+    training has depends on neither."""
+    import numpy as np
+
+    from nexort.data import LoadedArray
+
+    report = Report()
+    _, dims = resolve(program, given.numbers, report)
+    report.stop()
+    sizes = {name: size for name, size in dims.items() if size is not None}
+    for name, data in program.data.items():
+        known = given.arrays.get(name)
+        values = known.array if known is not None else None
+        if values is None and data.default is not None:
+            values = np.asarray(data.default.attr, dtype=float)
+        if values is not None and values.ndim == len(data.axes):
+            for axis, size in zip(data.axes, values.shape, strict=True):
+                sizes.setdefault(axis.name, size)
+    arrays = dict(given.arrays)
+    for name, data in program.data.items():
+        if name not in arrays and data.default is None:
+            shape = [a.size if a.size is not None else sizes.get(a.name) for a in data.axes]
+            filled = np.ones([SMALL if s is None else s for s in shape])
+            arrays[name] = LoadedArray(filled, f"ones for {name}")
+    used = {a.name for d in program.data.values() for a in d.axes}
+    loose = {name: SMALL for name in dims if name not in sizes and name not in used}
+    return replace(given, arrays=arrays, numbers={**given.numbers, **loose})
+
+
+def judge(program: Program, given: Given) -> None:
+    """Raise NexortError where the program's training has no limit; values of data do not matter."""
+    training(program, placeholders(program, given))
 
 
 def _known(program: Program, given: Given) -> dict[str, Number]:

@@ -10,26 +10,19 @@ import numpy as np
 
 from nexort import driver
 from nexort.classification.optimizers import Optimizer
-from nexort.data import LoadedArray
-from nexort.diagnostics import Report, Source, did_you_mean, fail
+from nexort.diagnostics import Source, did_you_mean, fail
 from nexort.driver import Given
 from nexort.program.network import Exponents, Network
-from nexort.program.nodes import Node, Op, walk
-from nexort.program.numbers import resolve
 from nexort.program.parametrization import NAMED, part, uniform
 from nexort.program.parametrization import Table as Named
 from nexort.program.program import Program
-from nexort.program.types import Kind
-from nexort.scaling.counting import Graph, Parameter, Slope
-from nexort.scaling.layers import Table
-from nexort.scaling.sizes import nonlinear
+from nexort.scaling.counting import Graph
+from nexort.scaling.layers import Layer, Table
 from nexort.syntax import tree as t
 from nexort.syntax.parser import parse
+from nexort.training.sizes import graph, inner, is_perceptron
 from nexort.training.stability import table
-from nexort.training.task import Key, Task, weight_name
-
-UNKNOWN_SIZE = 2
-"""The size of dims that are not given: sizes do not grow with n."""
+from nexort.training.task import Key, Task
 
 
 @dataclass(frozen=True)
@@ -52,94 +45,25 @@ class Subject:
     @property
     def heads(self) -> set[Key]:
         """The readouts."""
-        layers = zip(self.task.weights, self.table.layers, strict=True)
-        return {key for key, layer in layers if layer.part == "readout"}
+        return {key for key, layer in self.layers.items() if layer.part == "readout"}
 
     @property
-    def inner(self) -> set[Key]:
-        """The weights that matrices or nonlinear functions see: an output does not read them
-        linearly."""
-        inside = [
-            x
-            for x in walk([self.task.out])
-            if x.op is Op.MATMUL or (x.op is Op.CALL and nonlinear(str(x.attr)))
-        ]
-        below = walk([a for x in inside for a in x.args])
-        return {x.attr for x in below if x.op is Op.INIT_VECTOR and x.attr in self.task.weights}
+    def layers(self) -> Mapping[Key, Layer]:
+        """The weights as the conditions see them."""
+        return dict(zip(self.task.weights, self.table.layers, strict=True))
 
     @property
     def merged(self) -> bool:
         """Whether a_out is the same as a multiplier of the readouts: nothing else reads these."""
-        return bool(self.heads) and not self.heads & self.inner
+        return bool(self.heads) and not self.heads & inner(self.task)
 
     def graph(self) -> Graph:
-        """What sizes are counted in: vectors by name must have size 1, but for those which the
-        output alone reads, weighted by a readout."""
-        layers = dict(zip(self.task.weights, self.table.layers, strict=True))
-        parameters = {
-            key: Parameter(
-                layers[key], mean=bool(w.mean), random=w.kind != "scalar" and w.scale > 0
-            )
-            for key, w in self.task.weights.items()
-        }
-        slopes = {
-            key: Slope(g.pairs, g.ket, g.scalar)
-            for key, g in self.task.gradients.items()
-            if g.pairs or g.ket is not None or g.scalar is not None
-        }
-        heads = self.heads - self.inner
-        features: dict[str, Node] = {}
-        scalars: dict[str, Node] = {}
-        kets: dict[str, Node] = {}
-        for slot, (node, step) in self.task.moments.items():
-            _, name, indices, _ = slot.attr
-            if step > 0 or name in self.network.weights or name == self.network.name:
-                continue
-            text = weight_name((name, indices))
-            if node.type.kind is not Kind.KET:
-                scalars[text] = node
-            elif any(x.op is Op.INIT_VECTOR and x.attr in heads for x in walk([node])):
-                kets[text] = node
-            else:
-                features[text] = node
-        return Graph(self.task.out, slopes, parameters, features, kets, scalars)
+        """What sizes are counted in."""
+        return graph(self.task, self.network, self.layers)
 
     def is_perceptron(self) -> bool:
-        """Whether the theorem's conditions are those of this network: |u> @ xi, then matrices and
-        one entrywise function by turns, and the readout (Eq 2.3), every weight once."""
-        layers = list(self.table.layers)
-        parts = [x.part for x in layers]
-        if parts.count("vector") != 1 or parts.count("readout") != 1 or "scalar" in parts:
-            return False
-        if any(w.mean or not w.scale for w in self.task.weights.values()):
-            return False
-        x = _read_out(self.task.out)
-        matrices = 0
-        while x is not None and x.op is Op.CALL and len(x.args) == 1:
-            x = x.args[0]
-            if x.op is Op.MATMUL and x.attr[:2] in self.task.weights:
-                x, matrices = x.args[0], matrices + 1
-                continue
-            vector = x.args[0] if x.op is Op.CONTRACT else None
-            bare = vector is not None and vector.op is Op.INIT_VECTOR and x.args[1].op is Op.DATA
-            return bare and matrices == parts.count("matrix") == len(_matrices(self.task.out))
-        return False
-
-
-def _read_out(out: Node) -> Node | None:
-    """The vector that the readout weighs, None where there is more to the output."""
-    if out.op is Op.INNER and out.args[0].op is Op.INIT_VECTOR:
-        return out.args[1]
-    if out.op is Op.AVERAGE and out.args[0].op is Op.CALL and out.args[0].attr == "mul":
-        left, right = out.args[0].args
-        if left.op is Op.INIT_VECTOR:
-            return right
-        return left if right.op is Op.INIT_VECTOR else None
-    return None
-
-
-def _matrices(out: Node) -> list[Node]:
-    return [x for x in walk([out]) if x.op is Op.MATMUL]
+        """Whether the theorem's conditions are those of this network."""
+        return is_perceptron(self.task, self.layers)
 
 
 # ---- reading -------------------------------------------------------------------------------------
@@ -169,7 +93,7 @@ def subject(program: Program, given: Given) -> Subject:
     if training is None:
         message = f"{program.source.name}: the program trains nothing"
         raise fail("no-network", message, help="network f(xi) { ... }, train f { ... }")
-    task = driver.training(program, _filled(program, given), judge=False)
+    task = driver.training(program, driver.placeholders(program, given), judge=False)
     names = dict.fromkeys(w.update.name for w in task.weights.values())
     return Subject(
         program,
@@ -178,31 +102,6 @@ def subject(program: Program, given: Given) -> Subject:
         training.parametrization.name,
         ", ".join(names),
     )
-
-
-def _filled(program: Program, given: Given) -> Given:
-    """Ones for data that have no values."""
-    report = Report()
-    _, dims = resolve(program, given.numbers, report)
-    report.stop()
-    sizes = {name: size for name, size in dims.items() if size is not None}
-    for name, data in program.data.items():
-        known = given.arrays.get(name)
-        values = known.array if known is not None else None
-        if values is None and data.default is not None:
-            values = np.asarray(data.default.attr, dtype=float)
-        if values is not None and values.ndim == len(data.axes):
-            for axis, size in zip(data.axes, values.shape, strict=True):
-                sizes.setdefault(axis.name, size)
-    arrays = dict(given.arrays)
-    for name, data in program.data.items():
-        if name not in arrays and data.default is None:
-            shape = [a.size if a.size is not None else sizes.get(a.name) for a in data.axes]
-            filled = np.ones([UNKNOWN_SIZE if s is None else s for s in shape])
-            arrays[name] = LoadedArray(filled, f"ones for {name}")
-    used = {a.name for d in program.data.values() for a in d.axes}
-    loose = {name: UNKNOWN_SIZE for name in dims if name not in sizes and name not in used}
-    return replace(given, arrays=arrays, numbers={**given.numbers, **loose})
 
 
 # ---- other parametrizations and optimizers -------------------------------------------------------

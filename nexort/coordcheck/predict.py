@@ -12,13 +12,13 @@ import numpy as np
 from nexort.coordcheck.tensors import Quantity, Tensor, What
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
-from nexort.program.unrolled import Array
-from nexort.scaling.counting import Counting, Graph, Parameter, Slope
-from nexort.scaling.orders import ONE, ZERO, Order, constant, evaluate, least, most, symbol
+from nexort.scaling.counting import Counting, Graph, Slope
+from nexort.scaling.orders import ONE, ZERO, Order, evaluate, least, most
 from nexort.scaling.sizes import Size, added, moved, nonlinear
 from nexort.training.backprop import Reverse
+from nexort.training.sizes import exponent_numbers, parameter, slopes
 from nexort.training.stability import layer
-from nexort.training.task import Key, Task, seed_slot, weight_name
+from nexort.training.task import Key, Task, seed_slot
 from nexort.training.update import Update
 
 Exponent = Fraction | Literal["zero"]
@@ -49,7 +49,7 @@ def predict(
     counting = _Everything(task, degrees or {})
     steps = counting.steps(tensors)
     orders = [order for found in steps for order in found.values()]
-    numbers = iter(evaluate(orders, counting.exponents, Fraction(1), 1))
+    numbers = iter(evaluate(orders, {}, Fraction(1), 1))
     exponents: dict[Quantity, Exponent] = {}
     for t, found in enumerate(steps):
         for what, tensor in found:
@@ -117,40 +117,22 @@ class _Everything(Counting):
         adjoints.run([task.out], {task.out: [seed_slot(task.out.type.axes)]})
         self.adjoints = adjoints.by
         parameters = {
-            key: Parameter(
-                replace(found, degree=degrees.get(key, found.degree)),
-                bool(w.mean),
-                w.kind != "scalar" and w.scale > 0,
-            )
+            key: parameter(replace(found, degree=degrees.get(key, found.degree)), w)
             for key, w in task.weights.items()
             for found in (layer(key, w, readout=False),)
-        }
-        slopes = {
-            key: Slope(g.pairs, g.ket, g.scalar)
-            for key, g in task.gradients.items()
-            if g.pairs or g.ket is not None or g.scalar is not None
         }
         named = {x for x, _ in task.moments.values()}
         inside = walk([task.out, *named])
         kets = [*inside, *(self.adjoints[x] for x in inside if x in self.adjoints)]
-        super().__init__(
-            Graph(task.out, slopes, parameters, kets={str(k): x for k, x in enumerate(kets)}), None
+        graph = Graph(
+            task.out, slopes(task), parameters, kets={str(k): x for k, x in enumerate(kets)}
         )
+        super().__init__(graph, at=exponent_numbers(task))
         self.decayed = {key for key, w in task.weights.items() if (w.decay > 0).any()}
         self.chi: Order = ONE
         self.effects: dict[Node, Size] = {}
         self.moves: dict[Key, list[Order]] = {}
         self.until: int | None = None
-
-    @property
-    def exponents(self) -> dict[tuple[str, str], Array]:
-        """The symbols' values."""
-        found = {("out", "a"): np.array([self.task.output_exponent], dtype=object)}
-        for key, w in self.task.weights.items():
-            for name in "abcd":
-                value = getattr(w.exponents, name)
-                found[weight_name(key), name] = np.array([value], dtype=object)
-        return found
 
     def steps(self, tensors: Sequence[Tensor]) -> list[dict[tuple[What, Tensor], Order]]:
         """The orders of all quantities at every step."""
@@ -213,7 +195,7 @@ class _Everything(Counting):
     def _by_node(self, x: Node) -> Order:
         """Of sum_i chi_i f_i by an entry of a ket, or by a scalar."""
         low = 0 if x.type.kind is Kind.KET else -1
-        return self._now(self.adjoints[x]).total + symbol("out", "a") + low + self.chi
+        return self._now(self.adjoints[x]).total + self._symbol("out", "a") + low + self.chi
 
     def _step_of(self, x: Tensor) -> dict[tuple[What, Tensor], Order]:
         if x.role != "weight" or x.key is None or x.key not in self.graph.slopes:
@@ -233,14 +215,10 @@ class _Everything(Counting):
             if x.op is Op.CALL and nonlinear(str(x.attr)) and str(x.attr) not in BOUNDED_BELOW
             for a in x.args
         ]
-        values = evaluate(arguments, self.exponents, Fraction(1), 1)
+        values = evaluate(arguments, {}, Fraction(1), 1)
         return any(v is not None and np.asarray(v).reshape(-1)[0] < 0 for v in values)
 
     # ---- what differs from stable tables ---------------------------------------------------------
-
-    def _symbols(self, key: Key) -> tuple[Order, Order, Order, Order]:
-        e = self.task.weights[key].exponents
-        return constant(e.a), constant(e.b), constant(e.c), constant(e.d)
 
     def _gradient(self, key: Key, slope: Slope) -> Size:
         return super()._gradient(key, slope) + self.chi

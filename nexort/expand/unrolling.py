@@ -17,7 +17,7 @@ from nexort.program.program import Block, Program, Rule
 from nexort.program.types import Kind
 from nexort.program.unroll import Unroller
 from nexort.training.prepare import Numbers, alone, weight
-from nexort.training.stability import Verdict, verdict
+from nexort.training.stability import Verdict, by_theorem
 
 MORE, SIZE = 5, 8
 """How far generic numbers lie above the given ones; the size of dims that have none."""
@@ -99,7 +99,7 @@ def verdict_of(program: Program, base: Mapping[str, int], most: int) -> Verdict:
             keys = [(*k, v) for k in keys for v in r.values(unroller.base)]
         for key in keys:
             found[name, key] = weight((name, key), (), training, numbers)
-    return verdict(training, found)
+    return by_theorem(training, found)
 
 
 def unrolled(

@@ -30,6 +30,9 @@ LIKELY = 2.0
 CERTAIN = 4.0
 """A single difference over its error that is not."""
 
+UNSETTLED = 3.0
+"""A spread that does not fall with the sample, over its error, that is not taken for chance."""
+
 
 def evaluate(
     task: Task,
@@ -119,11 +122,13 @@ def _summary(task: Task, half: Stage, full: Stage) -> dict[str, tuple[LimitValue
             noise = np.hypot(spread, _error(coarse))
             excess = _significant(coarse.mean(axis=0) - value, noise)
             scale = np.abs(value).max(axis=axes, keepdims=True, initial=0.0)
-            error = np.sqrt(spread**2 + excess + (scale * rounding) ** 2)
+            lasting = _lasting(coarse, fine, axes)
+            error = np.sqrt(spread**2 + excess + lasting + (scale * rounding) ** 2)
         known = np.where(np.isfinite(error), error, -1.0)
         worst = int(known.argmax()) if known.size else 0
-        biased = bool(known.size and 2 * excess.flat[worst] > error.flat[worst] ** 2)
-        found[output.name] = LimitValue(value, error, text), biased
+        biased = bool(known.size and 2 * (excess + lasting).flat[worst] > error.flat[worst] ** 2)
+        chaotic = "; chaotic: errors are the spread of runs" if lasting.any() else ""
+        found[output.name] = LimitValue(value, error, text + chaotic), biased
     return found
 
 
@@ -140,3 +145,26 @@ def _significant(bias: Array, noise: Array) -> Array:
     mean = float(ratio.sum() / max(1, known.sum()))
     part = max(0.0, 1 - LIKELY / mean) if mean > 0 else 0.0
     return np.asarray(np.where(ratio > CERTAIN**2, 1.0, part) * bias**2)
+
+
+def _lasting(coarse: Array, fine: Array, axes: tuple[int, ...]) -> Array:
+    """The part s^2 of the replicates' variances s^2 + c / N that does not fall with N, from those
+    of N/2 points and of N: 0 unless all entries together leave no doubt; ``axes`` are an entry's
+    own, over which variances are averaged."""
+    inner = tuple(1 + a for a in axes)
+    half, full = (
+        ((x - x.mean(axis=0)) ** 2).mean(axis=inner, keepdims=True) * (len(x) / (len(x) - 1))
+        for x in (coarse, fine)
+    )
+    size = np.nan_to_num(half.mean(axis=0), nan=0.0, posinf=0.0)
+    weight = np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)
+    rest = [
+        np.nan_to_num(weight * x, nan=0.0, posinf=0.0).reshape(len(x), -1).sum(axis=1)
+        for x in (2 * full, half)
+    ]
+    noise = np.hypot(*(_error(x) for x in rest))
+    if not noise > 0 or (rest[0].mean() - rest[1].mean()) < UNSETTLED * noise:
+        return np.zeros(fine.shape[1:])
+    now = full.mean(axis=0)
+    part = np.divide(2 * now - size, now, out=np.zeros_like(now), where=(now > 0) & (size > 0))
+    return np.asarray(np.clip(part, 0, 1) * fine.var(axis=0, ddof=1))

@@ -22,7 +22,18 @@ from dataclasses import dataclass, field
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
 from nexort.scaling.layers import Layer
-from nexort.scaling.orders import HALF, ONE, ZERO, Order, forget, most, symbol
+from nexort.scaling.orders import (
+    HALF,
+    ONE,
+    ZERO,
+    Number,
+    Order,
+    Symbol,
+    constant,
+    forget,
+    most,
+    symbol,
+)
 from nexort.scaling.sizes import (
     Size,
     added,
@@ -77,7 +88,8 @@ class Sizes:
     """Orders: ``start[name]`` at the start, ``change[name][t - 1]`` of the change until step t.
 
     ``output`` and ``output_change`` are of f, ``gradients[name][t]`` of what an update function
-    sees at step t, times n^d; ``updates[name][t]`` of the entries of the update of W at step t.
+    sees at step t, times n^d, ``generic[name]`` of that at the start if no average vanished and
+    scalars did not start at 0; ``updates[name][t]`` of the entries of the update of W at step t.
     ``arguments`` are those of nonlinear functions, at the start and their changes.
     """
 
@@ -87,14 +99,18 @@ class Sizes:
     output: Order
     output_change: tuple[Order, ...]
     gradients: Mapping[str, tuple[Order, ...]]
+    generic: Mapping[str, Order]
     updates: Mapping[str, tuple[Order, ...]]
     arguments: tuple[tuple[Order, tuple[Order, ...]], ...]
 
 
-def count(graph: Graph, only: frozenset[Key] | None = None) -> Sizes:
+def count(
+    graph: Graph, only: frozenset[Key] | None = None, at: Mapping[Symbol, Number] | None = None
+) -> Sizes:
     """The sizes in a network as expressions of its exponents. ``only`` lets those weights alone
-    move. The symbols are (layer's name, 'a'), ..., and ('out', 'a')."""
-    return Counting(graph, only).run()
+    move. The symbols are (layer's name, 'a'), ..., and ('out', 'a'); ``at`` gives them numbers,
+    which takes far less time in deep networks: every order is a number at once."""
+    return Counting(graph, only, at).run()
 
 
 @dataclass
@@ -110,10 +126,17 @@ class _Update:
 class Counting:
     """The sizes of a graph's nodes, one after another; coordinate checks count more of them."""
 
-    def __init__(self, graph: Graph, only: frozenset[Key] | None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        only: frozenset[Key] | None = None,
+        at: Mapping[Symbol, Number] | None = None,
+    ) -> None:
         forget()
         self.graph = graph
         self.only = only
+        self.at = at
+        self.generic = False
         slopes = graph.slopes.values()
         roots = [graph.out, *graph.features.values(), *graph.kets.values(), *graph.scalars.values()]
         roots += [n for s in slopes for n in (s.ket, s.scalar) if n is not None]
@@ -139,6 +162,13 @@ class Counting:
         named = {**self.graph.features, **self.graph.kets, **self.graph.scalars}
         gradients: dict[str, list[Order]] = {}
         updates: dict[str, list[Order]] = {}
+        self.generic = True
+        self._forward(start=True)
+        generic = {
+            self.graph.parameters[key].layer.name: self._seen(key, slope).total
+            for key, slope in self.graph.slopes.items()
+        }
+        self.generic = False
         self._forward(start=True)
         change: dict[str, list[Order]] = {name: [] for name in named}
         moves: list[Order] = []
@@ -163,8 +193,7 @@ class Counting:
             for x, found in arguments.items():
                 found.append(self.change[x].total)
         for key, slope in self.graph.slopes.items():
-            last = self._gradient(key, slope).total + self._symbols(key)[3].times(-1)
-            gradients[self.graph.parameters[key].layer.name].append(last)
+            gradients[self.graph.parameters[key].layer.name].append(self._seen(key, slope).total)
         return Sizes(
             {name: self.first[node].total for name, node in named.items()},
             {name: tuple(found) for name, found in change.items()},
@@ -172,12 +201,16 @@ class Counting:
             self._output(self.first[self.graph.out]),
             tuple(moves),
             {name: tuple(found) for name, found in gradients.items()},
+            generic,
             {name: tuple(found) for name, found in updates.items()},
             tuple((self.first[x].total, tuple(found)) for x, found in arguments.items()),
         )
 
+    def _symbol(self, owner: str, exponent: str) -> Order:
+        return symbol(owner, exponent) if self.at is None else constant(self.at[owner, exponent])
+
     def _output(self, size: Size) -> Order:
-        return size.total + symbol("out", "a") + -1
+        return size.total + self._symbol("out", "a") + -1
 
     # ---- values --------------------------------------------------------------------------------
 
@@ -239,9 +272,9 @@ class Counting:
             case Op.CONTRACT:
                 return self._typed(x, product(*args))
             case Op.INNER:
-                return self._plain(average(product(*args), self.own))
+                return self._plain(self._average(product(*args), self.own))
             case Op.AVERAGE:
-                return self._plain(average(args[0], self.own))
+                return self._plain(self._average(args[0], self.own))
             case Op.COPY:
                 return self._copied(args[0], int(x.attr))
             case Op.MEAN:
@@ -261,9 +294,12 @@ class Counting:
             even[f + k * self.stride], odd[f + k * self.stride] = size.even[f], size.odd[f]
         return Size(size.total, tuple(even), tuple(odd))
 
+    def _average(self, size: Size, flips: Sequence[int]) -> Order:
+        return size.total if self.generic else average(size, flips)
+
     def _averaged(self, x: Node, size: Size) -> Size:
         flips = [f + k * self.stride for k in x.attr for f in self.own]
-        whole = average(size, flips)
+        whole = self._average(size, flips)
         if x.type.kind is Kind.SCALAR:
             return self._plain(whole)
         gain = whole + size.total.times(-1)
@@ -276,7 +312,7 @@ class Counting:
 
     def _symbols(self, key: Key) -> tuple[Order, Order, Order, Order]:
         name = self.graph.parameters[key].layer.name
-        a, b, c, d = (symbol(name, e) for e in "abcd")
+        a, b, c, d = (self._symbol(name, e) for e in "abcd")
         return a, b, c, d
 
     def _leaf(self, x: Node) -> Size:
@@ -285,8 +321,8 @@ class Counting:
         if x.op is Op.INIT_SCALAR:
             if known is None:
                 # initial scalars of a program go to 0 like n^-1/2
-                return self._plain(ONE + HALF)
-            return self._plain(self._symbols(key)[0] if known.mean else ZERO)
+                return self._plain(ONE if self.generic else ONE + HALF)
+            return self._plain(self._symbols(key)[0] if known.mean or self.generic else ZERO)
         if known is None:
             return self._plain(ONE).flipped(self.flip[key])
         a, b, _, _ = self._symbols(key)
@@ -309,7 +345,7 @@ class Counting:
         if known.random:
             parts.append(flipped + (a + b + -HALF))
         if known.mean:
-            parts.append(self._plain(average(size, self.own) + a + -1))
+            parts.append(self._plain(self._average(size, self.own) + a + -1))
         return added(*parts) if parts else self._plain(ZERO)
 
     def _acted(self, update: _Update, x: Node, size: Size) -> Size:
@@ -332,13 +368,17 @@ class Counting:
     def _gradient(self, key: Key, slope: Slope) -> Size:
         """The gradient of W = n^-a w by the entries of w, at present."""
         a = self._symbols(key)[0]
-        scale = a + symbol("out", "a")
+        scale = a + self._symbol("out", "a")
         if slope.ket is not None:
             return self._now(slope.ket) + scale
         if slope.scalar is not None:
             return self._now(slope.scalar) + (scale + -1)
         pairs = [self._now(left) + self._now(right).total for left, right in slope.pairs]
         return added(self._plain(ZERO), *pairs) + scale
+
+    def _seen(self, key: Key, slope: Slope) -> Size:
+        """What the update function sees."""
+        return self._gradient(key, slope) + self._symbols(key)[3].times(-1)
 
     def _now(self, x: Node) -> Size:
         return added(self.first[x], self.change[x]) if x in self.change else self.first[x]
@@ -372,7 +412,7 @@ class Counting:
             past = self.history.setdefault(key, [])
             past.append(self._pairs(slope))
             pairs = list(dict.fromkeys(p for step in past for p in step))
-            scale = scale + a + symbol("out", "a")
+            scale = scale + a + self._symbol("out", "a")
             self.matrices.setdefault(key, []).append(_Update(pairs, scale, layer.homogeneous == 1))
         else:
             self.vectors.setdefault(key, []).append(whole + scale)
@@ -382,7 +422,7 @@ class Counting:
         return [(self._now(left), self._now(right)) for left, right in slope.pairs]
 
     def _shift(self, layer: Layer) -> Order:
-        b = symbol(layer.name, "b")
+        b = self._symbol(layer.name, "b")
         norm = ONE + layer.norm
         match layer.normalization:
             case "none":

@@ -4,13 +4,14 @@ In the order in which they are asked: at the start every feature and every argum
 function has size 1 and f is at most 1; update functions see gradients of size 1; after one step,
 then after two, changes of features and of f are at most 1 and update functions still see gradients
 of the same size; f changes by 1 at some step. Then features that change by 1 are learned; where
-none is, this is the operator regime. Scalar parameters' gradients are averages that may vanish at
-the start: they must be at most 1 at all steps and 1 at some step. What is exactly 0 is left out.
+none is, this is the operator regime. Gradients that are products with an average, as a scalar
+parameter's is, may vanish at some steps, as the average may: they must be at most 1 at all steps,
+and at least 1 if no average were 0. What is exactly 0 is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from nexort.scaling.counting import STEPS, Graph, Sizes, count
 from nexort.scaling.layers import Array, Layer
-from nexort.scaling.orders import Order, Symbol, evaluate, least
+from nexort.scaling.orders import Number, Order, Symbol, evaluate, least
 from nexort.scaling.theorem import FAILURE, Condition, Group
 
 CHUNK = 4096
@@ -37,12 +38,14 @@ class Wanted:
 
 
 class Judge:
-    """The conditions of a network, found once, on any tables of exponents."""
+    """The conditions of a network, found once, on any tables of exponents, or ``at`` one alone."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, at: Mapping[Symbol, Number] | None = None) -> None:
         self.graph = graph
         self.layers: tuple[Layer, ...] = tuple(p.layer for p in graph.parameters.values())
-        self.sizes: Sizes = count(graph)
+        self.sizes: Sizes = count(graph, at=at)
+        # what the output does not depend on is not moved
+        self.moved = [x for x in self.layers if x.name in self.sizes.gradients]
         self.wanted = list(self._wanted())
         self.learned = {name: least(*self.sizes.change[name]) for name in self.sizes.features}
 
@@ -56,12 +59,16 @@ class Judge:
         for order in dict.fromkeys(order for order, _ in s.arguments if order not in known):
             yield Wanted(stable, "", "argument of a nonlinear function", order, "=")
         yield Wanted(stable, "f", "size of f", s.output, ">=")
-        for layer in self.layers:
-            if layer.homogeneous is None and layer.part != "scalar":
+        for layer in self.moved:
+            if layer.homogeneous is None:
+                group: Group = "faithful at initialization"
                 text = f"size of the gradient by {layer.name}, times n^d"
-                yield Wanted(
-                    "faithful at initialization", layer.name, text, s.gradients[layer.name][0], "="
-                )
+                seen, generic = s.gradients[layer.name][0], s.generic[layer.name]
+                if seen is generic:
+                    yield Wanted(group, layer.name, text, seen, "=")
+                else:
+                    yield Wanted(group, layer.name, f"{text}, if no average is 0", generic, "<=")
+                    yield Wanted(group, layer.name, text, seen, ">=")
         for t in range(1, STEPS + 1):
             yield from self._later(t)
         for t, order in enumerate(s.output_change):
@@ -81,17 +88,20 @@ class Judge:
             yield Wanted(stable, "", text, order, ">=")
         yield Wanted(stable, "f", f"change of f until step {t}", s.output_change[t - 1], ">=")
         faithful: Group = "faithful in training"
-        for layer in self.layers:
+        for layer in self.moved:
             seen = s.gradients[layer.name]
-            if layer.part != "scalar":
+            text = f"size of the gradient by {layer.name} at step {t}"
+            exact = seen[0] is s.generic[layer.name]
+            if layer.homogeneous is None:
+                relation = "=" if exact else ">="
+                yield Wanted(faithful, layer.name, f"{text}, times n^d", seen[t], relation)
+            elif layer.homogeneous == 1 and not exact:
+                now = seen[t] + s.generic[layer.name].times(-1)
+                yield Wanted(faithful, layer.name, f"{text}, over what averages allow", now, ">=")
+            elif layer.part != "scalar":
                 first = next((g for g in seen if not g.is_zero), seen[0])
-                now = seen[t] if layer.homogeneous is None else seen[t] + first.times(-1)
-                text = f"size of the gradient by {layer.name} at step {t}"
-                text += ", times n^d" if layer.homogeneous is None else ", over that at the start"
-                yield Wanted(faithful, layer.name, text, now, "=")
-            elif layer.homogeneous is None and t == STEPS:
-                text = f"size of the gradient by {layer.name} at steps 0 to {t}, times n^d"
-                yield Wanted(faithful, layer.name, text, least(*seen), "=")
+                now = seen[t] + first.times(-1)
+                yield Wanted(faithful, layer.name, f"{text}, over that at the start", now, "=")
 
     def exponents(self, tables: Array, out: Array) -> dict[Symbol, Array]:
         """Tables (N, weights, 4) by symbol, ``out`` of shape (N,)."""

@@ -35,7 +35,7 @@ from nexort.training.backprop import gradients
 from nexort.training.hyperparameters import check_hyperparameters
 from nexort.training.recorder import scalar_value
 from nexort.training.rules import rule_at
-from nexort.training.stability import Verdict, verdict
+from nexort.training.stability import verdict
 from nexort.training.task import (
     Key,
     Norm,
@@ -79,11 +79,26 @@ def prepare(
     named = {key: node for key, node in inside.members.items() if node is not None}
     found = _run(whole, training, {**named, (training.network.name, ()): out}, numbers.steps)
     report.stop()
-    if judge:
-        found = replace(found, moments=_read(found))
     laws = _laws(program, whole)
     graph = Unrolled((), data, sizes, laws, inside.spans)
-    return _task(training, *_expanded(graph, out, found, most), numbers, judge)
+    task = _task(training, *_expanded(graph, out, found, most), numbers)
+    return judged(training, task) if judge else task
+
+
+def judged(training: Training, task: Task) -> Task:
+    """A task with its limit, and those moments alone that its outputs read. Raises NexortError."""
+    found = verdict(training, task)
+    start = task.start
+    if found.regime == "tangent" and start == "plain" and found.vanishes:
+        start = "centre"
+    read = walk([m for output in task.outputs for m in output.members])
+    return replace(
+        task,
+        weights={k: replace(w, active=found.active[k]) for k, w in task.weights.items()},
+        start=start,
+        moments={x: task.moments[x] for x in read if x in task.moments},
+        regime=found.regime,
+    )
 
 
 def check(
@@ -214,17 +229,11 @@ def _run(unroller: Unroller, training: Training, named: Mapping[Key, Node], step
     return Run(outputs, moments)
 
 
-def _read(run: Run) -> dict[Node, tuple[Node, int]]:
-    """The moments that the outputs read."""
-    read = walk([m for output in run.outputs for m in output.members])
-    return {x: run.moments[x] for x in read if x in run.moments}
-
-
 # ---- the whole -----------------------------------------------------------------------------------
 
 
-def _task(training: Training, step: Unrolled, run: Run, numbers: Numbers, judge: bool) -> Task:
-    """The run, once its graph stands. Raises NexortError."""
+def _task(training: Training, step: Unrolled, run: Run, numbers: Numbers) -> Task:
+    """The run, once its graph stands, of no limit yet. Raises NexortError."""
     [out] = step.outputs[0].members
     axes = out.type.axes
     shapes = {
@@ -234,22 +243,19 @@ def _task(training: Training, step: Unrolled, run: Run, numbers: Numbers, judge:
     }
     keys = _keys(numbers.unroller, training.network)
     weights = {key: weight(key, shapes.get(key, ()), training, numbers) for key in keys}
-    found = verdict(training, weights) if judge else Verdict("maximal", {}, False)
     start = training.start if isinstance(training.start, str) else numbers.graph(training.start)
-    if found.regime == "tangent" and start == "plain" and found.vanishes:
-        start = "centre"
     return Task(
         step=step,
         out=out,
         errors=tuple(_error(training, numbers, t) for t in range(numbers.steps)),
         gradients=gradients(out, seed_slot(axes), list(weights), step.sizes),
-        weights={k: replace(w, active=found.active.get(k, True)) for k, w in weights.items()},
+        weights=weights,
         steps=numbers.steps,
         output_exponent=training.parametrization.out,
         start=start,
         outputs=run.outputs,
         moments=run.moments,
-        regime=found.regime,
+        regime="maximal",
     )
 
 

@@ -1,12 +1,14 @@
 """Which limit a training has: the dynamical dichotomy (nexort.scaling.theorem) for its weights.
 
 r = 0 is the maximal update limit, where the weights with r = 0 move; r > 0 is a neural tangent
-limit, of the weights with the smallest r. A network without a readout has S = a_out.
+limit, of the weights with the smallest r. A network without a readout has S = a_out. The theorem is
+one of perceptrons: in other networks sizes are counted too (nexort.scaling.judge), as ``nexort
+classify`` does, and both must find the same limit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -17,9 +19,13 @@ from nexort.diagnostics import NexortError, fail
 from nexort.program.network import Training
 from nexort.program.parametrization import readouts
 from nexort.program.unrolled import Array
+from nexort.scaling.counting import count
+from nexort.scaling.judge import Judge
 from nexort.scaling.layers import HALF, Layer, Normalization, Table
+from nexort.scaling.orders import Symbol
 from nexort.scaling.theorem import FAILURE, VERDICTS, Condition, Conditions
-from nexort.training.task import Key, Weight, weight_name
+from nexort.training.sizes import exponent_numbers, graph, is_perceptron
+from nexort.training.task import Key, Task, Weight, weight_name
 from nexort.training.update import Update
 
 NORMALIZATIONS: Mapping[str, Normalization] = {
@@ -73,39 +79,134 @@ def table(training: Training, weights: Mapping[Key, Weight]) -> Table:
     )
 
 
-def verdict(training: Training, weights: Mapping[Key, Weight]) -> Verdict:
-    """The limit of a training. Raises NexortError that names the condition which does not hold."""
+def verdict(training: Training, task: Task) -> Verdict:
+    """The limit of a task with all moments of step 0. Raises NexortError that names the condition
+    which does not hold, or says that the limit of such a network is not known."""
+    whole = table(training, task.weights)
+    layers = dict(zip(task.weights, whole.layers, strict=True))
+    if is_perceptron(task, layers):
+        return by_theorem(training, task.weights)
+    unmet = failures(Conditions(whole.layers, whole.array, whole.out).all())
+    at = exponent_numbers(task)
+    judge = Judge(graph(task, training.network, layers), at)
+    out = np.array([whole.out], dtype=object)
+    conditions = judge.conditions(whole.array, out)
+    if failed := failures(conditions):
+        # where both find the same fault what the theorem says of exponents is more telling
+        if unmet and FAILURE[unmet[0].group] == FAILURE[failed[0].group]:
+            raise _problem(training, task.weights, unmet)
+        raise _outgrown(training, failed)
+    if unmet:
+        reason = f"sizes are bounded, but {_reason(unmet, task.weights)}"
+        raise _unknown(training, reason)
+    found = by_theorem(training, task.weights)
+    for reason in _otherwise(judge, whole, found, at, plain=task.start == "plain"):
+        raise _unknown(training, reason)
+    return found
+
+
+def _otherwise(
+    judge: Judge, whole: Table, found: Verdict, at: Mapping[Symbol, Fraction], *, plain: bool
+) -> Iterator[str]:
+    """What the theorem's limit is not of a network whose sizes were counted."""
+    out = np.array([whole.out], dtype=object)
+    if found.regime == "tangent":
+        for name, moves in judge.learning(whole.array, out).items():
+            if moves[0]:
+                yield f"'{name}' moves in it, but no r is 0"
+        start = judge.sizes.output
+        if plain and found.vanishes and not (start.is_zero or start.constant > 0):
+            yield "f has size 1 at the start, and not by its readout"
+    for key in judge.graph.parameters:
+        if not found.active[key]:
+            s = count(judge.graph, frozenset([key]), at)
+            orders = [*s.output_change, *(x for name in s.features for x in s.change[name])]
+            orders += [x for _, moves in s.arguments for x in moves]
+            if any(not x.is_zero and x.constant <= 0 for x in orders):
+                yield f"'{weight_name(key)}' moves it, against its r"
+    known = Conditions(whole.layers, whole.array, whole.out)
+    for k, layer in enumerate(whole.layers):
+        if layer.homogeneous == 0 and layer in judge.moved:
+            # the order of gradients without d, against the size they should have
+            low = at[layer.name, "d"] - known.faithful(k)[0]
+            seen = judge.sizes.gradients[layer.name]
+            if any(not x.is_zero and x.constant + low > 0 for x in seen):
+                yield f"'{layer.name}' is moved by the signs of gradients that vanish"
+
+
+def by_theorem(training: Training, weights: Mapping[Key, Weight]) -> Verdict:
+    """The limit by the theorem's conditions alone. Raises NexortError that names the condition
+    which does not hold."""
     whole = table(training, weights)
-    conditions = Conditions(whole.layers, whole.array, whole.out)
-    nontrivial = []
-    for x in conditions.all():
-        if x.group == "nontrivial":
-            nontrivial.append(x)
-        elif not x.holds[0]:
-            raise _problem(training, weights, x)
-    if not any(x.holds[0] for x in nontrivial):
-        raise _problem(training, weights, *nontrivial)
+    known = Conditions(whole.layers, whole.array, whole.out)
+    if unmet := failures(known.all()):
+        raise _problem(training, weights, unmet)
     names = list(weights)
-    least = None if conditions.least is None else conditions.least[0]
-    total: Fraction = conditions.total[0]
+    least = None if known.least is None else known.least[0]
+    total: Fraction = known.total[0]
     maximal = least == 0 or (least is None and total >= 1)
-    active = {names[k]: bool(conditions.r[k][0] == 0) for k in conditions.heads}
-    for k in conditions.body:
+    active = {names[k]: bool(known.r[k][0] == 0) for k in known.heads}
+    for k in known.body:
         seen = maximal or (least is not None and total + least == 1)
-        active[names[k]] = bool(conditions.r[k][0] == least) and seen
+        active[names[k]] = bool(known.r[k][0] == least) and seen
     return Verdict("maximal" if maximal else "tangent", active, total > HALF)
 
 
-def _problem(training: Training, weights: Mapping[Key, Weight], *failed: Condition) -> NexortError:
+def failures(conditions: Sequence[Condition]) -> list[Condition]:
+    """The first condition on one table that does not hold, or, of those for being nontrivial, all
+    where none does."""
+    for x in conditions:
+        if x.group != "nontrivial" and not x.holds[0]:
+            return [x]
+    nontrivial = [x for x in conditions if x.group == "nontrivial"]
+    return [] if any(x.holds[0] for x in nontrivial) else nontrivial
+
+
+def _problem(
+    training: Training, weights: Mapping[Key, Weight], failed: Sequence[Condition]
+) -> NexortError:
+    return _bad(training, failed[0], _reason(failed, weights))
+
+
+def _reason(failed: Sequence[Condition], weights: Mapping[Key, Weight]) -> str:
     first = failed[0]
-    text = _text(first, weights)
+    if first.group != "nontrivial":
+        return f"for '{first.layer}', {_text(first, weights)}"
+    text = f"for '{first.layer}', nothing moves the output in the limit: "
+    return text + " and ".join(f"{x.formula} = {x.left[0]}, not {x.right[0]}" for x in failed)
+
+
+def _outgrown(training: Training, failed: Sequence[Condition]) -> NexortError:
+    """Of counted sizes, whose orders are powers of 1/n."""
+    first = failed[0]
     if first.group == "nontrivial":
-        text = "nothing moves the output in the limit: "
-        text += " and ".join(f"{x.formula} = {x.left[0]}, not {x.right[0]}" for x in failed)
-    code = VERDICTS[FAILURE[first.group]]
-    name = training.parametrization.name
-    message = f"the parametrization '{name}' is {code}: for '{first.layer}', {text}"
-    return fail(code, message, training.parametrization.span, help="parametrization mup, or ntp")
+        return _bad(training, first, "nothing moves the output in the limit")
+    wanted = "1" if first.relation == "=" else "1 or less"
+    text = f"the {first.formula} is {_power(-first.left[0])}, expected {wanted}"
+    return _bad(training, first, text)
+
+
+def _power(exponent: Fraction) -> str:
+    return "n" if exponent == 1 else f"n^({exponent})"
+
+
+def _bad(training: Training, failed: Condition, text: str) -> NexortError:
+    table = training.parametrization
+    code = VERDICTS[FAILURE[failed.group]]
+    message = f"the parametrization '{table.name}' is {code}: {text}"
+    return fail(code, message, table.span, help=_hint(training, "classify FILE shows a repair"))
+
+
+def _unknown(training: Training, reason: str) -> NexortError:
+    """No condition on sizes fails, but the limit is none of the two."""
+    table = training.parametrization
+    message = f"the limit in the parametrization '{table.name}' is not known: {reason}"
+    return fail("no-limit", message, table.span, help=_hint(training, "simulate FILE runs widths"))
+
+
+def _hint(training: Training, command: str) -> str:
+    other = "" if training.parametrization.name == "mup" else "parametrization mup; "
+    return f"{other}nexort {command}"
 
 
 def _text(x: Condition, weights: Mapping[Key, Weight]) -> str:

@@ -66,7 +66,7 @@ def normalized(w: Weights, n: int) -> Any:
 
 def attention(w: Weights, n: int) -> Any:
     x = np.tanh(w["u", ()] @ INPUTS)
-    q, k = w["Q", ()] @ x, w["P", ()] @ x
+    q, k = w["Q", ()] @ x + x, w["P", ()] @ x + x
     scores = np.tanh(k.T @ q / len(x))
     return w["v", ()][:, None] * (x @ scores)
 
@@ -74,7 +74,7 @@ def attention(w: Weights, n: int) -> Any:
 def outer(w: Weights, n: int) -> Any:
     x = w["u", ()] @ INPUTS
     pair = np.tanh(x[:, None, :] * x[None, :, :] + w["p", ()][None, :, None])
-    return w["v", ()][:, None] * pair.mean(axis=1)
+    return w["v", ()][:, None] * (pair * x[None, :, :]).mean(axis=1)
 
 
 def skip(w: Weights, n: int) -> Any:
@@ -215,8 +215,8 @@ network f(xi) {
   weight Q, P : matrix
   weight v : vector
   |x> = tanh(|u> @ xi)
-  |q> = Q |x>
-  |k> = P |x>
+  |q> = Q |x> + |x>
+  |k> = P |x> + |x>
   return |v> * (|x> @ tanh(<k|q>))
 }
 """,
@@ -229,7 +229,7 @@ network f(xi) {
   weight u : vector[d]
   weight p, v : vector
   |x> = |u> @ xi
-  return |v> * E{1}[tanh(|x> * |x>{1} + |p>{1})]
+  return |v> * E{1}[tanh(|x> * |x>{1} + |p>{1}) * |x>{1}]
 }
 """,
         outer,

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import NETWORKS, UNIT, Array, around, grid, mlp, network
+from networks import NETWORKS, PERCEPTRON, UNIT, Array, around, grid, mlp, network
 
+from nexort import driver
 from nexort.classification.classifying import of_subject
+from nexort.classification.subject import subject
+from nexort.diagnostics import NexortError, Source
+from nexort.driver import Given
+from nexort.program.program import Program
 from nexort.scaling.judge import Judge
 from nexort.scaling.layers import perceptron
 from nexort.scaling.theorem import VERDICTS, codes
+from nexort.training.task import Task
 
 DEGREES = {"adam": None, "adam(eps=0)": 0, "sgd": 1}
 _judges: dict[tuple[int, str, str], Judge] = {}
@@ -86,9 +95,6 @@ OTHERWISE: dict[tuple[str, ...], str] = {
     ("mean of the last layer", "ntp"): "unstable",
     # the scalar's gradient has size 1: all features move with it (Rem 2.9.21)
     ("scalar", "ntp"): "feature learning",
-    # the gate's gradient, an average, vanishes at g = 0: Adam with its epsilon opens it by n^-1/2
-    # alone, and the branch sees small gradients
-    ("residual branches that start at 0", "mup", "adam"): "unfaithful",
     # the random output moves the gate
     ("residual branches that start at 0", "ntp"): "feature learning",
 }
@@ -155,3 +161,80 @@ def test_orders_are_min_plus_expressions_of_the_exponents() -> None:
     sizes = judge(1, "tanh", "sgd").sizes
     assert str(sizes.start["h[1]"]) == "a_u + b_u"
     assert str(sizes.output) == "a_out + a_u + b_u + a_v + b_v - 1/2"
+
+
+# ---- what is trained -----------------------------------------------------------------------------
+
+RATES = {"adam": "adam(lr=1, eps=0.1)", "sgd": "sgd(lr=1)", "sign": "sign_sgd(lr=1)"}
+
+
+@pytest.mark.parametrize("optimizer", RATES)
+@pytest.mark.parametrize("regime", ["mup", "ntp", "ups(1/4)", "sp"])
+@pytest.mark.parametrize("name", [*NETWORKS, "perceptron"])
+def test_a_limit_is_one_that_is_classified_so(name: str, regime: str, optimizer: str) -> None:
+    """What ``train`` takes ``classify`` calls good, and of the same kind."""
+    body = NETWORKS.get(name, PERCEPTRON.replace("PHI", "tanh"))
+    text = (
+        f"param L = 3\ndim d, M\ndata xi[d, M]\nnetwork f(xi) {{{body}\n}}\n"
+        f"train f {{ parametrization {regime}; optimizer {RATES[optimizer]}; error f; steps 2 }}\n"
+        "output f"
+    )
+    program = driver.compile_source(Source("<network>", text))
+    found = of_subject(subject(program, Given({}, {})))
+    try:
+        task = driver.training(program, driver.placeholders(program, Given({}, {})))
+    except NexortError as error:
+        [problem] = error.diagnostics
+        assert problem.code in ("no-limit", found.verdict), str(found)
+        if problem.code == "no-limit":
+            assert any(w.kind == "scalar" for w in found_task(program).weights.values())
+    else:
+        kinds = {"maximal": "feature learning", "tangent": "operator regime"}
+        assert found.verdict == kinds[task.regime], str(found)
+
+
+def found_task(program: Program) -> Task:
+    """The training whatever its limit."""
+    return driver.training(program, driver.placeholders(program, Given({}, {})), judge=False)
+
+
+def test_gradients_that_averages_make_vanish_are_no_fault_of_the_exponents() -> None:
+    """Attention's scores are moved once the readout has learned; a wrong d is still found."""
+    body = """
+      weight u : vector[d]
+      weight Q, W : matrix
+      weight v : vector
+      |x1> = tanh(|u> @ xi)
+      |q> = Q |x1> + |x1>
+      |z> = |x1> @ tanh(<q|x1>)
+      |x2> = tanh(W |z>)
+      return <v|x2>"""
+    found = network(body, "adam", "mup")
+    assert of_subject(found).verdict == "feature learning"
+    for by, verdict in ((Fraction(1, 2), "unfaithful"), (Fraction(-1, 2), "unfaithful")):
+        exponents = list(found.table.exponents)
+        k = list(found.task.weights).index(("Q", ()))
+        exponents[k] = replace(exponents[k], d=exponents[k].d + by)
+        other = replace(found, table=replace(found.table, exponents=tuple(exponents)))
+        assert of_subject(other).verdict == verdict
+
+
+def test_weights_that_nothing_reads_have_no_size() -> None:
+    body = """
+      weight u : vector[d]
+      weight b : vector
+      weight v : vector
+      |x> = tanh(|u> @ xi + 0 * |b>) + 0.5 * |u> @ xi
+      return <v|x>"""
+    assert of_subject(network(body, "adam", "mup")).verdict == "feature learning"
+
+
+def test_numbers_in_place_of_symbols_change_nothing() -> None:
+    for name, body in NETWORKS.items():
+        found = network(body)
+        out = np.array([found.table.out], dtype=object)
+        symbolic = Judge(found.graph())
+        at = {s: v[0] for s, v in symbolic.exponents(found.table.array, out).items()}
+        numeric = Judge(found.graph(), at)
+        codes = [j.codes(found.table.array, out)[0] for j in (symbolic, numeric)]
+        assert codes[0] == codes[1], name

@@ -98,8 +98,6 @@ def test_one_wrong_exponent_is_named() -> None:
 
 
 BAD = {
-    # the branch sees gradients of size n^-1/2
-    ("residual branches that start at 0", "mup", "adam"): ("", ["W[1].d", "W[2].d"]),
     # an output of size n^1/2; by SGD alone two exponents are enough
     ("tied embedding", "ntp", "adam"): ("mup", ["u.c", "u.d", "W.c", "W.d", "out.a"]),
     ("tied embedding", "ntp", "sgd"): ("", ["u.c", "out.a"]),

@@ -16,6 +16,9 @@ from nexort.driver import Given
 from nexort.finite.training import train
 from nexort.lower.evaluate import LimitValue, Settings
 from nexort.lower.evaluate import evaluate as generic
+from nexort.maximal.evaluate import _summary
+from nexort.program.unrolled import Array
+from nexort.replicates import Stage
 from nexort.training.task import Task
 
 HEAD = """
@@ -176,3 +179,39 @@ def test_outputs_that_start_at_zero_do_so_exactly() -> None:
     assert (np.asarray(found)[0] == 0).all()
     assert (found.error[0] == 0).all()
     assert (found.error[1:] > 1e-6).all()
+
+
+# ---- chaotic runs --------------------------------------------------------------------------------
+
+
+def summary(half: Array, full: Array) -> tuple[LimitValue, bool]:
+    """The value of a run over 9 steps of 3 outputs, from given replicates, shape (R, 9, 3)."""
+    data = {"xi": np.ones((2, 3)), "y": np.zeros(3), "train": np.ones(3)}
+    run = run_of(HEAD + "f = <v|x[1]>", data, update("sgd"), rate=0.1, steps=8)
+    notes = {"dropped": 0.0, "rank": 3.0}
+    stages = [Stage(size, {"f": x}, None, notes) for size, x in ((512, half), (1024, full))]
+    return _summary(run, *stages)["f"]
+
+
+def test_the_error_of_a_chaotic_run_is_its_spread() -> None:
+    """From step 5 on replicates of N and N/2 points spread alike."""
+    rng = np.random.default_rng(4)
+    shared = rng.standard_normal((2, 32, 9, 1)) * np.arange(1, 10)[:, None]
+    half, full = shared + 0.3 * rng.standard_normal((2, 32, 9, 3))
+    half[:, :5] *= np.sqrt(2)
+    value, larger = summary(half, full)
+    assert "chaotic" in value.method
+    assert larger  # more points may help, more replicates do not
+    spread = full.std(axis=0, ddof=1)
+    assert np.median(value.error[:5] / spread[:5]) < 0.5
+    np.testing.assert_allclose(value.error[5:], spread[5:], rtol=0.25)
+
+
+def test_spreads_that_fall_are_not_taken_for_chaos() -> None:
+    rng = np.random.default_rng(5)
+    found = 0
+    for _ in range(300):
+        half, full = np.cumsum(rng.standard_normal((2, 16, 9, 1)), axis=2) + np.zeros(3)
+        value, _ = summary(np.sqrt(2) * half, full)
+        found += "chaotic" in value.method
+    assert found <= 6

@@ -128,7 +128,9 @@ optimizer mine(lr, beta1=0.9, beta2=0.99) {
     paths = []
     for name in ("mine", "lion"):
         program = nexort.loads(HEAD + own + text.replace("NAME", name))
-        update = driver.training(program.program, program._given(DATA)).weights["v", ()].update
+        # at width n: there is no limit, c is moved by signs of what vanishes
+        task = driver.training(program.program, program._given(DATA), judge=False)
+        update = task.weights["v", ()].update
         states = update.start((6,))
         paths.append([update.step(t, g, states) for t, g in enumerate(gradients)])
     np.testing.assert_array_equal(*paths)
@@ -150,7 +152,7 @@ def test_outputs_over_every_step_and_between_steps() -> None:
     [
         ("sp", "unfaithful", "for 'u', d = 0, expected 1/2"),
         ("{ u: a=0, b=1, c=0, d=1; W: a=0, b=1/2, c=1, d=1; c: a=0, b=0, c=0, d=0; "
-         "v: a=0, b=0, c=0, d=1; out: a=1 }", "unstable", "a + b = 1, expected 0"),
+         "v: a=0, b=0, c=0, d=1; out: a=1 }", "no-limit", "a + b = 1, expected 0"),
         ("{ u: a=0, b=0, c=0, d=1; W: a=0, b=1/2, c=0, d=1; c: a=0, b=0, c=0, d=0; "
          "v: a=0, b=0, c=0, d=1; out: a=1 }", "unstable", "r = a + c - 1 = -1"),
         ("{ u: a=0, b=0, c=1, d=1; W: a=0, b=1/2, c=2, d=1; c: a=0, b=0, c=1, d=0; "

@@ -42,7 +42,7 @@ def regime(
 ) -> Regime:
     """The limit of a training whose weights have these optimizers. Raises NexortError for a
     parametrization without one, Unsupported where it is not told without numbers."""
-    from nexort.training.stability import verdict
+    from nexort.training.stability import by_theorem
 
     table = training.parametrization
     heads = readouts(training.network)
@@ -60,7 +60,7 @@ def regime(
             raise Unsupported(f"the limit depends on {problem}, which is not known") from None
         name: Literal["maximal", "tangent"] = "maximal" if table.name == "mup" else "tangent"
         return Regime(name, frozenset(uses), False, frozenset())
-    found = verdict(training, weights)
+    found = by_theorem(training, weights)
     active = frozenset(m for m in uses if found.active[_key(m, numbers)])
     return Regime(found.regime, active, found.vanishes, vanishing)
 
