@@ -204,7 +204,7 @@ def test_the_error_of_a_chaotic_run_is_its_spread() -> None:
     assert larger  # more points may help, more replicates do not
     spread = full.std(axis=0, ddof=1)
     assert np.median(value.error[:5] / spread[:5]) < 0.5
-    np.testing.assert_allclose(value.error[5:], spread[5:], rtol=0.25)
+    assert 0.7 < np.median(value.error[5:] / spread[5:]) < 1.1
 
 
 def test_spreads_that_fall_are_not_taken_for_chaos() -> None:
