@@ -139,6 +139,10 @@ class NexortError(Exception):
         self.diagnostics = tuple(diagnostics)
         super().__init__("\n".join(d.render() for d in self.diagnostics))
 
+    def __reduce__(self) -> tuple[type[NexortError], tuple[tuple[Diagnostic, ...]]]:
+        """By its diagnostics, not by its text: it may come from another process."""
+        return NexortError, (self.diagnostics,)
+
 
 class InternalError(Exception):
     """A broken invariant of nexort: a defect to report, never the user's fault."""

@@ -4,17 +4,17 @@ kept in a checkpoint."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from nexort.diagnostics import Diagnostic, NexortError
 from nexort.exact.blocks import cores
 from nexort.lower.evaluate import LimitValue, Progress, Settings
 from nexort.program.unrolled import Array
 from nexort.training.checkpoint import Store
+from nexort.workers import one_blas_thread, spread
 
 LEAST = 64
 """Points of the smallest sample."""
@@ -64,30 +64,32 @@ class Replicates:
         """At least the first ``count`` replicates of ``size`` points."""
         runs = self.known.setdefault(size, [])
         seeds = np.random.SeedSequence([self.settings.seed, size]).spawn(count)
+        wanted = range(len(runs), count)
+        found = {k: run for k in wanted if (run := self._stored(size, k)) is not None}
 
         def one(index: int) -> Trajectory:
-            key = f"{self.name}/{size}/{index}"
-            known = None if self.store is None else self.store.get(key)
-            if known is not None:
-                return _unpacked(known)
-            found = self.simulate(size, seeds[index])
-            if self.store is not None:
-                self.store.put(key, _packed(found))
-            return found
+            return self.simulate(size, seeds[index])
 
-        pool = ThreadPoolExecutor(self.workers(size))
-        try:
-            with threadpool_limits(1):
-                for run in pool.map(one, range(len(runs), count)):
-                    runs.append(run)
-                    if self.progress is not None:
-                        self.progress(len(runs), count)
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        missing = [k for k in wanted if k not in found]
+        with one_blas_thread(), closing(spread(one, missing, self.workers(size))) as results:
+            for k, run in results:
+                found[k] = run
+                if self.store is not None:
+                    self.store.put(self._key(size, k), _packed(run))
+                if self.progress is not None:
+                    self.progress(len(runs) + len(found), count)
+        runs.extend(found[k] for k in wanted)
         draws = {name: np.stack([r.outputs[name] for r in runs]) for name in runs[0].outputs}
         stopped = min((r.stopped for r in runs if r.stopped), default=None)
         notes = {name: max(r.notes[name] for r in runs) for name in runs[0].notes}
         return Stage(size, draws, stopped, notes)
+
+    def _key(self, size: int, index: int) -> str:
+        return f"{self.name}/{size}/{index}"
+
+    def _stored(self, size: int, index: int) -> Trajectory | None:
+        known = None if self.store is None else self.store.get(self._key(size, index))
+        return None if known is None else _unpacked(known)
 
     def workers(self, size: int) -> int:
         """Replicates at a time."""

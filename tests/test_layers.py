@@ -36,8 +36,9 @@ USES: dict[str, tuple[str, ...]] = {
         "functions", "diagnostics",
     ),
     "exact": ("limit", "gaussian", "program", "functions", "diagnostics"),
-    "lower": ("exact", "limit", "program", "functions", "diagnostics"),
-    "replicates": ("training", "lower", "exact", "program", "diagnostics"),
+    "workers": ("diagnostics",),
+    "lower": ("workers", "exact", "limit", "program", "functions", "diagnostics"),
+    "replicates": ("workers", "training", "lower", "exact", "program", "diagnostics"),
     "maximal": (
         "replicates", "training", "lower", "limit", "program", "functions", "diagnostics",
     ),

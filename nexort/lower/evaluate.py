@@ -11,11 +11,10 @@ replicates of N/2 points, and where it is significant it is part of the reported
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from nexort.diagnostics import Diagnostic, NexortError, Span
 from nexort.exact.blocks import cores
@@ -26,6 +25,7 @@ from nexort.lower.known import with_known
 from nexort.lower.sampler import Plan, Replicate
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
+from nexort.workers import one_blas_thread, spread
 
 Progress = Callable[[int, int], None]
 """Called with (finished, total) replicates."""
@@ -182,7 +182,8 @@ def _stage(plan: Plan, size: int, settings: Settings, progress: Progress | None)
     count = max(2, settings.replicates)
     seeds = np.random.SeedSequence([settings.seed, size]).spawn(count)
 
-    def one(seed: np.random.SeedSequence) -> _Run:
+    def one(index: int) -> _Run:
+        seed = seeds[index]
         replicate = Replicate(plan, size, seed)
         try:
             members = replicate.run()
@@ -193,12 +194,14 @@ def _stage(plan: Plan, size: int, settings: Settings, progress: Progress | None)
         draws = _assembled(plan.program, members)
         return _Run(draws, replicate.dropped, replicate.rank, replicate.squares)
 
-    runs = []
-    with threadpool_limits(1), ThreadPoolExecutor(settings.threads or cores()) as pool:
-        for run in pool.map(one, seeds):
-            runs.append(run)
+    found: dict[int, _Run] = {}
+    workers = settings.threads or cores()
+    with one_blas_thread(), closing(spread(one, range(count), workers)) as results:
+        for k, run in results:
+            found[k] = run
             if progress is not None:
-                progress(len(runs), count)
+                progress(len(found), count)
+    runs = [found[k] for k in range(count)]
     draws = [np.stack(columns) for columns in zip(*(r.draws for r in runs), strict=True)]
     squares = {x: np.stack([r.squares[x] for r in runs]) for x in plan.jumps}
     return _Stage(size, draws, max(r.dropped for r in runs), max(r.rank for r in runs), squares)

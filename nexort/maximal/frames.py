@@ -82,19 +82,19 @@ def directions(rest: Array, rows: Array, cutoff: float) -> Directions:
     largest = float(np.sqrt(part.diagonal().max()))
     if largest <= cutoff:
         return Directions(none.change, largest)
-    from scipy.linalg import lapack, solve_triangular
+    from scipy.linalg import lapack  # its functions of many checks cost more than the work
 
     factor, order, rank, _ = lapack.dpstrf(part, tol=cutoff**2, lower=1)
     order -= 1
-    left = part.diagonal()[order[rank:]] - (np.tril(factor)[rank:, :rank] ** 2).sum(axis=1)
+    left = part.diagonal()[order[rank:]] - (factor[rank:, :rank] ** 2).sum(axis=1)
     size = float(np.sqrt(max(left.max(initial=0.0), 0.0)))
     chosen = used[order[:rank]]
     change = np.zeros((rank, len(rest)))
-    triangle = np.tril(factor[:rank, :rank])
-    change[:, chosen] = solve_triangular(triangle, np.diag(1 / scale[chosen]), lower=True)
+    change[:, chosen], _ = lapack.dtrtrs(factor[:rank, :rank], np.diag(1 / scale[chosen]), lower=1)
     # once more: nearly parallel kets lose digits
     again = np.linalg.cholesky(change @ gram @ change.T)
-    return Directions(solve_triangular(again, change, lower=True), size)
+    whole, _ = lapack.dtrtrs(again, change, lower=1)
+    return Directions(whole, size)
 
 
 class Space:

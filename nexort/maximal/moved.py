@@ -94,6 +94,7 @@ class Pairs:
     def __init__(self, update: Update, rows: int, columns: int, *, tied: bool) -> None:
         self.update = update
         self.shape = rows, columns
+        self.taken = False
         if tied:
             half = rows // 2
             first, second = slice(0, half), slice(half, rows)
@@ -103,8 +104,10 @@ class Pairs:
 
     def apply(self, kets: Array, flipped: bool) -> Array:
         """E over the copy of D's entries times the copy of |x>."""
+        result = np.zeros((len(kets), self.shape[1 if flipped else 0]))
+        if not self.taken:
+            return result
         narrow = kets.astype(np.float32)
-        result = np.empty((len(kets), self.shape[1 if flipped else 0]))
         for block in self.blocks:
             ins, outs = (block.rows, block.columns) if flipped else (block.columns, block.rows)
             matrix = block.values if flipped else block.values.T
@@ -116,6 +119,7 @@ class Pairs:
         self, t: int, left: Array, right: Array, rate: float, keep: float, norm: Norm | None
     ) -> None:
         """Update every pair."""
+        self.taken = True
         lefts, rights = left.astype(np.float32), right.astype(np.float32)
         if norm is None:
             for block in self.blocks:
@@ -129,9 +133,8 @@ class Pairs:
             block.values -= np.multiply(q, np.float32(rate), out=q)
 
     def finite(self) -> bool:
-        """Whether all entries are: the sum of finite numbers is, and nothing else's."""
-        with np.errstate(all="ignore"):
-            return all(bool(np.isfinite(b.values.sum(dtype=np.float64))) for b in self.blocks)
+        """Whether all entries are."""
+        return all(bool(np.isfinite(b.values).all()) for b in self.blocks)
 
 
 class _Block:

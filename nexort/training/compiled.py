@@ -54,17 +54,22 @@ class Code:
         each thread makes its own."""
         first = len(self.numbers)
         result = first + 1 + self.states
+        values = [float(numbers[x]) for x in self.numbers]
         with np.errstate(all="ignore"):
-            values = [float(numbers[x]) for x in self.numbers]
             constants = [np.asarray(v, dtype) for v in values]
+            inverses = [np.asarray(1 / np.float64(v), dtype) for v in values]
         scratch = [np.empty(size, dtype) for _ in range(self.registers)]
-        calls = [_bound(call, values) for call in self.calls]
+        last = result + 1 + self.registers
+        tiny = float(np.finfo(dtype.name).tiny)
+        # a product takes half the time of a quotient
+        kept = {k: last + k for k, x in enumerate(inverses) if tiny < abs(float(x)) < np.inf}
+        calls = [_bound(call, values, kept) for call in self.calls]
         moves = self.moves
 
         def run(gradient: Array, states: Sequence[Array], out: Array) -> None:
             count = gradient.size
             registers = scratch if count == size else [r[:count] for r in scratch]
-            place = [*constants, gradient, *states, out, *registers]
+            place = [*constants, gradient, *states, out, *registers, *inverses]
             # what overflows or has no value is found where the weights are checked
             with np.errstate(all="ignore"):
                 for function, args, target in calls:
@@ -87,9 +92,14 @@ def _move(moves: Sequence[tuple[int, int]], place: list[Array], low: int, high: 
 _Function = Callable[..., object]
 
 
-def _bound(call: Call, numbers: Sequence[float]) -> tuple[_Function, tuple[int, ...], int]:
-    """The numpy function of a call: of a power with a number as its exponent, a simpler one."""
+def _bound(
+    call: Call, numbers: Sequence[float], inverses: Mapping[int, int]
+) -> tuple[_Function, tuple[int, ...], int]:
+    """The numpy function of a call: of a power with a number as its exponent, a simpler one, of a
+    quotient by a number a product by its inverse, where that has a place."""
     name, args = call.name, call.args
+    if name == "div" and args[1] in inverses:
+        return np.multiply, (args[0], inverses[args[1]]), call.target
     if name == "pow" and args[1] < len(numbers):
         simple = {2.0: np.square, 0.5: np.sqrt}.get(numbers[args[1]])
         if simple is not None:

@@ -17,6 +17,7 @@ what is compared is run in turns. The figure takes minutes.
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 import time
@@ -109,6 +110,11 @@ def timed(action: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
     return time.perf_counter() - start, found
 
 
+def processor_seconds() -> float:
+    """Of this process and of those that have ended."""
+    return sum(os.times()[:4])
+
+
 class Tally:
     """Repetitions of one way, over several turns; turn 0 warms up."""
 
@@ -118,11 +124,11 @@ class Tally:
         self.draws: list[np.ndarray] = []
 
     def turn(self, k: int) -> None:
-        before = time.process_time()
+        before = processor_seconds()
         seconds, draws = timed(lambda: self.action(k))
         if k > 0:
             self.wall += seconds
-            self.processor += time.process_time() - before
+            self.processor += processor_seconds() - before
             self.draws.append(draws)
 
     def line(self, name: str, shown: slice = slice(None)) -> np.ndarray:
@@ -228,9 +234,9 @@ def steps() -> None:
         replicates(replace(whole, steps=1, errors=whole.errors[:1]), size, 2, 0)
         for count in (2, 10, 20, 40, 80, 160):
             run = replace(whole, steps=count, errors=whole.errors[:count])
-            start = time.process_time()
+            start = processor_seconds()
             replicates(run, size, 4, 0)
-            seconds = (time.process_time() - start) / 4
+            seconds = (processor_seconds() - start) / 4
             if before:
                 rows.append(f"{before}-{count}: {(seconds - last) / (count - before) * 1e3:.1f}")
             last, before = seconds, count
