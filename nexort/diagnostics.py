@@ -147,8 +147,8 @@ class NexortError(Exception):
 class InternalError(Exception):
     """A broken invariant of nexort: a defect to report, never the user's fault."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(f"internal error, please report: {message}")
+    def __str__(self) -> str:
+        return f"internal error, please report: {super().__str__()}"
 
 
 class Report:

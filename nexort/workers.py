@@ -8,6 +8,7 @@ parent's memory as it is, so that a task may be any function, and only results a
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 import signal
 import sys
 import threading
@@ -20,7 +21,7 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
-from nexort.diagnostics import fail
+from nexort.diagnostics import InternalError, fail
 
 T = TypeVar("T")
 
@@ -126,4 +127,8 @@ def _work(task: Callable[[int], object], items: Sequence[int], pipe: Connection)
         for k in items:
             pipe.send((k, task(k), None))
     except Exception as problem:  # the parent raises it again
+        try:
+            pickle.loads(pickle.dumps(problem))
+        except Exception:  # not one that can be sent
+            problem = InternalError(f"{type(problem).__name__}: {problem}")
         pipe.send((k, None, problem))

@@ -11,7 +11,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from nexort.diagnostics import Diagnostic, NexortError
+from nexort.diagnostics import Diagnostic, InternalError, NexortError
 from nexort.workers import one_blas_thread, spread
 
 
@@ -94,3 +94,23 @@ def test_linear_algebra_is_limited_whenever_it_is_loaded() -> None:
     with one_blas_thread():
         limits = [x["num_threads"] for x in threadpool_info() if x["user_api"] == "blas"]
     assert set(limits) == {1}
+
+
+class Odd(Exception):
+    """One that does not survive being sent: its arguments are not those of its constructor."""
+
+    def __init__(self, a: int, b: int) -> None:
+        super().__init__("two")
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork")
+def test_an_error_that_cannot_be_sent_is_told_all_the_same() -> None:
+    caller = os.getpid()
+
+    def task(k: int) -> int:
+        if os.getpid() != caller:
+            raise Odd(1, 2)
+        return k
+
+    with pytest.raises(InternalError, match="please report: Odd: two"):
+        list(spread(task, range(4), 2))

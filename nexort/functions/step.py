@@ -6,7 +6,8 @@ from nexort.functions import Array, Function
 
 
 def _step(x: Array) -> Array:
-    value: Array = np.heaviside(x, 0.5)
+    # numpy's heaviside(x, 0.5), which takes eight times as long
+    value: Array = 0.5 * np.sign(x) + 0.5
     return value
 
 

@@ -7,6 +7,7 @@ tuples of copies by a block of points, with 1 where the ket does not depend on t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -96,6 +97,14 @@ def contraction(node: Node, left: Array, right: Array, tail: int) -> Array:
     assert isinstance(joined, int)
     tails = [tail if x.type.kind is Kind.KET else 0 for x in node.args]
     a, b = left.ndim - tails[0], right.ndim - tails[1]
+    if not tails[0]:  # a product of matrices, whatever the right side's tail
+        rows, inner = left.shape[: a - joined], math.prod(left.shape[a - joined :])
+        found = left.reshape(-1, inner) @ right.reshape(inner, -1)
+        return np.asarray(found.reshape(rows + right.shape[joined:]))
+    if not tails[1] and a == joined:
+        inner = math.prod(right.shape[:joined])
+        found = right.reshape(inner, -1).T @ left.reshape(inner, -1)
+        return np.asarray(found.reshape(right.shape[joined:] + left.shape[joined:]))
     letters = iter("abcdefghijklmnopqrstuvw")
     first = [next(letters) for _ in range(a)]
     second = first[a - joined :] + [next(letters) for _ in range(b - joined)]

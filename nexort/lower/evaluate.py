@@ -158,12 +158,13 @@ def _power_of_two(size: int) -> int:
 @dataclass(frozen=True)
 class _Run:
     """One replicate: every output, the largest dropped direction, the largest rank, and the mean
-    squares of the arguments of jumps."""
+    squares of the arguments of jumps, in their order. Plain data, as it may come from another
+    process."""
 
     draws: list[Array]
     dropped: float
     rank: int
-    squares: dict[Node, Array]
+    squares: list[Array]
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,8 @@ def _stage(plan: Plan, size: int, settings: Settings, progress: Progress | None)
         if not all(np.isfinite(m).all() for m in members):
             raise _not_finite(plan, size, seed)
         draws = _assembled(plan.program, members)
-        return _Run(draws, replicate.dropped, replicate.rank, replicate.squares)
+        squares = [replicate.squares[x] for x in plan.jumps]
+        return _Run(draws, replicate.dropped, replicate.rank, squares)
 
     found: dict[int, _Run] = {}
     workers = settings.threads or cores()
@@ -203,7 +205,7 @@ def _stage(plan: Plan, size: int, settings: Settings, progress: Progress | None)
                 progress(len(found), count)
     runs = [found[k] for k in range(count)]
     draws = [np.stack(columns) for columns in zip(*(r.draws for r in runs), strict=True)]
-    squares = {x: np.stack([r.squares[x] for r in runs]) for x in plan.jumps}
+    squares = {x: np.stack([r.squares[k] for r in runs]) for k, x in enumerate(plan.jumps)}
     return _Stage(size, draws, max(r.dropped for r in runs), max(r.rank for r in runs), squares)
 
 

@@ -4,6 +4,8 @@ Scrambled Sobol points through the normal quantile, in blocks of ``BLOCK`` coord
 block is used as it comes; each later one is a fresh scrambling in random order: pairs of high Sobol
 coordinates fill the square badly at a few thousand points, and would bias what is quadratic in an
 average, while randomly paired blocks keep the low discrepancy within and are independent across.
+Where there are ``many`` coordinates the later blocks are pseudo-random: averages over all of them
+gain nothing from evenness in any few.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ BLOCK = 64
 class Points:
     """``size`` points (a power of two), one randomization for each ``seed``."""
 
-    def __init__(self, size: int, seed: np.random.SeedSequence) -> None:
-        self.size = size
+    def __init__(self, size: int, seed: np.random.SeedSequence, *, many: bool = False) -> None:
+        self.size, self.many = size, many
         self.rng = np.random.Generator(np.random.PCG64(seed))
         self.used = 0
         self.ready = np.empty((0, size))
@@ -30,6 +32,10 @@ class Points:
 
         parts = []
         while count > 0:
+            if self.many and self.used and not len(self.ready):
+                parts.append(self.rng.standard_normal((count, self.size)))
+                self.used += count
+                break
             if not len(self.ready):
                 self.ready = self._block()
             part, self.ready = self.ready[:count], self.ready[count:]

@@ -6,6 +6,7 @@ Kets are rows of N numbers with the sample inner product <x|y> = x.y / N.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -121,7 +122,7 @@ class Space:
         parts = 2 if halves else 1
         self.mirrored = mirrored
         count = size // parts // (2 if mirrored else 1)
-        self.points = [Points(count, s) for s in seed.spawn(parts)]
+        self.points = [Points(count, s, many=mirrored) for s in seed.spawn(parts)]
         self.known = Frame(size)
         self.known.append(np.ones((1, size)))
 
@@ -131,6 +132,10 @@ class Space:
         if self.mirrored:
             parts = [x for part in parts for x in (part, -part)]
         return np.concatenate(parts, axis=1)
+
+    def noise(self, count: int, dtype: np.dtype[np.floating[Any]]) -> Array:
+        """``count`` kets of independent standard normal numbers, shape (N, count)."""
+        return self.points[0].rng.standard_normal((self.size, count)).astype(dtype)
 
     def fresh(self, count: int) -> Array:
         """``count`` new roots, shape (count, N)."""

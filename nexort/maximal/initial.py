@@ -8,6 +8,13 @@ normal ket g_k of the other space for each; then
 (Remark 2.6.6, Stein's form). A basis grows over all steps of a run and all uses of the matrix. As W
 is linear, the image of a basis ket is found once, when it joins: a ket that is older than g_k is
 independent of it, and E[g_k|y>] is an average only over the part of y that is new.
+
+Where a basis q fills much of the sample, q' being that of the other direction, what is left of the
+matrix is drawn at once, as it is in a network whose neurons are the sample's points:
+
+    W = sum_k W q_k <q_k| + sum_j q'_j <g'_j| (1 - P) + (1 - P') Z (1 - P)
+
+with P the projection on the span of q, P' of q', and independent entries Z of variance 1/N.
 """
 
 from __future__ import annotations
@@ -20,6 +27,13 @@ from nexort.program.unrolled import Array
 CUTOFF = 0.75
 """Directions shorter than this part of their argument, over the root of the sample's size, are
 dropped from hats: a relative change of its square, less than the noise of averages."""
+
+
+NARROW = 256
+"""Matrices with more directions keep them in float32."""
+
+FULL = 0.25
+"""The part of a sample which a basis may fill before the matrix is drawn as a whole."""
 
 
 class Side:
@@ -56,6 +70,12 @@ class Side:
         return np.asarray(result, dtype=float)
 
 
+def product(matrix: Array, kets: Array, flipped: bool) -> Array:
+    """A matrix over pairs of points applied to kets, or its transpose: (m, N) -> (m, N')."""
+    given = kets.astype(matrix.dtype, copy=False)
+    return np.asarray(given @ (matrix if flipped else matrix.T), dtype=float)
+
+
 class InitialOperator:
     """A matrix with entries N(0, scale^2/n). ``narrow``: its kets are kept in float32, for many
     directions, whose averages are never as exact as that."""
@@ -63,10 +83,29 @@ class InitialOperator:
     def __init__(self, rows: Space, columns: Space, scale: float, *, narrow: bool = False) -> None:
         self.scale = scale
         self.sides = Side(columns, rows, narrow=narrow), Side(rows, columns, narrow=narrow)
+        self.matrix: Array | None = None
 
     def apply(self, kets: Array, flipped: bool) -> Array:
         """|Wx>, or |W^T x> where ``flipped``: shape (m, N) -> (m, N')."""
-        return self.scale * self.sides[flipped].apply(kets, self.sides[not flipped])
+        if self.matrix is not None:
+            return self.scale * product(self.matrix, kets, flipped)
+        side = self.sides[flipped]
+        found = self.scale * side.apply(kets, self.sides[not flipped])
+        if side.basis.count > FULL * side.basis.size:
+            self.matrix = self._drawn()
+        return found
+
+    def _drawn(self) -> Array:
+        """The whole matrix, shape (N', N)."""
+        there, back = self.sides
+        q, other = there.basis.rows, back.basis.rows
+        size = there.basis.size
+        whole = there.spaces[1].noise(size, q.dtype) / np.sqrt(size, dtype=q.dtype)
+        whole -= other.T @ (other @ whole / other.shape[1])
+        whole += other.T @ (back.kets.rows / size)
+        whole -= (whole @ q.T / size) @ q
+        whole += there.images.rows.T @ (q / size)
+        return np.asarray(whole)
 
     @property
     def rank(self) -> int:

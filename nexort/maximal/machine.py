@@ -9,14 +9,12 @@ import numpy as np
 from nexort.diagnostics import InternalError
 from nexort.lower import arrays
 from nexort.maximal.frames import Space, lengths
+from nexort.maximal.initial import NARROW
 from nexort.maximal.plan import Plan, Schedule, is_ket
 from nexort.maximal.weights import Entries, Matrix
 from nexort.program.nodes import Node, Op
 from nexort.program.unrolled import Array
 from nexort.training.task import Key, seed_slot
-
-NARROW = 256
-"""Matrices with more directions keep them in float32."""
 
 ROUNDING = 1e-13
 """A bra-ket of at most this part of its kets' lengths is zero."""

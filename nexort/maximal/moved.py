@@ -132,6 +132,13 @@ class Pairs:
             block.values *= np.float32(keep)
             block.values -= np.multiply(q, np.float32(rate), out=q)
 
+    def add(self, matrix: Array) -> None:
+        """Add D/N, of which images are sums over points, to a matrix over pairs of points."""
+        if self.taken:
+            for block in self.blocks:
+                size = np.float32(block.columns.stop - block.columns.start)
+                matrix[block.rows, block.columns] += block.values / size
+
     def finite(self) -> bool:
         """Whether all entries are."""
         return all(bool(np.isfinite(b.values).all()) for b in self.blocks)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nexort.lower.region import Region
+from nexort.maximal.initial import FULL, NARROW
 from nexort.maximal.spaces import Spaces, graph_roots, reachable, spaces
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
@@ -91,6 +92,9 @@ class Plan:
                 states = weight.update.states + (weight.norm is not None)
                 tied = self.spaces.sides[key][0] == self.spaces.sides[key][1]
                 total += 4.0 * (1 + states) * size**2 / (2 if tied else 1)
+        for key in self.spaces.sides:
+            if self.directions(key) > FULL * size:  # drawn as a whole, of which parts are summed
+                total += 3 * (4.0 if self.directions(key) > NARROW else 8.0) * size**2
         kets = [x for s in (*self.forward[-1:], self.backward) for x in s.order if x.type.copies]
         live = sum(self.rank(x) for x in kets)
         return total + 8.0 * size * (4 * live + 4 * self.directions())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nexort.maximal.frames import Space
-from nexort.maximal.initial import InitialOperator
+from nexort.maximal.initial import InitialOperator, product
 from nexort.maximal.moved import Factors, Moved, Pairs
 from nexort.program.unrolled import Array
 from nexort.training.task import Weight
@@ -54,6 +54,7 @@ class Matrix:
         self.initial = InitialOperator(rows, columns, scale, narrow=narrow)
         self.kept = 1.0
         self.moved: Moved | None = None
+        self.sum: Array | None = None
         if weight is not None and moves:
             linear = weight.update.coefficients(len(weight.rates))
             if linear is not None:
@@ -64,6 +65,11 @@ class Matrix:
 
     def apply(self, kets: Array, flipped: bool) -> Array:
         """W_t|x>, or W_t^T|x>: shape (m, N) -> (m, N')."""
+        if self.initial.matrix is not None and isinstance(self.moved, Pairs):
+            if self.sum is None:
+                self.sum = self.initial.matrix * np.float32(self.kept * self.initial.scale)
+                self.moved.add(self.sum)
+            return product(self.sum, kets, flipped)
         result = self.kept * self.initial.apply(kets, flipped)
         if self.moved is not None:
             result += self.moved.apply(kets, flipped)
@@ -84,5 +90,6 @@ class Matrix:
 
     def decay(self, t: int) -> None:
         """A step without an update."""
+        self.sum = None
         if self.weight is not None:
             self.kept *= 1 - float(self.weight.decay[t])
