@@ -11,6 +11,7 @@ import numpy as np
 
 from nexort.diagnostics import Diagnostic
 from nexort.lower.evaluate import LimitValue, Progress, Settings, met, missed
+from nexort.maximal.initial import FULL
 from nexort.maximal.plan import Plan
 from nexort.maximal.run import trajectory
 from nexort.program.unrolled import Array
@@ -110,8 +111,8 @@ def _summary(task: Task, half: Stage, full: Stage) -> dict[str, tuple[LimitValue
     rounding = max(half.notes["dropped"], full.notes["dropped"], 1e-7) ** 2
     text = f"sampled: {len(next(iter(full.draws.values()), ()))} x {full.size} points"
     rank = int(full.notes["rank"])
-    if rank > full.size // 4:
-        text += f" (rank {rank}: raise --samples)"
+    if rank > FULL * full.size:
+        text += f", matrices of {full.size} x {full.size} numbers"
     if full.stopped is not None:
         text += f"; {full.stopped[1]} not finite at step {full.stopped[0]}"
     for output in task.outputs:

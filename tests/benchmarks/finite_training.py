@@ -26,9 +26,9 @@ PROGRAMS = Path(__file__).parents[2] / "programs"
 WIDTHS = (1024, 4096, 7000)
 
 
-def figure() -> tuple[Task, dict[str, np.ndarray]]:
-    """The task of figure 5.2, and its data."""
-    arrays = dict(np.load(PROGRAMS / "data" / "figures.npz"))
+def figure(data: str = "figure_5_2") -> tuple[Task, dict[str, np.ndarray]]:
+    """The task of figure 5.2, and its data; on those of ``figures`` it becomes chaotic."""
+    arrays = dict(np.load(PROGRAMS / "data" / f"{data}.npz"))
     path = PROGRAMS / "figure_5_2.nxt"
     program = driver.compile_source(Source(path.name, path.read_text()))
     given = Given({}, {k: LoadedArray(v.astype(float), k) for k, v in arrays.items()})

@@ -202,21 +202,28 @@ def reference() -> None:
 
 def figure_limit(turns: int = 2) -> None:
     """Figure 5.2: 100 training inputs, 20 steps; the outputs are those on the first four inputs."""
-    run, _ = figure()
+    for data in ("figure_5_2", "figures"):
+        _figure_limit(data, turns)
+
+
+def _figure_limit(data: str, turns: int) -> None:
+    run, _ = figure(data)
     settings = Settings(memory=3 * 2**30, replicates=32)
     start = time.perf_counter()
     value = maximal.evaluate(run, settings)["f"]
     seconds = time.perf_counter() - start
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    memory = sum(resource.getrusage(x).ru_maxrss for x in who) / 2**20
     scale, error = np.abs(value.value[:, :4]).max(), value.error[:, :4]
-    print(f"figure 5.2: {seconds:.0f} s (180 wanted), peak memory {memory:.2f} GiB (4), error "
-          f"{100 * error.max() / scale:.1f} % of the outputs' scale at most, "
+    print(f"figure 5.2 on {data}.npz: {seconds:.0f} s (180 wanted), memory {memory:.2f} GiB (4), "
+          f"error {100 * error.max() / scale:.1f} % of the outputs' scale at most, "
           f"{100 * np.sqrt((error**2).mean()) / scale:.1f} % rms (1); {value.method}")  # fmt: skip
-    ways = {
-        f"width {WIDTH}": Tally(lambda k: train(run, WIDTH, 4, seed=k)["f"]),
-        "limit, 512 points": Tally(lambda k: replicates(run, 512, 24, k)),
-        "limit, 1024 points": Tally(lambda k: replicates(run, 1024, 12, k)),
-    }
+    sizes = (256, 512, 1024)
+    ways = {f"width {WIDTH}": Tally(lambda k: train(run, WIDTH, 4, seed=k)["f"])}
+    for size in sizes:
+        ways[f"limit, {size} points"] = Tally(
+            lambda k, size=size: replicates(run, size, 24 * 512 // size, k)
+        )
     for k in range(turns + 1):
         for way in ways.values():
             way.turn(k)

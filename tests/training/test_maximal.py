@@ -83,6 +83,26 @@ def test_architectures_against_width(name: str, optimizer: str, rate: float) -> 
     assert np.sqrt((far**2).mean()) < 2.5
 
 
+@pytest.mark.parametrize("name", ["deep", "transposed", "recurrent"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_many_inputs_against_width(name: str, optimizer: str) -> None:
+    """More directions than a quarter of the points: matrices are drawn as a whole on the way."""
+    rng = np.random.default_rng(7)
+    data = {"xi": rng.standard_normal((3, 40)), "y": rng.standard_normal(40)}
+    data["train"] = (np.arange(40) > 3).astype(float) / 36
+    how = update(optimizer, **(ADAM if optimizer == "adam" else {}))
+    text = f"{HEAD}{NETWORKS[name]}\nf = <v|x[3]>\n"
+    task = run_of(
+        text, data, how, rate=0.1 if optimizer == "adam" else 1.0, steps=3, start="centre"
+    )
+    value = limit(task, 256, 32)
+    assert "matrices of 256 x 256 numbers" in value.method
+    far = distance(value, train(task, 2048, 8, seed=2)["f"])[1:]
+    assert np.abs(value.value[1:]).max() > 0.1
+    assert np.abs(far).max() < 6
+    assert np.sqrt((far**2).mean()) < 2.5
+
+
 CORE = """
 dim d, M
 data xi[d, M], y[M], train[M]

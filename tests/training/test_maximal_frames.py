@@ -65,6 +65,29 @@ def test_initial_operators_are_linear_and_have_transposes() -> None:
         np.testing.assert_allclose(total, image + 0.5 * image[::-1], atol=close * 10)
 
 
+def test_a_matrix_drawn_as_a_whole_remains_what_it_was() -> None:
+    """Images of what it has met are the same, the transpose is the adjoint, and what is new has
+    images of its size; entries have variance 1/N."""
+    for narrow, close in ((False, 1e-9), (True, 1e-4)):
+        rows, columns = (Space(N, np.random.SeedSequence(k)) for k in (3, 4))
+        matrix = InitialOperator(rows, columns, 1.0, narrow=narrow)
+        x, y = np.tanh(columns.fresh(30)), np.tanh(rows.fresh(20))
+        image, back = matrix.apply(x, flipped=False), matrix.apply(y, flipped=True)
+        assert matrix.matrix is None
+        more = np.tanh(columns.fresh(110))
+        found = matrix.apply(more, flipped=False)
+        assert matrix.matrix is not None
+        np.testing.assert_allclose(matrix.apply(x, flipped=False), image, atol=30 * close)
+        np.testing.assert_allclose(matrix.apply(more, flipped=False), found, atol=30 * close)
+        again = matrix.apply(y, flipped=True)
+        np.testing.assert_allclose(again, back, atol=30 * close)
+        np.testing.assert_allclose(again @ x.T / N, y @ image.T / N, atol=30 * close)
+        new = np.random.default_rng(5).standard_normal((4, N))
+        for flipped in (False, True):
+            np.testing.assert_allclose(gram(matrix.apply(new, flipped)), gram(new), atol=0.3)
+        assert abs(N * (matrix.matrix**2).mean() - 1) < 0.05
+
+
 def test_frames_grow() -> None:
     frame = Frame(4)
     rows = np.arange(400.0).reshape(100, 4)
