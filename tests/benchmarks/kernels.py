@@ -2,8 +2,9 @@
 
     python tests/benchmarks/kernels.py [gram | tanh | deep | memory | derive ...]
 
-Times are wall-clock seconds of this machine at this moment; runs of both sides alternate, and the
-ratio is the median of the ratios of neighbouring runs. Compilation of neural-tangents is not
+Times are wall-clock seconds of this machine at this moment; runs of both sides alternate, after a
+pause (each side's idle threads spin for a while), and the ratio is the median of the ratios of
+neighbouring runs. Compilation of neural-tangents is not
 counted. It is no dependency of nexort: it needs an environment of its own (neural-tangents 0.6.5
 with jax and jaxlib 0.4.35), in which nexort is installed too.
 """
@@ -25,6 +26,7 @@ import nexort
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 REPEATS = 7
+PAUSE = 0.1
 CASES = (("relu", 10), ("erf", 3), ("gelu", 3))
 
 
@@ -44,7 +46,8 @@ def rival() -> Any:
 
 
 def seconds(action: Callable[[], object]) -> float:
-    """Wall-clock time of one run."""
+    """Wall-clock time of one run, after a pause."""
+    time.sleep(PAUSE)
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
