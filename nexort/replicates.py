@@ -22,6 +22,20 @@ LEAST = 64
 Warn = Callable[[Diagnostic], None]
 
 
+class Blown(Exception):
+    """In a run, ``what`` is not finite."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+def check(value: Array, what: str) -> None:
+    """Raise Blown unless all of it is finite."""
+    if not np.isfinite(value).all():
+        raise Blown(what)
+
+
 @dataclass(frozen=True)
 class Trajectory:
     """One replicate: every output, nan beyond the step at which something ceased to be finite;
@@ -114,6 +128,14 @@ class Replicates:
                 raise _too_large(size)
             return size
         return max(2 * LEAST, min(default, room))
+
+
+def tell(stopped: tuple[int, str] | None, warn: Warn | None) -> None:
+    """Warn of a run that ended early."""
+    if stopped is not None and warn is not None:
+        t, what = stopped
+        message = f"{what} is infinite or not a number at step {t}; what follows is missing"
+        warn(Diagnostic("not-finite", message, None, (), "a smaller learning rate", "warning"))
 
 
 def more(count: int, most: int, values: Mapping[str, LimitValue], rtol: float) -> int:

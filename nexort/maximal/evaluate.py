@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from nexort.diagnostics import Diagnostic
 from nexort.lower.evaluate import LimitValue, Progress, Settings, met, missed
 from nexort.maximal.initial import FULL
 from nexort.maximal.plan import Plan
 from nexort.maximal.run import trajectory
 from nexort.program.unrolled import Array
-from nexort.replicates import Replicates, Stage, Warn, more
+from nexort.replicates import Replicates, Stage, Warn, more, tell
 from nexort.training.checkpoint import Store
 from nexort.training.task import Task
 
@@ -68,10 +67,7 @@ def evaluate(
         else:
             values = {k: missed(v, settings.rtol) for k, v in values.items()}
             break
-    if full.stopped is not None and warn is not None:
-        t, what = full.stopped
-        message = f"at step {t} {what} is infinite or not a number; what follows is missing"
-        warn(Diagnostic("not-finite", message, None, (), "a smaller learning rate", "warning"))
+    tell(full.stopped, warn)
     return values
 
 

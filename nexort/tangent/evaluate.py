@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nexort.diagnostics import Diagnostic
 from nexort.lower.evaluate import (
     DEFAULT_REPLICATES,
     LimitValue,
@@ -21,7 +20,7 @@ from nexort.lower.evaluate import (
     missed,
 )
 from nexort.program.unrolled import Array
-from nexort.replicates import Replicates, Stage, Warn, more
+from nexort.replicates import Replicates, Stage, Warn, more, tell
 from nexort.tangent.plan import Plan
 from nexort.tangent.recursion import exactly
 from nexort.tangent.run import balanced
@@ -64,10 +63,7 @@ def evaluate(
         values, stopped = exact.values, exact.stopped
     else:
         values, stopped = _sampled(plan, settings, progress, checkpoint)
-    if stopped is not None and warn is not None:
-        t, what = stopped
-        message = f"{what} is infinite or not a number at step {t}; later values are missing"
-        warn(Diagnostic("not-finite", message, None, (), "a smaller learning rate", "warning"))
+    tell(stopped, warn)
     random = random_outputs(task)
     return {name: replace(value, random=name in random) for name, value in values.items()}
 

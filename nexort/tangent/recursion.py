@@ -12,7 +12,7 @@ from nexort.program.nodes import Node
 from nexort.program.unrolled import Array
 from nexort.tangent.exact import Kernels, kernels
 from nexort.tangent.plan import Plan
-from nexort.tangent.run import gaussian, given_start
+from nexort.tangent.run import gaussian, started
 from nexort.training.recorder import scalar_value
 
 RTOL = 1e-8
@@ -129,7 +129,7 @@ class _Recursion:
 
     def once(self) -> Answer:
         """From a known f_0."""
-        start = given_start(self.plan, np.zeros((1, *self.shape)))[0]
+        start = started(self.plan, np.zeros((1, *self.shape)))[0]
         outputs, stopped = self.train(self.found, start)
         values = self.recorded(self.found, outputs)
         errors = self.floor(start)

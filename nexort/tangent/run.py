@@ -6,13 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nexort.program.nodes import Node
 from nexort.program.unrolled import Array
-from nexort.replicates import Trajectory
+from nexort.replicates import Blown, Trajectory, check
 from nexort.tangent.moved import moved
 from nexort.tangent.plan import Plan
 from nexort.tangent.sample import Sample, Terms
-from nexort.training.recorder import Recorder, scalar_value
+from nexort.training.recorder import Recorder
 from nexort.training.task import Key, weight_name
 
 
@@ -52,33 +51,33 @@ class _Run:
         decays = len(self.plan.steps) > 1
         pairs = {w.key: moved(w, terms[w.key], sums=decays) for w in self.plan.moving}
         untrained = self.untrained()
-        change = np.zeros(self.shape)
+        change, t = np.zeros(self.shape), 0
         try:
             for t in range(task.steps + 1):
                 if decays and t > 0:
                     values, terms = self.sample.terms(self.plan.step(t))
                     found = {key: some.total(terms[key]) for key, some in pairs.items()}
-                    change = self.change(t, terms, found)
+                    change = self.change(terms, found)
                 f = untrained[min(t, len(untrained) - 1)] - change
-                _check(f, t, "the output")
+                check(f, "the output")
                 recorder.record(t, {**values, task.out: f})
                 if t == task.steps:
                     break
                 chi = task.signal(t, f)
-                _check(chi, t, "the error signal")
+                check(chi, "the error signal")
                 found = {key: some.step(t, terms[key], chi) for key, some in pairs.items()}
                 if not decays:
                     rated = {key: self.task.weights[key].rates[t] * k for key, k in found.items()}
-                    change = change + self.change(t, terms, rated)
-        except _Blown as problem:
-            return Trajectory(recorder.results(), (problem.step, problem.what))
+                    change = change + self.change(terms, rated)
+        except Blown as problem:
+            return Trajectory(recorder.results(), (t, problem.what))
         return Trajectory(recorder.results(), None)
 
-    def change(self, t: int, terms: Mapping[Key, Terms], found: Mapping[Key, Array]) -> Array:
+    def change(self, terms: Mapping[Key, Terms], found: Mapping[Key, Array]) -> Array:
         """What the weights do to the output, from their terms."""
         total = np.zeros(int(np.prod(self.shape, dtype=int)))
         for key, some in found.items():
-            _check(some, t, f"'{weight_name(key)}' after the update")
+            check(some, f"'{weight_name(key)}' after the update")
             np.add.at(total, terms[key].outs, some)
         return total.reshape(self.shape)
 
@@ -90,32 +89,14 @@ class _Run:
             rows = self.sample.outputs(self.plan.steps)
             covariance = rows @ rows.T / rows.shape[1]
             drawn = self.sign * gaussian(covariance, self.draws).reshape(drawn.shape)
-        return given_start(self.plan, drawn)
+        return started(self.plan, drawn)
 
 
-def given_start(plan: Plan, drawn: Array) -> Array:
+def started(plan: Plan, drawn: Array) -> Array:
     """The untrained outputs, step after step along the first axis, moved to the f_0 that the
     training asks for."""
-    step, start = plan.task.step, plan.task.start
-    if start == "plain":
-        return drawn
-    given = np.zeros(())
-    if isinstance(start, Node):
-        given = scalar_value(start, {}, step.data, lambda x: step.shape(x.type.axes))
-    return np.asarray(drawn + (given - drawn[0]))
-
-
-class _Blown(Exception):
-    """Something is not finite."""
-
-    def __init__(self, step: int, what: str) -> None:
-        super().__init__(what)
-        self.step, self.what = step, what
-
-
-def _check(value: Array, t: int, what: str) -> None:
-    if not np.isfinite(value).all():
-        raise _Blown(t, what)
+    given = plan.task.given_start()
+    return drawn if given is None else np.asarray(drawn + (given - drawn[0]))
 
 
 def gaussian(covariance: Array, seed: np.random.SeedSequence) -> Array:

@@ -115,9 +115,10 @@ def check(
     assert training is not None
     report = Report()
     inside = Unroller(alone(program, training.network), params, sizes, report, most)
-    inside.run()
-    report.stop()
-    if None not in sizes.values():
+    if None in sizes.values():
+        inside.run()
+        report.stop()
+    else:
         out = _output(inside, training.network)
         whole = Unroller(program, params, sizes, report, most)
         named = {key: node for key, node in inside.members.items() if node is not None}

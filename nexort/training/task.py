@@ -136,6 +136,14 @@ class Task:
     regime: Literal["maximal", "tangent"]
     """Which limit the parametrization has."""
 
+    def given_start(self) -> Array | None:
+        """The f_0 that is asked for, of the axes of f: 0 where it is centred; None where it stays
+        as it comes."""
+        axes = self.out.type.axes
+        if not isinstance(self.start, Node):
+            return None if self.start == "plain" else np.zeros(self.step.shape(axes))
+        return scalar_value(self.start, {}, self.step.data, lambda x: self.step.shape(x.type.axes))
+
     def signal(self, t: int, output: Array) -> Array:
         """The error signal chi_t at f_t = ``output``, of the axes of f."""
         axes = self.out.type.axes

@@ -169,6 +169,16 @@ def test_a_parametrization_without_limit_names_the_condition(
     assert words in problem.message
 
 
+def test_sizes_of_dims_in_the_text_change_nothing() -> None:
+    """All that is known is checked before the data are read."""
+    lines = "train f {\nparametrization mup\nerror (f - y) * train\nsteps 2\noptimizer sgd(lr=1)\n}"
+    found = []
+    for head in (HEAD, HEAD.replace("dim d, M", "dim d = 2\ndim M = 3")):
+        program = nexort.loads(f"{head}{lines}\noutput f")
+        found.append(program.limit(samples=128, replicates=2, data=DATA)["f"])
+    np.testing.assert_array_equal(*found)
+
+
 def test_a_redundant_exponent_of_sgd_is_put_right() -> None:
     """mup with d = 0 and c lowered by 1 is the same training under SGD (2.1)."""
     table = (
