@@ -47,9 +47,9 @@ class Plan:
     def of(task: Task) -> Plan:
         """The plan of a training run in the maximal regime."""
         gradients = {
-            key: task.gradients[key]
-            for key, weight in task.weights.items()
-            if weight.active and key in task.gradients and np.any(weight.rates)
+            key: gradient
+            for key, gradient in task.gradients.items()
+            if task.weights[key].active and np.any(task.weights[key].rates) and not gradient.is_zero
         }
         recorder = Recorder(task)
         wanted = [[task.out, *recorder.wanted(t)] for t in range(task.steps + 1)]

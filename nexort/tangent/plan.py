@@ -71,7 +71,7 @@ class Plan:
         active = {
             key: weight
             for key, weight in task.weights.items()
-            if weight.active and np.any(weight.rates) and key in task.gradients
+            if weight.active and np.any(weight.rates) and not task.gradients[key].is_zero
         }
         ends = {k: g for k in active if (g := task.gradients[k].scalar) is not None}
         zero = vanishing_scalars(ends.values())

@@ -153,7 +153,23 @@ def _output(unroller: Unroller, network: Network) -> Node:
         unroller.report.stop()
         raise fail("index-range", "the network's output is not defined", span) from None
     unroller.spans.setdefault(out, span)
+    _all_used(unroller, network, out)
     return out
+
+
+def _all_used(unroller: Unroller, network: Network, out: Node) -> None:
+    """Every member of a family of weights must be read, if only by what the output does not read.
+    Raises NexortError."""
+    named = [x for x in unroller.members.values() if x is not None]
+    leaves = (Op.INIT_VECTOR, Op.INIT_SCALAR, Op.INIT_MATRIX, Op.MATMUL)
+    used = {x.attr[:2] for x in walk([out, *named]) if x.op in leaves}
+    for key in _keys(unroller, network):
+        if key not in used:
+            message = f"the weight '{weight_name(key)}' is never used"
+            unroller.report.error(
+                "unused-weight", message, network.weights[key[0]].span, help="a smaller range"
+            )
+    unroller.report.stop()
 
 
 def _steps(unroller: Unroller, training: Training) -> int:

@@ -25,9 +25,7 @@ def parameter(layer: Layer, weight: Weight) -> Parameter:
 def slopes(task: Task) -> dict[Key, Slope]:
     """The gradients of the weights that the output depends on."""
     return {
-        key: Slope(g.pairs, g.ket, g.scalar)
-        for key, g in task.gradients.items()
-        if g.pairs or g.ket is not None or g.scalar is not None
+        key: Slope(g.pairs, g.ket, g.scalar) for key, g in task.gradients.items() if not g.is_zero
     }
 
 

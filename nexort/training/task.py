@@ -108,6 +108,11 @@ class Gradient:
     ket: Node | None = None
     scalar: Node | None = None
 
+    @property
+    def is_zero(self) -> bool:
+        """Whether the output does not depend on the weight."""
+        return not self.pairs and self.ket is None and self.scalar is None
+
 
 @dataclass(frozen=True)
 class Task:
