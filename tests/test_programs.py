@@ -21,6 +21,8 @@ WIDTHS = {
     "outer_order3": (12, 16, 24, 32),
     # updates are nearly signs, of relu's gradients: means are off by n^(-1/2)
     "figure_5_1": (512, 1024, 2048),
+    # at width 64 means are off by more than the next power of n^(-1/2) explains
+    "figure_5_2": (256, 1024, 2048),
 }
 
 
