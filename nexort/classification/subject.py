@@ -16,7 +16,7 @@ from nexort.program.network import Exponents, Network
 from nexort.program.parametrization import NAMED, part, uniform
 from nexort.program.parametrization import Table as Named
 from nexort.program.program import Program
-from nexort.scaling.counting import Graph
+from nexort.scaling.graph import Graph
 from nexort.scaling.layers import Layer, Table
 from nexort.syntax import tree as t
 from nexort.syntax.parser import parse

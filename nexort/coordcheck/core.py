@@ -28,7 +28,8 @@ from nexort.program.program import Program
 from nexort.program.types import ROOT, Kind
 from nexort.program.unroll import Unroller
 from nexort.program.unrolled import Unrolled, UnrolledOutput
-from nexort.scaling.counting import Counting, Graph
+from nexort.scaling.counting import Counting
+from nexort.scaling.graph import Graph
 from nexort.scaling.orders import evaluate
 from nexort.training.task import weight_name
 from nexort.transform.operators import expand_operators

@@ -12,7 +12,8 @@ import numpy as np
 from nexort.coordcheck.tensors import Quantity, Tensor, What
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
-from nexort.scaling.counting import Counting, Graph, Slope
+from nexort.scaling.counting import Counting
+from nexort.scaling.graph import Graph, Slope
 from nexort.scaling.orders import ONE, ZERO, Order, evaluate, least, most
 from nexort.scaling.sizes import Size, added, moved, nonlinear
 from nexort.training.backprop import Reverse

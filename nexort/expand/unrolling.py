@@ -16,8 +16,9 @@ from nexort.program.numbers import resolve
 from nexort.program.program import Block, Program, Rule
 from nexort.program.types import Kind
 from nexort.program.unroll import Unroller
-from nexort.training.prepare import Numbers, alone, weight
+from nexort.training.prepare import alone
 from nexort.training.stability import Verdict, by_theorem
+from nexort.training.weights import Numbers, weight
 
 MORE, SIZE = 5, 8
 """How far generic numbers lie above the given ones; the size of dims that have none."""

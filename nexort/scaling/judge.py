@@ -17,7 +17,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from nexort.scaling.counting import STEPS, Graph, Sizes, count
+from nexort.scaling.counting import STEPS, Sizes, count
+from nexort.scaling.graph import Graph
 from nexort.scaling.layers import Array, Layer
 from nexort.scaling.orders import Number, Order, Symbol, evaluate, least
 from nexort.scaling.theorem import FAILURE, Condition, Group

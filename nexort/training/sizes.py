@@ -9,7 +9,7 @@ from fractions import Fraction
 from nexort.program.network import Network
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
-from nexort.scaling.counting import Graph, Parameter, Slope
+from nexort.scaling.graph import Graph, Parameter, Slope
 from nexort.scaling.layers import Layer
 from nexort.scaling.orders import Symbol
 from nexort.scaling.sizes import nonlinear
