@@ -4,7 +4,6 @@ kept in a checkpoint."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +13,7 @@ from nexort.exact.blocks import cores
 from nexort.lower.evaluate import LimitValue, Progress, Settings
 from nexort.program.unrolled import Array
 from nexort.training.checkpoint import Store
-from nexort.workers import one_blas_thread, spread
+from nexort.workers import gathered
 
 LEAST = 64
 """Points of the smallest sample."""
@@ -84,14 +83,14 @@ class Replicates:
         def one(index: int) -> Trajectory:
             return self.simulate(size, seeds[index])
 
-        missing = [k for k in wanted if k not in found]
-        with one_blas_thread(), closing(spread(one, missing, self.workers(size))) as results:
-            for k, run in results:
-                found[k] = run
-                if self.store is not None:
-                    self.store.put(self._key(size, k), _packed(run))
-                if self.progress is not None:
-                    self.progress(len(runs) + len(found), count)
+        def done(index: int, run: Trajectory) -> None:
+            found[index] = run
+            if self.store is not None:
+                self.store.put(self._key(size, index), _packed(run))
+            if self.progress is not None:
+                self.progress(len(runs) + len(found), count)
+
+        gathered(one, [k for k in wanted if k not in found], self.workers(size), done)
         runs.extend(found[k] for k in wanted)
         draws = {name: np.stack([r.outputs[name] for r in runs]) for name in runs[0].outputs}
         stopped = min((r.stopped for r in runs if r.stopped), default=None)

@@ -15,7 +15,7 @@ import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from multiprocessing.connection import Connection, wait
 from typing import TypeVar
 
@@ -24,9 +24,24 @@ from threadpoolctl import threadpool_limits
 from nexort.diagnostics import InternalError, fail
 
 T = TypeVar("T")
-
-
 Results = Generator[tuple[int, T], None, None]
+
+
+def gathered(
+    task: Callable[[int], T],
+    items: Sequence[int],
+    workers: int,
+    done: Callable[[int, T], None] | None = None,
+) -> dict[int, T]:
+    """``task(k)`` of every item k, with linear algebra on one thread; ``done`` is called as they
+    come."""
+    found: dict[int, T] = {}
+    with one_blas_thread(), closing(spread(task, items, workers)) as results:
+        for k, result in results:
+            found[k] = result
+            if done is not None:
+                done(k, result)
+    return found
 
 
 def spread(task: Callable[[int], T], items: Sequence[int], workers: int) -> Results[T]:
@@ -66,9 +81,7 @@ def _threaded(task: Callable[[int], T], items: Sequence[int], workers: int) -> R
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _forked(
-    task: Callable[[int], T], items: Sequence[int], workers: int
-) -> Iterator[tuple[int, T]]:
+def _forked(task: Callable[[int], T], items: Sequence[int], workers: int) -> Results[T]:
     context = multiprocessing.get_context("fork")
     children = []
     pipes: dict[Connection, int] = {}
@@ -90,11 +103,11 @@ def _forked(
         while pipes:
             yield from _received(pipes, timeout=None)
     finally:
-        for pipe in pipes:
-            pipe.close()
         for child in children:
             child.terminate()
             child.join()
+        for pipe in pipes:
+            pipe.close()
 
 
 def _received(pipes: dict[Connection, int], timeout: float | None) -> Iterator[tuple[int, T]]:

@@ -44,3 +44,14 @@ ARCHITECTURES = {
       |x2> = tanh(c * W |x1>)
       return <v|x2>""",
 }
+
+ATTENTION = """
+      weight u : vector[d]
+      weight Q, W : matrix
+      weight v : vector
+      |x1> = tanh(|u> @ xi)
+      |q> = Q |x1> + |x1>
+      |z> = |x1> @ tanh(<q|x1>)
+      |x2> = tanh(W |z>)
+      return <v|x2>"""
+"""Its scores are averages; not all suites have a limit for it."""

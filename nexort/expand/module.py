@@ -37,6 +37,7 @@ def expand(source: Source, given: Given) -> str:
     driver.check(program, given)
     if program.training is None:
         return _without_training(source, given)
+    driver.judge(program, given)
     try:
         return written_out(source, given, symbolic=True)
     except NotSymbolicError:
@@ -56,15 +57,7 @@ def expand(source: Source, given: Given) -> str:
         raise InternalError(f"the expansion of {source.name} is no program: {error}") from error
 
 
-REFUSALS = (
-    "not-expandable",
-    "unstable",
-    "unfaithful",
-    "trivial",
-    "no-limit",
-    "bad-argument",
-    "no-value",
-)
+REFUSALS = ("not-expandable", "bad-argument", "no-value")
 """Errors that are those of the file, not of what was written."""
 
 FEW = 3
@@ -178,7 +171,6 @@ def _expanded(
         body, output = network.body, network.output
     else:
         base, sizes, body, output = unrolled(program, given)
-    driver.judge(program, given)
     verdict = verdict_of(program, base, given.max_instructions)
     last = spell(training.steps)
     first: list[str] = []

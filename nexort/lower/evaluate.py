@@ -10,8 +10,8 @@ replicates of N/2 points, and where it is significant it is part of the reported
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +25,7 @@ from nexort.lower.known import with_known
 from nexort.lower.sampler import Plan, Replicate
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
-from nexort.workers import one_blas_thread, spread
+from nexort.workers import gathered
 
 Progress = Callable[[int, int], None]
 """Called with (finished, total) replicates."""
@@ -196,13 +196,13 @@ def _stage(plan: Plan, size: int, settings: Settings, progress: Progress | None)
         squares = [replicate.squares[x] for x in plan.jumps]
         return _Run(draws, replicate.dropped, replicate.rank, squares)
 
-    found: dict[int, _Run] = {}
-    workers = settings.threads or cores()
-    with one_blas_thread(), closing(spread(one, range(count), workers)) as results:
-        for k, run in results:
-            found[k] = run
-            if progress is not None:
-                progress(len(found), count)
+    finished = itertools.count(1)
+
+    def done(_: int, __: _Run) -> None:
+        if progress is not None:
+            progress(next(finished), count)
+
+    found = gathered(one, range(count), settings.threads or cores(), done)
     runs = [found[k] for k in range(count)]
     draws = [np.stack(columns) for columns in zip(*(r.draws for r in runs), strict=True)]
     squares = {x: np.stack([r.squares[k] for r in runs]) for k, x in enumerate(plan.jumps)}

@@ -83,10 +83,13 @@ def verdict(training: Training, task: Task) -> Verdict:
     """The limit of a task with all moments of step 0. Raises NexortError that names the condition
     which does not hold, or says that the limit of such a network is not known."""
     whole = table(training, task.weights)
+    known = Conditions(whole.layers, whole.array, whole.out)
+    unmet = failures(known.all())
     layers = dict(zip(task.weights, whole.layers, strict=True))
     if is_perceptron(task, layers):
-        return by_theorem(training, task.weights)
-    unmet = failures(Conditions(whole.layers, whole.array, whole.out).all())
+        if unmet:
+            raise _problem(training, task.weights, unmet)
+        return _of(known, task.weights)
     at = exponent_numbers(task)
     judge = Judge(graph(task, training.network, layers), at)
     out = np.array([whole.out], dtype=object)
@@ -99,20 +102,19 @@ def verdict(training: Training, task: Task) -> Verdict:
     if unmet:
         reason = f"sizes are bounded, but {_reason(unmet, task.weights)}"
         raise _unknown(training, reason)
-    found = by_theorem(training, task.weights)
-    for reason in _otherwise(judge, whole, found, at, plain=task.start == "plain"):
+    found = _of(known, task.weights)
+    for reason in _otherwise(judge, known, found, at, plain=task.start == "plain"):
         raise _unknown(training, reason)
     return found
 
 
 def _otherwise(
-    judge: Judge, whole: Table, found: Verdict, at: Mapping[Symbol, Fraction], *, plain: bool
+    judge: Judge, known: Conditions, found: Verdict, at: Mapping[Symbol, Fraction], *, plain: bool
 ) -> Iterator[str]:
-    """What the theorem's limit is not of a network whose sizes were counted."""
-    out = np.array([whole.out], dtype=object)
+    """Where the sizes that were counted are not those of the theorem's limit."""
     if found.regime == "tangent":
-        for name, moves in judge.learning(whole.array, out).items():
-            if moves[0]:
+        for name, order in judge.learned.items():
+            if not order.is_zero and order.constant == 0:
                 yield f"'{name}' moves in it, but no r is 0"
         start = judge.sizes.output
         if plain and found.vanishes and not (start.is_zero or start.constant > 0):
@@ -124,8 +126,7 @@ def _otherwise(
             orders += [x for _, moves in s.arguments for x in moves]
             if any(not x.is_zero and x.constant <= 0 for x in orders):
                 yield f"'{weight_name(key)}' moves it, against its r"
-    known = Conditions(whole.layers, whole.array, whole.out)
-    for k, layer in enumerate(whole.layers):
+    for k, layer in enumerate(known.layers):
         if layer.homogeneous == 0 and layer in judge.moved:
             # the order of gradients without d, against the size they should have
             low = at[layer.name, "d"] - known.faithful(k)[0]
@@ -141,6 +142,11 @@ def by_theorem(training: Training, weights: Mapping[Key, Weight]) -> Verdict:
     known = Conditions(whole.layers, whole.array, whole.out)
     if unmet := failures(known.all()):
         raise _problem(training, weights, unmet)
+    return _of(known, weights)
+
+
+def _of(known: Conditions, weights: Mapping[Key, Weight]) -> Verdict:
+    """The theorem's limit where its conditions hold."""
     names = list(weights)
     least = None if known.least is None else known.least[0]
     total: Fraction = known.total[0]

@@ -4,9 +4,9 @@
 
 Times are wall-clock seconds of this machine at this moment; runs of both sides alternate, after a
 pause (each side's idle threads spin for a while), and the ratio is the median of the ratios of
-neighbouring runs. Compilation of neural-tangents is not
-counted. It is no dependency of nexort: it needs an environment of its own (neural-tangents 0.6.5
-with jax and jaxlib 0.4.35), in which nexort is installed too.
+neighbouring runs. Compilation of neural-tangents is not counted. It is no dependency of nexort: it
+needs an environment of its own (neural-tangents 0.6.5 with jax and jaxlib 0.4.35), in which nexort
+is installed too.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from architectures import ATTENTION
+
 HEAD = """
 dim d, M
 data xi[d, M] = [[0.7, -1.1, 0.4], [-0.5, 0.9, 1.2]]
@@ -411,16 +413,7 @@ CASES |= {
         "optimizer adam(lr=0.1, eps=0.01)",
     ),
     "attention": training(
-        """
-        weight u : vector[d]
-        weight Q, W : matrix
-        weight v : vector
-        |x1> = tanh(|u> @ xi)
-        |q> = Q |x1> + |x1>
-        |z> = |x1> @ tanh(<q|x1>)
-        |x2> = tanh(W |z>)
-        return <v|x2>
-        """,
+        ATTENTION,
         "optimizer adam(lr=0.1, eps=0.01)",
     ),
     # weights decay: kets move with them

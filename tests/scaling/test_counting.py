@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from architectures import ATTENTION
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import NETWORKS, PERCEPTRON, UNIT, Array, around, grid, mlp, network
@@ -200,16 +201,7 @@ def found_task(program: Program) -> Task:
 
 def test_gradients_that_averages_make_vanish_are_no_fault_of_the_exponents() -> None:
     """Attention's scores are moved once the readout has learned; a wrong d is still found."""
-    body = """
-      weight u : vector[d]
-      weight Q, W : matrix
-      weight v : vector
-      |x1> = tanh(|u> @ xi)
-      |q> = Q |x1> + |x1>
-      |z> = |x1> @ tanh(<q|x1>)
-      |x2> = tanh(W |z>)
-      return <v|x2>"""
-    found = network(body, "adam", "mup")
+    found = network(ATTENTION, "adam", "mup")
     assert of_subject(found).verdict == "feature learning"
     for by, verdict in ((Fraction(1, 2), "unfaithful"), (Fraction(-1, 2), "unfaithful")):
         exponents = list(found.table.exponents)
