@@ -4,8 +4,8 @@ Scrambled Sobol points through the normal quantile, in blocks of ``BLOCK`` coord
 block is used as it comes; each later one is a fresh scrambling in random order: pairs of high Sobol
 coordinates fill the square badly at a few thousand points, and would bias what is quadratic in an
 average, while randomly paired blocks keep the low discrepancy within and are independent across.
-Where there are ``many`` coordinates the later blocks are pseudo-random: averages over all of them
-gain nothing from evenness in any few.
+Where there are many coordinates those after the ``even`` most important ones are pseudo-random:
+averages over all of them gain nothing from evenness in any few.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ BLOCK = 64
 class Points:
     """``size`` points (a power of two), one randomization for each ``seed``."""
 
-    def __init__(self, size: int, seed: np.random.SeedSequence, *, many: bool = False) -> None:
-        self.size, self.many = size, many
+    def __init__(self, size: int, seed: np.random.SeedSequence, *, even: int | None = None) -> None:
+        """``even``: how many coordinates are quasi-random, None for all."""
+        self.size, self.even = size, even
         self.rng = np.random.Generator(np.random.PCG64(seed))
         self.used = 0
         self.ready = np.empty((0, size))
@@ -32,7 +33,7 @@ class Points:
 
         parts = []
         while count > 0:
-            if self.many and self.used and not len(self.ready):
+            if not len(self.ready) and self.even is not None and self.used >= self.even:
                 parts.append(self.rng.standard_normal((count, self.size)))
                 self.used += count
                 break
@@ -50,7 +51,8 @@ class Points:
         """Uniform coordinates."""
         from scipy.stats import qmc
 
-        engine = qmc.Sobol(BLOCK, scramble=True, bits=32, rng=self.rng)
+        count = BLOCK if self.even is None else min(BLOCK, self.even - self.used)
+        engine = qmc.Sobol(count, scramble=True, bits=32, rng=self.rng)
         uniform = engine.random(self.size).T
         if self.used:
             uniform = uniform[:, self.rng.permutation(self.size)]

@@ -59,7 +59,7 @@ def evaluate(
         if settings.rtol is None or all(met(v, settings.rtol) for v in values.values()):
             break
         # pairs of points cost the square of their number: more replicates pay, but for a bias
-        pays = all(plan.linear.values()) or any(biased for _, biased in found.values())
+        pays = not plan.pairs or any(biased for _, biased in found.values())
         if 2 * size <= largest and (pays or count == most):
             size *= 2
         elif not pays and count < most:
@@ -90,7 +90,7 @@ def replicates(
 
 def _default(plan: Plan) -> int:
     """The sample's size where none is asked for."""
-    if not all(plan.linear.values()):
+    if plan.pairs:
         return 2048
     # no pairs of points: many more of them cost the same, and quasi-random ones pay
     known = WORK // max(1, plan.directions())

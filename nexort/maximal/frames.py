@@ -17,7 +17,7 @@ CLEAN_BELOW = 0.25
 """New roots are made orthogonal to a frame of at most this part of the sample's size."""
 
 MOST_ROOTS = 0.5
-"""Where the frame and the new roots are more than this part of it, they stay as they are."""
+"""The frame, new roots and what these are made orthogonal to are at most this part of it."""
 
 
 class Frame:
@@ -69,9 +69,9 @@ class Directions:
     left: float
 
 
-def directions(rest: Array, rows: Array, cutoff: float) -> Directions:
+def directions(rest: Array, rows: Array, cutoff: float, most: int | None = None) -> Directions:
     """Orthonormal kets spanning ``rest``, the new parts of ``rows``, up to ``cutoff`` times the
-    rows' lengths, by a pivoted Cholesky factor of the Gram matrix."""
+    rows' lengths, by a pivoted Cholesky factor of the Gram matrix; at most ``most`` of them."""
     none = Directions(np.empty((0, len(rest))), 0.0)
     scale = lengths(rows)
     used = np.flatnonzero(scale > 0)
@@ -87,6 +87,7 @@ def directions(rest: Array, rows: Array, cutoff: float) -> Directions:
 
     factor, order, rank, _ = lapack.dpstrf(part, tol=cutoff**2, lower=1)
     order -= 1
+    rank = rank if most is None else min(rank, most)
     left = part.diagonal()[order[rank:]] - (factor[rank:, :rank] ** 2).sum(axis=1)
     size = float(np.sqrt(max(left.max(initial=0.0), 0.0)))
     chosen = used[order[:rank]]
@@ -113,16 +114,17 @@ class Space:
         *,
         halves: bool = False,
         careful: bool = True,
-        mirrored: bool = False,
+        even: int | None = None,
     ) -> None:
         """``halves``: the sample is two independent halves, which can stand for independent
-        copies. ``mirrored``: with every point comes its negative, so that odd functions have no
-        error; in many dimensions that is worth more than the evenness of twice the points."""
+        copies. ``even``: in many dimensions, the number of those in which points are evenly spread;
+        with every point then comes its negative, so that odd functions have no error, which is
+        worth more than the evenness of twice the points."""
         self.size, self.careful = size, careful
         parts = 2 if halves else 1
-        self.mirrored = mirrored
-        count = size // parts // (2 if mirrored else 1)
-        self.points = [Points(count, s, many=mirrored) for s in seed.spawn(parts)]
+        self.mirrored = even is not None
+        count = size // parts // (2 if self.mirrored else 1)
+        self.points = [Points(count, s, even=even) for s in seed.spawn(parts)]
         self.known = Frame(size)
         self.known.append(np.ones((1, size)))
 
@@ -135,7 +137,7 @@ class Space:
 
     def noise(self, count: int, dtype: np.dtype[np.floating[Any]]) -> Array:
         """``count`` kets of independent standard normal numbers, shape (N, count)."""
-        return self.points[0].rng.standard_normal((self.size, count)).astype(dtype)
+        return self.points[0].rng.standard_normal((self.size, count), dtype)
 
     def fresh(self, count: int) -> Array:
         """``count`` new roots, shape (count, N)."""
@@ -149,9 +151,9 @@ class Space:
         new = self.known.outside(new)
         if others is not None:
             rest = self.known.outside(others)
-            basis = directions(rest, others, 1e-4).change @ rest
-            if self.known.count + len(basis) + count <= MOST_ROOTS * self.size:
-                new = new - (new @ basis.T / self.size) @ basis
+            room = int(MOST_ROOTS * self.size) - self.known.count - count
+            basis = directions(rest, others, 1e-4, room).change @ rest
+            new = new - (new @ basis.T / self.size) @ basis
         # symmetric orthonormalization moves every ket as little as possible
         values, vectors = np.linalg.eigh(new @ new.T / self.size)
         new = np.asarray((vectors / np.sqrt(values)) @ (vectors.T @ new))

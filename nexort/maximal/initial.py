@@ -22,6 +22,7 @@ from __future__ import annotations
 import numpy as np
 
 from nexort.maximal.frames import Frame, Space, directions
+from nexort.maximal.moved import product
 from nexort.program.unrolled import Array
 
 CUTOFF = 0.75
@@ -70,12 +71,6 @@ class Side:
         return np.asarray(result, dtype=float)
 
 
-def product(matrix: Array, kets: Array, flipped: bool) -> Array:
-    """A matrix over pairs of points applied to kets, or its transpose: (m, N) -> (m, N')."""
-    given = kets.astype(matrix.dtype, copy=False)
-    return np.asarray(given @ (matrix if flipped else matrix.T), dtype=float)
-
-
 class InitialOperator:
     """A matrix with entries N(0, scale^2/n). ``narrow``: its kets are kept in float32, for many
     directions, whose averages are never as exact as that."""
@@ -101,10 +96,8 @@ class InitialOperator:
         q, other = there.basis.rows, back.basis.rows
         size = there.basis.size
         whole = there.spaces[1].noise(size, q.dtype) / np.sqrt(size, dtype=q.dtype)
-        whole -= other.T @ (other @ whole / other.shape[1])
-        whole += other.T @ (back.kets.rows / size)
-        whole -= (whole @ q.T / size) @ q
-        whole += there.images.rows.T @ (q / size)
+        whole += other.T @ (back.kets.rows / size - other @ whole / other.shape[1])
+        whole += (there.images.rows.T / size - whole @ q.T / size) @ q
         return np.asarray(whole)
 
     @property

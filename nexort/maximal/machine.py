@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -31,10 +32,13 @@ class Machine:
         self.size = size
         tied = {rows for rows, columns in plan.spaces.sides.values() if rows == columns}
         *seeds, design = seed.spawn(plan.spaces.count + 1)
-        # where pairs of points are updated, the rest costs little
-        careful, mirrored = not all(plan.linear.values()), plan.directions() > NARROW
+        # where pairs of points are updated, careful spaces cost little
+        many = plan.directions() > NARROW
+        even = Counter[int]()
+        for x in plan.initial:
+            even[plan.spaces.of[x, 0]] += plan.rank(x)
         self.spaces = [
-            Space(size, s, halves=i in tied, careful=careful, mirrored=mirrored)
+            Space(size, s, halves=i in tied, careful=plan.pairs, even=even[i] if many else None)
             for i, s in enumerate(seeds)
         ]
         self.rng = np.random.Generator(np.random.PCG64(design))

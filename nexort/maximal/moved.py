@@ -92,66 +92,55 @@ class Pairs:
     """
 
     def __init__(self, update: Update, rows: int, columns: int, *, tied: bool) -> None:
-        self.update = update
-        self.shape = rows, columns
-        self.taken = False
-        if tied:
-            half = rows // 2
-            first, second = slice(0, half), slice(half, rows)
-            self.blocks = [_Block(update, first, second), _Block(update, second, first)]
-        else:
-            self.blocks = [_Block(update, slice(0, rows), slice(0, columns))]
+        self.entries = np.zeros((rows, columns), dtype=np.float32)
+        self.moved = False
+        half = rows // 2
+        first, second, whole = slice(0, half), slice(half, rows), slice(None)
+        parts = [(first, second), (second, first)] if tied else [(whole, whole)]
+        self.blocks = [_Block(update, self.entries, *part) for part in parts]
 
     def apply(self, kets: Array, flipped: bool) -> Array:
-        """E over the copy of D's entries times the copy of |x>."""
-        result = np.zeros((len(kets), self.shape[1 if flipped else 0]))
-        if not self.taken:
-            return result
-        narrow = kets.astype(np.float32)
-        for block in self.blocks:
-            ins, outs = (block.rows, block.columns) if flipped else (block.columns, block.rows)
-            matrix = block.values if flipped else block.values.T
-            result[:, outs] = narrow[:, ins] @ matrix
-            result[:, outs] /= ins.stop - ins.start
-        return result
+        """E over the copy of D's entries times the copy of |x>: a sum, as entries are divided by
+        the number of copies."""
+        if not self.moved:
+            return np.zeros((len(kets), self.entries.shape[1 if flipped else 0]))
+        return product(self.entries, kets, flipped)
+
+    def include(self, matrix: Array) -> None:
+        """Take in what decays as D does: a matrix of which images are sums over points."""
+        self.entries += matrix
+        self.moved = True
 
     def step(
         self, t: int, left: Array, right: Array, rate: float, keep: float, norm: Norm | None
     ) -> None:
         """Update every pair."""
-        self.taken = True
+        self.moved = True
+        if keep != 1:
+            self.entries *= np.float32(keep)
         lefts, rights = left.astype(np.float32), right.astype(np.float32)
         if norm is None:
             for block in self.blocks:
-                block.step(t, lefts[:, block.rows], rights[:, block.columns], rate, keep)
+                block.step(t, lefts[:, block.rows], rights[:, block.columns], rate)
             return
         found = [b.updates(t, lefts[:, b.rows], rights[:, b.columns]) for b in self.blocks]
         square = sum(float(np.einsum("ij,ij->", q, q, dtype=np.float64)) for q in found)
         rate /= norm.divisor(t, float(np.sqrt(square / sum(q.size for q in found))))
         for block, q in zip(self.blocks, found, strict=True):
-            block.values *= np.float32(keep)
-            block.values -= np.multiply(q, np.float32(rate), out=q)
-
-    def add(self, matrix: Array) -> None:
-        """Add D/N, of which images are sums over points, to a matrix over pairs of points."""
-        if self.taken:
-            for block in self.blocks:
-                size = np.float32(block.columns.stop - block.columns.start)
-                matrix[block.rows, block.columns] += block.values / size
+            block.subtract(slice(None), q, rate)
 
     def finite(self) -> bool:
-        """Whether all entries are."""
-        return all(bool(np.isfinite(b.values).all()) for b in self.blocks)
+        """Whether all entries are: a minimum or maximum of what has a nan is nan."""
+        return bool(np.isfinite(self.entries.min()) and np.isfinite(self.entries.max()))
 
 
 class _Block:
-    """A rectangle of pairs."""
+    """A rectangle of pairs: a part of all ``entries``."""
 
-    def __init__(self, update: Update, rows: slice, columns: slice) -> None:
-        shape = rows.stop - rows.start, columns.stop - columns.start
+    def __init__(self, update: Update, entries: Array, rows: slice, columns: slice) -> None:
         self.update, self.rows, self.columns = update, rows, columns
-        self.values = np.zeros(shape, dtype=np.float32)
-        self.states = update.start(shape, "float32")
+        self.values = entries[rows, columns]
+        self.states = update.start(self.values.shape, "float32")
 
     def updates(self, t: int, left: Array, right: Array) -> Array:
         """Q_t of every pair."""
@@ -160,13 +149,15 @@ class _Block:
             whole[part] = found
         return whole
 
-    def step(self, t: int, left: Array, right: Array, rate: float, keep: float) -> None:
+    def step(self, t: int, left: Array, right: Array, rate: float) -> None:
         """Move every pair."""
         for part, found in self._runs(t, left, right):
-            values = self.values[part]
-            if keep != 1:
-                values *= np.float32(keep)
-            values -= np.multiply(found, np.float32(rate), out=found)
+            self.subtract(part, found, rate)
+
+    def subtract(self, part: slice, found: Array, rate: float) -> None:
+        """Move some rows by -rate Q, of which nothing is kept."""
+        found *= np.float32(rate / self.values.shape[1])
+        self.values[part] -= found
 
     def _runs(self, t: int, left: Array, right: Array) -> Iterator[tuple[slice, Array]]:
         """Q_t, some rows at a time in an array that is used again."""
@@ -181,3 +172,9 @@ class _Block:
             states = [s[start : start + count].reshape(-1) for s in self.states]
             run(gradient[:count].reshape(-1), states, found[:count].reshape(-1))
             yield slice(start, start + count), found[:count]
+
+
+def product(matrix: Array, kets: Array, flipped: bool) -> Array:
+    """A matrix over pairs of points applied to kets, or its transpose: (m, N) -> (m, N')."""
+    given = kets.astype(matrix.dtype, copy=False)
+    return np.asarray(given @ (matrix if flipped else matrix.T), dtype=float)

@@ -91,13 +91,18 @@ class Plan:
                 weight = self.task.weights[key]
                 states = weight.update.states + (weight.norm is not None)
                 tied = self.spaces.sides[key][0] == self.spaces.sides[key][1]
-                total += 4.0 * (1 + states) * size**2 / (2 if tied else 1)
+                total += 4.0 * (1 + states / (2 if tied else 1)) * size**2
         for key in self.spaces.sides:
-            if self.directions(key) > FULL * size:  # drawn as a whole, of which parts are summed
+            if self.directions(key) > FULL * size:  # drawn as a whole, with as much of temporaries
                 total += 3 * (4.0 if self.directions(key) > NARROW else 8.0) * size**2
         kets = [x for s in (*self.forward[-1:], self.backward) for x in s.order if x.type.copies]
         live = sum(self.rank(x) for x in kets)
         return total + 8.0 * size * (4 * live + 4 * self.directions())
+
+    @property
+    def pairs(self) -> bool:
+        """Whether a matrix is updated pair by pair of points."""
+        return not all(self.linear.values())
 
     def rank(self, node: Node) -> int:
         """How many kets a multi-ket is."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nexort.maximal.frames import Space
-from nexort.maximal.initial import InitialOperator, product
+from nexort.maximal.initial import InitialOperator
 from nexort.maximal.moved import Factors, Moved, Pairs
 from nexort.program.unrolled import Array
 from nexort.training.task import Weight
@@ -54,7 +54,8 @@ class Matrix:
         self.initial = InitialOperator(rows, columns, scale, narrow=narrow)
         self.kept = 1.0
         self.moved: Moved | None = None
-        self.sum: Array | None = None
+        self.joined: Pairs | None = None
+        """Once W_0 is drawn as a whole: D_t, with it included."""
         if weight is not None and moves:
             linear = weight.update.coefficients(len(weight.rates))
             if linear is not None:
@@ -65,14 +66,14 @@ class Matrix:
 
     def apply(self, kets: Array, flipped: bool) -> Array:
         """W_t|x>, or W_t^T|x>: shape (m, N) -> (m, N')."""
-        if self.initial.matrix is not None and isinstance(self.moved, Pairs):
-            if self.sum is None:
-                self.sum = self.initial.matrix * np.float32(self.kept * self.initial.scale)
-                self.moved.add(self.sum)
-            return product(self.sum, kets, flipped)
+        if self.joined is not None:
+            return self.joined.apply(kets, flipped)
         result = self.kept * self.initial.apply(kets, flipped)
         if self.moved is not None:
             result += self.moved.apply(kets, flipped)
+        if self.initial.matrix is not None and isinstance(self.moved, Pairs):
+            self.moved.include(self.initial.matrix * np.float32(self.kept * self.initial.scale))
+            self.joined, self.initial.matrix = self.moved, None
         return result
 
     def step(self, t: int, left: Array, right: Array) -> None:
@@ -90,6 +91,5 @@ class Matrix:
 
     def decay(self, t: int) -> None:
         """A step without an update."""
-        self.sum = None
         if self.weight is not None:
             self.kept *= 1 - float(self.weight.decay[t])

@@ -21,6 +21,10 @@ Kernel = Callable[[Array, Sequence[Array], Array], None]
 """A step on a block: the gradient, its states (updated in place), and where the result goes; flat
 arrays, the result's apart from the others."""
 
+_Function = Callable[..., object]
+_Bound = tuple[_Function, tuple[int, ...], int]
+"""A numpy function, the places of its arguments, and that of its result."""
+
 _UFUNCS: dict[str, np.ufunc] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "neg": np.negative,
     "sqrt": np.sqrt, "abs": np.absolute, "max": np.maximum, "min": np.minimum, "exp": np.exp,
@@ -49,22 +53,38 @@ class Code:
     calls: tuple[Call, ...]
     moves: tuple[tuple[int, int], ...]
 
-    def kernel(self, numbers: Mapping[Node, float], size: int, dtype: DType) -> Kernel:
-        """The step with its numbers, for blocks of at most ``size`` entries. It owns its registers:
-        each thread makes its own."""
-        first = len(self.numbers)
-        result = first + 1 + self.states
+    def bound(self, numbers: Mapping[Node, float], dtype: DType) -> Bound:
+        """The step with its numbers, on arrays of that dtype."""
         values = [float(numbers[x]) for x in self.numbers]
         with np.errstate(all="ignore"):
             constants = [np.asarray(v, dtype) for v in values]
             inverses = [np.asarray(1 / np.float64(v), dtype) for v in values]
-        scratch = [np.empty(size, dtype) for _ in range(self.registers)]
-        last = result + 1 + self.registers
+        last = len(values) + 2 + self.states + self.registers
         tiny = float(np.finfo(dtype.name).tiny)
         # a product takes half the time of a quotient
         kept = {k: last + k for k, x in enumerate(inverses) if tiny < abs(float(x)) < np.inf}
         calls = [_bound(call, values, kept) for call in self.calls]
-        moves = self.moves
+        return Bound(self, dtype, constants, inverses, calls)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A step whose numbers are known; threads may share it."""
+
+    code: Code
+    dtype: DType
+    constants: Sequence[Array]
+    inverses: Sequence[Array]
+    calls: Sequence[_Bound]
+
+    def kernel(self, size: int) -> Kernel:
+        """The step on blocks of at most ``size`` entries. It owns its registers: each thread makes
+        its own."""
+        constants, inverses, calls = self.constants, self.inverses, self.calls
+        scratch = [np.empty(size, self.dtype) for _ in range(self.code.registers)]
+        moves = self.code.moves
+        first = len(constants) + 1
+        result = first + self.code.states
 
         def run(gradient: Array, states: Sequence[Array], out: Array) -> None:
             count = gradient.size
@@ -75,7 +95,7 @@ class Code:
                 for function, args, target in calls:
                     function(*[place[a] for a in args], out=place[target])
                 if moves:
-                    _move(moves, place, first + 1, result)
+                    _move(moves, place, first, result)
 
         return run
 
@@ -89,12 +109,8 @@ def _move(moves: Sequence[tuple[int, int]], place: list[Array], low: int, high: 
 
 # ---- calls ---------------------------------------------------------------------------------------
 
-_Function = Callable[..., object]
 
-
-def _bound(
-    call: Call, numbers: Sequence[float], inverses: Mapping[int, int]
-) -> tuple[_Function, tuple[int, ...], int]:
+def _bound(call: Call, numbers: Sequence[float], inverses: Mapping[int, int]) -> _Bound:
     """The numpy function of a call: of a power with a number as its exponent, a simpler one, of a
     quotient by a number a product by its inverse, where that has a place."""
     name, args = call.name, call.args

@@ -18,7 +18,7 @@ from nexort.diagnostics import InternalError
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import UpdateRule
 from nexort.program.unrolled import Array
-from nexort.training.compiled import Code, Kernel, compiled
+from nexort.training.compiled import Bound, Code, DType, Kernel, compiled
 
 BLOCK = 2**14
 """Entries of a block: a dozen float32 registers of it take less than 1 MiB."""
@@ -64,10 +64,12 @@ class Update:
             run(flat[part], [s[part] for s in known], out[part])
         return result
 
-    def runner(self, t: int, size: int, dtype: np.dtype[np.generic]) -> Kernel:
+    def runner(self, t: int, size: int, dtype: DType) -> Kernel:
         """The step t for blocks of at most ``size`` entries: a function of a gradient, its states
         (updated in place) and where the result goes; flat arrays. Not shared between threads."""
-        return self._code.kernel(self._at(t), size, dtype)
+        if (t, dtype) not in self._bound:
+            self._bound[t, dtype] = self._code.bound(self._at(t), dtype)
+        return self._bound[t, dtype].kernel(size)
 
     def coefficients(self, steps: int) -> Array | None:
         """c, shape (steps, steps), with Q_t = sum_{s <= t} c[t, s] g_s where the update function is
@@ -155,6 +157,11 @@ class Update:
             slots |= {("state", name): value for name, value in fixed.items()}
             self._found[s] = _numbers([*after.values(), result], slots)
         return self._found[t]
+
+    @cached_property
+    def _bound(self) -> dict[tuple[int, DType], Bound]:
+        """What :meth:`runner` made before."""
+        return {}
 
     @cached_property
     def _code(self) -> Code:

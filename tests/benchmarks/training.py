@@ -200,8 +200,9 @@ def reference() -> None:
               f"{value.error.max():.5f} (0.002), {seconds:.1f} s (60)")  # fmt: skip
 
 
-def figure_limit(turns: int = 2) -> None:
-    """Figure 5.2: 100 training inputs, 20 steps; the outputs are those on the first four inputs."""
+def figure_limit(turns: int = 12) -> None:
+    """Figure 5.2: 100 training inputs, 20 steps; the outputs are those on the first four inputs.
+    Outputs of different steps move together: variances of few runs say little."""
     for data in ("figure_5_2", "figures"):
         _figure_limit(data, turns)
 

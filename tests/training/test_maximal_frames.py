@@ -98,7 +98,7 @@ def test_frames_grow() -> None:
 
 def test_mirrored_samples_have_no_odd_moments() -> None:
     for halves in (False, True):
-        space = Space(N, np.random.SeedSequence(2), halves=halves, mirrored=True)
+        space = Space(N, np.random.SeedSequence(2), halves=halves, even=2)
         roots = space.fresh(3)
         np.testing.assert_allclose(gram(roots), np.eye(3), atol=1e-12)
         odd = [np.tanh(roots), roots**3, np.sin(roots[:1] + roots[1:])]
