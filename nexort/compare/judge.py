@@ -143,8 +143,10 @@ def _check(case: _Case, widths: Array, levels: _Levels) -> OutputCheck:
 
 def _not_finite(case: _Case, widths: Array) -> str | None:
     """What is NaN or infinite, if anything is."""
-    if not (np.isfinite(case.limit).all() and np.isfinite(case.limit_error).all()):
-        return "the limit is NaN or infinite"
+    finite = np.isfinite(case.limit) & np.isfinite(case.limit_error)
+    if not finite.all():
+        count = "" if finite.size == 1 else f" in {(~finite).sum()} of {finite.size} entries"
+        return f"the limit is NaN or infinite{count}"
     for width, r in zip(widths, case.runs, strict=True):
         bad = int((~np.isfinite(r).all(axis=1)).sum())
         if bad:

@@ -45,7 +45,8 @@ def _widths(verification: Verification) -> str:
 def _heading(output: OutputCheck) -> list[str]:
     """Name, verdict, exponent; the reason on lines of its own."""
     shape = f" ({' x '.join(map(str, output.limit.shape))})" if output.limit.shape else ""
-    parts = [f"{output.name}{shape}", "holds" if output.holds else "DOES NOT HOLD"]
+    verdict = "holds" if output.holds else "DOES NOT HOLD"
+    parts = [f"{output.name}{shape}", verdict if output.finite else "NO FINITE LIMIT"]
     if output.exponent is not None:
         decay = uncertain(output.exponent, output.exponent_error or 0.0)
         parts.append(f"deviation ~ n^s, s = {decay}")
@@ -117,13 +118,18 @@ def _padded(rows: list[list[str]]) -> list[str]:
 
 
 def _verdict(verification: Verification) -> list[str]:
-    failed = [output.name for output in verification.outputs if not output.holds]
+    failed = [x.name for x in verification.outputs if x.finite and not x.holds]
+    unknown = [x.name for x in verification.outputs if not x.finite]
     entries = sum(output.limit.size for output in verification.outputs)
     count = len(verification.outputs)
     tested = f"{count} {'output' if count == 1 else 'outputs'}, "
     tested += f"{entries} {'entry' if entries == 1 else 'entries'}"
     tested += f", confidence {verification.confidence:g}"
-    if not failed:
-        return [f"The limit holds ({tested})."]
-    names = ", ".join(failed)
-    return textwrap.wrap(f"The limit does NOT hold for {names} ({tested}).", WIDTH)
+    sentences = []
+    if failed:
+        sentences.append(f"The limit does NOT hold for {', '.join(failed)} ({tested}).")
+    if unknown:
+        verb = "has" if len(unknown) == 1 else "have"
+        sentences.append(f"{', '.join(unknown)} {verb} no finite limit to compare with.")
+    sentences = sentences or [f"The limit holds ({tested})."]
+    return [line for sentence in sentences for line in textwrap.wrap(sentence, WIDTH)]

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from nexort.program.unrolled import Array
 from nexort.results.collection import json_numbers
 from nexort.results.estimate import Labels
@@ -45,6 +47,11 @@ class OutputCheck:
     rms_error: Array
     exponent: float | None
     exponent_error: float | None
+
+    @property
+    def finite(self) -> bool:
+        """Whether the limit and its error are, so that there is something to compare with."""
+        return bool(np.isfinite(self.limit).all() and np.isfinite(self.limit_error).all())
 
     def as_json(self) -> dict[str, Any]:
         """Plain data; what is not finite is null."""

@@ -198,7 +198,10 @@ def test_numbers_that_are_not_finite(bad: float) -> None:
         "the limit is NaN or infinite",
     ]
     json.dumps(found.as_json(), allow_nan=False)
-    assert "DOES NOT HOLD" in render(found)
+    text = render(found)
+    assert "x (2)   DOES NOT HOLD" in text
+    assert "y   NO FINITE LIMIT" in text
+    assert "y has no finite limit to compare with." in text
 
 
 def moments(n: int, rng: np.random.Generator) -> list[float]:
