@@ -149,9 +149,9 @@ class Space:
         if self.known.count + count > MOST_ROOTS * self.size:
             return new
         new = self.known.outside(new)
-        if others is not None:
+        room = int(MOST_ROOTS * self.size) - self.known.count - count
+        if others is not None and room:
             rest = self.known.outside(others)
-            room = int(MOST_ROOTS * self.size) - self.known.count - count
             basis = directions(rest, others, 1e-4, room).change @ rest
             new = new - (new @ basis.T / self.size) @ basis
         # symmetric orthonormalization moves every ket as little as possible

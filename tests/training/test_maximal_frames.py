@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from scipy.special import ndtr
 
+from nexort import driver
+from nexort.diagnostics import Source
+from nexort.lower.points import Points
 from nexort.maximal.frames import Frame, Space, directions
 from nexort.maximal.initial import InitialOperator
+from nexort.maximal.moved import Pairs, product
+from nexort.training.update import Update
 
 N = 512
 
@@ -27,6 +34,10 @@ def test_directions_span_what_is_longer_than_the_cutoff() -> None:
     part = rows - (rows @ new.T / N) @ new
     assert np.sqrt(np.diag(gram(part))).max() < 1e-4 * 3
 
+    few = directions(rows, rows, 1e-4, 2)
+    np.testing.assert_allclose(few.change, found.change[:2], atol=1e-9)
+    assert few.left > found.left
+
 
 def test_directions_of_rounding_are_none() -> None:
     rows = np.random.default_rng(0).standard_normal((3, N))
@@ -45,6 +56,27 @@ def test_roots_stay_orthonormal() -> None:
     np.testing.assert_allclose(gram(space.known.rows), np.eye(space.known.count), atol=1e-9)
     for older in (np.ones((1, N)), first, x, second, np.abs(second)):
         assert np.abs(last @ older.T / N).max() < 1e-12
+
+
+def test_roots_among_more_kets_than_fit(capfd: pytest.CaptureFixture[str]) -> None:
+    for size, left in ((8, 0), (64, 30)):
+        space = Space(size, np.random.SeedSequence(1))
+        kets = np.random.default_rng(0).standard_normal((40, size))
+        root = space.root(space.take(size // 2 - 1 - left), kets)
+        np.testing.assert_allclose(gram(root), np.eye(len(root)), atol=1e-9)
+        orthogonal = np.abs(root @ kets.T / size).max(axis=0) < 1e-9
+        assert orthogonal.sum() == left
+    assert capfd.readouterr() == ("", "")
+
+
+def test_points_are_even_where_it_pays() -> None:
+    points = Points(64, np.random.SeedSequence(0), even=2)
+    first, later = points.take(2), points.take(3)
+    # one point in every 64th part of the unit interval
+    cells = np.sort(np.floor(64 * ndtr(first)), axis=1)
+    np.testing.assert_array_equal(cells, [np.arange(64)] * 2)
+    assert len(later) == 3
+    assert all(len(set(row)) < 64 for row in np.floor(64 * ndtr(later)))
 
 
 def test_initial_operators_are_linear_and_have_transposes() -> None:
@@ -105,3 +137,23 @@ def test_mirrored_samples_have_no_odd_moments() -> None:
         assert max(np.abs(x.mean(axis=1)).max() for x in odd) < 1e-12
         half = roots[:, : N // 2]
         assert (np.abs(half.mean(axis=1)).max() < 1e-9) == halves
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_matrix_drawn_whole_stays_the_sum_of_its_parts(tied: bool) -> None:
+    rng = np.random.default_rng(0)
+    program = driver.compile_source(Source("u", "update last(g) { return sign(g) }"))
+    signs = Update(program.updates["last"], {})
+    joined, alone = (Pairs(signs, 64, 64, tied=tied) for _ in range(2))
+    whole = rng.standard_normal((64, 64)).astype(np.float32)
+    x, kept = rng.standard_normal((3, 64)), 1.0
+    for t in range(4):
+        if t == 2:
+            joined.include(kept * whole)
+        left, right = rng.standard_normal((2, 5, 64))
+        for pairs in (joined, alone):
+            pairs.step(t, left, right, 0.3, 0.9, None)
+        kept *= 0.9
+    for flipped in (False, True):
+        expected = alone.apply(x, flipped) + kept * product(whole, x, flipped)
+        np.testing.assert_allclose(joined.apply(x, flipped), expected, atol=1e-4)
