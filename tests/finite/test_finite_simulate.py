@@ -201,6 +201,15 @@ def test_options_are_checked():
         simulate(wishart(1), 50_000, 1, memory=2**18)
 
 
+@pytest.fixture
+def interruptible():
+    """Python's handler of interrupts, which a run in the background starts without."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(("threads", "seeds"), [(1, 4), (2, 4), (2, 1)])
 def test_an_interrupt_stops_all_threads(threads, seeds):
     before = threading.active_count()
