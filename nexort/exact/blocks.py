@@ -22,14 +22,17 @@ from threadpoolctl import ThreadpoolController
 from nexort.exact.factored import ordered
 from nexort.exact.operations import Frame, NotFiniteError, Operation, operation
 from nexort.exact.schedule import scheduled
-from nexort.exact.symmetric import is_symmetric
+from nexort.exact.symmetric import is_symmetric, twins
 from nexort.exact.values import Label, Value, What
 from nexort.gaussian.scratch import Pool, empty
 from nexort.program.unrolled import Array
 
-ENTRIES = 2**17
-"""Entries of a block at the most: its arrays stay in the caches that the cores share, and steps are
+BYTES = 2**20
+"""Of an array of a block at the most: they stay in the caches that the cores share, and steps are
 long enough for what Python takes between them."""
+
+ALONE = 2**15
+"""A block's own time, which threads of Python take in turns, as a number of entries."""
 
 SMALLEST = 8
 """Rows and columns of a block."""
@@ -74,6 +77,8 @@ class Blocks:
     live: int
     """How many arrays of a block are held at a time."""
     symmetric: tuple[bool, ...]
+    twins: Mapping[Value, Value]
+    """Sums over a row's entries, and the same over a column's, in both directions."""
     precise: frozenset[What]
     """The kinds of values that are found in float64."""
 
@@ -103,8 +108,9 @@ class Blocks:
             live -= sum(_weight(a) for a in free)
         before = tuple(v for v in ordered(outside) if v not in inside)
         symmetric = tuple(is_symmetric(r, row, column) for r in roots)
-        return Blocks(tuple(roots), row, column, before, outside, tuple(steps),
-                      len(places), most + 4, symmetric, _precise(order))  # fmt: skip
+        sums = [v for v in before if v.what is What.SUM]
+        return Blocks(tuple(roots), row, column, before, outside, tuple(steps), len(places),
+                      most + 4, symmetric, twins(sums, row, column), _precise(order))  # fmt: skip
 
 
 def _precise(values: Sequence[Value]) -> frozenset[What]:
@@ -119,7 +125,7 @@ def _weight(value: Value) -> int:
 
 def block_size(plan: Blocks, itemsize: int, memory: int, threads: int) -> int:
     """Rows of a square block: its arrays in the caches, and those of all threads in the memory."""
-    room = min(ENTRIES, memory // (2 * threads) // (plan.live * itemsize))
+    room = min(BYTES, memory // (2 * threads) // plan.live) // itemsize
     size = math.isqrt(max(room, 1))
     return max(SMALLEST, size - size % SMALLEST)
 
@@ -132,7 +138,7 @@ def balanced(size: int, rows: int, threads: int) -> int:
     costs = {}
     for count in range(fewest, fewest + 3):
         found = -(-rows // (count * SMALLEST)) * SMALLEST
-        costs[found] = -(-count * (count + 1) // (2 * threads)) * found * found
+        costs[found] = -(-count * (count + 1) // (2 * threads)) * (found * found + ALONE)
     return min(size, min(costs, key=lambda k: (costs[k], -k)))
 
 
@@ -156,7 +162,7 @@ def evaluate(
         size = block_size(plan, np.dtype(frame.dtype).itemsize, memory, count)
         size = balanced(size, rows, cores()) if all(mirrored) else size
     with np.errstate(all="ignore"), _libraries().limit(limits=1):
-        vectors = _vectors(plan, frame)
+        vectors = _vectors(plan, frame, plan.twins if symmetric else {})
         short = _short(plan, frame, vectors)
         # the smaller ones at the edges last: they fill the threads' ends
         blocks = sorted(_blocks(rows, columns, size, all(mirrored)), key=_entries, reverse=True)
@@ -251,12 +257,13 @@ def _entries(block: tuple[slice, slice]) -> int:
     return 2 * rows * columns + (rows > columns)
 
 
-def _vectors(plan: Blocks, frame: Frame) -> list[Any]:
-    """What blocks read of numbers, rows and columns."""
-    arrays: dict[Value, Any] = {}
+def _vectors(plan: Blocks, frame: Frame, twins: Mapping[Value, Value]) -> list[Any]:
+    """What blocks read of numbers, rows and columns; ``twins`` are equal arrays."""
+    arrays: dict[Value | None, Any] = {}
     precise = replace(frame, dtype=np.float64, errors=frame.errors, methods=frame.methods)
     for v in plan.before:
-        arrays[v] = operation(v)(precise, [arrays[a] for a in v.args])
+        known = arrays.get(twins.get(v))
+        arrays[v] = operation(v)(precise, [arrays[a] for a in v.args]) if known is None else known
     found = [arrays[v] for v in plan.outside]
     return found if frame.dtype == np.float64 else _casts(plan, found, frame.dtype, plan.precise)
 

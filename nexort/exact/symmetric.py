@@ -1,8 +1,8 @@
-"""Whether a value stays the same when rows and columns change places."""
+"""Which values stay the same, or become one another, when rows and columns change places."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 from nexort.exact.values import Index, Label, Value, What
 
@@ -12,6 +12,19 @@ def is_symmetric(value: Value, row: Label, column: Label) -> bool:
     table: dict[Hashable, int] = {}
     straight, turned = _Numbering(table, {}), _Numbering(table, {row: column, column: row})
     return straight.of(value) == turned.of(value)
+
+
+def twins(values: Sequence[Value], row: Label, column: Label) -> dict[Value, Value]:
+    """Of some values each that is made of columns as another is of rows, and the reverse."""
+    table: dict[Hashable, int] = {}
+    straight, turned = _Numbering(table, {}), _Numbering(table, {column: row})
+    found: dict[Value, Value] = {}
+    rows = {straight.of(v): v for v in values if v.labels == (row,)}
+    for v in values:
+        twin = rows.get(turned.of(v)) if v.labels == (column,) else None
+        if twin is not None:
+            found |= {v: twin, twin: v}
+    return found
 
 
 def _leaves(value: Value, name: str) -> list[Value]:

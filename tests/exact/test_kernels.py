@@ -140,6 +140,7 @@ def test_memory_bounds_the_blocks() -> None:
     from nexort.exact.blocks import Blocks, block_size
     from nexort.exact.engine import Engine
     from nexort.exact.factored import factored
+    from nexort.exact.values import What
 
     program = mlp(100).unrolled({"xi": X})
     from nexort.exact.solve import deep
@@ -152,8 +153,25 @@ def test_memory_bounds_the_blocks() -> None:
     # Horner's rule: depth does not grow what is held
     assert plan.live < 16
     assert plan.symmetric == (True, True)
-    size = block_size(plan, 8, 2**20, 2)
-    assert size**2 * 8 * plan.live * 2 <= 2**20
+    for itemsize in (4, 8):
+        size = block_size(plan, itemsize, 2**20, 2)
+        assert size**2 * itemsize * plan.live * 2 <= 2**20
+    # lengths of inputs are found once where columns are the rows
+    sums = [v for v in plan.before if v.what is What.SUM]
+    assert {v.labels for v in sums} == {((0, "M"),), ((1, "M"),)}
+    assert plan.twins == dict(zip(sums, reversed(sums), strict=True))
+
+
+def test_blocks_of_a_triangle_keep_threads_busy() -> None:
+    from nexort.exact.blocks import balanced
+
+    assert balanced(400, 300, 2) == 400
+    for rows, threads in ((2000, 2), (2000, 1), (3000, 4), (10_000, 16)):
+        size = balanced(512, rows, threads)
+        assert 0.5 * 512 <= size <= 512
+        count = -(-rows // size)
+        work = -(-count * (count + 1) // (2 * threads)) * size**2
+        assert work <= 1.3 * rows * (rows + size) / (2 * threads)
 
 
 def test_an_interrupt_ends_the_work() -> None:
