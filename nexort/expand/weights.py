@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
+from nexort.diagnostics import Span
 from nexort.expand.folding import looped
 from nexort.expand.reverse import Use
 from nexort.expand.rounds import Env, Rounds
@@ -15,17 +15,17 @@ from nexort.expand.tidy import tidy
 from nexort.program import build
 from nexort.program.index import Affine, Loop
 from nexort.program.network import (
-    Decay,
     Exponents,
+    IsMember,
     Normalization,
     OptimizerUse,
     Training,
     WeightFamily,
+    last_of,
 )
 from nexort.program.nodes import Node
 from nexort.program.types import Type, ket, operator, scalar
 
-U = TypeVar("U", OptimizerUse, Decay, Normalization)
 Make = Callable[[dict[str, int]], list[Statement]]
 """The statements for a member, told by the values of its loops."""
 Pairs = tuple[tuple[Node, Node, tuple[Loop, ...]], ...]
@@ -42,11 +42,15 @@ class Moves:
 
 def moves_of(training: Training, key: tuple[str, tuple[int, ...]], base: Env) -> Moves:
     """The optimizer and decay of a member, the most particular that speak of it."""
-    use = _ordered(training.optimizers, key, base)[-1]
+    is_member = _membership(key, base)
+    use = last_of(training.optimizers, key[0], is_member)
+    assert use is not None
     keep = []
     if use.weight_decay is not None:
         keep.append(build.call("mul", use.rate, use.weight_decay))
-    keep += [d.rate for d in _ordered(training.decays, key, base)[-1:]]
+    decay = last_of(training.decays, key[0], is_member)
+    if decay is not None:
+        keep.append(decay.rate)
     return Moves(use, tuple(keep))
 
 
@@ -54,42 +58,24 @@ def norm_of(
     training: Training, key: tuple[str, tuple[int, ...]], base: Env
 ) -> Normalization | None:
     """What the updates of a member are divided by."""
-    found = _ordered(training.normalizations, key, base)
-    return found[-1] if found else None
-
-
-def _ordered(uses: Iterable[U], key: tuple[str, tuple[int, ...]], base: Env) -> list[U]:
-    """The lines that speak of a weight, the most particular last."""
-
-    def rank(use: U) -> int:
-        if use.weights is None:
-            return 1
-        found = 0
-        for w in use.weights:
-            if w.name == key[0]:
-                if w.indices is None:
-                    found = max(found, 2)
-                elif _values(w.indices, base) == key[1]:
-                    found = 3
-        return found
-
-    return sorted((u for u in uses if rank(u)), key=rank)
-
-
-def _values(indices: Sequence[Affine], base: Env) -> tuple[int, ...]:
-    try:
-        return tuple(i.value(base) for i in indices)
-    except KeyError:
-        raise NotSymbolicError from None
+    return last_of(training.normalizations, key[0], _membership(key, base))
 
 
 def exponents_of(training: Training, key: tuple[str, tuple[int, ...]], base: Env) -> Exponents:
     """The exponents of a member."""
-    table = training.parametrization
-    for member, values in table.members.items():
-        if member.name == key[0] and _values(member.indices, base) == key[1]:
-            return values
-    return table.weights[key[0]]
+    found = training.parametrization.of(key[0], _membership(key, base))
+    assert found is not None
+    return found
+
+
+def _membership(key: tuple[str, tuple[int, ...]], base: Env) -> IsMember:
+    def is_member(indices: tuple[Affine, ...], _: Span) -> bool:
+        try:
+            return tuple(i.value(base) for i in indices) == key[1]
+        except KeyError:
+            raise NotSymbolicError from None
+
+    return is_member
 
 
 def member_type(weight: WeightFamily) -> Type:

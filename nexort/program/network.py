@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from nexort.diagnostics import Span
 from nexort.program.index import Affine, Interval
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from nexort.program.program import Block, Family, Initial, Rule, UpdateRule
 
 WeightKind = Literal["matrix", "vector", "scalar"]
+IsMember = Callable[[tuple[Affine, ...], Span], bool]
+"""Whether indices, which stand at that place, are those of the member in question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,34 @@ class Normalization:
     span: Span
 
 
+Line = TypeVar("Line", OptimizerUse, Decay, Normalization)
+
+
+def last_of(lines: Iterable[Line], weight: str, is_member: IsMember) -> Line | None:
+    """The line that speaks of a member of a family of weights: one that singles it out before one
+    that names its family before one for all the others; of several the last."""
+    best, found = 1, None
+    for line in lines:
+        rank = _rank(line.weights, weight, is_member)
+        if rank >= best:
+            best, found = rank, line
+    return found
+
+
+def _rank(weights: tuple[WeightSet, ...] | None, weight: str, is_member: IsMember) -> int:
+    """How particularly a line speaks of a member; 0 where it does not."""
+    if weights is None:
+        return 1
+    return max(
+        (
+            2 if w.indices is None else 3 * is_member(w.indices, w.span)
+            for w in weights
+            if w.name == weight
+        ),
+        default=0,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Exponents:
     """(a, b, c, d) of a weight (Def 2.2.1): W = n^-a w, w ~ N(0, n^-2b), learning rate n^-c,
@@ -143,6 +173,13 @@ class Parametrization:
     """Members that differ from their family."""
     out: Fraction
     span: Span
+
+    def of(self, weight: str, is_member: IsMember) -> Exponents | None:
+        """The exponents of a member of a family of weights, None for one that is unknown."""
+        for member, exponents in self.members.items():
+            if member.name == weight and is_member(member.indices, self.span):
+                return exponents
+        return self.weights.get(weight)
 
 
 @dataclass(frozen=True, slots=True)

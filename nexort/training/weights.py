@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 
 from nexort.diagnostics import Span, fail
 from nexort.program.network import (
     STEP_VARIABLE,
-    Decay,
-    Exponents,
+    IsMember,
     Normalization,
-    OptimizerUse,
     Training,
     WeightFamily,
-    WeightSet,
+    last_of,
 )
 from nexort.program.nodes import Node
 from nexort.program.unroll import Unroller
@@ -27,8 +24,6 @@ from nexort.training.recorder import scalar_value
 from nexort.training.rules import rule_at
 from nexort.training.task import Key, Norm, Weight, weight_name
 from nexort.training.update import Update
-
-U = TypeVar("U", OptimizerUse, Decay, Normalization)
 
 
 @dataclass(frozen=True)
@@ -66,7 +61,9 @@ def weight(key: Key, shape: tuple[int, ...], training: Training, numbers: Number
     """A member of a family of weights, taken to be active. Raises NexortError for hyperparameters
     out of range."""
     declared = training.network.weights[key[0]]
-    use = next(x for x in reversed(_ordered(training.optimizers, key, numbers.unroller)))
+    name, is_member = key[0], _membership(key, numbers.unroller)
+    use = last_of(training.optimizers, name, is_member)
+    assert use is not None
     hyperparameters = {
         p: numbers.number(node, where=use.spans.get(p, use.span))
         for p, node in use.arguments.items()
@@ -77,35 +74,43 @@ def weight(key: Key, shape: tuple[int, ...], training: Training, numbers: Number
     if use.weight_decay is not None:
         where = use.spans.get("weight_decay", use.span)
         keep *= 1 - rates * numbers.values(use.weight_decay, where=where)
-    for x in _ordered(training.decays, key, numbers.unroller)[-1:]:
-        values = numbers.values(x.rate, where=x.span)
+    decay = last_of(training.decays, name, is_member)
+    if decay is not None:
+        values = numbers.values(decay.rate, where=decay.span)
         if (values < 0).any() or (values > 1).any():
-            raise fail("bad-argument", "a decay lies between 0 and 1", x.span)
+            raise fail("bad-argument", "a decay lies between 0 and 1", decay.span)
         keep *= 1 - values
+    mean = numbers.number(declared.mean, where=declared.span)
+    deviation = _deviation(declared, numbers)
+    table = training.parametrization
+    exponents = table.of(name, is_member)
+    if exponents is None:
+        raise fail("bad-training", f"no exponents for '{weight_name(key)}'", table.span)
     found = Weight(
         key,
         declared.kind,
         shape,
-        numbers.number(declared.mean, where=declared.span),
-        _deviation(declared, numbers),
-        exponents_of(training, key, numbers.unroller),
+        mean,
+        deviation,
+        exponents,
         Update(rule_at(use.rule, numbers.graph, numbers.data), hyperparameters),
         rates,
         1 - keep,
-        norm=_norm(key, training, numbers),
+        norm=_norm(last_of(training.normalizations, name, is_member), numbers),
     )
-    if found.norm is None or training.parametrization.name == "explicit":
+    if found.norm is None or table.name == "explicit":
         return found
     # a parametrization by name is meant for updates of size 1 (Def 2.10.4, 2.10.5)
-    e = found.exponents
-    return replace(found, exponents=replace(e, c=e.c - found.shift))
+    return replace(found, exponents=replace(exponents, c=exponents.c - found.shift))
 
 
-def _norm(key: Key, training: Training, numbers: Numbers) -> Norm | None:
-    found = _ordered(training.normalizations, key, numbers.unroller)
-    if not found:
+def _membership(key: Key, unroller: Unroller) -> IsMember:
+    return lambda indices, span: unroller.integers(indices, unroller.base, span) == key[1]
+
+
+def _norm(use: Normalization | None, numbers: Numbers) -> Norm | None:
+    if use is None:
         return None
-    use = found[-1]
     if use.threshold is None:
         return Norm(use.kind)
     thresholds = numbers.values(use.threshold, where=use.span)
@@ -119,36 +124,3 @@ def _deviation(declared: WeightFamily, numbers: Numbers) -> float:
     if variance < 0:
         raise fail("bad-law", f"the variance of '{declared.name}' is {variance}", declared.span)
     return float(np.sqrt(variance))
-
-
-def exponents_of(training: Training, key: Key, unroller: Unroller) -> Exponents:
-    """The exponents of a member."""
-    table = training.parametrization
-    for member, values in table.members.items():
-        if (
-            member.name == key[0]
-            and unroller.integers(member.indices, unroller.base, table.span) == key[1]
-        ):
-            return values
-    if key[0] not in table.weights:
-        raise fail("bad-training", f"no exponents for '{weight_name(key)}'", table.span)
-    return table.weights[key[0]]
-
-
-def _ordered(uses: Iterable[U], key: Key, unroller: Unroller) -> list[U]:
-    """The lines that speak of a weight, the most particular last."""
-
-    def rank(use: U) -> int:
-        weights: tuple[WeightSet, ...] | None = use.weights
-        if weights is None:
-            return 1
-        found = 0
-        for w in weights:
-            if w.name == key[0]:
-                if w.indices is None:
-                    found = max(found, 2)
-                elif unroller.integers(w.indices, unroller.base, w.span) == key[1]:
-                    found = 3
-        return found
-
-    return sorted((u for u in uses if rank(u)), key=rank)

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 from nexort.derive.formula import Indices
-from nexort.derive.training.updates import last_of
+from nexort.derive.training.updates import line_of
 from nexort.derive.unsupported import Unsupported
 from nexort.program import build
 from nexort.program.network import Exponents, OptimizerUse, Training
@@ -71,13 +71,10 @@ def _size(e: Exponents) -> Fraction:
 
 def exponents(training: Training, name: str, indices: Indices) -> Exponents:
     """The exponents of a member."""
-    table = training.parametrization
-    for member, values in table.members.items():
-        if member.name == name and member.indices == indices:
-            return values
-    if name not in table.weights:
+    found = training.parametrization.of(name, lambda at, _: at == indices)
+    if found is None:
         raise Unsupported(f"exponents for members of '{name}' that are not given")
-    return table.weights[name]
+    return found
 
 
 def _key(member: Member, numbers: Mapping[str, Number]) -> tuple[str, tuple[int, ...]]:
@@ -127,7 +124,7 @@ def _weight(
             raise _Unknown(f"'{parameter}' of '{use.rule.name}'")
         values[parameter] = float(value)
     check_hyperparameters(use, values, np.zeros(1))
-    norm = last_of(training.normalizations, *member)
+    norm = line_of(training.normalizations, *member)
     found = task.Weight(
         key=_key(member, numbers),
         kind=training.network.weights[member[0]].kind,

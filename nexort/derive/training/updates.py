@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from nexort.derive.algebra import (
     HALF,
@@ -22,11 +21,17 @@ from nexort.derive.formula import ONE, Fold, Formula, IndexNumber, Indices, Symb
 from nexort.derive.indexing import Indexer
 from nexort.derive.unsupported import Unsupported
 from nexort.program.index import Affine
-from nexort.program.network import STEP_VARIABLE, Decay, Normalization, OptimizerUse, Training
+from nexort.program.network import (
+    STEP_VARIABLE,
+    Line,
+    Normalization,
+    OptimizerUse,
+    Training,
+    last_of,
+)
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Program, UpdateRule
 
-U = TypeVar("U", OptimizerUse, Decay, Normalization)
 STEP = Affine.variable(STEP_VARIABLE)
 
 
@@ -64,7 +69,7 @@ class Moves:
     def of(self, weight: str, indices: Indices) -> Move:
         """The move of a member of a family of weights, or of all that no line singles out."""
         use = optimizer(self.training, weight, indices)
-        decay = last_of(self.training.decays, weight, indices)
+        decay = line_of(self.training.decays, weight, indices)
         rate = self.number(use.rate)
         keep: Formula = ONE
         if use.weight_decay is not None:
@@ -73,7 +78,7 @@ class Moves:
             keep = mul(keep, add(ONE, neg(self.number(decay.rate))))
         function = self._function(use)
         memory = bool(function.states)
-        norm = last_of(self.training.normalizations, weight, indices)
+        norm = line_of(self.training.normalizations, weight, indices)
         return Move(function, memory, is_linear(use.rule), rate, keep, norm)
 
     def number(self, node: Node) -> Formula:
@@ -92,24 +97,14 @@ class Moves:
 
 def optimizer(training: Training, weight: str, indices: Indices) -> OptimizerUse:
     """The line that moves a weight."""
-    found = last_of(training.optimizers, weight, indices)
+    found = line_of(training.optimizers, weight, indices)
     assert found is not None
     return found
 
 
-def last_of(uses: Iterable[U], weight: str, indices: Indices) -> U | None:
-    """The line that speaks of a weight: one that singles it out before one that names its family
-    before one for all the others."""
-    found: list[tuple[int, U]] = []
-    for use in uses:
-        if use.weights is None:
-            found.append((1, use))
-            continue
-        for w in use.weights:
-            if w.name == weight and w.indices in (None, indices):
-                found.append((2 if w.indices is None else 3, use))
-    best = max((rank for rank, _ in found), default=0)
-    return next((use for rank, use in reversed(found) if rank == best), None)
+def line_of(lines: Iterable[Line], weight: str, indices: Indices) -> Line | None:
+    """The line that speaks of a weight."""
+    return last_of(lines, weight, lambda at, _: at == indices)
 
 
 def singled_out(training: Training) -> dict[str, list[Indices]]:
