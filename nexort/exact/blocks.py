@@ -19,11 +19,14 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from nexort.exact.assemble import tape_of
 from nexort.exact.factored import ordered
 from nexort.exact.operations import Frame, NotFiniteError, Operation, operation
 from nexort.exact.schedule import scheduled
 from nexort.exact.symmetric import is_symmetric, twins
+from nexort.exact.tape import Tables, Tape, machine
 from nexort.exact.values import Label, Value, What
+from nexort.gaussian.expectation import CLOSED
 from nexort.gaussian.scratch import Pool, empty
 from nexort.program.unrolled import Array
 
@@ -46,6 +49,10 @@ PLAIN = (What.ARRAY, What.SUM)
 APART = 0.25
 """A block of gaps above this is found in float32 altogether: their rounding is no larger than that
 of what follows."""
+
+ENOUGH = 2**23
+"""Expectations of pairs, an array's entry each, from which tapes are run: numpy takes some 0.1 s of
+a core for them, and loading the machine 0.3 s, once in a process."""
 
 Progress = Callable[[int, int], None]
 
@@ -81,6 +88,8 @@ class Blocks:
     """Sums over a row's entries, and the same over a column's, in both directions."""
     precise: frozenset[What]
     """The kinds of values that are found in float64."""
+    tape: Tape | None
+    """The steps for compiled code, where it has them all."""
 
     @staticmethod
     def of(roots: Sequence[Value], row: Label, column: Label) -> Blocks:
@@ -110,7 +119,8 @@ class Blocks:
         symmetric = tuple(is_symmetric(r, row, column) for r in roots)
         sums = [v for v in before if v.what is What.SUM]
         return Blocks(tuple(roots), row, column, before, outside, tuple(steps), len(places),
-                      most + 4, symmetric, twins(sums, row, column), _precise(order))  # fmt: skip
+                      most + 4, symmetric, twins(sums, row, column), _precise(order),
+                      tape_of(both, roots, row, column))  # fmt: skip
 
 
 def _precise(values: Sequence[Value]) -> frozenset[What]:
@@ -164,6 +174,7 @@ def evaluate(
     with np.errstate(all="ignore"), _libraries().limit(limits=1):
         vectors = _vectors(plan, frame, plan.twins if symmetric else {})
         short = _short(plan, frame, vectors)
+        tables = _tables(plan, frame, vectors, rows * columns // (1 + all(mirrored)))
         # the smaller ones at the edges last: they fill the threads' ends
         blocks = sorted(_blocks(rows, columns, size, all(mirrored)), key=_entries, reverse=True)
         frames: list[Frame] = []
@@ -177,9 +188,11 @@ def evaluate(
             with np.errstate(all="ignore"), pools.own:
                 found = None
                 if short is not None and not (symmetric and block[0] == block[1]):
-                    found = _block(plan, own, short, apart=True)
+                    found = _block(plan, own, short, tables, apart=True)
                 if found is None:
-                    found = _block(plan, own, vectors)
+                    found = _block(plan, own, vectors, tables)
+                if found is None:
+                    found = _block(plan, own, vectors, None)
                 assert found is not None
                 for root, result, value, mirror in zip(
                     plan.roots, results, found, mirrored, strict=True
@@ -288,10 +301,23 @@ def _casts(plan: Blocks, found: list[Any], dtype: Any, precise: frozenset[What])
     return cast
 
 
+def _tables(plan: Blocks, frame: Frame, vectors: list[Any], entries: int) -> Tables | None:
+    """What the tape reads over rows and columns; None where it is not to be run."""
+    tape = plan.tape
+    if tape is None or entries * len(tape.expectations) < ENOUGH or not machine():
+        return None
+    known = {v: vectors[place] for v, place in plan.outside.items()}
+    tables = tape.vectors(known, (frame.sizes(plan.row), frame.sizes(plan.column)), frame.dtype)
+    if tables is not None:
+        frame.methods.update(dict.fromkeys(tape.expectations, CLOSED))
+    return tables
+
+
 def _block(
-    plan: Blocks, frame: Frame, vectors: list[Any], *, apart: bool = False
+    plan: Blocks, frame: Frame, vectors: list[Any], tables: Tables | None, *, apart: bool = False
 ) -> list[Array] | None:
-    """The roots' arrays over the frame's ranges; with ``apart`` None where a gap is small."""
+    """The roots' arrays over the frame's ranges, by the tape where its ``tables`` are given; None
+    with ``apart`` where a gap is small, and where the tape's formulas do not hold."""
     arrays: list[Any] = [None] * plan.places
     for v, place in plan.outside.items():
         found = vectors[place]
@@ -299,7 +325,9 @@ def _block(
             found = found[tuple(frame.ranges.get(x, slice(None)) for x in v.labels)]
         arrays[place] = found
     single = frame.dtype != np.float64 and not apart
-    for step in plan.steps:
+    tape = None if tables is None else plan.tape
+    steps = plan.steps if tape is None else [s for s in plan.steps if s.value in tape.before]
+    for step in steps:
         args = [arrays[k] for k in step.args]
         if single and step.value.what not in plan.precise:
             args = [_cast(x, frame.dtype) for x in args]
@@ -307,8 +335,16 @@ def _block(
         gaps = apart and step.value.what is What.GAP
         if gaps and arrays[step.place].min(initial=APART) < APART:
             return None
-        for k in step.free:
+        for k in step.free if tape is None else ():
             arrays[k] = None
+    if tape is not None and tables is not None:
+        ranges = [frame.ranges[x] for x in (plan.row, plan.column)]
+        inputs = [arrays[_place(plan, v)] for v in tape.inputs]
+        results = tape.run(tables, ranges, inputs, frame.dtype)
+        if results is None:
+            return None
+        for v, x in zip(tape.results, results, strict=True):
+            arrays[_place(plan, v)] = x
     shape = tuple(frame.length(x) for x in (plan.row, plan.column))
     found = []
     for root in plan.roots:

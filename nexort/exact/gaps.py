@@ -3,8 +3,7 @@
 For nearly equal inputs the correlation is near 1, and functions with kinks depend on the square
 root of its distance to 1. That distance is found from differences of the data, and propagated:
 through a kinked function by its own formula, through matrices unchanged, and for sums of
-independent Gaussians by |z_a - z_b|^2 = sum over the parts, with
-|z_a - z_b|^2 = 2 s_a s_b gap + (s_a - s_b)^2 (s the standard deviations).
+independent Gaussians from the parts' gaps and standard deviations.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import numpy as np
 from nexort.exact.factored import ordered
 from nexort.exact.forms import Factor, Form, Gaussian, Item, NotExact, gaussian
 from nexort.exact.univariates import univariate
-from nexort.exact.values import Value, What
+from nexort.exact.values import Value, Values, What
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.expectation import gap_after
 from nexort.gaussian.univariate import Univariate
@@ -137,28 +136,48 @@ def _of_data(engine: Engine, a: Gaussian, b: Gaussian) -> Value | None:
 
 
 def _of_sum(engine: Engine, a: Gaussian, b: Gaussian) -> Value | None:
-    """Of a sum of independent Gaussians."""
-    values = engine.values
-    squares = []
-    for family in sorted(a.families, key=repr):
+    """Of a sum of independent Gaussians, one part after another."""
+    parts = []
+    for family in a.families:
         x, y = (_part(engine, z, family) for z in (a, b))
         inside = gap(engine, x, y)
         if inside is None:
             return None
-        s, t = (values.call("sqrt", engine.covariance(z, z)) for z in (x, y))
-        squares += [values.mul(values.number(2), s, t, inside), _square(engine, s, t)]
-    s, t = (values.call("sqrt", engine.covariance(z, z)) for z in (a, b))
-    apart = values.mul(values.number(-1), _square(engine, s, t))
-    return values.call("ratio", values.add(*squares, apart), values.mul(values.number(2), s, t))
+        parts.append((engine.covariance(x, x), engine.covariance(y, y), inside))
+    # those of earlier layers first: sums of later layers begin with the same
+    parts.sort(key=lambda part: part[0].serial)
+    total = parts[0]
+    for part in parts[1:]:
+        total = _both(engine.values, total, part)
+    return total[2]
+
+
+Part = tuple[Value, Value, Value]
+"""Two variances and their gap."""
+
+
+def _both(values: Values, first: Part, second: Part) -> Part:
+    """Of the sum of two independent parts, with standard deviations s, t and p, q of the parts and
+    S, T of the sum:
+
+        S T gap = s t g + p q h + (s q - p t)^2 / (S T + s t + p q),
+
+    since S T - s t - p q is the last term; nothing cancels, also where both inputs are multiples of
+    each other."""
+    (a, b, g), (c, d, h) = first, second
+    s, t, p, q = (values.call("sqrt", x) for x in (a, b, c, d))
+    left, right = values.add(a, c), values.add(b, d)
+    own, other = values.mul(s, t), values.mul(p, q)
+    whole = values.mul(values.call("sqrt", left), values.call("sqrt", right))
+    across = values.call("square", values.call("sub", values.mul(s, q), values.mul(p, t)))
+    rest = values.call("ratio", across, values.add(whole, own, other))
+    total = values.add(values.mul(own, g), values.mul(other, h), rest)
+    return left, right, values.call("ratio", total, whole)
 
 
 def _part(engine: Engine, z: Gaussian, family: object) -> Gaussian:
     kept: list[Item] = [i for i in z.items if i.atom.family == family]
     return gaussian(engine.values, kept)
-
-
-def _square(engine: Engine, s: Value, t: Value) -> Value:
-    return engine.values.call("square", engine.values.call("sub", s, t))
 
 
 @cache

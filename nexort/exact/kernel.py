@@ -19,8 +19,12 @@ from nexort.exact.operations import Frame, NotFiniteError
 from nexort.exact.scaled import shared
 from nexort.exact.solve import deep, text_of
 from nexort.exact.values import Index, Label, Value, What
+from nexort.gaussian.scratch import Kept
 from nexort.program.nodes import Node
 from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
+
+RESULTS = Kept(2**26)
+"""Kernels of a few thousand inputs, evaluated again and again with other numbers."""
 
 
 class Kernels(Mapping[str, Array]):
@@ -248,7 +252,7 @@ def make_result(
     """The array of one result: in memory, or in a ``.npy`` file. Raises NexortError."""
     path = out.get(name) if isinstance(out, Mapping) else out
     if path is None:
-        return np.empty(shape, kind)
+        return RESULTS.empty(shape, kind)
     if not isinstance(out, Mapping) and count > 1:
         path = Path(path).with_suffix(f".{name}.npy")
     if Path(path).suffix != ".npy":

@@ -54,12 +54,21 @@ def evaluator(f: Univariate, g: Univariate) -> Evaluate | None:
     if f_rest or g_rest:
         return None
     first, second = normal_form(f.node), normal_form(g.node)
-    if f == g:
-        for name, fast in (("gelu", edges.gelu), ("gelu'", edges.gelu_slope)):
-            found = _multiple(first, _named(name))
-            if found is not None:
-                return _multiplied(fast, *found)
+    multiple = gelu_like(f, g)
+    if multiple is not None:
+        slope, *factors = multiple
+        return _multiplied(edges.gelu_slope if slope else edges.gelu, *factors)
     return of_terms(first, second)
+
+
+def gelu_like(f: Univariate, g: Univariate) -> tuple[bool, float, float] | None:
+    """(slope, c, s) with f(z) = g(z) = c h(s z), h gelu or its slope; else None."""
+    if f == g:
+        for slope, name in enumerate(("gelu", "gelu'")):
+            found = _multiple(normal_form(f.node), _named(name))
+            if found is not None:
+                return bool(slope), *found
+    return None
 
 
 def of_terms(first: Terms, second: Terms) -> Evaluate:

@@ -62,6 +62,32 @@ class Pool:
         self.arrays = {k: x for k, x in self.arrays.items() if k[1] is not dtype}
 
 
+class Kept:
+    """Arrays for results, up to ``most`` bytes in all: those that nobody refers to any more are
+    given again, which saves their pages where one result follows another."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.arrays: list[Array] = []
+        self._lock = threading.Lock()
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """An array with arbitrary entries; what is free and does not fit is dropped."""
+        with self._lock:
+            used = []
+            for array in self.arrays:
+                # referred to by the list, the loop and the call
+                if getrefcount(array) > 3:
+                    used.append(array)
+                elif array.shape == shape and array.dtype == dtype:
+                    return array
+            made = np.empty(shape, dtype)
+            if sum(a.nbytes for a in used) + made.nbytes <= self.most:
+                used.append(made)
+            self.arrays = used
+            return made
+
+
 def empty(shape: tuple[int, ...], dtype: Any) -> Array:
     """An array with arbitrary entries, from the pool in use where there is one."""
     pool: Pool | None = getattr(_local, "pool", None)

@@ -234,3 +234,18 @@ def test_wrong_shapes() -> None:
     assert "data-shape" in problem(text, X, Y[:5])
     assert "bad-option" in problem(text, X, dtype="float16")
     assert "has no output 'k'" in problem(text, X, outputs=["k"])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", ["mlp", "residual", "shared_branch"])
+def test_inputs_that_are_multiples_of_each_other(name: str, dtype: str) -> None:
+    """Networks of relus are homogeneous: K(x, c x) = c K(x, x), also where sums of independent kets
+    carry the gap, which must not be rounded to less than 0."""
+    factors = (1, 2, 0.3, 1.7, 3.3, 1 + 1e-9)
+    data = np.concatenate([c * X[:, :30] for c in factors], axis=1)
+    eps = np.finfo(dtype).eps
+    for kernel in nexort.load(PROGRAMS / f"{name}.nxt").kernel(data, dtype=dtype).values():
+        own = np.diag(kernel)[:30]
+        for k, c in enumerate(factors):
+            found = np.diag(kernel[:30, 30 * k : 30 * k + 30])
+            np.testing.assert_allclose(found, c * own, rtol=10 * eps)

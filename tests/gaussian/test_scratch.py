@@ -69,3 +69,24 @@ def test_outer_products_of_infinities() -> None:
     with np.errstate(invalid="ignore"):
         found = scratch.outer(np.array([[np.inf], [1.0]]), np.array([[2.0, -1.0]]))
     np.testing.assert_array_equal(found, [[np.inf, -np.inf], [2, -1]])
+
+
+def test_kept_arrays_are_given_again_once_free() -> None:
+    kept = scratch.Kept(1000)
+    first = kept.empty((5, 5), np.float64)
+    second = kept.empty((5, 5), np.float64)
+    assert first is not second
+    at, view = first.__array_interface__["data"], first[1:]
+    del first
+    assert kept.empty((5, 5), np.float64).__array_interface__["data"] != at  # the view needs it
+    del view
+    again = kept.empty((5, 5), np.float64)
+    assert again.__array_interface__["data"] == at
+    # other shapes are made, and what is free and does not fit is let go
+    del again
+    other = kept.empty((5, 5), np.float32)
+    assert other.dtype == np.float32
+    assert sum(a.nbytes for a in kept.arrays) == second.nbytes + other.nbytes
+    # no more than so many bytes in all
+    large = kept.empty((20, 20), np.float64)
+    assert not any(a is large for a in kept.arrays)
