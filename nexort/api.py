@@ -56,7 +56,6 @@ class TensorProgram:
         self.numbers = dict(numbers or {})
         self.max_instructions = max_instructions
         self._memory = driver.Memory()
-        self._inputs: dict[Hashable, tuple[str, int]] = {}
         self._kernels: dict[Hashable, Any] = {}
         driver.check(program, Given(self.numbers, {}, max_instructions))
 
@@ -170,17 +169,11 @@ class TensorProgram:
         """The data entry that holds the inputs of :meth:`kernel`, and which of its axes counts
         them. Raises NexortError where there is none."""
         from nexort.exact import kernel as exact
-        from nexort.program.outputs import unrolled_outputs
 
         driver.refuse_training(self.program)
-        key = repr(sorted(self.numbers.items())), None if outputs is None else tuple(outputs)
-        if key not in self._inputs:
-            given = Given(self.numbers, {}, self.max_instructions)
-            known = tuple(unrolled_outputs(driver.check(self.program, given)))
-            first = exact.chosen(known, outputs)[0]
-            declared = {n: tuple(a.name for a in d.axes) for n, d in self.program.data.items()}
-            self._inputs[key] = exact.entry_of(declared, first.axis, first.span)
-        return self._inputs[key]
+        first = exact.over_inputs(self.program.outputs, outputs)[0]
+        declared = {n: tuple(a.name for a in d.axes) for n, d in self.program.data.items()}
+        return exact.entry_of(declared, first.axes[0].name, first.span)
 
     def explain(self, rtol: float = 1e-8, *, data: Mapping[str, Any] | None = None) -> list[Any]:
         """A row an expectation of the limit: its text, the route by which it is found (closed form,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from nexort.exact.solve import deep, text_of
 from nexort.exact.values import Index, Label, Value, What
 from nexort.gaussian.scratch import Kept
 from nexort.program.nodes import Node
+from nexort.program.program import OutputRule
 from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
 
 RESULTS = Kept(2**26)
@@ -68,7 +69,10 @@ class Chosen:
     span: Span | None
 
 
-def chosen(outputs: Sequence[UnrolledOutput], names: Sequence[str] | None) -> list[Chosen]:
+Out = TypeVar("Out", OutputRule, UnrolledOutput)
+
+
+def over_inputs(outputs: Sequence[Out], names: Sequence[str] | None) -> list[Out]:
     """The outputs over two equal axes of inputs, or those named. Raises NexortError."""
     known = {o.name: o for o in outputs}
     for name in names or ():
@@ -79,21 +83,29 @@ def chosen(outputs: Sequence[UnrolledOutput], names: Sequence[str] | None) -> li
     for output in [known[n] for n in names] if names is not None else outputs:
         axes = output.axes
         if len(axes) == 2 and axes[0].name == axes[1].name and axes[0].size is None:
-            for member, indices in zip(output.members, output.indices, strict=True):
-                place = f"[{', '.join(map(str, indices))}]" if indices else ""
-                found.append(Chosen(output.name + place, member, axes[0].name, output.span))
+            found.append(output)
         elif names is not None:
             raise _no_kernel(output)
     if not found:
         raise _no_kernel(outputs[0])
-    axes_found = {c.axis for c in found}
+    axes_found = {o.axes[0].name for o in found}
     if len(axes_found) > 1:
         message = f"kernels over different axes: {', '.join(sorted(axes_found))}"
         raise fail("kernel-output", message, found[0].span, help="name the outputs of one of them")
     return found
 
 
-def _no_kernel(output: UnrolledOutput) -> NexortError:
+def chosen(outputs: Sequence[UnrolledOutput], names: Sequence[str] | None) -> list[Chosen]:
+    """The members of the outputs over inputs, or of those named. Raises NexortError."""
+    found = []
+    for output in over_inputs(outputs, names):
+        for member, indices in zip(output.members, output.indices, strict=True):
+            place = f"[{', '.join(map(str, indices))}]" if indices else ""
+            found.append(Chosen(output.name + place, member, output.axes[0].name, output.span))
+    return found
+
+
+def _no_kernel(output: OutputRule | UnrolledOutput) -> NexortError:
     shape = f"axes [{', '.join(map(str, output.axes))}]" if output.axes else "no axes"
     return fail(
         "not-a-kernel",

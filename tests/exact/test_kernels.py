@@ -249,3 +249,14 @@ def test_inputs_that_are_multiples_of_each_other(name: str, dtype: str) -> None:
         for k, c in enumerate(factors):
             found = np.diag(kernel[:30, 30 * k : 30 * k + 30])
             np.testing.assert_allclose(found, c * own, rtol=10 * eps)
+
+
+def test_kernels_over_sequences() -> None:
+    """Loops whose ends only the data tell: a rectangle is a part of the limit over both sets."""
+    program = nexort.load(PROGRAMS / "recurrent_ntk.nxt")
+    first, second = RNG.standard_normal((4, 3, 5)), RNG.standard_normal((4, 3, 2))
+    whole = program.limit(xi=np.concatenate([first, second], axis=2))
+    for name, kernel in program.kernel(first, second).items():
+        np.testing.assert_allclose(kernel, whole[name].plain[:5, 5:], rtol=1e-12)
+    with pytest.raises(NexortError, match="data-shape"):
+        program.kernel(X)
