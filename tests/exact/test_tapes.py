@@ -15,8 +15,19 @@ import pytest
 import nexort
 from nexort.exact import blocks, tape
 from nexort.exact.instructions import (
-    ADD, ARCSINE, ARCSINE_AND_BUMP, BUMP, COMBINE, LOAD, MULTIPLY, MULTIPLY_ROW, STORE,
-    Instruction, allocated, combined, paired,
+    ADD,
+    ARCSINE,
+    ARCSINE_AND_BUMP,
+    BUMP,
+    COMBINE,
+    LOAD,
+    MULTIPLY,
+    MULTIPLY_ROW,
+    STORE,
+    Instruction,
+    allocated,
+    combined,
+    paired,
 )  # fmt: skip
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
@@ -238,7 +249,8 @@ def test_the_series_interpolates_at_chebyshev_points() -> None:
 
 def test_instructions_are_joined_where_nothing_else_needs_the_parts() -> None:
     load = Instruction(LOAD, (0,), (), (0,))
-    arcsine, bump = Instruction(ARCSINE, (1,), (0,), (4, 5, 6)), Instruction(BUMP, (2,), (0,), (4, 5, 7))  # fmt: skip
+    arcsine = Instruction(ARCSINE, (1,), (0,), (4, 5, 6))
+    bump = Instruction(BUMP, (2,), (0,), (4, 5, 7))
     other = Instruction(BUMP, (3,), (0,), (4, 6, 7))
     assert paired([load, arcsine, other, bump]) == [
         load, Instruction(ARCSINE_AND_BUMP, (1, 2), (0,), (4, 5, 6, 7)), other,
