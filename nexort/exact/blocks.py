@@ -182,7 +182,8 @@ def evaluate(
 
         def one(block: tuple[slice, slice]) -> None:
             own = replace(frame, ranges={plan.row: block[0], plan.column: block[1]},
-                          errors={}, methods={})  # fmt: skip
+                          errors={}, methods={},
+                          same=symmetric and block[0] == block[1])  # fmt: skip
             if not hasattr(pools, "own"):
                 pools.own = Pool()
             with np.errstate(all="ignore"), pools.own:

@@ -21,6 +21,9 @@ from nexort.gaussian.scratch import empty, like, room
 from nexort.gaussian.univariate import Univariate
 from nexort.program.unrolled import Array
 
+ROUNDINGS = 1e-13
+"""Of a variance, relatively: of sums of thousands of entries."""
+
 
 class IndefiniteError(Exception):
     """A covariance with a negative eigenvalue."""
@@ -51,6 +54,8 @@ class Frame:
     ranges: Mapping[Label, slice] = field(default_factory=dict)
     errors: dict[Value, float] = field(default_factory=dict)
     methods: dict[Value, str] = field(default_factory=dict)
+    same: bool = False
+    """Whether labels of one axis, with equal ranges, count the same inputs."""
 
     def length(self, label: Label) -> int:
         """How many entries of a label there are here."""
@@ -260,6 +265,8 @@ def _covariance(value: Value) -> Operation:
         if isinstance(value.attr, tuple):
             return bent.child(value.attr[1], rest[0], left, right)
         cross, *gap = (np.atleast_1d(x) for x in rest)
+        if frame.same and not gap and value.attr is None:
+            cross = _one_variable(value, left, right, cross)
         if value.attr is not None:
             return bent.Bent(left, right, cross)
         if gap and gap[0].shape == np.broadcast_shapes(left.shape, right.shape):
@@ -270,6 +277,19 @@ def _covariance(value: Value) -> Operation:
         return found
 
     return run
+
+
+def _one_variable(value: Value, left: Array, right: Array, cross: Array) -> Array:
+    """The covariances with that of an entry and itself, known to rounding, as its variance: the
+    expectation of a jump depends on the root of the difference."""
+    axes = {label[1] for label in value.labels}
+    if len(value.labels) != 2 or len(axes) != 1 or cross.ndim != 2 or len(set(cross.shape)) != 1:
+        return cross
+    own, s, t = (np.diagonal(np.broadcast_to(x, cross.shape)) for x in (cross, left, right))
+    at = np.flatnonzero((s == t) & (np.abs(own - s) <= ROUNDINGS * s))
+    cross = cross.copy()
+    cross[at, at] = s[at]
+    return cross
 
 
 def _expectation(value: Value) -> Operation:

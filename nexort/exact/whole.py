@@ -34,7 +34,7 @@ def frame_of(program: Unrolled, rtol: float) -> Frame:
             case _:
                 return np.asarray(name, dtype=float)
 
-    return Frame(size, source, rtol=rtol)
+    return Frame(size, source, rtol=rtol, same=True)
 
 
 def evaluate(roots: Iterable[Value], frame: Frame) -> dict[Value, Array]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nexort.functions import Array
-from nexort.gaussian import orthant, pairs, series
+from nexort.gaussian import orthant, pairs, pieces, series
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.growth import quadratic_growth
 from nexort.gaussian.terms import Terms, graph, normal_form
@@ -16,6 +16,8 @@ from nexort.gaussian.univariate import Univariate
 from nexort.program import build
 
 CLOSED, SERIES, QUADRATURE = "closed form", "Hermite series", "quadrature"
+PIECEWISE = "bivariate normal integrals"
+"""The routes; the last is of ``nexort.gaussian.pieces``."""
 ONE = Univariate(build.constant(1))
 ALIKE = 4e-15
 """Gaps 1 - rho up to this are rounding of 0 (float64)."""
@@ -43,6 +45,8 @@ def method_of(f: Univariate, g: Univariate) -> str:
     """The route that :func:`expect_pair` tries first."""
     if pairs.evaluator(f, g) is not None:
         return CLOSED
+    if pieces.supported(f, g):
+        return PIECEWISE
     return QUADRATURE if f.kinks and g.kinks else SERIES
 
 
@@ -59,6 +63,16 @@ def expect_pair(
     evaluate = pairs.evaluator(f, g)
     if evaluate is not None:
         return Expectation(_with_zeros(f, g, covariance, evaluate(covariance)), 0.0, CLOSED)
+    if pieces.supported(f, g):
+        value, error, unsure = pieces.expectation(f, g, covariance)
+        if error <= rtol * pieces.scale(f, g, covariance):
+            value = _with_zeros(f, g, covariance, value)
+            return Expectation(value, error + unsure, PIECEWISE)
+    return _split(f, g, covariance, rtol)
+
+
+def _split(f: Univariate, g: Univariate, covariance: Covariance, rtol: float) -> Expectation:
+    """What is known in closed form of the sum, and the rest by series and quadrature."""
     f_known, f_rest, g_known, g_rest = pairs.split(f, g)
     value: Any = 0.0
     error: Any = 0.0

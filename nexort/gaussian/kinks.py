@@ -16,6 +16,9 @@ AT_ZERO = {"relu", "leaky_relu", "abs", "step", "sign", "elu"}
 REACH = 64.0
 """Roots of nonaffine arguments are looked for in [-REACH, REACH]."""
 
+CLOSE = 1e-7
+"""Roots of nonaffine arguments that are closer than this count once."""
+
 
 @lru_cache(4096)
 def kinks(node: Node) -> tuple[float, ...]:
@@ -90,7 +93,18 @@ def _located(node: Node) -> tuple[float, ...]:
             same = np.sign(run(middle)) == sign
         low, high = np.where(same, middle, low), np.where(same, high, middle)
     found.update(float(z) for z in _middle(low, high))
-    return tuple(sorted(found | inner))
+    return _apart(sorted(found | inner))
+
+
+def _apart(points: list[float]) -> tuple[float, ...]:
+    """One of points closer than CLOSE: where a function touches 0 its sign is that of roundings."""
+    groups: list[list[float]] = []
+    for z in points:
+        if groups and z - groups[-1][-1] < CLOSE:
+            groups[-1].append(z)
+        else:
+            groups.append([z])
+    return tuple(0.0 if 0.0 in g else g[len(g) // 2] for g in groups)
 
 
 def _middle(low: Array, high: Array) -> Array:

@@ -260,3 +260,39 @@ def test_kernels_over_sequences() -> None:
         np.testing.assert_allclose(kernel, whole[name].plain[:5, 5:], rtol=1e-12)
     with pytest.raises(NexortError, match="data-shape"):
         program.kernel(X)
+
+
+@pytest.mark.parametrize("f", ["elu(z)", "max(min(z, 1), -1)", "relu(z - 0.3)"])
+def test_pieces_over_data(f: str) -> None:
+    """Kinks away from 0 and exponentials, on whole matrices: each entry as by quadrature of its
+    own, and diagonals without the root of a rounding."""
+    from nexort.gaussian.quadrature import moment_two
+    from nexort.gaussian.univariate import SLOT, Univariate
+    from nexort.program.nodes import rewrite
+
+    text = f"""
+    dim d, M
+    data xi[d, M]
+    vector u[d] ~ N(0, 1/10)
+    fn phi(z) = {f}
+    |x> = |u> @ xi
+    |y> = phi(|x>)
+    |dy> = phi'(|x>)
+    output <y|y>, <dy|dy>
+    """
+    program = nexort.loads(text)
+    found = program.kernel(X)
+    std = np.sqrt(np.square(X).sum(0) / 10)
+    cosines = X.T @ X / 10 / np.outer(std, std)
+    for name, kernel in found.items():
+        assert found.errors[name] < 1e-6  # X has nearly equal inputs
+        node = next(o for o in program.unrolled({"xi": X}).outputs if o.name == name).members[0]
+        ket = node.args[0]
+        inner = ket.args[0] if ket.op.name == "CALL" else ket
+        while inner.op.name == "CALL":
+            inner = next(a for a in inner.args if a.op.name != "CONST")
+        graph = Univariate(rewrite([ket], lambda n, x=inner: SLOT if n is x else n)[ket])
+        for i, j in ((0, 1), (2, 9), (5, 5), (30, 60)):
+            rho = 1.0 if i == j else float(cosines[i, j])
+            known, _ = moment_two(graph, graph, std[i], std[j], rho, np.sqrt(1 - rho**2), 1e-11)
+            assert abs(kernel[i, j] - known) < 1e-10

@@ -12,6 +12,7 @@ from nexort.gaussian import series
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.expectation import (
     CLOSED,
+    PIECEWISE,
     QUADRATURE,
     SERIES,
     NotIntegrable,
@@ -38,7 +39,7 @@ def test_kernels_to_tolerance(name: str, stds: tuple[float, float]) -> None:
         error = np.abs(found.value - expected)
         assert (error <= 1e-8 * scale).all()
         assert (error <= found.error + 1e-11 * scale).all()  # the reference's own error
-        assert found.method in (SERIES, QUADRATURE)
+        assert found.method in (SERIES, PIECEWISE if name == "elu" else QUADRATURE)
 
 
 def _square(f: Univariate) -> Univariate:

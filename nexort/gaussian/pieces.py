@@ -1,0 +1,315 @@
+"""Piecewise sums of z^p exp(slope z): elu, hardtanh, shifted relus and their like.
+
+Such a function is a sum of z^p exp(slope z) on half lines. An exponential shifts the law,
+
+    E exp(a x + b y) F(x, y) = exp((a^2 + 2 rho a b + b^2) / 2) E F(x + a + rho b, y + b + rho a),
+
+and with M_ij = E x^i y^j 1(x > h) 1(y > k) Stein's lemma lowers the powers,
+
+    M_ij = (i - 1) M_(i-2)j + rho j M_(i-1)(j-1)
+           + h^(i-1) phi(h) E[y^j 1(y > k) | x = h] + rho k^j phi(k) E[x^(i-1) 1(x > h) | y = k],
+
+down to the bivariate normal distribution M_00, by Owen's T function (Owen 1956).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from nexort.functions import Array
+from nexort.gaussian.covariance import Covariance
+from nexort.gaussian.quadrature import density
+from nexort.gaussian.terms import Terms, normal_form
+from nexort.gaussian.univariate import SLOT, Univariate, _compiled
+from nexort.program import build
+from nexort.program.nodes import Node, Op, rewrite
+
+MOST = 24
+"""Kinks and powers up to which this is tried."""
+
+ROUNDING = 4e-15
+"""Of every term, relatively."""
+
+UNSURE = 1e-15
+"""Of a correlation: its own rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """exp(slope z) on z > edge (side 1), on z < edge (-1), everywhere (0)."""
+
+    slope: float
+    edge: float
+    side: int
+
+
+Powers = dict[int, float]
+"""Power of z -> coefficient."""
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """A function as a sum over half lines; the sizes of its jumps, by where they are."""
+
+    halves: Mapping[Half, Powers]
+    jumps: Mapping[float, float]
+
+
+@lru_cache(1024)
+def pieces(f: Univariate) -> Pieces | None:
+    """A function's pieces, None where it has others than sums of z^p exp(slope z)."""
+    kinks = f.kinks
+    if len(kinks) > MOST:
+        return None
+    inner = [(a + b) / 2 for a, b in pairwise(kinks)]
+    points = [kinks[0] - 1, *inner, kinks[-1] + 1] if kinks else [0.0]
+    parts = [_plain(normal_form(_smooth(f.node, x))) for x in points]
+    if any(p is None for p in parts):
+        return None
+    edges = (-math.inf, *kinks, math.inf)
+    halves: dict[Half, Powers] = defaultdict(lambda: defaultdict(float))
+    for k, part in enumerate(parts):
+        for (power, slope), c in part.items():  # type: ignore[union-attr]
+            for half, sign in _on(slope, edges[k], edges[k + 1]):
+                halves[half][power] += sign * c
+    found = {h: {p: c for p, c in powers.items() if c} for h, powers in halves.items()}
+    kept = {h: powers for h, powers in found.items() if powers}
+    both = zip(kinks, parts, parts[1:], strict=False)
+    jumps = {x: _value(b, x) - _value(a, x) for x, a, b in both}  # type: ignore[arg-type]
+    whole = Pieces(kept, {x: j for x, j in jumps.items() if abs(j) > 1e-12})
+    return whole if _agrees(f, whole, points) else None
+
+
+def _on(slope: float, low: float, high: float) -> list[tuple[Half, int]]:
+    """exp(slope z) on an interval: half lines on which it decays, where there is a choice."""
+    if math.isinf(low) and math.isinf(high):
+        return [(Half(slope, 0.0, 0), 1)]
+    if slope > 0:
+        first = [(Half(slope, 0.0, 0) if math.isinf(high) else Half(slope, high, -1), 1)]
+        return first if math.isinf(low) else [*first, (Half(slope, low, -1), -1)]
+    first = [(Half(slope, 0.0, 0) if math.isinf(low) else Half(slope, low, 1), 1)]
+    return first if math.isinf(high) else [*first, (Half(slope, high, 1), -1)]
+
+
+def _plain(terms: Terms) -> dict[tuple[int, float], float] | None:
+    """(power, slope) -> coefficient, None where there are other atoms."""
+    bent = any(a.tilt or a.edge or a.wave or a.other or a.power > MOST for a in terms)
+    return None if bent else {(a.power, a.slope): c for a, c in terms.items()}
+
+
+def _value(part: Mapping[tuple[int, float], float], z: float) -> float:
+    return sum(c * z**p * math.exp(slope * z) for (p, slope), c in part.items())
+
+
+def _smooth(node: Node, x: float) -> Node:
+    """The graph of the branches that are taken at x."""
+
+    def at(inner: Node) -> float:
+        return float(_compiled(inner)(np.array([x]))[0])
+
+    def rule(n: Node) -> Node:
+        if n.op is not Op.CALL:
+            return n
+        name, args = str(n.attr), n.args
+        if name in ("max", "min"):
+            return args[(at(args[0]) < at(args[1])) == (name == "max")]
+        if name not in ("relu", "leaky_relu", "abs", "step", "sign", "elu"):
+            return n
+        positive = at(args[0]) > 0
+        zero, one = build.constant(0), build.constant(1)
+        branches = {
+            "relu": (args[0], zero),
+            "leaky_relu": (args[0], build.call("mul", args[-1], args[0])),
+            "abs": (args[0], build.call("neg", args[0])),
+            "step": (one, zero),
+            "sign": (one, build.constant(-1)),
+            "elu": (args[0], build.call("sub", build.call("exp", args[0]), one)),
+        }
+        return branches[name][0 if positive else 1]
+
+    return rewrite([node], rule)[node] if node is not SLOT else node
+
+
+def _agrees(f: Univariate, found: Pieces, points: list[float]) -> bool:
+    """Whether no kink was overlooked, on a fine grid."""
+    z = np.concatenate([np.linspace(-12, 12, 4001), np.geomspace(1e-6, 1, 200),
+                        -np.geomspace(1e-6, 1, 200), points])  # fmt: skip
+    z = z[~np.isin(z, f.kinks)]
+    total, size = np.zeros_like(z), np.zeros_like(z)
+    for half, powers in found.halves.items():
+        on = np.ones(len(z), bool) if not half.side else half.side * (z - half.edge) > 0
+        for p, c in powers.items():
+            part = np.where(on, c * z**p * np.exp(half.slope * z), 0)
+            total, size = total + part, size + np.abs(part)
+    return bool((np.abs(total - f(z)) <= 1e-12 * (size + 1)).all())
+
+
+def supported(f: Univariate, g: Univariate) -> bool:
+    """Whether both are piecewise sums, and one has a kink."""
+    return bool(f.kinks or g.kinks) and pieces(f) is not None and pieces(g) is not None
+
+
+def expectation(f: Univariate, g: Univariate, k: Covariance) -> tuple[Array, float, float]:
+    """E f(z_a) g(z_b) of :func:`supported` functions, a bound on its error from roundings, and an
+    estimate of what roundings of the correlation itself change it by, where functions jump.
+    Entries with a variance of 0 have no meaning."""
+    first, second = pieces(f), pieces(g)
+    assert first is not None
+    assert second is not None
+    law = _Law.of(k)
+    total, size = np.zeros(k.shape), np.zeros(k.shape)
+    with np.errstate(all="ignore"):
+        for a, powers in first.halves.items():
+            for b, others in second.halves.items():
+                value, part = _halves(a, powers, b, others, law)
+                total, size = total + value, size + part
+    # a jump changes E by its size times the density of (z_a, z_b) there
+    least = max(float(law.sine.min(initial=1.0, where=law.sine > 0)), math.sqrt(UNSURE))
+    jump = sum(map(abs, first.jumps.values())) * sum(map(abs, second.jumps.values()))
+    error = ROUNDING * float(size.max(initial=0.0))
+    return total.astype(k.dtype, copy=False), error, jump * UNSURE / least
+
+
+def scale(f: Univariate, g: Univariate, k: Covariance) -> float:
+    """The largest (E f^2 E g^2)^(1/2)."""
+    squares = (expectation(h, h, Covariance(v, v, v))[0] for h, v in ((f, k.left), (g, k.right)))
+    return math.prod(math.sqrt(max(float(x.max(initial=0.0)), 0.0)) for x in squares)
+
+
+@dataclass(frozen=True)
+class _Law:
+    """Of standardized x and y: standard deviations, the correlation, 1 - rho, 1 + rho, its sine."""
+
+    s: Array
+    t: Array
+    rho: Array
+    gap: Array
+    rest: Array
+    sine: Array
+
+    @staticmethod
+    def of(k: Covariance) -> _Law:
+        arrays = (k.left_std, k.right_std, k.rho, k.one_minus_rho, k.one_plus_rho, k.sine)
+        s, t, *others = (np.asarray(x, float) for x in arrays)
+        return _Law(np.where(s > 0, s, 1), np.where(t > 0, t, 1), *others)
+
+    def turned(self, sign: int) -> _Law:
+        """Of x and sign y."""
+        if sign > 0:
+            return self
+        return _Law(self.s, self.t, -self.rho, self.rest, self.gap, self.sine)
+
+
+def _halves(a: Half, f: Powers, b: Half, g: Powers, law: _Law) -> tuple[Any, Any]:
+    """The sum over powers of E z_a^p z_b^q exp(...) 1(...) 1(...), and of its terms' sizes."""
+    # x and y point away from the edges
+    sigma, tau = a.side or 1, b.side or 1
+    law = law.turned(sigma * tau)
+    x, y = a.slope * sigma * law.s, b.slope * tau * law.t
+    moments = _Moments(
+        law,
+        a.edge * sigma / law.s - (x + law.rho * y) if a.side else None,
+        b.edge * tau / law.t - (y + law.rho * x) if b.side else None,
+    )
+    means = (x + law.rho * y, y + law.rho * x)
+    factor = np.exp((x * x + 2 * law.rho * x * y + y * y) / 2) if a.slope or b.slope else 1.0
+    total: Any = 0.0
+    size: Any = 0.0
+    for p, c in f.items():
+        for q, d in g.items():
+            scale = factor * c * d * (sigma * law.s) ** p * (tau * law.t) ** q
+            for i in range(p + 1) if a.slope or b.slope else (p,):
+                for j in range(q + 1) if a.slope or b.slope else (q,):
+                    weight = math.comb(p, i) * math.comb(q, j) * scale
+                    weight = weight * means[0] ** (p - i) * means[1] ** (q - j)
+                    part = weight * moments(i, j)
+                    total, size = total + part, size + np.abs(part)
+            if a.side and b.side:  # M_00 itself is a difference of numbers up to 1
+                size = size + np.abs(scale)
+    return total, size
+
+
+class _Moments:
+    """M_ij = E x^i y^j 1(x > h) 1(y > k), each found once; None for no edge."""
+
+    def __init__(self, law: _Law, h: Any, k: Any) -> None:
+        self.law, self.h, self.k = law, h, k
+        self.known: dict[tuple[int, int], Any] = {}
+        # (k - rho h) / sine and (h - rho k) / sine
+        self.across = None if h is None or k is None else self._across(h, k)
+        self.along = None if h is None or k is None else self._across(k, h)
+
+    def _across(self, h: Any, k: Any) -> Array:
+        law = self.law
+        near = (k - h) + h * law.gap
+        top = np.where(law.rho > 0, near, (k + h) - h * law.rest)
+        return np.asarray(np.where(top == 0, 0, top / law.sine))
+
+    def __call__(self, i: int, j: int) -> Any:
+        if (i, j) not in self.known:
+            self.known[i, j] = self._of(i, j)
+        return self.known[i, j]
+
+    def _of(self, i: int, j: int) -> Any:
+        if i == j == 0:
+            return self._both()
+        law = self.law
+        total: Any = 0.0
+        if i:
+            i -= 1
+            total = total + (i * self(i - 1, j) if i > 0 else 0)
+            total = total + (law.rho * j * self(i, j - 1) if j else 0)
+            factors: tuple[Any, Any] = (1.0, law.rho)
+        else:
+            j -= 1
+            total = total + (j * self(i, j - 1) if j > 0 else 0)
+            factors = (law.rho, 1.0)
+        if self.h is not None:
+            inner = self._truncated(j, self.h, self.k, self.across)
+            total = total + factors[0] * self.h**i * density(self.h) * inner
+        if self.k is not None:
+            inner = self._truncated(i, self.k, self.h, self.along)
+            total = total + factors[1] * self.k**j * density(self.k) * inner
+        return total
+
+    def _truncated(self, n: int, given: Any, edge: Any, scaled: Any) -> Any:
+        """E[y^n 1(y > edge) | x = given], ``scaled`` the edge in standard deviations."""
+        from scipy.special import ndtr
+
+        mean, width = self.law.rho * given, self.law.sine
+        found: list[Any] = [1.0 if edge is None else ndtr(-scaled)]
+        for j in range(1, n + 1):
+            value = mean * found[j - 1]
+            if j > 1:
+                value = value + (j - 1) * width * width * found[j - 2]
+            if edge is not None:
+                value = value + width * edge ** (j - 1) * density(scaled)
+            found.append(value)
+        return found[n]
+
+    def _both(self) -> Any:
+        """M_00 = P(x > h, y > k)."""
+        from scipy.special import ndtr, owens_t
+
+        h, k = self.h, self.k
+        if h is None or k is None:
+            return 1.0 if h is None and k is None else ndtr(-(k if h is None else h))
+        # T(h, (k - rho h) / (h sine)), at h = 0 its limit from the side where -h > 0
+        first = owens_t(h, np.where(h == 0, np.copysign(np.inf, -k), self.across / h))
+        second = owens_t(k, np.where(k == 0, np.copysign(np.inf, -h), self.along / k))
+        apart = (h * k < 0) | ((h * k == 0) & (h + k > 0))
+        value = (ndtr(-h) + ndtr(-k)) / 2 - first - second - 0.5 * apart
+        law = self.law
+        zero = (h == 0) & (k == 0)
+        if np.any(zero):
+            angle = 2 * np.arctan2(np.sqrt(law.gap), np.sqrt(law.rest))
+            value = np.where(zero, 0.5 - angle / (2 * np.pi), value)
+        return np.maximum(value, 0)
