@@ -21,8 +21,8 @@ from nexort.gaussian.scratch import empty, like, room
 from nexort.gaussian.univariate import Univariate
 from nexort.program.unrolled import Array
 
-ROUNDINGS = 1e-13
-"""Of a variance, relatively: of sums of thousands of entries."""
+ROUNDINGS = 128
+"""Of a variance that is a sum of thousands of entries."""
 
 
 class IndefiniteError(Exception):
@@ -286,7 +286,8 @@ def _one_variable(value: Value, left: Array, right: Array, cross: Array) -> Arra
     if len(value.labels) != 2 or len(axes) != 1 or cross.ndim != 2 or len(set(cross.shape)) != 1:
         return cross
     own, s, t = (np.diagonal(np.broadcast_to(x, cross.shape)) for x in (cross, left, right))
-    at = np.flatnonzero((s == t) & (np.abs(own - s) <= ROUNDINGS * s))
+    bound = ROUNDINGS * float(np.finfo(cross.dtype).eps) if cross.dtype.kind == "f" else 0.0
+    at = np.flatnonzero((s == t) & (np.abs(own - s) <= bound * s))
     cross = cross.copy()
     cross[at, at] = s[at]
     return cross

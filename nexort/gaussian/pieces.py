@@ -38,8 +38,11 @@ MOST = 24
 ROUNDING = 4e-15
 """Of every term, relatively."""
 
-UNSURE = 1e-15
-"""Of a correlation: its own rounding."""
+UNSURE = 4
+"""Roundings of a correlation."""
+
+PART = 2**17
+"""Entries at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,17 +168,32 @@ def expectation(f: Univariate, g: Univariate, k: Covariance) -> tuple[Array, flo
     assert first is not None
     assert second is not None
     law = _Law.of(k)
-    total, size = np.zeros(k.shape), np.zeros(k.shape)
+    found = np.empty(k.shape, k.dtype)
+    largest = 0.0
+    step = max(1, PART * len(found) // max(1, found.size)) if found.ndim else 1
     with np.errstate(all="ignore"):
-        for a, powers in first.halves.items():
-            for b, others in second.halves.items():
-                value, part = _halves(a, powers, b, others, law)
-                total, size = total + value, size + part
+        for start in range(0, len(found) if found.ndim else 1, step):
+            rows = slice(start, start + step) if found.ndim else ...
+            value, size = _total(first, second, law.part(rows, k.shape))
+            found[rows] = value
+            # a NaN, of exponentials that overflow, stays one
+            largest = float(np.maximum(largest, np.max(size, initial=0.0)))
     # a jump changes E by its size times the density of (z_a, z_b) there
-    least = max(float(law.sine.min(initial=1.0, where=law.sine > 0)), math.sqrt(UNSURE))
+    unsure = UNSURE * float(np.finfo(k.dtype).eps)
+    least = max(float(law.sine.min(initial=1.0, where=law.sine > 0)), math.sqrt(unsure))
     jump = sum(map(abs, first.jumps.values())) * sum(map(abs, second.jumps.values()))
-    error = ROUNDING * float(size.max(initial=0.0))
-    return total.astype(k.dtype, copy=False), error, jump * UNSURE / least
+    return found, ROUNDING * largest, jump * unsure / least
+
+
+def _total(first: Pieces, second: Pieces, law: _Law) -> tuple[Any, Any]:
+    """The sum over all pairs of half lines, and of the sizes of its terms."""
+    total: Any = 0.0
+    size: Any = 0.0
+    for a, powers in first.halves.items():
+        for b, others in second.halves.items():
+            value, part = _halves(a, powers, b, others, law)
+            total, size = total + value, size + part
+    return total, size
 
 
 def scale(f: Univariate, g: Univariate, k: Covariance) -> float:
@@ -200,6 +218,14 @@ class _Law:
         arrays = (k.left_std, k.right_std, k.rho, k.one_minus_rho, k.one_plus_rho, k.sine)
         s, t, *others = (np.asarray(x, float) for x in arrays)
         return _Law(np.where(s > 0, s, 1), np.where(t > 0, t, 1), *others)
+
+    def part(self, rows: Any, shape: tuple[int, ...]) -> _Law:
+        """Of some rows of a matrix of that shape."""
+        if not shape:
+            return self
+        arrays = (self.s, self.t, self.rho, self.gap, self.rest, self.sine)
+        whole = (x.ndim == len(shape) and len(x) == shape[0] for x in arrays)
+        return _Law(*(x[rows] if w else x for x, w in zip(arrays, whole, strict=True)))
 
     def turned(self, sign: int) -> _Law:
         """Of x and sign y."""

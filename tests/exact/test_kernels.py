@@ -281,11 +281,12 @@ def test_pieces_over_data(f: str) -> None:
     output <y|y>, <dy|dy>
     """
     program = nexort.loads(text)
-    found = program.kernel(X)
+    found, single = program.kernel(X), program.kernel(X, dtype="float32")
     std = np.sqrt(np.square(X).sum(0) / 10)
     cosines = X.T @ X / 10 / np.outer(std, std)
     for name, kernel in found.items():
         assert found.errors[name] < 1e-6  # X has nearly equal inputs
+        np.testing.assert_allclose(np.diag(single[name]), np.diag(kernel), rtol=1e-5)
         node = next(o for o in program.unrolled({"xi": X}).outputs if o.name == name).members[0]
         ket = node.args[0]
         inner = ket.args[0] if ket.op.name == "CALL" else ket

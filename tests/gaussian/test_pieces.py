@@ -121,6 +121,17 @@ def test_matrices_zero_variances_and_single_precision() -> None:
         np.testing.assert_allclose(single, matrix, rtol=1e-3, atol=1e-6)
 
 
+def test_matrices_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    z = np.random.default_rng(4).standard_normal((3, 9))
+    own = np.einsum("ai,ai->i", z, z)
+    k = Covariance(own[:, None], own[None], z.T @ z)
+    whole = pieces.expectation(HARDTANH, ELU, k)
+    monkeypatch.setattr(pieces, "PART", 20)
+    parts = pieces.expectation(HARDTANH, ELU, k)
+    np.testing.assert_array_equal(parts[0], whole[0])
+    assert parts[1:] == whole[1:]
+
+
 def test_large_exponentials_are_left_to_quadrature() -> None:
     """exp(2 s^2) times a difference of probabilities would be nothing but rounding."""
     k = Covariance(np.array([40.0]), np.array([40.0]), np.array([8.0]))
