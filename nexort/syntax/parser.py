@@ -325,7 +325,7 @@ class _Builder:
         return t.Transpose(c[0], self._span(c))
 
     def copied(self, c: list[Any]) -> t.Copied:
-        return t.Copied(c[0], int(c[1].text[1:-1]), self._span(c))
+        return t.Copied(c[0], int(c[1].text[1:-1].strip()), self._span(c))
 
     def number(self, c: list[Any]) -> t.Number:
         return t.Number(c[0].text, self._span(c))

@@ -312,6 +312,11 @@ def check_round_trip(module: t.Module) -> None:
     assert format_module(again) == printed
 
 
+@pytest.mark.parametrize("space", ["", " ", "\t", "\x1f", "\u2003"])
+def test_any_white_space_around_the_number_of_a_copy(space: str) -> None:
+    assert tree_of(f"|y> = |x>{{{space}2{space}}}") == tree_of("|y> = |x>{2}")
+
+
 @settings(deadline=None, derandomize=True, max_examples=200)
 @given(mutated())
 def test_mutated_programs(text: str) -> None:
