@@ -181,14 +181,14 @@ def evaluate(
         pools = local()
 
         def one(block: tuple[slice, slice]) -> None:
+            same = symmetric and block[0] == block[1]
             own = replace(frame, ranges={plan.row: block[0], plan.column: block[1]},
-                          errors={}, methods={},
-                          same=symmetric and block[0] == block[1])  # fmt: skip
+                          errors={}, methods={}, same=same)  # fmt: skip
             if not hasattr(pools, "own"):
                 pools.own = Pool()
             with np.errstate(all="ignore"), pools.own:
                 found = None
-                if short is not None and not (symmetric and block[0] == block[1]):
+                if short is not None and not same:
                     found = _block(plan, own, short, tables, apart=True)
                 if found is None:
                     found = _block(plan, own, vectors, tables)

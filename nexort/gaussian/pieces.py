@@ -26,6 +26,7 @@ import numpy as np
 
 from nexort.functions import Array
 from nexort.gaussian.covariance import Covariance
+from nexort.gaussian.kinks import AT_ZERO
 from nexort.gaussian.quadrature import density
 from nexort.gaussian.terms import Terms, normal_form
 from nexort.gaussian.univariate import SLOT, Univariate, _compiled
@@ -124,7 +125,7 @@ def _smooth(node: Node, x: float) -> Node:
         name, args = str(n.attr), n.args
         if name in ("max", "min"):
             return args[(at(args[0]) < at(args[1])) == (name == "max")]
-        if name not in ("relu", "leaky_relu", "abs", "step", "sign", "elu"):
+        if name not in AT_ZERO:
             return n
         positive = at(args[0]) > 0
         zero, one = build.constant(0), build.constant(1)
