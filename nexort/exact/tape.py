@@ -63,9 +63,9 @@ class Tape:
         """The results over a block, in shape (results, rows, columns), from its inputs; None where
         a pair of inputs is nearer to opposite than the formulas allow. Needs :func:`machine`."""
         rows, columns = (np.ascontiguousarray(t[:, r]) for t, r in zip(tables, ranges, strict=True))
-        first, shape = inputs[0], inputs[0].shape
-        if len(inputs) == 1 and first.dtype == dtype and first.flags.c_contiguous:
-            loaded = first[None]
+        shape = rows.shape[1], columns.shape[1]
+        if len(inputs) == 1 and inputs[0].dtype == dtype and inputs[0].flags.c_contiguous:
+            loaded = inputs[0][None]
         else:
             loaded = empty((len(inputs), *shape), dtype)
             for into, x in zip(loaded, inputs, strict=True):

@@ -162,6 +162,26 @@ def test_blocks_do_not_matter_to_tapes(compiled: Any) -> None:
             assert parts[name][3, 50] == parts[name][3, 3]
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("f", ["erf(z)", "gelu(z)", "relu(z)"])
+def test_inputs_of_one_number(f: str, dtype: str, compiled: Any) -> None:
+    """Nothing is loaded: covariances are products of a row and a column."""
+    text = f"""
+    dim M
+    data t[M]
+    vector u ~ N(0, 1)
+    fn phi(z) = {f}
+    |x> = phi(|u> * t)
+    output <x|x>
+    """
+    program = nexort.loads(text)
+    times = np.abs(X[0])  # of one sign: no opposite pairs
+    found, held = compiled(program, times, dtype=dtype)
+    assert held
+    assert all(held)
+    close(found, program.kernel(times, dtype=dtype), 40)
+
+
 def test_deep_tapes(compiled: Any) -> None:
     """Registers are used again: their number does not grow with depth."""
     counts = []
