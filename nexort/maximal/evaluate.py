@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nexort.lower.evaluate import LimitValue, Progress, Settings, met, missed
+from nexort.lower.evaluate import EPS, LimitValue, Progress, Settings, met, missed
 from nexort.maximal.initial import FULL
 from nexort.maximal.plan import Plan
 from nexort.maximal.run import trajectory
@@ -32,6 +32,10 @@ CERTAIN = 4.0
 
 UNSETTLED = 3.0
 """A spread that does not fall with the sample, over its error, that is not taken for chance."""
+
+ROUNDED = 1e-10
+"""Runs that differ by less than this part of their largest value differ by roundings: what samples
+of fewer than 2^20 points differ by is larger."""
 
 
 def evaluate(
@@ -105,7 +109,8 @@ def _summary(task: Task, half: Stage, full: Stage) -> dict[str, tuple[LimitValue
     found = {}
     # what is dropped from hats changes covariances by its square
     rounding = max(half.notes["dropped"], full.notes["dropped"], 1e-7) ** 2
-    text = f"sampled: {len(next(iter(full.draws.values()), ()))} x {full.size} points"
+    points = f"{len(next(iter(full.draws.values()), ()))} x {full.size} points"
+    text = f"sampled: {points}"
     rank = int(full.notes["rank"])
     if rank > FULL * full.size:
         text += f", matrices of {full.size} x {full.size} numbers"
@@ -119,19 +124,33 @@ def _summary(task: Task, half: Stage, full: Stage) -> dict[str, tuple[LimitValue
             noise = np.hypot(spread, _error(coarse))
             excess = _significant(coarse.mean(axis=0) - value, noise)
             scale = np.abs(value).max(axis=axes, keepdims=True, initial=0.0)
+            top = np.abs(value[np.isfinite(value)]).max(initial=0.0)
             lasting = _lasting(coarse, fine, axes)
-            error = np.sqrt(spread**2 + excess + lasting + (scale * rounding) ** 2)
+            floor = np.maximum(scale * rounding, top * EPS)
+            error = np.sqrt(spread**2 + excess + lasting + floor**2)
         known = np.where(np.isfinite(error), error, -1.0)
         worst = int(known.argmax()) if known.size else 0
         biased = bool(known.size and 2 * (excess + lasting).flat[worst] > error.flat[worst] ** 2)
-        chaotic = "; chaotic: errors are the spread of runs" if lasting.any() else ""
-        found[output.name] = LimitValue(value, error, text + chaotic), biased
+        method = text
+        if _rounded(coarse, fine, top):
+            method = f"exact to rounding: alike in {points}"
+        elif (lasting > (ROUNDED * top) ** 2).any():
+            method += "; chaotic: errors are the spread of runs"
+        found[output.name] = LimitValue(value, error, method), biased
     return found
 
 
 def _error(draws: Array) -> Array:
     """The standard error of a mean."""
     return np.asarray(draws.std(axis=0, ddof=1) / np.sqrt(len(draws)))
+
+
+def _rounded(coarse: Array, fine: Array, top: float) -> bool:
+    """Whether nothing was sampled: all runs, of N/2 points and of N, agree to rounding."""
+    if not (np.isfinite(coarse).all() and np.isfinite(fine).all()):
+        return False
+    center = fine.mean(axis=0)
+    return all(bool((np.abs(x - center) <= ROUNDED * top).all()) for x in (coarse, fine))
 
 
 def _significant(bias: Array, noise: Array) -> Array:
