@@ -36,8 +36,9 @@ from nexort.exact.instructions import (
     combined,
     paired,
 )
+from nexort.exact.labels import Label
 from nexort.exact.tape import Tape, Vector
-from nexort.exact.values import Label, Value, What
+from nexort.exact.values import Value, What
 from nexort.gaussian import direct
 from nexort.gaussian.pairs import gelu_like
 from nexort.gaussian.terms import Atom, normal_form

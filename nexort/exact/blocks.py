@@ -21,11 +21,12 @@ from threadpoolctl import ThreadpoolController
 
 from nexort.exact.assemble import tape_of
 from nexort.exact.factored import ordered
+from nexort.exact.labels import Label
 from nexort.exact.operations import Frame, NotFiniteError, Operation, operation
 from nexort.exact.schedule import scheduled
 from nexort.exact.symmetric import is_symmetric, twins
 from nexort.exact.tape import Tables, Tape, machine
-from nexort.exact.values import Label, Value, What
+from nexort.exact.values import Value, What
 from nexort.gaussian.expectation import CLOSED
 from nexort.gaussian.scratch import Pool, empty
 from nexort.program.unrolled import Array

@@ -8,19 +8,21 @@ Three mutually recursive meanings, each found once: a scalar node at indices is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from nexort.exact import kets, moments, scalars
-from nexort.exact.forms import Atom, Form, Gaussian, Item, NotExact
+from nexort.exact.budget import Budget, NotExact
+from nexort.exact.forms import Atom, Form, Gaussian, Item, relabelled
+from nexort.exact.kets import NeedsPin
+from nexort.exact.labels import At, Label, canonical, renamed, sortable, top
 from nexort.exact.numeric import Numbers
-from nexort.exact.values import Index, Label, Value, Values, What
+from nexort.exact.values import Value, Values
 from nexort.limit.dots import sources_of_dots
 from nexort.limit.symmetry import is_odd, parities
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.unrolled import Unrolled
 
-At = tuple[Index, ...]
 Labelled = tuple[Node, At]
 K = TypeVar("K")
 T = TypeVar("T")
@@ -29,50 +31,63 @@ MAX_WORK = 300_000
 """Pairs of atoms whose covariances are formed, in all."""
 
 
-class NeedsPin(Exception):
-    """A label that has to be replaced by each of its entries in turn (a list of kets)."""
-
-    def __init__(self, label: Label) -> None:
-        super().__init__(label)
-        self.label = label
-
-
 class Engine:
     """The exact limits of one program; ``inexact`` has the scalars without any, and why."""
 
     def __init__(self, program: Unrolled) -> None:
         self.program = program
-        self.values = Values()
         roots = [m for output in program.outputs for m in output.members]
         self.nodes = walk(roots)
+        self.values = Values(Budget(len(self.nodes)))
         self.parity = parities(roots)
         self.dots = sources_of_dots(roots)
         self.work = 0
-        self.origin: dict[Value, Node] = {}
-        """Of an expectation of functions, the ket that was first found to need it."""
         self._at: list[Node] = []
         self.gaps: dict[tuple[Gaussian, Gaussian], Value | None] = {}
         """What ``nexort.exact.gaps`` has found."""
         self._scalars: dict[Labelled, Value | NotExact] = {}
         self._forms: dict[Labelled, Form | NotExact | NeedsPin] = {}
+        self._forms_at: dict[Labelled, Form] = {}
         self._expected: dict[tuple[Labelled, ...], Value | NotExact] = {}
         self._numbers = Numbers(self._of_atoms)
         self._covariances: dict[tuple[Gaussian, Gaussian], Value] = {}
 
     # ---- the three meanings ----------------------------------------------------------------------
 
+    @property
+    def origin(self) -> dict[Value, Node]:
+        """Of an expectation of functions, the ket that was first found to need it."""
+        return self.values.origin
+
     def scalar(self, node: Node, at: At) -> Value:
         """A scalar's entries. Raises NotExact."""
-        return _once(self._scalars, (node, at), lambda: scalars.lower(self, node, at))
+        own, names = canonical(at)
+        found = _once(self._scalars, (node, own), lambda: scalars.lower(self, node, own))
+        return self.values.relabel(found, names)
 
     def form(self, node: Node, at: At) -> Form:
         """A ket's entries. Raises NotExact, NeedsPin."""
-        return _once(self._forms, (node, at), lambda: kets.form_of(self, node, at))
+        own, names = canonical(at)
+        try:
+            found = _once(self._forms, (node, own), lambda: kets.form_of(self, node, own))
+        except NeedsPin as need:
+            label = names.get(need.label, need.label)
+            assert isinstance(label, Label)
+            raise NeedsPin(label) from None
+        if not names:
+            return found
+        if (node, at) not in self._forms_at:
+            self._forms_at[node, at] = relabelled(self.values, found, names)
+        return self._forms_at[node, at]
 
     def expect(self, *factors: Labelled) -> Value:
         """The expectation of a product of kets. Raises NotExact."""
-        ordered = tuple(sorted(factors, key=lambda x: (x[0].serial, repr(x[1]))))
-        return _once(self._expected, ordered, lambda: self._expect(ordered))
+        ordered = sorted(factors, key=lambda x: (x[0].serial, sortable(x[1])))
+        whole, names = canonical(tuple(i for _, at in ordered for i in at))
+        rest = iter(whole)
+        own = tuple((x, tuple(next(rest) for _ in at)) for x, at in ordered)
+        found = _once(self._expected, own, lambda: self._expect(own))
+        return self.values.relabel(found, names)
 
     def _expect(self, factors: tuple[Labelled, ...]) -> Value:
         if is_odd(*(self.parity[x] for x, _ in factors)):
@@ -84,18 +99,14 @@ class Engine:
             label = need.label
         finally:
             self._at.pop()
-        if not any(label in at for _, at in factors):
-            raise NotExact("an axis inside of the expectation is taken entry by entry")
-        size = self.size(label)
         parts = []
-        for k in range(size):
-            pinned = [(x, tuple(k if i == label else i for i in at)) for x, at in factors]
+        for k in range(self.size(label)):
+            pinned = [(x, renamed(at, {label: k})) for x, at in factors]
             parts.append(self.expect(*pinned))
         return self.values.stack(parts, label)
 
-    def function(self, what: What, args: tuple[Value, ...], attr: object) -> Value:
-        """An expectation of functions."""
-        value = self.values.make(what, args, attr)
+    def needed(self, value: Value) -> Value:
+        """An expectation of functions, by the ket that is looked at."""
         if self._at:
             self.origin.setdefault(value, self._at[-1])
         return value
@@ -138,15 +149,15 @@ class Engine:
 
     def size(self, label: Label) -> int:
         """How many entries a label runs over."""
-        return int(label[1]) if label[1].isdigit() else self.program.sizes[label[1]]
+        return int(label.axis) if label.axis.isdigit() else self.program.sizes[label.axis]
 
     def warm(self) -> None:
         """Find the covariances of hats in the program's order, so that no recursion is deep."""
         for node in self.nodes:
             if node.op is Op.MATMUL:
                 axes = [a.name for a in node.type.axes]
-                left = tuple((k, a) for k, a in enumerate(axes))
-                right = tuple((k + len(axes), a) for k, a in enumerate(axes))
+                both = top([*axes, *axes])
+                left, right = both[: len(axes)], both[len(axes) :]
                 try:
                     self.form(node, left)
                     self.expect((node.args[0], left), (node.args[0], right))
@@ -166,11 +177,3 @@ def _once(known: dict[K, Any], key: K, find: Callable[[], T]) -> T:
         raise found
     result: T = found
     return result
-
-
-def top(value_axes: Sequence[str]) -> tuple[Label, ...]:
-    """The labels of a whole node, one an axis."""
-    return tuple((k, axis) for k, axis in enumerate(value_axes))
-
-
-__all__ = ["At", "Engine", "Labelled", "NeedsPin", "What", "top"]

@@ -4,15 +4,21 @@ A *Gaussian* is a linear form sum_k c_k |g_k> over atoms: initial vectors, and h
 matrices (Def 2.6.5). A *form* is a sum of terms; a term is a coefficient times factors
 f(|z>) z^k of Gaussians, summed over its bound labels. Everything is at labelled entries: the
 |x_a> of a multi-ket at label a and at label b are two forms.
+
+An item binds the ITEM labels of its atom, and a term the TERM labels of its Gaussians, no others:
+what only coefficients depend on is summed there at once. Items of one atom are therefore one item,
+and kets that are combinations of a few initial vectors stay as short as that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from nexort.exact.values import Index, Label, Value, Values
+from nexort.exact.budget import NotExact
+from nexort.exact.labels import FREE, ITEM, TERM, At, Label, Names, labels_of, renamed, sortable
+from nexort.exact.values import Value, Values
 from nexort.program import build
 from nexort.program.nodes import Node, Op
 from nexort.program.types import scalar
@@ -32,20 +38,12 @@ def monomial(power: int) -> Node:
     return SLOT if power == 1 else build.call("pow", SLOT, build.constant(power))
 
 
-class NotExact(Exception):
-    """An expectation that has no exact route; says why, and at which node."""
-
-    def __init__(self, reason: str, node: Node | None = None) -> None:
-        super().__init__(reason)
-        self.reason, self.node = reason, node
-
-
 @dataclass(frozen=True, slots=True)
 class Atom:
     """An entry of an initial multi-vector (node INIT_VECTOR), or of a hat (node MATMUL)."""
 
     node: Node
-    at: tuple[Index, ...]
+    at: At
 
     @property
     def family(self) -> object:
@@ -59,7 +57,11 @@ class Item:
 
     coefficient: Value
     atom: Atom
-    bound: tuple[Label, ...] = ()
+
+    @property
+    def bound(self) -> tuple[Label, ...]:
+        """The labels that are summed over."""
+        return tuple(x for x in labels_of(self.atom.at) if x.scope == ITEM)
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Gaussian:
     @cached_property
     def key(self) -> tuple[object, ...]:
         """Equal for equal linear forms, and sortable."""
-        return tuple((i.atom.node.serial, repr(i.atom.at), i.coefficient.serial, repr(i.bound))
+        return tuple((i.atom.node.serial, sortable(i.atom.at), i.coefficient.serial)
                      for i in self.items)  # fmt: skip
 
     @cached_property
@@ -79,8 +81,18 @@ class Gaussian:
         """What it depends on."""
         return frozenset(i.atom.family for i in self.items)
 
-    def __hash__(self) -> int:
+    @cached_property
+    def labels(self) -> frozenset[Label]:
+        """The labels that occur, those that its items bind apart."""
+        found = {x for i in self.items for x in (*i.coefficient.labels, *labels_of(i.atom.at))}
+        return frozenset(x for x in found if x.scope != ITEM)
+
+    @cached_property
+    def _hash(self) -> int:
         return hash(self.key)
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Gaussian) and self.key == other.key
@@ -116,8 +128,8 @@ class Term:
     @cached_property
     def key(self) -> tuple[object, ...]:
         """Terms with equal keys differ in the coefficient alone."""
-        return tuple((f.z.key, f.power, tuple(x.serial for x in f.functions))
-                     for f in self.factors)  # fmt: skip
+        return self.bound, *((f.z.key, f.power, tuple(x.serial for x in f.functions))
+                             for f in self.factors)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -152,35 +164,63 @@ NOTHING = Gaussian(())
 
 def gaussian(values: Values, items: Iterable[Item]) -> Gaussian:
     """A linear form: equal atoms collected, zeros left out, in order."""
-    found: dict[tuple[Atom, tuple[Label, ...]], Value] = {}
+    found: dict[Atom, list[Value]] = {}
     for item in items:
-        place = (item.atom, item.bound)
-        found[place] = values.add(found.get(place, values.zero), item.coefficient)
-    kept = [Item(c, a, b) for (a, b), c in found.items() if c is not values.zero]
-    return Gaussian(tuple(sorted(kept, key=lambda i: (i.atom.node.serial, repr(i.atom.at)))))
+        found.setdefault(item.atom, []).append(item.coefficient)
+    total = {a: c[0] if len(c) == 1 else values.add(*c) for a, c in found.items()}
+    kept = [Item(c, a) for a, c in total.items() if c is not values.zero]
+    return Gaussian(tuple(sorted(kept, key=lambda i: (i.atom.node.serial, sortable(i.atom.at)))))
 
 
 def form(values: Values, linear: Gaussian, terms: Iterable[Term]) -> Form:
     """A form: equal terms collected, zeros left out. Raises NotExact with too many."""
     found: dict[tuple[object, ...], Term] = {}
     items = list(linear.items)
-    for number, term in enumerate(terms):
+    for term in terms:
         match term.factors:
             case [Factor(z, 1, ())]:
-                items += [Item(values.mul(term.coefficient, i.coefficient), i.atom,
-                               (*term.bound, *i.bound)) for i in z.items]  # fmt: skip
+                own = [Item(values.mul(term.coefficient, i.coefficient), i.atom) for i in z.items]
+                items += [_closed_item(values, i, term.bound) for i in own]
                 continue
-        # sums over bound labels stay apart
-        key = (*term.key, number) if term.bound else term.key
-        if key in found:
-            total = values.add(found[key].coefficient, term.coefficient)
-            found[key] = replace(term, coefficient=total)
+        if term.key in found:
+            total = values.add(found[term.key].coefficient, term.coefficient)
+            found[term.key] = replace(term, coefficient=total)
         else:
-            found[key] = term
+            found[term.key] = term
     kept = tuple(t for t in found.values() if t.coefficient is not values.zero)
     if len(kept) > MAX_TERMS:
         raise NotExact(f"a sum of more than {MAX_TERMS} terms")
     return Form(gaussian(values, items), kept)
+
+
+def closed(values: Values, x: Form, over: Sequence[Label]) -> Form:
+    """The sum of a form over some of its labels."""
+    items = [_closed_item(values, i, over) for i in x.linear.items]
+    terms = [_closed_term(values, t, over) for t in x.terms]
+    return form(values, gaussian(values, items), terms)
+
+
+def _closed_item(values: Values, item: Item, over: Sequence[Label]) -> Item:
+    """sum_a c_a u_a binds a; in sum_a c_ab u_b the coefficient is summed."""
+    names: dict[Label, Label] = {}
+    for place, i in enumerate(item.atom.at):
+        if i in over:
+            assert isinstance(i, Label)
+            names.setdefault(i, Label(ITEM, place, i.axis))
+    coefficient = values.sum(item.coefficient, [x for x in over if x not in names])
+    atom = Atom(item.atom.node, renamed(item.atom.at, names))
+    return Item(values.relabel(coefficient, names), atom)
+
+
+def _closed_term(values: Values, term: Term, over: Sequence[Label]) -> Term:
+    used = frozenset[Label]().union(*(f.z.labels for f in term.factors))
+    coefficient = values.sum(term.coefficient, [x for x in over if x not in used])
+    names = {
+        x: Label(TERM, len(term.bound) + k, x.axis)
+        for k, x in enumerate(x for x in over if x in used)
+    }
+    whole = Term(coefficient, term.factors, (*term.bound, *names))
+    return relabelled_term(values, whole, names)
 
 
 def constant(values: Values, value: Value) -> Form:
@@ -213,8 +253,8 @@ def multiplied(values: Values, x: Form, y: Form) -> Form:
 
 def product(values: Values, a: Term, b: Term) -> Term:
     """The product of two terms: functions of the same Gaussian become one."""
-    if set(a.bound) & set(b.bound):
-        b = renamed(values, b)
+    names = {x: Label(TERM, len(a.bound) + x.place, x.axis) for x in b.bound if a.bound}
+    b = relabelled_term(values, b, names)
     merged: dict[tuple[object, ...], Factor] = {f.z.key: f for f in a.factors}
     for f in b.factors:
         if f.z.key in merged:
@@ -227,30 +267,54 @@ def product(values: Values, a: Term, b: Term) -> Term:
     return Term(values.mul(a.coefficient, b.coefficient), factors, (*a.bound, *b.bound))
 
 
-def renamed(values: Values, term: Term) -> Term:
-    """The term with fresh bound labels."""
-    return substituted(values, term, {x: values.fresh(x[1]) for x in term.bound})
+def opened(values: Values, term: Term) -> Term:
+    """The term with FREE labels, beside those that it has, in place of its bound ones."""
+    if not term.bound:
+        return term
+    first = _free_places(term)
+    names = {x: Label(FREE, first + k, x.axis) for k, x in enumerate(term.bound)}
+    return relabelled_term(values, term, names)
 
 
-def substituted(values: Values, term: Term, names: Mapping[Label, Index]) -> Term:
-    """The term with labels replaced."""
+def opened_item(values: Values, term: Term, item: Item) -> tuple[Item, tuple[Label, ...]]:
+    """An item of an opened term with FREE labels, beside all of the term's, in place of its bound
+    ones; and the labels that both have opened."""
+    first = _free_places(term)
+    names = {x: Label(FREE, first + k, x.axis) for k, x in enumerate(item.bound)}
+    return relabelled_item(values, item, names), (*term.bound, *names.values())
 
-    def index(i: Index) -> Index:
-        return i if isinstance(i, int) else names.get(i, i)
 
-    def linear(z: Gaussian) -> Gaussian:
-        return gaussian(
-            values,
-            [
-                Item(
-                    values.relabel(i.coefficient, names),
-                    Atom(i.atom.node, tuple(index(k) for k in i.atom.at)),
-                    i.bound,
-                )
-                for i in z.items
-            ],
-        )
+def _free_places(term: Term) -> int:
+    """Above all places of FREE labels."""
+    free = (term.bound, term.coefficient.labels, *(f.z.labels for f in term.factors))
+    return max((x.place + 1 for group in free for x in group if x.scope == FREE), default=0)
 
-    factors = tuple(replace(f, z=linear(f.z)) for f in term.factors)
-    bound = tuple(j for j in (index(i) for i in term.bound) if not isinstance(j, int))
+
+# ---- other labels --------------------------------------------------------------------------------
+
+
+def relabelled(values: Values, x: Form, names: Names) -> Form:
+    """The form with labels replaced, all at once."""
+    if not names:
+        return x
+    terms = tuple(relabelled_term(values, t, names) for t in x.terms)
+    return Form(_relabelled(values, x.linear, names), terms)
+
+
+def relabelled_term(values: Values, term: Term, names: Names) -> Term:
+    """The term with labels, its bound ones among them, replaced."""
+    if not names:
+        return term
+    factors = tuple(replace(f, z=_relabelled(values, f.z, names)) for f in term.factors)
+    bound = tuple(x for x in renamed(term.bound, names) if isinstance(x, Label))
     return Term(values.relabel(term.coefficient, names), factors, bound)
+
+
+def _relabelled(values: Values, z: Gaussian, names: Names) -> Gaussian:
+    return gaussian(values, [relabelled_item(values, i, names) for i in z.items])
+
+
+def relabelled_item(values: Values, item: Item, names: Names) -> Item:
+    """The item with labels replaced."""
+    at = renamed(item.atom.at, names)
+    return Item(values.relabel(item.coefficient, names), Atom(item.atom.node, at))

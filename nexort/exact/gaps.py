@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nexort.exact.budget import NotExact
 from nexort.exact.factored import ordered
-from nexort.exact.forms import Factor, Form, Gaussian, Item, NotExact, gaussian
+from nexort.exact.forms import Factor, Form, Gaussian, Item, gaussian
+from nexort.exact.labels import Label
 from nexort.exact.univariates import univariate
 from nexort.exact.values import Value, Values, What
 from nexort.gaussian.covariance import Covariance
@@ -95,7 +97,7 @@ def _of_ket(engine: Engine, x: Form, y: Form) -> Value | None:
     # the orientation of the expectations, so that they share the object
     first, second = (f.z, g.z) if f.z.key <= g.z.key else (g.z, f.z)
     pair = covariance_object(engine, first, second, kinked=True)
-    return engine.values.make(What.AFTER, (pair,), function)
+    return engine.values.after(pair, function)
 
 
 def _only(x: Form) -> Factor | None:
@@ -123,16 +125,16 @@ def _of_data(engine: Engine, a: Gaussian, b: Gaussian) -> Value | None:
     """From the coefficients' columns themselves, where the pair is nearly equal."""
     values = engine.values
     columns: list[Value] = []
-    bound: list[tuple[tuple[int, str], ...]] = []
+    bound: list[tuple[Label, ...]] = []
     for x, y in zip(a.items, b.items, strict=True):
-        names = dict(zip(y.bound, x.bound, strict=False))
-        at = tuple(i if isinstance(i, int) else names.get(i, i) for i in y.atom.at)
-        if len(x.bound) != len(y.bound) or at != x.atom.at:
+        if y.atom.at != x.atom.at:
             return None
-        columns += [x.coefficient, values.relabel(y.coefficient, names)]
+        columns += [x.coefficient, y.coefficient]
         bound.append(x.bound)
+    labels = tuple(dict.fromkeys(label for part in bound for label in part))
     own = (engine.covariance(a, a), engine.covariance(b, b), engine.covariance(a, b))
-    return values.make(What.GAP, (*own, *columns), tuple(bound))
+    closed, names = values.close([*own, *columns], labels)
+    return values.make(What.GAP, closed, tuple(tuple(names[i] for i in part) for part in bound))
 
 
 def _of_sum(engine: Engine, a: Gaussian, b: Gaussian) -> Value | None:

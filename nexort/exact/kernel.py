@@ -11,14 +11,15 @@ import numpy as np
 
 from nexort.diagnostics import NexortError, Span, fail
 from nexort.exact import blocks, failures, gaps, whole
+from nexort.exact.budget import NotExact
 from nexort.exact.engine import Engine
 from nexort.exact.factored import factored, ordered
-from nexort.exact.forms import NotExact
+from nexort.exact.labels import Index, Label, top
 from nexort.exact.normal import normal
 from nexort.exact.operations import Frame, NotFiniteError
 from nexort.exact.scaled import shared
 from nexort.exact.solve import deep, text_of
-from nexort.exact.values import Index, Label, Value, What
+from nexort.exact.values import Value, What
 from nexort.gaussian.scratch import Kept
 from nexort.program.nodes import Node
 from nexort.program.program import OutputRule
@@ -194,7 +195,7 @@ def compiled(
         return known[key]
     picked = chosen(program.outputs, names)
     axis = picked[0].axis
-    row, column = (0, axis), (1, axis)
+    row, column = top([axis, axis])
     with deep():
         # without the data, which a plan that is kept should not hold
         engine = Engine(replace(program, data={}))
@@ -314,8 +315,8 @@ def _check_pairs(roots: Sequence[Value], inputs: Inputs, axis: str, span: Span |
         fixed = False
         if v.what is What.ARRAY and v.attr[0] == ("data", inputs.name):
             fixed = isinstance(v.attr[1][inputs.axis], int)
-        joined = v.what is What.EYE and any(i[1] == axis for i in v.labels)
-        if fixed or joined or any(label[1] == axis for label in bound):
+        joined = v.what is What.EYE and any(i.axis == axis for i in v.labels)
+        if fixed or joined or any(label.axis == axis for label in bound):
             message = "the kernel of two inputs depends on the other inputs too: "
             what = "one of them is singled out" if fixed else f"{axis} is summed over"
             what = f"a vector has an entry for each of {axis}" if joined else what
@@ -329,7 +330,7 @@ def _frame(
     own = whole.frame_of(program, rtol)
 
     def size(label: Label) -> int:
-        if label[1] != row[1]:
+        if label.axis != row.axis:
             return own.sizes(label)
         return inputs.shape[label == column]
 

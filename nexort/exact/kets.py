@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nexort import functions
 from nexort.exact import moments
+from nexort.exact.budget import NotExact
 from nexort.exact.forms import (
     MAX_DEGREE,
     NOTHING,
@@ -16,17 +16,18 @@ from nexort.exact.forms import (
     Form,
     Gaussian,
     Item,
-    NotExact,
     Term,
     added,
+    closed,
     constant,
-    form,
     gaussian,
     multiplied,
+    opened,
+    opened_item,
     scaled,
 )
+from nexort.exact.labels import At, Label, renamed
 from nexort.exact.scalars import aligned, moved, split
-from nexort.exact.values import Index
 from nexort.program import build
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Kind
@@ -34,13 +35,9 @@ from nexort.program.types import Kind
 if TYPE_CHECKING:
     from nexort.exact.engine import Engine
 
-At = tuple[Index, ...]
-
 
 def form_of(engine: Engine, node: Node, at: At) -> Form:
-    """The form of a ket node. Raises NotExact, NeedsPin."""
-    from nexort.exact.engine import NeedsPin
-
+    """The form of a ket node at canonical indices. Raises NotExact, NeedsPin."""
     values = engine.values
     if node.type.kind is Kind.SCALAR:
         return constant(values, engine.scalar(node, at))
@@ -57,7 +54,7 @@ def form_of(engine: Engine, node: Node, at: At) -> Form:
         case Op.CONTRACT:
             return _contract(engine, node, at)
         case Op.STACK:
-            if not isinstance(at[0], int):
+            if isinstance(at[0], Label):
                 raise NeedsPin(at[0])
             return engine.form(node.args[at[0]], at[1:])
         case Op.MEAN | Op.COPY:
@@ -75,41 +72,51 @@ def dot(engine: Engine, node: Node, at: At) -> Form:
     x = engine.form(node.args[0], at)
     found = []
     for term in x.all_terms(values):
-        for position, factor in enumerate(term.factors):
-            for item in factor.z.items:
-                if item.atom.node not in sources:
-                    continue
-                slope = moments.slope(engine, term, position)
-                weight = values.mul(term.coefficient, item.coefficient, slope)
-                if weight is values.zero:
-                    continue
-                y = engine.form(item.atom.node.args[0], item.atom.at)
-                part = scaled(values, weight, y)
-                bound = (*term.bound, *item.bound)
-                found.append(_summed(engine, part, bound))
+        open_term = opened(values, term)
+        for position, factor in enumerate(open_term.factors):
+            items = [i for i in factor.z.items if i.atom.node in sources]
+            slope = moments.slope(engine, open_term, position) if items else values.zero
+            for item in items if slope is not values.zero else ():
+                own, bound = opened_item(values, open_term, item)
+                weight = values.mul(open_term.coefficient, own.coefficient, slope)
+                y = engine.form(own.atom.node.args[0], own.atom.at)
+                found.append(closed(values, scaled(values, weight, y), bound))
     return added(values, *found) if found else Form(NOTHING)
-
-
-def _summed(engine: Engine, x: Form, bound: tuple[tuple[int, str], ...]) -> Form:
-    """The form with some of its labels bound."""
-    if not bound:
-        return x
-    items = [replace(i, bound=(*i.bound, *bound)) for i in x.linear.items]
-    terms = [replace(t, bound=(*t.bound, *bound)) for t in x.terms]
-    return form(engine.values, gaussian(engine.values, items), terms)
 
 
 def _contract(engine: Engine, node: Node, at: At) -> Form:
     left, right = node.args
-    outer, inner, bound = split(engine, node, at)
+    outer, inner, bound = split(node, at)
+    try:
+        return closed(engine.values, _product(engine, left, outer, right, inner), bound)
+    except NeedsPin as need:
+        label = need.label
+    if label not in bound:
+        raise NeedsPin(label)
+    rest = [x for x in bound if x != label]
+    parts = []
+    for k in range(engine.size(label)):
+        pins = {label: k}
+        x = _product(engine, left, renamed(outer, pins), right, renamed(inner, pins))
+        parts.append(closed(engine.values, x, rest))
+    return added(engine.values, *parts)
+
+
+def _product(engine: Engine, left: Node, outer: At, right: Node, inner: At) -> Form:
     values = engine.values
     if left.type.kind is Kind.KET and right.type.kind is Kind.KET:
-        x = multiplied(values, engine.form(left, outer), engine.form(right, inner))
-    elif left.type.kind is Kind.KET:
-        x = scaled(values, engine.scalar(right, inner), engine.form(left, outer))
-    else:
-        x = scaled(values, engine.scalar(left, outer), engine.form(right, inner))
-    return _summed(engine, x, tuple(bound))
+        return multiplied(values, engine.form(left, outer), engine.form(right, inner))
+    if left.type.kind is Kind.KET:
+        return scaled(values, engine.scalar(right, inner), engine.form(left, outer))
+    return scaled(values, engine.scalar(left, outer), engine.form(right, inner))
+
+
+class NeedsPin(Exception):
+    """A label that has to be replaced by each of its entries in turn (a list of kets)."""
+
+    def __init__(self, label: Label) -> None:
+        super().__init__(label)
+        self.label = label
 
 
 # ---- entrywise functions -------------------------------------------------------------------------

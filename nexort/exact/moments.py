@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nexort.exact.budget import NotExact
 from nexort.exact.forms import (
     MAX_DEGREE,
     MAX_TERMS,
@@ -17,12 +18,14 @@ from nexort.exact.forms import (
     Form,
     Gaussian,
     Item,
-    NotExact,
     Term,
     monomial,
+    opened,
     product,
+    relabelled_item,
 )
 from nexort.exact.gaps import covariance_object
+from nexort.exact.labels import ITEM, Label
 from nexort.exact.univariates import derivative, jumps, univariate
 from nexort.exact.values import Value, What
 from nexort.gaussian.expectation import method_of
@@ -50,6 +53,7 @@ def expectation(engine: Engine, forms: Sequence[Form]) -> Value:
 def of_term(engine: Engine, term: Term) -> Value:
     """E of one product: that of its independent groups of factors, multiplied."""
     values = engine.values
+    term = opened(values, term)
     total = term.coefficient
     for group in groups(engine, term.factors):
         total = values.mul(total, of_group(engine, group))
@@ -145,8 +149,8 @@ def single(engine: Engine, f: Factor, variance: Value) -> Value:
         first, second = (univariate(x) for x in parts)
         if method_of(first, second) == CLOSED:
             pair = values.make(What.COV, (variance, variance, variance, values.zero), None)
-            return engine.function(What.PAIR, (pair,), (first, second))
-    return engine.function(What.ONE, (variance,), u)
+            return engine.needed(values.pair(pair, first, second))
+    return engine.needed(values.make(What.ONE, (variance,), u))
 
 
 def _two(engine: Engine, f: Factor, g: Factor, linear: Sequence[Gaussian]) -> Value:
@@ -159,7 +163,7 @@ def _two(engine: Engine, f: Factor, g: Factor, linear: Sequence[Gaussian]) -> Va
         if {u.parity, v.parity} == {"odd", "even"}:
             return values.zero
         pair = covariance_object(engine, f.z, g.z, bool(u.kinks or v.kinks))
-        return engine.function(What.PAIR, (pair,), (u, v))
+        return engine.needed(values.pair(pair, u, v))
     first, rest = linear[0], list(linear[1:])
     total = values.zero
     for k, z in enumerate(rest):
@@ -186,8 +190,8 @@ def _linear(kets: Sequence[Gaussian]) -> list[Factor]:
 
 
 def slope(engine: Engine, term: Term, position: int) -> Value:
-    """E of the derivative of one factor times the others, without the term's coefficient and
-    before the sum over its bound labels."""
+    """E of the derivative of one factor of an opened term times the others, without the term's
+    coefficient and before the sum over its labels."""
     values = engine.values
     factor = term.factors[position]
     total = values.one
@@ -212,23 +216,21 @@ def _slope(engine: Engine, f: Factor, others: list[Factor]) -> Value:
         raise NotExact("a dot of a function with a jump times correlated functions")
     if univariate(graph).parity == "even":
         return values.zero
-    return engine.function(What.STEIN, (engine.covariance(f.z, f.z),), univariate(graph))
+    variance = engine.covariance(f.z, f.z)
+    return engine.needed(values.make(What.STEIN, (variance,), univariate(graph)))
 
 
 def pair_of_items(engine: Engine, a: Item, b: Item) -> Value:
     """Cov of two items: coefficients times the covariance of the atoms, summed."""
     values = engine.values
-    bound, right = [*a.bound, *b.bound], b
-    if set(a.bound) & set(b.bound):
-        names = {x: values.fresh(x[1]) for x in b.bound}
-        at = tuple(i if isinstance(i, int) else names.get(i, i) for i in b.atom.at)
-        atom = type(b.atom)(b.atom.node, at)
-        right = Item(values.relabel(b.coefficient, names), atom, tuple(names[x] for x in b.bound))
-        bound = [*a.bound, *right.bound]
-    weight = values.mul(a.coefficient, right.coefficient)
+    first = len(a.atom.at)
+    names = {x: Label(ITEM, first + x.place, x.axis) for x in b.bound}
+    b = relabelled_item(values, b, names)
+    bound = [*a.bound, *b.bound]
+    weight = values.mul(a.coefficient, b.coefficient)
     if a.atom.node.op is not Op.INIT_VECTOR:
-        return values.sum(values.mul(weight, engine.atoms(a.atom, right.atom)), bound)
-    left_at, right_at = list(a.atom.at), list(right.atom.at)
+        return values.sum(values.mul(weight, engine.atoms(a.atom, b.atom)), bound)
+    left_at, right_at = list(a.atom.at), list(b.atom.at)
     for k in range(len(left_at)):
         i, j = left_at[k], right_at[k]
         if i == j:
@@ -237,6 +239,7 @@ def pair_of_items(engine: Engine, a: Item, b: Item) -> Value:
         if label is None:
             weight = values.mul(weight, values.eye(i, j))
             continue
+        assert isinstance(label, Label)
         other = i if label == j else j
         weight = values.relabel(weight, {label: other})
         bound.remove(label)

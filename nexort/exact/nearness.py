@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nexort.exact.values import Label, Value
+from nexort.exact.labels import FREE, Label
+from nexort.exact.values import Value
 from nexort.gaussian.scratch import outer
 from nexort.program.unrolled import Array
 
@@ -25,7 +26,7 @@ NEAR = 1e-4
 PART = 2**20
 """Entries of columns that are compared at a time."""
 
-ALONE: Label = (0, "")
+ALONE = Label(FREE, 0, "")
 """The label of the one entry of a value without labels."""
 
 

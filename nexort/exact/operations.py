@@ -14,7 +14,8 @@ import numpy as np
 
 from nexort import functions
 from nexort.exact import bent, nearness
-from nexort.exact.values import Index, Label, Value, What
+from nexort.exact.labels import Index, Label
+from nexort.exact.values import Value, What
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.expectation import CLOSED, Expectation, expect_one, expect_pair, gap_after
 from nexort.gaussian.scratch import empty, like, room
@@ -282,7 +283,7 @@ def _covariance(value: Value) -> Operation:
 def _one_variable(value: Value, left: Array, right: Array, cross: Array) -> Array:
     """The covariances with that of an entry and itself, known to rounding, as its variance: the
     expectation of a jump depends on the root of the difference."""
-    axes = {label[1] for label in value.labels}
+    axes = {label.axis for label in value.labels}
     if len(value.labels) != 2 or len(axes) != 1 or cross.ndim != 2 or len(set(cross.shape)) != 1:
         return cross
     own, s, t = (np.diagonal(np.broadcast_to(x, cross.shape)) for x in (cross, left, right))

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nexort.exact.forms import NotExact
-from nexort.exact.values import Index, Value
+from nexort.exact.budget import NotExact
+from nexort.exact.labels import At, Index, Label, following, top
+from nexort.exact.values import Value
 from nexort.program.nodes import Node, Op
 
 if TYPE_CHECKING:
     from nexort.exact.engine import Engine
 
 
-def lower(engine: Engine, node: Node, at: tuple[Index, ...]) -> Value:
-    """The entries of a scalar node, one index an axis. Raises NotExact."""
+def lower(engine: Engine, node: Node, at: At) -> Value:
+    """The entries of a scalar node at canonical indices, one an axis. Raises NotExact."""
     values = engine.values
     match node.op:
         case Op.CONST:
@@ -32,7 +33,7 @@ def lower(engine: Engine, node: Node, at: tuple[Index, ...]) -> Value:
             return values.call(str(node.attr), *parts)
         case Op.CONTRACT:
             left, right = node.args
-            outer, inner, bound = split(engine, node, at)
+            outer, inner, bound = split(node, at)
             product = values.mul(engine.scalar(left, outer), engine.scalar(right, inner))
             return values.sum(product, bound)
         case Op.INNER:
@@ -42,8 +43,7 @@ def lower(engine: Engine, node: Node, at: tuple[Index, ...]) -> Value:
         case Op.AVERAGE:
             return engine.expect((node.args[0], at))
         case Op.FACTOR:
-            axes = [a.name for a in node.type.axes]
-            own = (values.fresh(axes[0]), values.fresh(axes[1]))
+            own = top([a.name for a in node.type.axes])
             return values.root(engine.scalar(node.args[0], own), own, at)
         case Op.STACK:
             parts = [engine.scalar(a, at[1:]) for a in node.args]
@@ -55,12 +55,12 @@ def lower(engine: Engine, node: Node, at: tuple[Index, ...]) -> Value:
             return engine.scalar(node.args[0], moved(node, at))
 
 
-def aligned(node: Node, at: Sequence[Index]) -> tuple[Index, ...]:
-    """The indices of an argument with fewer axes: aligned from the right."""
+def aligned(node: Node, at: Sequence[Index]) -> At:
+    """The indices of an argument with fewer axes: the language aligns from the right."""
     return tuple(at[len(at) - len(node.type.axes) :])
 
 
-def moved(node: Node, at: tuple[Index, ...]) -> tuple[Index, ...]:
+def moved(node: Node, at: At) -> At:
     """The argument's indices for TAKE, TRANSPOSE, DIAGONAL and SPREAD."""
     match node.op:
         case Op.TAKE:
@@ -76,10 +76,8 @@ def moved(node: Node, at: tuple[Index, ...]) -> tuple[Index, ...]:
             raise NotExact(f"{node.op.name.lower()} has no exact route", node)
 
 
-def split(
-    engine: Engine, node: Node, at: tuple[Index, ...]
-) -> tuple[tuple[Index, ...], tuple[Index, ...], list[tuple[int, str]]]:
-    """The indices of both sides of a CONTRACT, and the joined labels."""
+def split(node: Node, at: At) -> tuple[At, At, tuple[Label, ...]]:
+    """The indices of both sides of a CONTRACT at canonical indices, and the joined labels."""
     left, right = node.args
     joined = node.attr
     cut = len(left.type.axes) - joined
@@ -87,5 +85,5 @@ def split(
         a if a.size is None else b
         for a, b in zip(left.type.axes[cut:], right.type.axes[:joined], strict=True)
     ]
-    bound = [engine.values.fresh(a.name) for a in axes]
+    bound = following(at, [a.name for a in axes])
     return (*at[:cut], *bound), (*bound, *at[cut:]), bound

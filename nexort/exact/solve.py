@@ -12,9 +12,10 @@ import numpy as np
 
 from nexort.diagnostics import fail
 from nexort.exact import failures, whole
-from nexort.exact.engine import Engine, top
+from nexort.exact.budget import NotExact
+from nexort.exact.engine import Engine
 from nexort.exact.factored import ordered
-from nexort.exact.forms import NotExact
+from nexort.exact.labels import top
 from nexort.exact.operations import Frame
 from nexort.exact.values import Value, What
 from nexort.gaussian.expectation import CLOSED
@@ -97,7 +98,7 @@ def solve(program: Unrolled, rtol: float = 1e-8, memory: int = DEFAULT_MEMORY) -
     for output in program.outputs:
         if all(m in good for m in output.members):
             outputs[output.name] = _assembled(program, output.name, good, arrays, errors, frame)
-    shapes = {n: np.broadcast_to(arrays[v], program.shape(n.type.axes)) for n, v in known.items()}
+    shapes = {n: _filled(program, n, v, arrays[v]) for n, v in known.items()}
     routes = [
         route_of(n, found[n], frame, errors[found[n]])
         if n in found
@@ -163,6 +164,12 @@ def _lowered(
     return found, missing
 
 
+def _filled(program: Unrolled, node: Node, value: Value, array: Array) -> Array:
+    """The array of a whole scalar, repeated along the axes that it does not depend on."""
+    axes = node.type.axes
+    return whole.filled(value, array, top([a.name for a in axes]), program.shape(axes))
+
+
 def _assembled(
     program: Unrolled,
     name: str,
@@ -177,7 +184,7 @@ def _assembled(
     values, bounds, random = [], [], False
     for m in output.members:
         value = good[m]
-        array = np.broadcast_to(np.asarray(arrays[value], dtype=float), shape)
+        array = _filled(program, m, value, np.asarray(arrays[value], dtype=float))
         size = float(np.max(np.abs(array), initial=0.0))
         random = random or any(n.op in (Op.INNER, Op.AVERAGE) for n in walk([m]))
         values.append(array)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from nexort.exact.values import Index, Label, Value, What
+from nexort.exact.labels import Index, Label
+from nexort.exact.values import Value, What
 
 
 def is_symmetric(value: Value, row: Label, column: Label) -> bool:

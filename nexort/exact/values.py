@@ -1,9 +1,9 @@
 """The scalars of a limit as a graph of array operations with labelled axes.
 
 A value has one axis for each of its *labels*; values that meet in an operation are aligned by
-label, so that a Gram matrix over (a, b), the vector of its diagonal over a and a number combine
-without any reshaping rules, and a block of rows and columns is evaluated by the same operations as
-the whole. A label is (place, axis name); an index that is a number is a fixed entry.
+label (``nexort.exact.labels``), so that a Gram matrix over (a, b), the vector of its diagonal over
+a and a number combine without any reshaping rules, and a block of rows and columns is evaluated by
+the same operations as the whole.
 
 ======  ==========================  ================================================================
 what    args                        attr
@@ -39,12 +39,9 @@ from enum import Enum, auto
 from itertools import count
 from typing import Any
 
-Label = tuple[int, str]
-Index = Label | int
-
-BOUND = 1000
-"""Places of labels that a SUM has bound start here; those of labels still to be bound at FRESH."""
-FRESH = 10
+from nexort.exact.budget import Budget
+from nexort.exact.labels import BOUND, Index, Label, Names, labels_of, renamed
+from nexort.program.nodes import Node
 
 
 class What(Enum):
@@ -69,15 +66,22 @@ class What(Enum):
 
 
 class Value:
-    """One interned value; ``labels`` are sorted, ``serial`` grows in order of creation."""
+    """One interned value; ``labels`` are sorted, ``serial`` grows in order of creation; ``depth``
+    is one more than the places that it binds."""
 
-    __slots__ = ("args", "attr", "labels", "serial", "what")
+    __slots__ = ("args", "attr", "depth", "labels", "serial", "what")
 
     def __init__(
-        self, what: What, args: tuple[Value, ...], attr: Any, labels: tuple[Label, ...], serial: int
+        self,
+        what: What,
+        args: tuple[Value, ...],
+        attr: Any,
+        labels: tuple[Label, ...],
+        depth: int,
+        serial: int,
     ) -> None:
         self.what, self.args, self.attr, self.labels = what, args, attr, labels
-        self.serial = serial
+        self.depth, self.serial = depth, serial
 
     @property
     def number(self) -> float | None:
@@ -88,36 +92,57 @@ class Value:
         return f"{self.what.name}({self.attr!r}{''.join(f', {a!r}' for a in self.args)})"
 
 
-class Values:
-    """Makes values; equal ones are identical."""
+def binds(what: What, attr: Any) -> tuple[Label, ...]:
+    """The labels that a value with these parts binds in its arguments."""
+    match what:
+        case What.SUM:
+            return tuple(attr)
+        case What.GAP:
+            return tuple(label for part in attr for label in part)
+        case What.ROOT:
+            return tuple(attr[0])
+        case _:
+            return ()
 
-    def __init__(self) -> None:
+
+class Values:
+    """Makes values; equal ones are identical. ``origin`` has of an expectation of functions the ket
+    that was first found to need it."""
+
+    def __init__(self, budget: Budget | None = None) -> None:
+        self.budget = budget or Budget()
+        self.origin: dict[Value, Node] = {}
         self._known: dict[Hashable, Value] = {}
+        self._renamed: dict[Hashable, Value] = {}
         self._serial = count()
-        self._places = count(FRESH)
         self.zero, self.one = self.number(0.0), self.number(1.0)
 
     def make(
         self, what: What, args: tuple[Value, ...], attr: Hashable, labels: Iterable[Label] = ()
     ) -> Value:
-        """The value with these parts; its labels are those of the arguments and ``labels``."""
+        """The value with these parts; its labels are those of the arguments that it does not bind,
+        and ``labels``."""
         key = (what, tuple([a.serial for a in args]), attr)
         found = self._known.get(key)
         if found is None:
-            own = set(labels)
-            for a in args:
-                own.update(a.labels)
-            if what is What.SUM:
-                own.difference_update(attr)  # type: ignore[arg-type]
-            if what is What.GAP:
-                own.difference_update(*attr)  # type: ignore[misc]
-            found = Value(what, args, attr, tuple(sorted(own)), next(self._serial))
+            self.budget.spend(1 + len(args))
+            own = {x for a in args for x in a.labels}
+            bound = binds(what, attr)
+            own.difference_update(bound)
+            own.update(labels)
+            depth = max([0, *(a.depth for a in args), *(x.place + 1 for x in bound)])
+            found = Value(what, args, attr, tuple(sorted(own)), depth, next(self._serial))
             self._known[key] = found
         return found
 
-    def fresh(self, axis: str) -> Label:
-        """A label that nothing has yet, to be summed over."""
-        return (next(self._places), axis)
+    def close(
+        self, args: Iterable[Value], bound: Sequence[Label]
+    ) -> tuple[tuple[Value, ...], dict[Label, Label]]:
+        """The arguments of a value that binds these labels, and the names that they have in it."""
+        args = tuple(args)
+        first = max((a.depth for a in args), default=0)
+        names = {x: Label(BOUND, first + k, x.axis) for k, x in enumerate(bound)}
+        return tuple(self.relabel(a, names) for a in args), names
 
     # ---- arithmetic, simplified ------------------------------------------------------------------
 
@@ -199,52 +224,19 @@ class Values:
             return product
         bound = [label for label in over if label in product.labels]
         missing = [label for label in over if label not in product.labels]
-        if missing:  # a factor that does not depend on the label: times its size
-            ones = [self.array(("ones", name), ((place, name),)) for place, name in missing]
+        if missing:  # a product that does not depend on the label: times its size
+            ones = [self.array(("ones", label.axis), (label,)) for label in missing]
             return self.sum(self.mul(product, *ones), over)
         if not bound:
             return product
         factors = (
             product.args if product.what is What.CALL and product.attr == "mul" else (product,)
         )
-        inside = tuple(f for f in factors if set(f.labels) & set(bound))
-        outside = tuple(f for f in factors if f not in inside)
-        renamed, names = self._canonical(inside, bound)
-        return self.mul(*outside, self.make(What.SUM, renamed, names))
-
-    def _canonical(
-        self, factors: tuple[Value, ...], bound: Sequence[Label]
-    ) -> tuple[tuple[Value, ...], tuple[Label, ...]]:
-        """Bound labels renamed in order of appearance, so that equal sums become identical."""
-        order: list[Label] = []
-        shape = {label: (-1, label[1]) for label in bound}
-        key = {f: repr(self._skeleton(f, shape)) for f in factors}
-        for f in sorted(factors, key=lambda f: key[f]):
-            order += [x for x in f.labels if x in shape and x not in order]
-        depth = max((self._depth(f) for f in factors), default=0)
-        names = {x: (BOUND + depth + k, x[1]) for k, x in enumerate(order)}
-        renamed = [self.relabel(f, names) for f in factors]
-        renamed.sort(key=lambda v: v.serial)
-        return tuple(renamed), tuple(names.values())
-
-    def _skeleton(self, value: Value, shape: Mapping[Label, Index]) -> Hashable:
-        if value.what is What.ARRAY:
-            source, indices = value.attr
-            return (
-                source,
-                tuple(shape.get(i, i) if not isinstance(i, int) else i for i in indices),
-            )
-        return (value.what.name, value.serial if not set(value.labels) & set(shape) else 0)
-
-    def _depth(self, value: Value, memo: dict[Value, int] | None = None) -> int:
-        """One more than the number of places that sums inside have bound."""
-        memo = {} if memo is None else memo
-        if value not in memo:
-            own = 0
-            if value.what is What.SUM:
-                own = max(place for place, _ in value.attr) - BOUND + 1
-            memo[value] = max([own, *(self._depth(a, memo) for a in value.args)])
-        return memo[value]
+        inside = [f for f in factors if not set(bound).isdisjoint(f.labels)]
+        outside = [f for f in factors if set(bound).isdisjoint(f.labels)]
+        renamed, names = self.close(inside, _in_order(inside, bound))
+        ordered = tuple(sorted(renamed, key=lambda v: v.serial))
+        return self.mul(*outside, self.make(What.SUM, ordered, tuple(names.values())))
 
     def eye(self, a: Index, b: Index) -> Value:
         """1 where two indices are equal."""
@@ -253,59 +245,100 @@ class Values:
         if isinstance(a, int) and isinstance(b, int):
             return self.zero
         pair = tuple(sorted((a, b), key=repr))
-        return self.make(What.EYE, (), pair, [i for i in pair if not isinstance(i, int)])
+        return self.make(What.EYE, (), pair, labels_of(pair))
 
     def stack(self, values: Sequence[Value], label: Label) -> Value:
         """Values counted by a label."""
+        values = [self.relabel(v, {label: k}) for k, v in enumerate(values)]
         if all(v is values[0] for v in values):
             return values[0]
         return self.make(What.STACK, tuple(values), label, [label])
 
-    def relabel(self, value: Value, names: Mapping[Label, Index]) -> Value:
-        """The same value with other labels, or fixed entries, in place of some."""
-        memo: dict[Value, Value] = {}
+    def root(self, matrix: Value, own: Sequence[Label], at: tuple[Index, ...]) -> Value:
+        """Entries of the root of a matrix with labels ``own``, which are bound."""
+        [closed], names = self.close([matrix], own)
+        return self.make(What.ROOT, (closed,), (tuple(names.values()), at), labels_of(at))
 
-        def index(i: Index) -> Index:
-            return i if isinstance(i, int) else names.get(i, i)
+    # ---- other labels ----------------------------------------------------------------------------
 
-        def rebuilt(v: Value) -> Value:
-            if not any(label in names for label in v.labels):
-                return v
-            if v not in memo:
-                memo[v] = self._with(v, tuple(rebuilt(a) for a in v.args), index)
-            return memo[v]
+    def relabel(self, value: Value, names: Names) -> Value:
+        """The same value with other labels, or fixed entries, in place of some. Labels that values
+        bind are no others' names, so that none is captured."""
+        if not names:
+            return value
+        at = renamed(value.labels, names)
+        if at == value.labels:
+            return value
+        key = value.serial, at
+        found = self._renamed.get(key)
+        if found is None:
+            args = tuple([self.relabel(a, names) for a in value.args])
+            found = self._renamed[key] = self._at(value, args, names)
+            if value in self.origin:
+                self.origin.setdefault(found, self.origin[value])
+        return found
 
-        return rebuilt(value)
-
-    def rebuilt(self, v: Value, args: tuple[Value, ...]) -> Value:
-        """The same operation on equal arguments."""
-        if v.what is What.ROOT:
-            return self.root(args[0], *v.attr)
-        return self.make(v.what, args, v.attr, v.labels if not args or v.what is What.STACK else ())
-
-    def _with(self, v: Value, args: tuple[Value, ...], index: Any) -> Value:
+    def _at(self, v: Value, args: tuple[Value, ...], names: Names) -> Value:
         match v.what:
             case What.ARRAY:
                 source, indices = v.attr
-                return self.array(source, [index(i) for i in indices])
+                return self.array(source, renamed(indices, names))
             case What.EYE:
-                return self.eye(*(index(i) for i in v.attr))
+                return self.eye(*renamed(v.attr, names))
             case What.STACK:
-                at = index(v.attr)
+                at = names.get(v.attr, v.attr)
                 return args[at] if isinstance(at, int) else self.stack(args, at)
             case What.ROOT:
                 own, indices = v.attr
-                found = tuple(index(i) for i in indices)
-                return self.root(args[0], own, found)
+                found = renamed(indices, names)
+                return self.make(What.ROOT, args, (own, found), labels_of(found))
             case What.CALL:
                 return self.call(v.attr, *args)
             case What.SUM:
-                return self.make(What.SUM, args, v.attr)
+                return self.sum(self.mul(*args), v.attr)
+            case What.PAIR:
+                return self.pair(args[0], *v.attr)
+            case What.AFTER | What.CORRELATION:
+                return self.make(v.what, (self._turned(args[0]) or args[0],), v.attr)
             case _:
                 return self.make(v.what, args, v.attr)
 
-    def root(self, matrix: Value, own: tuple[Label, Label], at: tuple[Index, ...]) -> Value:
-        """Entries of the root of a matrix with labels ``own``, which are bound."""
-        value = self.make(What.ROOT, (matrix,), (own, at), ())
-        value.labels = tuple(sorted({i for i in at if not isinstance(i, int)}))
-        return value
+    def pair(self, covariance: Value, f: Any, g: Any) -> Value:
+        """E f(z_a) g(z_b), the Gaussian with the first labels in front."""
+        turned = self._turned(covariance)
+        if turned is None:
+            return self.make(What.PAIR, (covariance,), (f, g))
+        return self.make(What.PAIR, (turned,), (g, f))
+
+    def after(self, covariance: Value, f: Any) -> Value:
+        """The gap after a function, in the same order."""
+        return self.make(What.AFTER, (self._turned(covariance) or covariance,), f)
+
+    def _turned(self, covariance: Value) -> Value | None:
+        """The Gaussians of a COV in the other order, where that is the order of their labels."""
+        left, right, *rest = covariance.args
+        if covariance.attr is not None or left.labels <= right.labels:
+            return None
+        return self.make(What.COV, (right, left, *rest), None)
+
+    def rebuilt(self, v: Value, args: tuple[Value, ...]) -> Value:
+        """The same operation on equal arguments."""
+        own = v.labels if not args or v.what is What.STACK else ()
+        own = labels_of(v.attr[1]) if v.what is What.ROOT else own
+        return self.make(v.what, args, v.attr, own)
+
+
+def _in_order(factors: Iterable[Value], bound: Sequence[Label]) -> list[Label]:
+    """Labels to be bound in an order that does not depend on their names."""
+    shape: dict[Label, Index] = {label: Label(-1, 0, label.axis) for label in bound}
+    order: dict[Label, None] = {}
+    for f in sorted(factors, key=lambda f: repr(_skeleton(f, shape))):
+        order.update((x, None) for x in f.labels if x in shape)
+    return list(order)
+
+
+def _skeleton(value: Value, shape: Mapping[Label, Index]) -> Hashable:
+    if value.what is What.ARRAY:
+        source, indices = value.attr
+        return source, renamed(indices, shape)
+    return value.what.name, value.serial if shape.keys().isdisjoint(value.labels) else 0

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from nexort.exact.factored import ordered
+from nexort.exact.labels import FREE, Index, Label
 from nexort.exact.operations import Frame, NotFiniteError, operation
-from nexort.exact.values import Index, Label, Value, What
+from nexort.exact.values import Value, What
 from nexort.program.unrolled import Array, Unrolled
 
 AMPLIFIED = 4.0
@@ -21,7 +22,7 @@ def frame_of(program: Unrolled, rtol: float) -> Frame:
     """Reads a program's own data."""
 
     def size(label: Label) -> int:
-        return int(label[1]) if label[1].isdigit() else program.sizes[label[1]]
+        return int(label.axis) if label.axis.isdigit() else program.sizes[label.axis]
 
     def source(name: Any, indices: tuple[Index, ...]) -> Array:
         match name:
@@ -30,7 +31,7 @@ def frame_of(program: Unrolled, rtol: float) -> Frame:
             case ("size", str(axis)):
                 return np.asarray(float(program.sizes[axis]))
             case ("ones", str(axis)):
-                return np.ones(size((0, axis)))
+                return np.ones(size(Label(FREE, 0, axis)))
             case _:
                 return np.asarray(name, dtype=float)
 
@@ -57,6 +58,13 @@ def evaluate(roots: Iterable[Value], frame: Frame) -> dict[Value, Array]:
                 if last[a] == position and a not in kept:
                     arrays.pop(a, None)
     return {v: np.asarray(arrays[v]) for v in roots}
+
+
+def filled(value: Value, array: Array, labels: Sequence[Label], shape: tuple[int, ...]) -> Array:
+    """A value's array with an axis for each of some labels, those that it has among them."""
+    array = np.asarray(array)
+    spread = tuple(slice(None) if x in value.labels else None for x in labels)
+    return np.broadcast_to(array[spread], shape)
 
 
 def footprint(roots: Iterable[Value], frame: Frame) -> int:

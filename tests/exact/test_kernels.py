@@ -140,6 +140,7 @@ def test_memory_bounds_the_blocks() -> None:
     from nexort.exact.blocks import Blocks, block_size
     from nexort.exact.engine import Engine
     from nexort.exact.factored import factored
+    from nexort.exact.labels import top
     from nexort.exact.values import What
 
     program = mlp(100).unrolled({"xi": X})
@@ -147,7 +148,7 @@ def test_memory_bounds_the_blocks() -> None:
 
     with deep():
         engine = Engine(program)
-        axes = ((0, "M"), (1, "M"))
+        axes = top("MM")
         roots = [engine.scalar(o.members[0], axes) for o in program.outputs]
         plan = Blocks.of(factored(engine.values, roots), *axes)
     # Horner's rule: depth does not grow what is held
@@ -158,7 +159,7 @@ def test_memory_bounds_the_blocks() -> None:
         assert size**2 * itemsize * plan.live * 2 <= 2**20
     # lengths of inputs are found once where columns are the rows
     sums = [v for v in plan.before if v.what is What.SUM]
-    assert {v.labels for v in sums} == {((0, "M"),), ((1, "M"),)}
+    assert {v.labels for v in sums} == {(x,) for x in top("MM")}
     assert plan.twins == dict(zip(sums, reversed(sums), strict=True))
 
 
