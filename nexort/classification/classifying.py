@@ -29,7 +29,7 @@ from nexort.driver import Given
 from nexort.program.network import Exponents
 from nexort.scaling import theorem
 from nexort.scaling.judge import Judge
-from nexort.scaling.layers import Array, Normalization, Table, named, perceptron
+from nexort.scaling.layers import CLIPPED, Array, Normalization, Table, named, perceptron
 from nexort.scaling.orders import Order, evaluate
 from nexort.scaling.repair import Change, changes, repair
 from nexort.scaling.search import searched
@@ -347,7 +347,8 @@ def _notes(table: Table) -> tuple[str, ...]:
         )
     shifts = {
         "update": "updates are divided by their norm: c stands for c + e",
-        "clipping": "updates are clipped: c stands for c + e",
+        "clipping": f"updates Q are clipped, {CLIPPED['clipping']}: c stays c",
+        "paper-clipping": f"updates are {CLIPPED['paper-clipping']}: c stands for c + e",
         "weight": "updates are divided by the weight's norm: c stands for c + e - b",
         "trust": "updates are divided by their norm, times the weight's: c stands for c + b",
     }

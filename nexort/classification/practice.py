@@ -22,7 +22,7 @@ from nexort.classification.optimizers import Optimizer, described
 from nexort.classification.subject import Subject
 from nexort.program.network import Exponents
 from nexort.program.parametrization import Part
-from nexort.scaling.layers import Layer
+from nexort.scaling.layers import CLIPPED, Layer
 
 Gauge = Literal["init", "multiplier", "mup-package"]
 GAUGES: tuple[Gauge, ...] = ("init", "multiplier", "mup-package")
@@ -51,6 +51,8 @@ class Row:
     decay: Fraction
     gradient: Fraction | None
     threshold: Fraction | None
+    clipped: str
+    """What clipping makes of updates."""
 
 
 @dataclass(frozen=True)
@@ -106,12 +108,13 @@ def _row(layer: Layer, e: Exponents, by: Optimizer, gauge: Gauge) -> Row:
     # Q grows like n^md: that is a part of the learning rate, unless a norm takes it out again, and
     # of the threshold of a norm
     grown = m * moved.d
-    rate = -c + (grown if layer.normalization in ("none", "weight") else 0)
-    threshold = layer.norm - grown if layer.normalization == "clipping" else None
+    rate = -c + (grown if layer.normalization in ("none", "weight", "clipping") else 0)
+    threshold = layer.norm - grown if layer.normalization in CLIPPED else None
     std = None if layer.part == "scalar" else -b
     return Row(
-        layer.name, layer.part, moved, 1.0, std, -moved.a, rate, epsilon, -rate, gradient, threshold
-    )
+        layer.name, layer.part, moved, 1.0, std, -moved.a, rate, epsilon, -rate, gradient,
+        threshold, CLIPPED.get(layer.normalization, ""),
+    )  # fmt: skip
 
 
 def _starts_at_one(layer: Layer, gauge: Gauge) -> bool:

@@ -98,6 +98,9 @@ def _notes(x: Practice, widths: Widths, verdict: str) -> list[str]:
         )
     if any(row.gradient is not None for row in x.rows):
         notes.append("gradients are multiplied before the update function, which sees their size")
+    for formula in dict.fromkeys(row.clipped for row in x.rows if row.clipped):
+        names = ", ".join(row.name for row in x.rows if row.clipped == formula)
+        notes.append(f"updates Q become {formula}, |.| a norm over all entries, for {names}")
     return [*notes, f"classified as: {verdict}"]
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-NORMALIZATIONS = ("none", "update", "clipping", "weight", "trust")
+NORMALIZATIONS = ("none", "update", "clipping", "paper-clipping", "weight", "trust")
 
 optimizer_option = click.option(
     "--optimizer",
@@ -24,8 +24,9 @@ optimizer_option = click.option(
 normalization_option = click.option(
     "--normalization",
     type=click.Choice(NORMALIZATIONS),
-    help="What updates are divided by: their norm (update), that above a threshold (clipping), the "
-    "weight's norm (weight), or their norm, times the weight's (trust: LARS, LAMB).",
+    help="What becomes of updates Q of a weight w, |.| a norm over all entries: Q / |Q| (update); "
+    "Q min(1, theta / |Q|), as libraries clip (clipping); Q / min(|Q|, theta), as the paper does "
+    "(paper-clipping); Q / |w| (weight); or Q |w| / |Q|, as in LARS and LAMB (trust).",
 )
 format_option = click.option(
     "--format",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from math import inf, prod
 
 import numpy as np
 
@@ -168,8 +169,11 @@ def _said(w: Weight, t: int, result: float) -> float:
     match w.norm:
         case Norm("updates"):
             return 1.0 if result > 0 else 0.0
-        case Norm("clip", thresholds) if thresholds is not None:
-            return min(result / float(thresholds[t]) ** 2, 1.0)
+        case Norm("clip" | "clip paper" as kind, thresholds) if thresholds is not None:
+            # |Q|^2 / n^2e
+            square = prod(w.shape) * result
+            least = min(square, float(thresholds[t]) ** 2)
+            return least / prod(w.shape) if kind == "clip" else result / (least or inf)
         case _:
             return result
 

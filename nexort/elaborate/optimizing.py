@@ -15,6 +15,7 @@ from nexort.program.network import (
     Decay,
     Network,
     Normalization,
+    NormKind,
     OptimizerUse,
 )
 from nexort.program.nodes import Node, Op, walk
@@ -140,14 +141,14 @@ def _scalar(s: Elaboration, tree: t.Expr, what: str, *, stepped: bool) -> Node:
 
 
 def normalization(s: Elaboration, network: Network, tree: t.Setting) -> Normalization:
-    """``normalize updates``, ``normalize weights for W``, ``clip 0.5``. Raises NexortError."""
+    """``normalize updates``, ``normalize weights for W``, ``clip 0.5``, ``clip paper 0.5``. Raises
+    NexortError."""
     assert tree.value is not None
     s.e.refs = []
-    if tree.word == "clip":
+    if tree.word != "normalize":
         threshold = _scalar(s, tree.value, "a threshold", stepped=True)
-        return Normalization(
-            "clip", threshold, targets(s, network, tree), tuple(s.e.refs), tree.span
-        )
+        kind: NormKind = "clip" if tree.word == "clip" else "clip paper"
+        return Normalization(kind, threshold, targets(s, network, tree), tuple(s.e.refs), tree.span)
     match tree.value:
         case t.Name("updates"):
             return Normalization("updates", None, targets(s, network, tree), (), tree.span)

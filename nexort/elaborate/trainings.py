@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nexort.elaborate.statements import Elaboration
 
 Start = Node | Literal["plain", "centre"]
+NORMALIZING = ("normalize", "clip", "clip paper")
 ONCE = ("parametrization", "error", "steps", "start", "centre")
 
 
@@ -57,7 +58,7 @@ def _training(s: Elaboration, network: Network, tree: t.Train) -> Training:
     uses = tuple(optimizer(s, network, x) for x in tree.settings if x.word == "optimizer")
     decays = tuple(decay(s, network, x) for x in tree.settings if x.word == "decay")
     normalizations = tuple(
-        normalization(s, network, x) for x in tree.settings if x.word in ("normalize", "clip")
+        normalization(s, network, x) for x in tree.settings if x.word in NORMALIZING
     )
     told_once(s, network, uses)
     error, refs = _error(s, network, settings["error"])

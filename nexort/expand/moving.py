@@ -67,6 +67,8 @@ class Moving:
     """Names of update functions whose values are squared."""
     every: str = ""
     """The ket that is 1."""
+    inverse: str = ""
+    """The function 1 / z, 0 at 0: updates of 0 stay 0 when they are divided by their norm."""
 
     def __post_init__(self) -> None:
         a = self.analysis
@@ -77,6 +79,8 @@ class Moving:
             if not kinds:
                 continue
             self.names["n", name] = a.names.fresh(f"n{name}", f"n_{name}")
+            if kinds - {"clip"} and not self.inverse:
+                self.inverse = a.names.fresh("inverse", "inverted")
             if weight.kind == "matrix":
                 if "weights" in kinds:
                     self.names["k", name] = a.names.fresh(f"k{name}", f"k_{name}")
@@ -139,7 +143,11 @@ class Moving:
 
     def starts(self) -> list[str]:
         """What norms need at step 0."""
-        found = [f"|{self.every}> = 1"] if self.every else []
+        found = []
+        if self.inverse:
+            found.append(f"fn {self.inverse}(z) = sign(z) / (z + (1 - sign(z)))  # 0 at 0")
+        if self.every:
+            found.append(f"|{self.every}> = 1")
 
         def make(m: Member, _: object, norm: Normalization | None) -> list[Statement]:
             if m.weight.kind != "matrix" or norm is None or norm.kind != "weights":
@@ -172,14 +180,16 @@ class Moving:
             if use.rule.name not in self.squares:
                 fresh = self.analysis.names.fresh(f"{use.rule.name}_squared")
                 self.squares[use.rule.name] = fresh
-            return [Line((name, m, use, norm.threshold), self._norm)]
+            return [Line((name, m, use, norm), self._norm)]
         found: list[Statement] = []
         if norm.kind != "weights":
             found.append(Line((m, use), self._named))
         measured = m.weight.name if norm.kind == "weights" else self.names["Q", m.weight.name]
         size = _size(leaf(measured, m.key, member_type(m.weight)))
-        if norm.threshold is not None:
-            size = build.call("max", size, norm.threshold)
+        if norm.threshold is not None and norm.kind == "clip":
+            size = build.call("max", build.constant(1), build.call("div", size, norm.threshold))
+        elif norm.threshold is not None:
+            size = build.call("min", size, norm.threshold)
         return [*found, Let(name, m.key, size)]
 
     def kept(self, m: Member) -> Statement:
@@ -220,13 +230,18 @@ class Moving:
 
     def _norm(self, write: Writer, parts: tuple[object, ...]) -> str:
         """|Q_t|^2 = E Q_t^2 over both indices."""
-        name, m, use, threshold = parts
+        name, m, use, norm = parts
         assert isinstance(m, Member)
         assert isinstance(use, OptimizerUse)
+        assert isinstance(norm, Normalization)
         call = self._call(write, m, use, self.squares[use.rule.name])
         size = f"sqrt(<{self.every}|{call}|{self.every}>)"
-        if isinstance(threshold, Node):
-            size = f"max({size}, {write(threshold)})"
+        if norm.threshold is not None:
+            size = (
+                f"max(1, {size} / {write.at(norm.threshold, UNARY)})"
+                if norm.kind == "clip"
+                else f"min({size}, {write(norm.threshold)})"
+            )
         return f"{write.name(str(name), m.key)} = {size}"
 
     def _kept(self, write: Writer, parts: tuple[object, ...]) -> str:
@@ -254,7 +269,10 @@ class Moving:
         call = self.update(write, m, use, norm)
         if norm is not None:
             size = write.name(self.divisor(m, norm), m.key)
-            return f"{write.at(use.rate, PRODUCT)} / {size} * {call}"
+            rate = write.at(use.rate, PRODUCT)
+            if norm.kind == "clip":
+                return f"{rate} / {size} * {call}"
+            return f"{rate} * {self.inverse}({size}) * {call}"
         return call if build.is_number(use.rate, 1) else f"{write.at(use.rate, UNARY)} * {call}"
 
 

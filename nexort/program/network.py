@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nexort.program.program import Block, Family, Initial, Rule, UpdateRule
 
 WeightKind = Literal["matrix", "vector", "scalar"]
+NormKind = Literal["updates", "weights", "clip", "clip paper"]
 IsMember = Callable[[tuple[Affine, ...], Span], bool]
 """Whether indices, which stand at that place, are those of the member in question."""
 
@@ -102,14 +103,15 @@ class Decay:
 
 @dataclass(frozen=True, slots=True)
 class Normalization:
-    """``normalize updates for W``, ``normalize weights``, ``clip 0.5`` (Eq 2.54): by what the
-    updates of a weight are divided.
+    """``normalize updates for W``, ``normalize weights``, ``clip 0.5``, ``clip paper 0.5``
+    (Eq 2.54): by what the updates Q of a weight w are divided, |.| a norm over all entries and
+    e = 1 for a matrix, 1/2 for a vector, 0 for a scalar.
 
-    'updates': by their norm; 'weights': by the norm of the weight; 'clip': by the larger of their
-    norm and ``threshold`` n^e, e = 1 for a matrix, 1/2 for a vector and 0 for a scalar.
+    'updates': |Q|; 'weights': |w|; 'clip': max(1, |Q| / (threshold n^e)), so that no update is
+    larger than threshold n^e; 'clip paper': min(|Q|, threshold n^e), the paper's.
     """
 
-    kind: Literal["updates", "weights", "clip"]
+    kind: NormKind
     threshold: Node | None
     weights: tuple[WeightSet, ...] | None
     refs: tuple[tuple[Node, Span], ...]

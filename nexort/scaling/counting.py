@@ -32,6 +32,7 @@ from nexort.scaling.orders import (
     Symbol,
     constant,
     forget,
+    least,
     most,
     symbol,
 )
@@ -367,8 +368,10 @@ class Counting:
             case 1:
                 gain = d.times(-1)
             case _:
-                # large arguments saturate, small ones are linear
-                gain = d.times(-1) + most((whole.total + d.times(-1)).times(-1), ONE)
+                # large arguments saturate, small ones are linear; the other way round where Q is
+                # divided by min(|Q|, theta)
+                bound = least if layer.normalization == "paper-clipping" else most
+                gain = d.times(-1) + bound((whole.total + d.times(-1)).times(-1), ONE)
         moves = self.only is None or key in self.only
         if whole.is_zero or not moves:
             if slope.pairs:
@@ -392,7 +395,7 @@ class Counting:
         b = self._symbol(layer.name, "b")
         norm = ONE + layer.norm
         match layer.normalization:
-            case "none":
+            case "none" | "clipping":
                 return ONE
             case "weight":
                 return norm + b.times(-1)

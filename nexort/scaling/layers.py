@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
@@ -15,9 +15,16 @@ from nexort.program.parametrization import NAMED, Part, uniform
 Array = np.ndarray[Any, Any]
 HALF = Fraction(1, 2)
 
-Normalization = Literal["none", "update", "clipping", "weight", "trust"]
-"""What an update is divided by (2.10.2): nothing; its own norm; that where it is above a threshold;
-the weight's current norm; or, as in LARS and LAMB, its own norm and multiplied by the weight's."""
+Normalization = Literal["none", "update", "clipping", "paper-clipping", "weight", "trust"]
+"""What an update Q is divided by (2.10.2), theta a threshold that grows with n as |Q| does:
+'update', its norm |Q|; 'clipping', max(1, |Q| / theta), which keeps its size; 'paper-clipping',
+min(|Q|, theta); 'weight', the weight's current norm |w|; 'trust', |Q| / |w| (LARS, LAMB)."""
+
+CLIPPED: Mapping[Normalization, str] = {
+    "clipping": "Q min(1, clip / |Q|)",
+    "paper-clipping": "Q / min(|Q|, clip)",
+}
+"""What clipping makes of an update."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +49,14 @@ class Layer:
         threshold, none."""
         if self.normalization in ("update", "trust") and self.degree is not None:
             return 0
-        if self.normalization == "clipping" and self.degree == 1:
+        if self.normalization in ("clipping", "paper-clipping") and self.degree == 1:
             return None
         return self.degree
 
     def shift(self, b: Any, unit: Any = 1) -> Any:
         """What normalization adds to c in every condition (Def 2.10.6, 2.10.9)."""
         match self.normalization:
-            case "none":
+            case "none" | "clipping":
                 return 0 * b
             case "weight":
                 return self.norm * unit - b

@@ -210,7 +210,7 @@ def _lowered(
     e: Exponents, new: Exponents, layer: Layer, redundant: Fraction
 ) -> Iterable[Exponents]:
     """b = c, where b may be below it."""
-    if layer.normalization in ("none", "update", "clipping"):
+    if layer.normalization not in ("weight", "trust"):
         yield Exponents(new.a, new.c + layer.shift(Fraction(0)) + redundant, new.c, new.d)
 
 

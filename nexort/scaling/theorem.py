@@ -188,8 +188,9 @@ class Conditions:
         """c as the conditions read it."""
         layer = self.layers[k]
         text = {
-            "none": "c", "update": f"c + {layer.norm}", "clipping": f"c + {layer.norm}",
-            "weight": f"c + {layer.norm} - b", "trust": "c + b",
+            "none": "c", "clipping": "c", "update": f"c + {layer.norm}",
+            "paper-clipping": f"c + {layer.norm}", "weight": f"c + {layer.norm} - b",
+            "trust": "c + b",
         }[layer.normalization]  # fmt: skip
         return f"{text} - d + {self.d_text(k)}" if layer.homogeneous == 1 else text
 

@@ -97,6 +97,8 @@ _AFTER_FACTOR = {"LPAR": "CALL", "LSQB": "INDEX"}
 _BRACKETS = frozenset(("LPAR", "RPAR", "LSQB", "RSQB", "LBRACE"))
 _STARTS = frozenset(("SEP", "LBRACE", "START"))
 _AFTER_WORD = re.compile(r"[ \t]*[=\[']")
+_PAPER = re.compile(r"[ \t]*(?!for\b)[\w(.]")
+"""After ``clip paper``, where this is no threshold by that name."""
 
 
 class Token(NamedTuple):
@@ -173,6 +175,8 @@ def _word(text: str, value: str, position: int, previous: str) -> tuple[str, str
     """The token kind of a word, and its spelling with Greek letters written out."""
     if value in _WORDS:
         return _WORDS[value], value
+    if value == "paper" and previous == "CLIP" and _PAPER.match(text, position):
+        return "PAPER", value
     if value in STATEMENT_WORDS and previous in _STARTS:
         assigned = _AFTER_WORD.match(text, position)
         if not assigned or value == "return":

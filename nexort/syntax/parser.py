@@ -233,7 +233,9 @@ class _Builder:
         exponents = tuple(x for x in rest if isinstance(x, t.Exponents))
         targets = tuple(x for x in rest if isinstance(x, t.Declared))
         value = rest[0] if rest and not exponents else None
-        return t.Setting(c[0].kind.lower(), value, exponents, targets, self._span(c))
+        paper = isinstance(c[1], Token) if len(c) > 1 else False
+        word = c[0].kind.lower() + (" paper" if paper else "")
+        return t.Setting(word, value, exponents, targets, self._span(c))
 
     def exponents(self, c: list[Any]) -> t.Exponents:
         items = c[1].items if isinstance(c[1], _Axes) else ()

@@ -371,7 +371,8 @@ class Exponents:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A line of ``train``: its first word, its value, and the weights after ``for``."""
+    """A line of ``train``: its first word (``clip paper``: two), its value, and the weights after
+    ``for``."""
 
     word: str
     value: Expr | None

@@ -32,6 +32,7 @@ NORMALIZATIONS: Mapping[str, Normalization] = {
     "updates": "update",
     "weights": "weight",
     "clip": "clipping",
+    "clip paper": "paper-clipping",
 }
 
 

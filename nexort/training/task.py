@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from nexort.program.network import Exponents, WeightKind
+from nexort.program.network import Exponents, NormKind, WeightKind
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Axes, ket, scalar
 from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
@@ -34,19 +34,22 @@ def weight_name(key: Key) -> str:
 
 @dataclass(frozen=True)
 class Norm:
-    """What a weight's updates are divided by at every step (Eq 2.54): 'updates', their Frobenius
-    norm; 'weights', that of the weight w before the step; 'clip', the larger of the updates' norm
-    and thresholds[t] n^e."""
+    """What a weight's updates Q are divided by at every step (Eq 2.54): 'updates', their Frobenius
+    norm |Q|; 'weights', |w| of the weight before the step; 'clip', max(1, |Q| / theta); 'clip
+    paper', min(|Q|, theta), with theta = thresholds[t] n^e."""
 
-    kind: Literal["updates", "weights", "clip"]
+    kind: NormKind
     thresholds: Array | None = None
-    """Of each step, shape (steps,), for 'clip'."""
+    """Of each step, shape (steps,), of the two that clip."""
 
     def divisor(self, t: int, size: float) -> float:
         """What updates are divided by in the limit, ``size`` the norm over n^e (Def 2.10.7);
         infinite where that is 0, so that updates of 0 stay 0."""
         if self.thresholds is not None:
-            size = max(size, float(self.thresholds[t]))
+            threshold = float(self.thresholds[t])
+            if self.kind == "clip":
+                return max(1.0, size / threshold)
+            size = min(size, threshold)
         return size or math.inf
 
 
@@ -86,8 +89,8 @@ class Weight:
     @property
     def shift(self) -> Fraction:
         """The power of n in what updates are divided by: with it c + shift is what c is without
-        (Def 2.10.6)."""
-        if self.norm is None:
+        (Def 2.10.6); none where they are multiplied by min(1, theta n^e / |Q|)."""
+        if self.norm is None or self.norm.kind == "clip":
             return Fraction(0)
         size = SIZES[self.kind]
         if self.norm.kind == "weights" and self.kind != "scalar":

@@ -67,7 +67,9 @@ def test_rates_and_decays_that_change_from_step_to_step() -> None:
             assert reading.output("f", t) == pytest.approx(expected, rel=1e-9, abs=1e-11)
 
 
-@pytest.mark.parametrize("lines", ["normalize updates", "clip 0.4", "normalize weights"])
+@pytest.mark.parametrize(
+    "lines", ["normalize updates", "clip 0.4", "clip paper 0.4", "normalize weights"]
+)
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("name", ["mlp", "residual"])
 def test_updates_divided_by_norms(name: str, optimizer: str, lines: str) -> None:
@@ -89,7 +91,11 @@ def test_updates_divided_by_norms(name: str, optimizer: str, lines: str) -> None
         if lines == "normalize weights":
             matrix = case.deviations.get(key[0], 1.0)
             return q / (matrix if kind == "matrix" else size(kind, w))
-        return q / (max(size(kind, q), 0.4) if lines == "clip 0.4" else size(kind, q))
+        clipped = {
+            "clip 0.4": max(1, size(kind, q) / 0.4),
+            "clip paper 0.4": min(size(kind, q), 0.4),
+        }
+        return q / clipped.get(lines, size(kind, q))
 
     for whole in (False, True):
         reading = read(derivation, case, whole=whole)

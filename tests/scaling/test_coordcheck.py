@@ -300,7 +300,9 @@ def test_redundant_exponents_are_no_fault() -> None:
     assert found.blames == ()
 
 
-@pytest.mark.parametrize("line", ["normalize updates", "clip 0.5", "normalize weights"])
+@pytest.mark.parametrize(
+    "line", ["normalize updates", "clip 0.5", "clip paper 0.5", "normalize weights"]
+)
 def test_updates_divided_by_norms(line: str) -> None:
     source = text(optimizer=f"sgd(lr=0.1)\n  {line}")
     found = run(source, (64, 128, 256, 512), 6, steps=1)

@@ -129,10 +129,14 @@ def test_members_of_a_family_are_one_row() -> None:
 
 
 def test_clipping() -> None:
-    """n^-c n^d g / max(|n^d g|, clip n^e) = n^-c g / max(|g|, clip n^(e - d))."""
+    """n^-c n^d g min(1, clip n^e / |n^d g|) = n^(d - c) g min(1, clip n^(e - d) / |g|), and
+    n^-c n^d g / min(|n^d g|, clip n^e) = n^-c g / min(|g|, clip n^(e - d))."""
+    found = under(mlp(2, "tanh", "sgd"), optimizer("sgd", "paper-clipping"))
+    made = practice(in_regime(found, "mup"), optimizer("sgd", "paper-clipping"), "mup-package")
+    assert [(r.rate, r.threshold) for r in made.rows] == [(H, -H), (0, 0), (H, -H)]
     found = under(mlp(2, "tanh", "sgd"), optimizer("sgd", "clipping"))
     made = practice(in_regime(found, "mup"), optimizer("sgd", "clipping"), "mup-package")
-    assert [(r.rate, r.threshold) for r in made.rows] == [(H, -H), (0, 0), (H, -H)]
+    assert [(r.rate, r.threshold) for r in made.rows] == [(1, -H), (0, 0), (1, -H)]
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

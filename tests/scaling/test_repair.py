@@ -45,7 +45,9 @@ def tried(found: Table, most: int) -> tuple[int, Fraction] | None:
     return None
 
 
-@pytest.mark.parametrize("normalization", ["none", "update", "clipping", "weight", "trust"])
+@pytest.mark.parametrize(
+    "normalization", ["none", "update", "clipping", "paper-clipping", "weight", "trust"]
+)
 @pytest.mark.parametrize("degree", [None, 0, 1])
 def test_no_repair_is_smaller(degree: int | None, normalization: Normalization) -> None:
     layers = perceptron(2, degree, normalization)

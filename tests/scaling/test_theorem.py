@@ -45,7 +45,7 @@ def test_r_of_named_parametrizations() -> None:
     [
         ("update", "ntp", ("0", "0", "0")),  # Def 2.10.4
         ("update", "mup", ("-1/2", "0", "-1/2")),  # Def 2.10.5
-        ("clipping", "mup", ("-1/2", "0", "-1/2")),
+        ("paper-clipping", "mup", ("-1/2", "0", "-1/2")),
         ("weight", "ntp", ("0", "0", "0")),  # Def 2.10.8
         ("weight", "mup", ("-1/2", "1/2", "-1/2")),  # Def 2.10.9
     ],
@@ -61,11 +61,22 @@ def test_normalized_parametrizations(normalization: str, name: str, c: tuple[str
     assert verdict(Table(plain.layers, found.exponents)) == "unstable"
 
 
+@pytest.mark.parametrize("name", ["ntp", "mup"])
+def test_clipping_as_libraries_do_shifts_nothing(name: str) -> None:
+    """Q min(1, theta / |Q|) has the size of Q."""
+    layers = perceptron(2, None, "clipping")
+    assert named(name, layers).exponents == named(name, perceptron(2)).exponents
+    tables = around(2, 500, 3)
+    for degree in (None, 0):
+        clipped, plain = perceptron(2, degree, "clipping"), perceptron(2, degree)
+        assert (codes(clipped, tables, 0, UNIT) == codes(plain, tables, 0, UNIT)).all()
+
+
 @given(
     st.integers(1, 3),
     st.integers(0, 10**6),
     st.sampled_from([None, 0, 1]),
-    st.sampled_from(["none", "update", "clipping"]),
+    st.sampled_from(["none", "update", "clipping", "paper-clipping"]),
     st.lists(st.integers(-12, 12), min_size=4, max_size=4),
 )
 @settings(max_examples=200, deadline=None)

@@ -160,10 +160,10 @@ def test_decay_of_every_weight() -> None:
     np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("kind", ["updates", "weights", "clip"])
+@pytest.mark.parametrize("kind", ["updates", "weights", "clip", "clip paper"])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_updates_are_divided_by_norms(
-    kind: Literal["updates", "weights", "clip"], dtype: str
+    kind: Literal["updates", "weights", "clip", "clip paper"], dtype: str
 ) -> None:
     """Eq 2.54: with the exponents of Def 2.10.5 steps have the same size as without."""
     width, task = 150, mlp("tanh", "momentum", "mup", 3)
@@ -171,9 +171,11 @@ def test_updates_are_divided_by_norms(
     table = {"first": (0, 0, -0.5, 1), "hidden": (0, 0.5, 0, 1), "last": (1, 0, -0.5, 1)}
     if kind == "weights":
         table["hidden"] = (0, 0.5, 0.5, 1)
+    if kind == "clip":
+        table = {"first": (0, 0, 0, 1), "hidden": (0, 0.5, 1, 1), "last": (1, 0, 0, 1)}
     shifted = {}
     for key, w in task.weights.items():
-        norm = Norm(kind, thresholds if kind == "clip" else None)
+        norm = Norm(kind, thresholds if kind.startswith("clip") else None)
         divided = replace(w, norm=norm)
         e = w.exponents
         shifted[key] = replace(divided, exponents=replace(e, c=e.c - divided.shift))
@@ -185,7 +187,8 @@ def test_updates_are_divided_by_norms(
         if kind == "updates":
             return float(np.linalg.norm(q))
         e = 1 if layer == "hidden" else 0.5
-        return max(float(np.linalg.norm(q)), next(steps) * width**e)
+        size, threshold = float(np.linalg.norm(q)), next(steps) * width**e
+        return max(1.0, size / threshold) if kind == "clip" else min(size, threshold)
 
     found = train(replace(task, weights=shifted), width, 1, dtype=dtype)["f"][0]
     weights = initial_weights(task, width, dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ CASES = [
     ("momentum(lr=0.3)", "normalize updates"),
     pytest.param("adam(lr=0.5, eps=1e-2)", "clip 0.5", marks=pytest.mark.slow),
     ("sgd(lr=0.5)", "clip 0.3 for W, v\n  normalize updates for u"),
+    ("sgd(lr=0.3)", "clip paper 0.3 for W, v\n  clip 0.2 for u"),
     pytest.param("sgd(lr=0.5)", "normalize weights", marks=pytest.mark.slow),
     ("adam(lr=0.1, eps=1e-2)", "normalize weights\n  decay 0.05"),
 ]
@@ -43,6 +45,7 @@ TANGENT = [
     pytest.param("adam(lr=0.5, eps=1e-2)", "clip 0.4\n  decay 0.05", marks=pytest.mark.slow),
     pytest.param("momentum(lr=0.3)", "normalize updates\n  decay 0.05", marks=pytest.mark.slow),
     ("sgd(lr=0.5)", "clip 0.3 for W, v\n  normalize updates for u"),
+    pytest.param("sgd(lr=0.3)", "clip paper 0.3", marks=pytest.mark.slow),
     ("adam(lr=0.1, eps=1e-2)", "normalize weights\n  decay 0.05"),
 ]
 
@@ -66,3 +69,39 @@ def test_normalized_steps_do_not_know_the_size_of_gradients() -> None:
     apart = (np.asarray(plain) - np.asarray(more))[1:] / np.hypot(plain.error, more.error)[1:]
     assert np.abs(apart).max() < 4.5
     assert plain.error.max() < 0.01
+
+
+def _f(lines: str, *, start: str = "parametrization mup", optimizer: str = "sgd(lr=0.5)") -> Any:
+    text = program(optimizer, lines).program.source.text.replace("parametrization mup", start)
+    return nexort.loads(text[: text.rindex("output")] + "output f\n")
+
+
+@pytest.mark.parametrize("start", ["parametrization mup", "parametrization ntp\n  centre"])
+@pytest.mark.parametrize("optimizer", ["sgd(lr=0.5)", "adam(lr=0.1, eps=1e-2)"])
+def test_a_threshold_above_every_update_changes_nothing(optimizer: str, start: str) -> None:
+    """Q min(1, theta / |Q|) is Q, to the last bit, in the limit and at any width."""
+    plain = _f("", start=start, optimizer=optimizer)
+    clipped = _f("clip 1000", start=start, optimizer=optimizer)
+    options: Any = {"samples": 256, "replicates": 2, "exact": False}
+    found = [np.asarray(p.limit(**options)["f"]) for p in (plain, clipped)]
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6, atol=1e-9)
+    runs = [p.simulate(width=64, seeds=2)["f"] for p in (plain, clipped)]
+    np.testing.assert_allclose(runs[0], runs[1], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("start", ["parametrization mup", "parametrization ntp\n  centre"])
+def test_thresholds_that_every_update_meets(start: str) -> None:
+    """Below every norm, clip theta is Q theta / |Q|, and clip paper theta is Q / theta; above all
+    of them clip paper is Q / |Q|."""
+    options: Any = {"samples": 256, "replicates": 2, "exact": False}
+
+    def same(one: Any, other: Any) -> None:
+        found = [np.asarray(p.limit(**options)["f"]) for p in (one, other)]
+        np.testing.assert_allclose(found[0], found[1], rtol=1e-6, atol=1e-9)
+        assert np.abs(found[0][-1] - found[0][0]).max() > 1e-4
+
+    low = _f("clip 0.001", start=start, optimizer="sgd(lr=100)")
+    same(low, _f("normalize updates", start=start, optimizer="sgd(lr=0.1)"))
+    same(_f("clip paper 100", start=start), _f("normalize updates", start=start))
+    low = _f("clip paper 0.001", start=start, optimizer="sgd(lr=0.0001)")
+    same(low, _f("", start=start, optimizer="sgd(lr=0.1)"))

@@ -1,8 +1,9 @@
 """By what updates are divided: norms of updates and of weights (2.10.2, Def 2.10.7).
 
 nu_t = |X| = sqrt(E X^2), X the update Q_t as a random variable, summed over the axes of a weight:
-of a matrix the entry Q_t(sum_i chi_i |dh_i> |x_i>^(1), ...). With a threshold it is the larger of
-the two; of the weight itself it is sqrt(<w_t|w_t>), for a matrix what decay keeps of its deviation.
+of a matrix the entry Q_t(sum_i chi_i |dh_i> |x_i>^(1), ...). Clipping makes it
+max(1, nu_t / theta), the paper's min(nu_t, theta); of the weight itself it is sqrt(<w_t|w_t>), for
+a matrix what decay keeps of its deviation.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
-from nexort.derive.algebra import HALF, applied, axis_sum, mul, power, reindexed, unbound
-from nexort.derive.formula import Expectation, Formula, Ket, Number, Symbol
+from nexort.derive.algebra import HALF, MINUS_ONE, applied, axis_sum, mul, power, reindexed, unbound
+from nexort.derive.formula import ONE, Expectation, Formula, Ket, Number, Symbol
 from nexort.derive.training.backward import Gradient
 from nexort.derive.training.common import ZERO_STEP, Run
 from nexort.derive.training.network import deviation
@@ -61,4 +62,6 @@ def norm(run: Run, gradient: Gradient, t: Affine, at: At) -> Formula:
     if found.threshold is None:
         return size
     threshold = reindexed(run.threshold(gradient), {STEP_VARIABLE: t})
-    return applied("max", (size, threshold))
+    if found.kind == "clip":
+        return applied("max", (ONE, mul(size, power(threshold, MINUS_ONE))))
+    return applied("min", (size, threshold))

@@ -187,7 +187,10 @@ def _divisor(weight: Weight, t: int, size: float, width: int) -> float:
     norm = weight.norm
     assert norm is not None
     if norm.thresholds is not None:
-        size = max(size, float(norm.thresholds[t]) * power(width, SIZES[weight.kind]))
+        threshold = float(norm.thresholds[t]) * power(width, SIZES[weight.kind])
+        if norm.kind == "clip":
+            return max(1.0, size / threshold)
+        size = min(size, threshold)
     return size or math.inf
 
 
