@@ -296,10 +296,26 @@ def training(program: Program, given: Given, *, judge: bool = True) -> Task:
     """
     from nexort.training.prepare import prepare
 
-    if judge and not program.outputs:
-        raise fail("no-output", "the program has no output", help="output f")
+    if judge:
+        _some_output(program)
     params, data, sizes = _bound(program, given)
     return prepare(program, params, data, sizes, given.max_instructions, judge=judge)
+
+
+def finite_training(program: Program, given: Given) -> Task:
+    """The training for runs at width n, which need no limit, with what its outputs read.
+
+    Raises NexortError as :func:`training`.
+    """
+    from nexort.training.prepare import read
+
+    _some_output(program)
+    return read(training(program, given, judge=False))
+
+
+def _some_output(program: Program) -> None:
+    if not program.outputs:
+        raise fail("no-output", "the program has no output", help="output f")
 
 
 def placeholders(program: Program, given: Given) -> Given:

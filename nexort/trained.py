@@ -74,15 +74,14 @@ def runs(
     checkpoint: str | Path | None = None,
     **options: Any,
 ) -> tuple[Task, dict[str, Any]]:
-    """The training, and the outputs of ``seeds`` networks trained at width n, shape (seeds, ...).
-
-    Raises NexortError.
+    """The training, and the outputs of ``seeds`` networks trained at width n, shape (seeds, ...),
+    in any parametrization: these need no limit. Raises NexortError.
     """
     from nexort.finite.training import train
 
     if width < 1 or seeds < 1:
         raise fail("bad-option", f"width and seeds are at least 1, found {width} and {seeds}")
-    task = driver.training(program, given)
+    task = driver.finite_training(program, given)
     kind = dtype or DTYPE
     told = width, kind, options.get("seed", 0), options.get("entries")
     store = _part(checkpoint, task, f"runs {told}")

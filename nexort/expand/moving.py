@@ -143,11 +143,6 @@ class Moving:
 
     def starts(self) -> list[str]:
         """What norms need at step 0."""
-        found = []
-        if self.inverse:
-            found.append(f"fn {self.inverse}(z) = sign(z) / (z + (1 - sign(z)))  # 0 at 0")
-        if self.every:
-            found.append(f"|{self.every}> = 1")
 
         def make(m: Member, _: object, norm: Normalization | None) -> list[Statement]:
             if m.weight.kind != "matrix" or norm is None or norm.kind != "weights":
@@ -156,7 +151,16 @@ class Moving:
             return [Let(self.names["k", m.weight.name], m.key, size)]
 
         write = self.write(Affine(0))
-        return found + [line for x in self._over(make) for line in x.lines(write)]
+        return self.helpers() + [line for x in self._over(make) for line in x.lines(write)]
+
+    def helpers(self) -> list[str]:
+        """What norms are written with."""
+        found = []
+        if self.inverse:
+            found.append(f"fn {self.inverse}(z) = sign(z) / (z + (1 - sign(z)))  # 0 at 0")
+        if self.every:
+            found.append(f"|{self.every}> = 1")
+        return found
 
     # ---- updates -------------------------------------------------------------------------------
 

@@ -173,7 +173,7 @@ class Tangent:
         for weight in self.network.weights.values():
             lines = initial_lines(self.analysis, weight, self.loops[weight.name], write, fixed=True)
             found += [line for some in lines for line in some]
-        return [*found, *([f"|{self.steps.every}> = 1"] if self.steps.every else [])]
+        return [*found, *self.steps.helpers()]
 
     def start(self) -> list[str]:
         """f_0: given, or zero."""

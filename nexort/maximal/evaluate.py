@@ -21,8 +21,9 @@ from nexort.training.task import Task
 MORE = 16
 """How many times the replicates of the start may be run for an accuracy that is asked for."""
 
-WORK = 2**22
-"""Directions times points of a replicate without pairs."""
+WORK = 2**17
+"""Arguments of matrices in a step times points of a replicate without pairs. It does not depend on
+the number of steps, so that what a run has at a step does not."""
 
 LIKELY = 2.0
 """A mean square of differences over their errors that is taken for chance."""
@@ -97,7 +98,7 @@ def _default(plan: Plan) -> int:
     if plan.pairs:
         return 2048
     # no pairs of points: many more of them cost the same, and quasi-random ones pay
-    known = WORK // max(1, plan.directions())
+    known = WORK // max(1, plan.arguments())
     return min(max(4096, 1 << (known.bit_length() - 1)), 65536)
 
 

@@ -5,8 +5,7 @@ Kets are rows of N numbers with the sample inner product <x|y> = x.y / N.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,11 +22,9 @@ MOST_ROOTS = 0.5
 class Frame:
     """Orthonormal kets, one after another."""
 
-    def __init__(self, size: int, *, narrow: bool = False) -> None:
-        """``narrow``: in float32."""
+    def __init__(self, size: int) -> None:
         self.size = size
-        self.dtype = np.dtype(np.float32 if narrow else np.float64)
-        self._rows = np.empty((64, size), self.dtype)
+        self._rows = np.empty((64, size))
         self.count = 0
 
     @property
@@ -39,7 +36,7 @@ class Frame:
         """Take kets that are orthonormal to all others."""
         count = self.count + len(rows)
         if count > len(self._rows):
-            grown = np.empty((2 * count, self.size), self.dtype)
+            grown = np.empty((2 * count, self.size))
             grown[: self.count] = self.rows
             self._rows = grown
         self._rows[self.count : count] = rows
@@ -53,6 +50,21 @@ class Frame:
         """The part of some kets outside of the frame's span."""
         return np.asarray(rows - self.coordinates(rows) @ self.rows) if self.count else rows
 
+    def directions(self, rest: Array, rows: Array, cutoff: float) -> Directions:
+        """Of ``rest``, the part of some kets outside of the span, as :func:`directions`, with kets
+        that are orthonormal to the frame's to rounding.
+
+        What is left of a ket that is nearly in the span has a part in it, of the size of roundings
+        over what is left. It is taken away once more (twice is enough), or it would grow by 1 over
+        the cutoff with every new direction.
+        """
+        found = directions(rest, rows, cutoff)
+        if not len(found.change):
+            return found
+        kets = self.outside(found.kets)
+        factor = np.linalg.cholesky(kets @ kets.T / self.size)
+        return replace(found, kets=np.linalg.solve(factor, kets))
+
 
 def lengths(rows: Array) -> Array:
     """The root mean square of every row."""
@@ -62,27 +74,27 @@ def lengths(rows: Array) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Directions:
-    """``change @ rest`` are orthonormal kets, the longest first; ``left`` is the largest relative
-    length that is not in their span."""
+    """``kets`` are orthonormal, the longest first, and ``change @ rest`` to rounding; ``left`` is
+    the largest relative length that is not in their span."""
 
     change: Array
+    kets: Array
     left: float
 
 
 def directions(rest: Array, rows: Array, cutoff: float, most: int | None = None) -> Directions:
     """Orthonormal kets spanning ``rest``, the new parts of ``rows``, up to ``cutoff`` times the
     rows' lengths, by a pivoted Cholesky factor of the Gram matrix; at most ``most`` of them."""
-    none = Directions(np.empty((0, len(rest))), 0.0)
+    none = Directions(np.empty((0, len(rest))), np.empty((0, rest.shape[1])), 0.0)
     scale = lengths(rows)
     used = np.flatnonzero(scale > 0)
-    wide = rest.astype(float, copy=False)
-    gram = wide @ wide.T / rest.shape[1]
+    gram = rest @ rest.T / rest.shape[1]
     if not len(used) or not np.isfinite(gram).all():
         return none
     part = gram[np.ix_(used, used)] / np.outer(scale[used], scale[used])
     largest = float(np.sqrt(part.diagonal().max()))
     if largest <= cutoff:
-        return Directions(none.change, largest)
+        return replace(none, left=largest)
     from scipy.linalg import lapack  # its functions of many checks cost more than the work
 
     factor, order, rank, _ = lapack.dpstrf(part, tol=cutoff**2, lower=1)
@@ -96,7 +108,7 @@ def directions(rest: Array, rows: Array, cutoff: float, most: int | None = None)
     # once more: nearly parallel kets lose digits
     again = np.linalg.cholesky(change @ gram @ change.T)
     whole, _ = lapack.dtrtrs(again, change, lower=1)
-    return Directions(whole, size)
+    return Directions(whole, whole @ rest, size)
 
 
 class Space:
@@ -135,9 +147,9 @@ class Space:
             parts = [x for part in parts for x in (part, -part)]
         return np.concatenate(parts, axis=1)
 
-    def noise(self, count: int, dtype: np.dtype[np.floating[Any]]) -> Array:
+    def noise(self, count: int) -> Array:
         """``count`` kets of independent standard normal numbers, shape (N, count)."""
-        return self.points[0].rng.standard_normal((self.size, count), dtype)
+        return self.points[0].rng.standard_normal((self.size, count))
 
     def fresh(self, count: int) -> Array:
         """``count`` new roots, shape (count, N)."""
@@ -152,7 +164,7 @@ class Space:
         room = int(MOST_ROOTS * self.size) - self.known.count - count
         if others is not None and room:
             rest = self.known.outside(others)
-            basis = directions(rest, others, 1e-4, room).change @ rest
+            basis = directions(rest, others, 1e-4, room).kets
             new = new - (new @ basis.T / self.size) @ basis
         # symmetric orthonormalization moves every ket as little as possible
         values, vectors = np.linalg.eigh(new @ new.T / self.size)
@@ -165,6 +177,4 @@ class Space:
         """Keep later roots orthogonal to some kets."""
         if not self.careful or self.known.count + len(rows) > CLEAN_BELOW * self.size:
             return
-        rest = self.known.outside(rows)
-        found = directions(rest, rows, 1e-4)
-        self.known.append(found.change @ rest)
+        self.known.append(self.known.directions(self.known.outside(rows), rows, 1e-4).kets)

@@ -21,17 +21,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from nexort.maximal.frames import Frame, Space, directions
+from nexort.maximal.frames import Frame, Space
 from nexort.maximal.moved import product
 from nexort.program.unrolled import Array
 
 CUTOFF = 0.75
 """Directions shorter than this part of their argument, over the root of the sample's size, are
 dropped from hats: a relative change of its square, less than the noise of averages."""
-
-
-NARROW = 256
-"""Matrices with more directions keep them in float32."""
 
 FULL = 0.25
 """The part of a sample which a basis may fill before the matrix is drawn as a whole."""
@@ -40,27 +36,26 @@ FULL = 0.25
 class Side:
     """One direction of a matrix: arguments in one space, images in the other."""
 
-    def __init__(self, arguments: Space, images: Space, *, narrow: bool) -> None:
+    def __init__(self, arguments: Space, images: Space) -> None:
         self.spaces = arguments, images
-        self.basis = Frame(arguments.size, narrow=narrow)
-        self.kets = Frame(images.size, narrow=narrow)
-        self.images = Frame(images.size, narrow=narrow)
+        self.basis = Frame(arguments.size)
+        self.kets = Frame(images.size)
+        self.images = Frame(images.size)
         self.dropped = 0.0
 
     def apply(self, rows: Array, back: Side) -> Array:
         """|Wx> of arguments (m, N), shape (m, N'); ``back`` is the side of W^T."""
         size = self.basis.size
-        given = rows.astype(self.basis.dtype, copy=False)
-        known = self.basis.coordinates(given)
-        rest = given - known @ self.basis.rows
+        known = self.basis.coordinates(rows)
+        rest = rows - known @ self.basis.rows
         result = known @ self.images.rows
         dots = back.kets.coordinates(rest) @ back.basis.rows if back.basis.count else None
         if dots is not None:
             result += dots
-        found = directions(rest, rows, CUTOFF / np.sqrt(size))
+        found = self.basis.directions(rest, rows, CUTOFF / np.sqrt(size))
         self.dropped = max(self.dropped, found.left)
         if len(found.change):
-            new = found.change @ rest
+            new = found.kets
             arguments, images = self.spaces
             kets = images.fresh(len(new))
             result = result + (rest @ new.T / size) @ kets
@@ -68,16 +63,15 @@ class Side:
             self.kets.append(kets)
             self.images.append(kets if dots is None else kets + found.change @ dots)
             arguments.learn(new)
-        return np.asarray(result, dtype=float)
+        return np.asarray(result)
 
 
 class InitialOperator:
-    """A matrix with entries N(0, scale^2/n). ``narrow``: its kets are kept in float32, for many
-    directions, whose averages are never as exact as that."""
+    """A matrix with entries N(0, scale^2/n)."""
 
-    def __init__(self, rows: Space, columns: Space, scale: float, *, narrow: bool = False) -> None:
+    def __init__(self, rows: Space, columns: Space, scale: float) -> None:
         self.scale = scale
-        self.sides = Side(columns, rows, narrow=narrow), Side(rows, columns, narrow=narrow)
+        self.sides = Side(columns, rows), Side(rows, columns)
         self.matrix: Array | None = None
 
     def apply(self, kets: Array, flipped: bool) -> Array:
@@ -95,7 +89,7 @@ class InitialOperator:
         there, back = self.sides
         q, other = there.basis.rows, back.basis.rows
         size = there.basis.size
-        whole = there.spaces[1].noise(size, q.dtype) / np.sqrt(size, dtype=q.dtype)
+        whole = there.spaces[1].noise(size) / np.sqrt(size)
         whole += other.T @ (back.kets.rows / size - other @ whole / other.shape[1])
         whole += (there.images.rows.T / size - whole @ q.T / size) @ q
         return np.asarray(whole)

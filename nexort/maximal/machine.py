@@ -10,7 +10,6 @@ import numpy as np
 from nexort.diagnostics import InternalError
 from nexort.lower import arrays
 from nexort.maximal.frames import Space, lengths
-from nexort.maximal.initial import NARROW
 from nexort.maximal.plan import Plan, Schedule, is_ket
 from nexort.maximal.weights import Entries, Matrix
 from nexort.program.nodes import Node, Op
@@ -23,17 +22,24 @@ ROUNDING = 1e-13
 TUPLES = 2**24
 """Evaluations (point, tuple of copies) of one outer nonlinearity."""
 
+MANY = 16
+"""Arguments of matrices in a step from which on a run needs many dimensions."""
+
 
 class Machine:
     """The current weights, and the values of the step at hand."""
 
-    def __init__(self, plan: Plan, size: int, seed: np.random.SeedSequence) -> None:
+    def __init__(
+        self, plan: Plan, size: int, seed: np.random.SeedSequence, dtype: str = "float32"
+    ) -> None:
+        """``dtype``: of what is kept for pairs of points."""
         self.plan = plan
-        self.size = size
+        self.size, self.dtype = size, dtype
         tied = {rows for rows, columns in plan.spaces.sides.values() if rows == columns}
         *seeds, design = seed.spawn(plan.spaces.count + 1)
-        # where pairs of points are updated, careful spaces cost little
-        many = plan.directions() > NARROW
+        # where pairs of points are updated, careful spaces cost little; what a run has at a step
+        # does not depend on how many follow
+        many = plan.arguments() > MANY
         even = Counter[int]()
         for x in plan.initial:
             even[plan.spaces.of[x, 0]] += plan.rank(x)
@@ -157,7 +163,7 @@ class Machine:
             weight = self.plan.task.weights.get(key)
             self.matrices[key] = Matrix(
                 weight, rows, columns,
-                moves=key in self.plan.gradients, narrow=self.plan.directions(key) > NARROW,
+                moves=key in self.plan.gradients, dtype=self.dtype,
             )  # fmt: skip
         return self.matrices[key]
 

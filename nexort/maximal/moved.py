@@ -85,14 +85,16 @@ class Factors:
 
 
 class Pairs:
-    """D_t over pairs of points, with the update function's states pair by pair, in float32.
+    """D_t over pairs of points, with the update function's states pair by pair.
 
     Where rows and columns are one neuron space, the copy must be independent of the row: the sample
     is then two independent halves, and a row's copies are the other half's points.
     """
 
-    def __init__(self, update: Update, rows: int, columns: int, *, tied: bool) -> None:
-        self.entries = np.zeros((rows, columns), dtype=np.float32)
+    def __init__(
+        self, update: Update, rows: int, columns: int, *, tied: bool, dtype: str = "float32"
+    ) -> None:
+        self.entries = np.zeros((rows, columns), dtype)
         self.moved = False
         half = rows // 2
         first, second, whole = slice(0, half), slice(half, rows), slice(None)
@@ -108,7 +110,7 @@ class Pairs:
 
     def include(self, matrix: Array) -> None:
         """Take in what decays as D does: a matrix of which images are sums over points."""
-        self.entries += matrix
+        self.entries += matrix.astype(self.entries.dtype)
         self.moved = True
 
     def step(
@@ -117,8 +119,8 @@ class Pairs:
         """Update every pair."""
         self.moved = True
         if keep != 1:
-            self.entries *= np.float32(keep)
-        lefts, rights = left.astype(np.float32), right.astype(np.float32)
+            self.entries *= keep
+        lefts, rights = left.astype(self.entries.dtype), right.astype(self.entries.dtype)
         if norm is None:
             for block in self.blocks:
                 block.step(t, lefts[:, block.rows], rights[:, block.columns], rate)
@@ -140,7 +142,7 @@ class _Block:
     def __init__(self, update: Update, entries: Array, rows: slice, columns: slice) -> None:
         self.update, self.rows, self.columns = update, rows, columns
         self.values = entries[rows, columns]
-        self.states = update.start(self.values.shape, "float32")
+        self.states = update.start(self.values.shape, entries.dtype.name)
 
     def updates(self, t: int, left: Array, right: Array) -> Array:
         """Q_t of every pair."""
@@ -156,7 +158,7 @@ class _Block:
 
     def subtract(self, part: slice, found: Array, rate: float) -> None:
         """Move some rows by -rate Q, of which nothing is kept."""
-        found *= np.float32(rate / self.values.shape[1])
+        found *= rate / self.values.shape[1]
         self.values[part] -= found
 
     def _runs(self, t: int, left: Array, right: Array) -> Iterator[tuple[slice, Array]]:
@@ -164,7 +166,7 @@ class _Block:
         rows, columns = self.values.shape
         height = min(rows, max(1, BLOCK // columns))
         run = self.update.runner(t, height * columns, self.values.dtype)
-        gradient, found = np.empty((2, height, columns), dtype=np.float32)
+        gradient, found = np.empty((2, height, columns), self.values.dtype)
         left = np.ascontiguousarray(left.T)
         for start in range(0, rows, height):
             count = min(height, rows - start)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nexort.lower.region import Region
-from nexort.maximal.initial import FULL, NARROW
+from nexort.maximal.initial import FULL
 from nexort.maximal.spaces import Spaces, graph_roots, reachable, spaces
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
@@ -83,18 +83,19 @@ class Plan:
             tuple(x for x in walk([task.out, *roots]) if x.op is Op.INIT_VECTOR),
         )
 
-    def bytes(self, size: int) -> float:
-        """What one replicate holds at a time: pairs of points with their states, and kets."""
+    def bytes(self, size: int, dtype: str = "float32") -> float:
+        """What one replicate holds at a time: pairs of points with their states, of a dtype, and
+        kets."""
         total = 0.0
         for key, linear in self.linear.items():
             if not linear:
                 weight = self.task.weights[key]
                 states = weight.update.states + (weight.norm is not None)
                 tied = self.spaces.sides[key][0] == self.spaces.sides[key][1]
-                total += 4.0 * (1 + states / (2 if tied else 1)) * size**2
+                total += np.dtype(dtype).itemsize * (1 + states / (2 if tied else 1)) * size**2
         for key in self.spaces.sides:
             if self.directions(key) > FULL * size:  # drawn as a whole, with as much of temporaries
-                total += 3 * (4.0 if self.directions(key) > NARROW else 8.0) * size**2
+                total += 3 * 8.0 * size**2
         kets = [x for s in (*self.forward[-1:], self.backward) for x in s.order if x.type.copies]
         live = sum(self.rank(x) for x in kets)
         return total + 8.0 * size * (4 * live + 4 * self.directions())
@@ -108,11 +109,15 @@ class Plan:
         """How many kets a multi-ket is."""
         return int(np.prod(self.task.step.shape(node.type.axes), dtype=int))
 
-    def directions(self, key: Key | None = None) -> int:
-        """A bound on how many arguments a matrix, or all together, meet in a run."""
+    def arguments(self, key: Key | None = None) -> int:
+        """How many arguments a matrix, or all together, meet in a step."""
         nodes = {x for s in (*self.forward, self.backward) for x in s.order}
         uses = [x for x in nodes if x.op is Op.MATMUL and key in (None, x.attr[:2])]
-        return sum(self.rank(x) for x in uses) * (self.task.steps + 1)
+        return sum(self.rank(x) for x in uses)
+
+    def directions(self, key: Key | None = None) -> int:
+        """A bound on how many arguments a matrix, or all together, meet in a run."""
+        return self.arguments(key) * (self.task.steps + 1)
 
 
 def _above(nodes: Iterable[Node], seed: Node) -> set[Node]:

@@ -13,10 +13,12 @@ from nexort.training.recorder import Recorder
 from nexort.training.task import weight_name
 
 
-def trajectory(plan: Plan, size: int, seed: np.random.SeedSequence) -> Trajectory:
-    """The run on ``size`` points a neuron space. It notes what was ``dropped`` from the initial
-    matrices' bases, and their ``rank``."""
-    machine = Machine(plan, size, seed)
+def trajectory(
+    plan: Plan, size: int, seed: np.random.SeedSequence, dtype: str = "float32"
+) -> Trajectory:
+    """The run on ``size`` points a neuron space, with pairs of points in a dtype. It notes what was
+    ``dropped`` from the initial matrices' bases, and their ``rank``."""
+    machine = Machine(plan, size, seed, dtype)
     recorder = Recorder(plan.task)
     given = plan.task.given_start()
     shift: Array | float = 0.0

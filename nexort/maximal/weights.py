@@ -47,11 +47,11 @@ class Matrix:
     """A matrix weight: kept W_0 + D_t."""
 
     def __init__(
-        self, weight: Weight | None, rows: Space, columns: Space, *, moves: bool, narrow: bool
+        self, weight: Weight | None, rows: Space, columns: Space, *, moves: bool, dtype: str
     ) -> None:
         self.weight = weight
         scale = 1.0 if weight is None else weight.scale
-        self.initial = InitialOperator(rows, columns, scale, narrow=narrow)
+        self.initial = InitialOperator(rows, columns, scale)
         self.kept = 1.0
         self.moved: Moved | None = None
         self.joined: Pairs | None = None
@@ -62,7 +62,7 @@ class Matrix:
                 self.moved = Factors(linear)
             else:
                 tied = rows is columns
-                self.moved = Pairs(weight.update, rows.size, columns.size, tied=tied)
+                self.moved = Pairs(weight.update, rows.size, columns.size, tied=tied, dtype=dtype)
 
     def apply(self, kets: Array, flipped: bool) -> Array:
         """W_t|x>, or W_t^T|x>: shape (m, N) -> (m, N')."""
@@ -72,7 +72,7 @@ class Matrix:
         if self.moved is not None:
             result += self.moved.apply(kets, flipped)
         if self.initial.matrix is not None and isinstance(self.moved, Pairs):
-            self.moved.include(self.initial.matrix * np.float32(self.kept * self.initial.scale))
+            self.moved.include(self.initial.matrix * (self.kept * self.initial.scale))
             self.joined, self.initial.matrix = self.moved, None
         return result
 

@@ -53,6 +53,12 @@ class Layer:
             return None
         return self.degree
 
+    @property
+    def signs(self) -> bool:
+        """Whether updates have size 1 however small gradients are."""
+        normalized = self.normalization in ("update", "trust", "paper-clipping")
+        return self.homogeneous == 0 or normalized
+
     def shift(self, b: Any, unit: Any = 1) -> Any:
         """What normalization adds to c in every condition (Def 2.10.6, 2.10.9)."""
         match self.normalization:

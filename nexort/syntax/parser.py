@@ -233,8 +233,8 @@ class _Builder:
         exponents = tuple(x for x in rest if isinstance(x, t.Exponents))
         targets = tuple(x for x in rest if isinstance(x, t.Declared))
         value = rest[0] if rest and not exponents else None
-        paper = isinstance(c[1], Token) if len(c) > 1 else False
-        word = c[0].kind.lower() + (" paper" if paper else "")
+        words = [x.kind.lower() for x in c if isinstance(x, Token) and x.kind in ("CLIP", "PAPER")]
+        word = " ".join(words) or c[0].kind.lower()
         return t.Setting(word, value, exponents, targets, self._span(c))
 
     def exponents(self, c: list[Any]) -> t.Exponents:

@@ -33,7 +33,7 @@ def decays(task: Task) -> bool:
 
 def is_drawn(task: Task) -> bool:
     """Whether the output has a random part: f_0, or what it becomes as weights decay."""
-    return task.start == "plain" or (decays(task) and size(task) == HALF)
+    return task.given_start() is None or (decays(task) and size(task) == HALF)
 
 
 def random_outputs(task: Task) -> frozenset[str]:

@@ -71,17 +71,18 @@ def prepare(
 def judged(training: Training, task: Task) -> Task:
     """A task with its limit, and those moments alone that its outputs read. Raises NexortError."""
     found = verdict(training, task)
-    start = task.start
-    if found.regime == "tangent" and start == "plain" and found.vanishes:
-        start = "centre"
-    read = walk([m for output in task.outputs for m in output.members])
     return replace(
-        task,
+        read(task),
         weights={k: replace(w, active=found.active[k]) for k, w in task.weights.items()},
-        start=start,
-        moments={x: task.moments[x] for x in read if x in task.moments},
         regime=found.regime,
+        vanishes=found.regime == "tangent" and found.vanishes,
     )
+
+
+def read(task: Task) -> Task:
+    """A task with those moments alone that its outputs read."""
+    nodes = walk([m for output in task.outputs for m in output.members])
+    return replace(task, moments={x: task.moments[x] for x in nodes if x in task.moments})
 
 
 def check(

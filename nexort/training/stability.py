@@ -128,7 +128,7 @@ def _otherwise(
             if any(not x.is_zero and x.constant <= 0 for x in orders):
                 yield f"'{weight_name(key)}' moves it, against its r"
     for k, layer in enumerate(known.layers):
-        if layer.homogeneous == 0 and layer in judge.moved:
+        if layer.signs and layer in judge.moved:
             # the order of gradients without d, against the size they should have
             low = at[layer.name, "d"] - known.faithful(k)[0]
             seen = judge.sizes.gradients[layer.name]

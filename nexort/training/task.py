@@ -143,13 +143,16 @@ class Task:
     moments: Mapping[Node, tuple[Node, int]]
     regime: Literal["maximal", "tangent"]
     """Which limit the parametrization has."""
+    vanishes: bool = False
+    """Whether f_0 is 0 in the limit, where it starts as it comes; not so at any width."""
 
     def given_start(self) -> Array | None:
-        """The f_0 that is asked for, of the axes of f: 0 where it is centred; None where it stays
-        as it comes."""
+        """The f_0 of the limit, of the axes of f: 0 where it is centred or vanishes; None where it
+        stays as it comes."""
         axes = self.out.type.axes
         if not isinstance(self.start, Node):
-            return None if self.start == "plain" else np.zeros(self.step.shape(axes))
+            drawn = self.start == "plain" and not self.vanishes
+            return None if drawn else np.zeros(self.step.shape(axes))
         return scalar_value(self.start, {}, self.step.data, lambda x: self.step.shape(x.type.axes))
 
     def signal(self, t: int, output: Array) -> Array:
