@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
 from math import lcm
 from pathlib import Path
 from typing import Any
@@ -28,16 +27,15 @@ from nexort.diagnostics import InternalError, fail
 from nexort.driver import Given
 from nexort.program.network import Exponents
 from nexort.scaling import theorem
-from nexort.scaling.judge import Judge
+from nexort.scaling.judge import Judge, Judged
 from nexort.scaling.layers import CLIPPED, Array, Normalization, Table, named, perceptron
-from nexort.scaling.orders import Order, evaluate
+from nexort.scaling.orders import Order, exact
 from nexort.scaling.repair import Change, changes, repair
 from nexort.scaling.search import searched
 from nexort.scaling.theorem import VERDICTS, Condition, Conditions, Group, Verdict
 
 REGIMES = ("mup", "ntp", "ups(1/4)")
 GOOD = ("feature learning", "operator regime")
-LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +54,11 @@ class Checked:
 @dataclass(frozen=True, slots=True)
 class Counted:
     """The size of one quantity of a program's network as powers of n, None where it is exactly 0:
-    at steps 0, 1, ..., of a change from step 1 on; ``formula`` is its first power in the exponents,
-    None where it has more than LONGEST symbols."""
+    at steps 0, 1, ..., of a change from step 1 on, until nothing changes any more."""
 
     quantity: str
     name: str
     powers: tuple[Fraction | None, ...]
-    formula: str | None
 
 
 @dataclass(frozen=True)
@@ -235,20 +231,26 @@ def of_table(table: Table, parametrization: str, optimizer: str) -> Classificati
 def of_subject(found: Subject) -> Classification:
     """A program's network: by counted sizes, a perceptron by the theorem, which must agree."""
     judge = Judge(found.graph())
-    out = np.array([found.table.out], dtype=object)
-    verdict = VERDICTS[int(judge.codes(found.table.array, out)[0])]
-    learning = judge.learning(found.table.array, out)
-    learned = tuple(name for name, value in learning.items() if value[0])
-    method, conditions = "counted", judge.conditions(found.table.array, out)
+    judged = judge.of(found.table.array, np.array([found.table.out], dtype=object))
+    verdict = VERDICTS[int(judged.code[0])]
+    method, conditions = "counted", judged.asked()
     if found.is_perceptron():
-        exact = Conditions(found.table.layers, found.table.array, found.table.out)
-        if VERDICTS[int(exact.codes()[0])] != verdict:
+        known = Conditions(found.table.layers, found.table.array, found.table.out)
+        if VERDICTS[int(known.codes()[0])] != verdict:
             raise InternalError(f"counted sizes say {verdict}, the conditions do not")
-        method, conditions = "theorem", exact.all()
+        method, conditions = "theorem", known.all()
     return _made(
         found.program.source.name, found.table, found.parametrization, found.optimizer,
-        (method, verdict, conditions, learned), judge, found,
+        (method, verdict, conditions, _learned(judged)), judge, found, judged
     )  # fmt: skip
+
+
+def _learned(judged: Judged) -> tuple[str, ...]:
+    """Names of the features that change by 1."""
+    moved = [x for x, value in judged.learned.items() if value[0]]
+    names = [text for text, x in judged.graph.named.items() if x in moved]
+    others = [judged.graph.features[x] for x in moved if x not in judged.graph.named.values()]
+    return (*names, *others)
 
 
 def _made(
@@ -259,6 +261,7 @@ def _made(
     found: tuple[str, Verdict, list[Condition], tuple[str, ...]],
     judge: Judge | None = None,
     subject: Subject | None = None,
+    judged: Judged | None = None,
 ) -> Classification:
     method, verdict, conditions, learned = found
     known = Conditions(table.layers, table.array, table.out)
@@ -267,7 +270,7 @@ def _made(
         name, table, parametrization, optimizer, method, verdict,
         tuple(
             Checked(
-                x.group, x.layer, x.formula, Fraction(x.left[0]), x.relation, Fraction(x.right[0]),
+                x.group, x.layer, x.formula, _exact(x.left[0]), x.relation, _exact(x.right[0]),
                 bool(x.holds[0]),
             )
             for x in conditions
@@ -276,29 +279,47 @@ def _made(
         None if known.least is None else Fraction(known.least[0]),
         learned,
         *_repair(table, verdict, judge, subject),
-        _notes(table),
-        () if judge is None else _sizes(table, judge),
+        (*_notes(table), *_still(judged)),
+        () if judged is None else _sizes(judged),
     )  # fmt: skip
 
 
-def _sizes(table: Table, judge: Judge) -> tuple[Counted, ...]:
+def _exact(value: Any) -> Fraction:
+    return exact(value) if isinstance(value, float) else Fraction(value)
+
+
+def _sizes(judged: Judged) -> tuple[Counted, ...]:
     """Every size that was counted, at the table's exponents."""
-    s = judge.sizes
-    rows: list[tuple[str, str, tuple[Order, ...]]] = []
+    s = judged.sizes
+    rows: list[tuple[str, str, Sequence[Order]]] = []
     for name, start in s.start.items():
         rows += [("size", name, (start,)), ("change", name, s.change[name])]
     rows += [("size", "f", (s.output,)), ("change", "f", s.output_change)]
     rows += [("gradient, times n^d", name, found) for name, found in s.gradients.items()]
     rows += [("update", name, found) for name, found in s.updates.items()]
-    orders = [order for _, _, found in rows for order in found]
-    out = np.array([table.out], dtype=object)
-    values = iter(evaluate(orders, judge.exponents(table.array, out), Fraction(1), 1))
-    made = []
-    for quantity, name, found in rows:
-        powers = tuple(None if v is None else -Fraction(v[0]) for v in islice(values, len(found)))
-        formula = f"-({found[0]})" if found[0].length <= LONGEST else None
-        made.append(Counted(quantity, name, powers, formula))
-    return tuple(made)
+    return tuple(Counted(what, name, tuple(map(_power, found))) for what, name, found in rows)
+
+
+def _power(order: Order) -> Fraction | None:
+    """The power of n in a size; None for what is exactly 0."""
+    return None if np.isinf(order[0]) else -exact(float(order[0]))
+
+
+def _still(judged: Judged | None) -> Iterator[str]:
+    """What is said of weights that never move, or by less and less as n grows."""
+    if judged is None:
+        return
+    layers = [p.layer.name for p in judged.graph.parameters.values()]
+    found = {name: orders[-1][0] for name, orders in judged.sizes.gradients.items()}
+    if still := [name for name in layers if np.isinf(found.get(name, np.inf))]:
+        yield f"never moved, their gradients are exactly 0: {', '.join(still)}"
+    usual = {name: order[0] for name, order in judged.sizes.reference.items()}
+    fading = [x for x in layers if x in found and usual[x] < found[x] < np.inf]
+    if fading:
+        yield (
+            f"gradients by {', '.join(fading)} vanish as n grows, as averages do in them that "
+            "symmetry makes 0"
+        )
 
 
 def _repair(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from nexort.classification.forms import Form, power, sentence, table, title
@@ -19,11 +20,9 @@ EQUATIONS: dict[Group, str] = {
     "nontrivial": "2.28, one of",
 }
 COUNTED = (
-    "sizes are counted through two steps: a condition's left side is the power of 1/n that a size "
-    "has"
+    "sizes are counted step by step until they stay: a condition's left side is the power of 1/n "
+    "that a size has"
 )
-LONGEST = 72
-"""Characters of a formula that tables show."""
 
 SIGNS = {">=": r"$\ge$", "<=": r"$\le$", "=": "$=$"}
 
@@ -72,14 +71,17 @@ def _condition(c: Checked, method: str, form: Form) -> tuple[str, ...]:
 
 
 def _sizes(x: Classification, form: Form) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    header = ("counted", "of", "step 0", "step 1", "step 2", "first power of n")
-    rows = []
-    for c in x.sizes:
-        cells = ["0" if p is None else power(p, form) for p in c.powers]
-        cells = [""] * (c.quantity == "change") + cells
-        formula = c.formula if c.formula and len(c.formula) <= LONGEST else "(long)"
-        rows.append((c.quantity, c.name, *cells, *[""] * (3 - len(cells)), formula))
-    return header, rows
+    rows = [
+        (c.quantity, c.name, *[""] * (c.quantity == "change"), *(_size(p, form) for p in c.powers))
+        for c in x.sizes
+    ]
+    most = max(map(len, rows), default=2)
+    header = ("counted", "of", *(f"step {t}" for t in range(most - 2)))
+    return header, [(*row, *[""] * (most - len(row))) for row in rows]
+
+
+def _size(p: Fraction | None, form: Form) -> str:
+    return "0" if p is None else power(p, form)
 
 
 def _summary(x: Classification) -> list[str]:
@@ -139,7 +141,7 @@ def as_json(x: Classification) -> dict[str, object]:
         "notes": list(x.notes),
         "sizes": [
             {"quantity": c.quantity, "of": c.name,
-             "powers": [None if p is None else str(p) for p in c.powers], "formula": c.formula}
+             "powers": [None if p is None else str(p) for p in c.powers]}
             for c in x.sizes
         ],
     }  # fmt: skip

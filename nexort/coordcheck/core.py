@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from nexort import driver
 from nexort.coordcheck.measure import Measured
-from nexort.coordcheck.predict import Exponent, Prediction
+from nexort.coordcheck.predict import Exponent, Prediction, power
 from nexort.coordcheck.tensors import Quantity, Role, Tensor
 from nexort.diagnostics import Report
 from nexort.driver import Given
@@ -30,7 +29,6 @@ from nexort.program.unroll import Unroller
 from nexort.program.unrolled import Unrolled, UnrolledOutput
 from nexort.scaling.counting import Counting
 from nexort.scaling.graph import Graph
-from nexort.scaling.orders import evaluate
 from nexort.training.task import weight_name
 from nexort.transform.operators import expand_operators
 
@@ -132,13 +130,9 @@ def predict(found: Core) -> Prediction:
     """The sizes that are counted."""
     nodes = {str(k): x.node for k, x in enumerate(found.tensors) if x.node is not None}
     [first, *_] = [output.members[0] for output in found.program.outputs]
-    counting = Counting(Graph(first, {}, {}, kets=nodes), None)
-    counting._forward(start=True)
-    orders = [counting.first[x].total for x in nodes.values()]
-    values = evaluate(orders, {}, Fraction(1), 1)
-    exponents: dict[Quantity, Exponent] = {}
-    for x, value in zip(found.tensors, values, strict=True):
-        exponents[Quantity("size", x, 0)] = (
-            "zero" if value is None else -Fraction(np.asarray(value).reshape(-1)[0])
-        )
+    counting = Counting(Graph(first, {}, {}, named=nodes), {})
+    exponents: dict[Quantity, Exponent] = {
+        Quantity("size", x, 0): power(counting.first[node].total)
+        for x, node in zip(found.tensors, nodes.values(), strict=True)
+    }
     return Prediction(exponents, None)

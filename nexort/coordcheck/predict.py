@@ -14,10 +14,10 @@ from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
 from nexort.scaling.counting import Counting
 from nexort.scaling.graph import Graph, Slope
-from nexort.scaling.orders import ONE, ZERO, Order, evaluate, least, most
-from nexort.scaling.sizes import Size, added, moved, nonlinear
+from nexort.scaling.orders import ONE, OUT, ZERO, Order, exact, least, rounded
+from nexort.scaling.sizes import Size, added, nonlinear
 from nexort.training.backprop import Reverse
-from nexort.training.sizes import exponent_numbers, parameter, slopes
+from nexort.training.sizes import exponents, parameter, slopes
 from nexort.training.stability import layer
 from nexort.training.task import Key, Task, seed_slot
 from nexort.training.update import Update
@@ -25,9 +25,8 @@ from nexort.training.update import Update
 Exponent = Fraction | Literal["zero"]
 """A power of n, or of what is exactly 0."""
 
-BOUNDED_BELOW = frozenset(("relu", "leaky_relu", "abs", "sign", "step"))
-"""Functions that are homogeneous of degree 1 or 0: of arguments of any size their changes are no
-larger than their arguments', or than 1."""
+HOMOGENEOUS = frozenset(("relu", "leaky_relu", "abs", "sign", "step"))
+"""Functions of degree 1 or 0, of arguments of any size."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +47,19 @@ def predict(
     hand (:func:`response`); by default in general.
     """
     counting = _Everything(task, degrees or {})
-    steps = counting.steps(tensors)
-    orders = [order for found in steps for order in found.values()]
-    numbers = iter(evaluate(orders, {}, Fraction(1), 1))
-    exponents: dict[Quantity, Exponent] = {}
-    for t, found in enumerate(steps):
-        for what, tensor in found:
-            value = next(numbers)
-            exponents[Quantity(what, tensor, t)] = (
-                "zero" if value is None else -Fraction(np.asarray(value).reshape(-1)[0])
-            )
+    exponents: dict[Quantity, Exponent] = {
+        Quantity(what, tensor, t): power(order)
+        for t, found in enumerate(counting.steps(tensors))
+        for (what, tensor), order in found.items()
+    }
     for x in tensors:
         exponents |= _own(task, x)
     return Prediction(exponents, counting.until)
+
+
+def power(order: Order) -> Exponent:
+    """What an order, of one table, predicts."""
+    return "zero" if np.isinf(order[0]) else -exact(float(order[0]))
 
 
 def _own(task: Task, x: Tensor) -> dict[Quantity, Exponent]:
@@ -126,9 +125,9 @@ class _Everything(Counting):
         inside = walk([task.out, *named])
         kets = [*inside, *(self.adjoints[x] for x in inside if x in self.adjoints)]
         graph = Graph(
-            task.out, slopes(task), parameters, kets={str(k): x for k, x in enumerate(kets)}
+            task.out, slopes(task), parameters, named={str(k): x for k, x in enumerate(kets)}
         )
-        super().__init__(graph, at=exponent_numbers(task))
+        super().__init__(graph, exponents(task))
         self.decayed = {key for key, w in task.weights.items() if (w.decay > 0).any()}
         self.chi: Order = ONE
         self.effects: dict[Node, Size] = {}
@@ -138,10 +137,9 @@ class _Everything(Counting):
     def steps(self, tensors: Sequence[Tensor]) -> list[dict[tuple[What, Tensor], Order]]:
         """The orders of all quantities at every step."""
         found: list[dict[tuple[What, Tensor], Order]] = []
-        self._forward(start=True)
         for t in range(self.task.steps + 1):
             if t > 0:
-                self._forward(start=False)
+                self.step()
             if self._outgrown():
                 self.until = t
                 return found
@@ -160,24 +158,24 @@ class _Everything(Counting):
         return found
 
     def _f(self, t: int) -> Order:
-        change = self._output(self.change[self.task.out]) if t else ZERO
+        change = self.output(self.change[self.task.out]) if t else ZERO
         match self.task.start:
             case "centre":
                 return change
             case "plain":
-                return least(self._output(self.first[self.task.out]), change)
+                return least(self.output(self.first[self.task.out]), change)
             case _:
                 return least(ONE, change)
 
     def _forward_of(self, x: Tensor, t: int, f: Order) -> dict[tuple[What, Tensor], Order]:
         match x.role:
             case "output":
-                change = self._output(self.change[self.task.out]) if t else ZERO
+                change = self.output(self.change[self.task.out]) if t else ZERO
                 return {("size", x): f, **({("change", x): change} if t else {})}
             case "signal":
                 return {("size", x): self.chi} if t < self.task.steps else {}
             case "weight" if x.node is None and x.key is not None:
-                a, b, _, _ = self._symbols(x.key)
+                a, b, _, _ = self.numbers(x.key)
                 known = self.graph.parameters[x.key]
                 start = least(a + b if known.random else ZERO, a if known.mean else ZERO)
                 moves = [*self.moves.get(x.key, []), *([start] if x.key in self.decayed else [])]
@@ -196,62 +194,44 @@ class _Everything(Counting):
     def _by_node(self, x: Node) -> Order:
         """Of sum_i chi_i f_i by an entry of a ket, or by a scalar."""
         low = 0 if x.type.kind is Kind.KET else -1
-        return self._now(self.adjoints[x]).total + self._symbol("out", "a") + low + self.chi
+        return self.now(self.adjoints[x]).total + self.exponents[OUT] + low + self.chi
 
     def _step_of(self, x: Tensor) -> dict[tuple[What, Tensor], Order]:
         if x.role != "weight" or x.key is None or x.key not in self.graph.slopes:
             return {}
         slope = self.graph.slopes[x.key]
-        a = self._symbols(x.key)[0]
-        gradient = self._gradient(x.key, slope).total + a.times(-1)
-        seen, update = self._update(x.key, slope)
+        a, _, _, d = self.numbers(x.key)
+        gradient = self.gradient(x.key, slope).total
+        update = self.updated(x.key, slope)[0].total
         self.moves.setdefault(x.key, []).append(update)
-        return {("gradient", x): gradient, ("seen", x): seen, ("update", x): update}
+        return {("gradient", x): gradient - a, ("seen", x): gradient - d, ("update", x): update}
 
     def _outgrown(self) -> bool:
         """Whether an argument of a function that is not homogeneous grows with n."""
-        arguments = [
-            self._now(a).total
+        return any(
+            rounded(self.now(a).total)[0] < 0
             for x in self.order
-            if x.op is Op.CALL and nonlinear(str(x.attr)) and str(x.attr) not in BOUNDED_BELOW
+            if x.op is Op.CALL and nonlinear(str(x.attr)) and str(x.attr) not in HOMOGENEOUS
             for a in x.args
-        ]
-        values = evaluate(arguments, {}, Fraction(1), 1)
-        return any(v is not None and np.asarray(v).reshape(-1)[0] < 0 for v in values)
+        )
 
     # ---- what differs from stable tables ---------------------------------------------------------
 
-    def _gradient(self, key: Key, slope: Slope) -> Size:
-        return super()._gradient(key, slope) + self.chi
+    def gradient(self, key: Key, slope: Slope) -> Size:
+        return super().gradient(key, slope) + self.chi
 
-    def _pairs(self, slope: Slope) -> list[tuple[Size, Size]]:
-        return [(left + self.chi, right) for left, right in super()._pairs(slope)]
+    def pairs(self, slope: Slope) -> list[tuple[Size, Size]]:
+        return [(left + self.chi, right) for left, right in super().pairs(slope)]
 
-    def _change(self, x: Node) -> Size:
+    def moved(self, x: Node) -> Size:
         if x.op is Op.MATMUL:
             now = added(self.first[x.args[0]], self.change[x.args[0]])
             updates = self.matrices.get(x.attr[:2], [])
-            parts = [self._acted(u, x, now) for u in updates]
+            parts = [self.acted(u, x, now) for u in updates]
             # of W - decay W, the second part
-            decay = [self._applied(x, now)] if x.attr[:2] in self.decayed else []
-            self.effects[x] = added(self._plain(ZERO), *parts, *decay)
-            return added(super()._change(x), *decay)
+            decay = [self.applied(x, now)] if x.attr[:2] in self.decayed else []
+            self.effects[x] = added(self.plain(ZERO), *parts, *decay)
+            return added(super().moved(x), *decay)
         if x.op in (Op.INIT_VECTOR, Op.INIT_SCALAR) and x.attr in self.decayed:
-            return added(super()._change(x), self.first[x])
-        if x.op is Op.CALL and str(x.attr) in BOUNDED_BELOW:
-            name, move = str(x.attr), self.change[x.args[0]]
-            found = moved(x, [self.first[x.args[0]]], [move])
-            # |phi(x + y) - phi(x)| <= |y|, and of signs and steps at most 2
-            return _capped(found, ONE if name in ("sign", "step") else move.total)
-        return super()._change(x)
-
-
-def _capped(size: Size, bound: Order) -> Size:
-    """The size of what is no larger than a bound."""
-    if size.is_zero:
-        return size
-    return Size(
-        most(size.total, bound),
-        tuple(p if p.is_zero else most(p, bound) for p in size.even),
-        tuple(p if p.is_zero else most(p, bound) for p in size.odd),
-    )
+            return added(super().moved(x), self.first[x])
+        return super().moved(x)

@@ -7,12 +7,14 @@ tables for perceptrons is a_out plus its own a.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Literal
 
+from nexort.program.build import is_number
 from nexort.program.network import Exponents, Network
-from nexort.program.nodes import Op, walk
+from nexort.program.nodes import Node, Op, walk
+from nexort.program.program import Block, Rule
 
 Part = Literal["matrix", "vector", "scalar", "readout"]
 HALF = Fraction(1, 2)
@@ -62,10 +64,82 @@ def uniform(s: Fraction) -> Table:
 NAMED: dict[str, Callable[[], Table]] = {"mup": _mup, "ntp": _ntp, "sp": _sp}
 
 
+Terms = frozenset[frozenset[str]]
+"""The terms of a sum of products, by the vector weights that are their factors."""
+
+_OTHER: Terms = frozenset((frozenset(),))
+_SAME = frozenset((Op.AVERAGE, Op.TAKE, Op.TRANSPOSE, Op.DIAGONAL, Op.SPREAD, Op.SUM, Op.GENERATE))
+_MOST_TERMS = 1024
+
+
 def readouts(network: Network) -> frozenset[str]:
-    """The vector weights that stand in the output itself, not in a ket it reads."""
-    leaves = {x.attr[0] for x in walk([network.output]) if x.op is Op.INIT_VECTOR}
-    return frozenset(name for name in network.weights if name in leaves)
+    """The vector weights that weigh what the output averages: f is linear in them. It is a sum of
+    products over entries, whichever of its parts have names; of every product one factor is a
+    readout, rather one of mean 0 than a gain."""
+    order = list(network.weights)
+
+    def rank(name: str) -> tuple[bool, int]:
+        return is_number(network.weights[name].mean, 0), order.index(name)
+
+    def likely(term: frozenset[str]) -> frozenset[str]:
+        return frozenset(w for w in term if rank(w)[0]) or term
+
+    chosen: set[str] = set()
+    terms = [t for t in _terms(network) if t]
+    for term in sorted(terms, key=lambda t: (len(likely(t)), sorted(map(order.index, t)))):
+        if not term & chosen:
+            chosen.add(max(likely(term), key=rank))
+    return frozenset(chosen)
+
+
+def _terms(network: Network) -> Terms:
+    """Of the output; those of families are the smallest solution of their rules."""
+    rules = list(_rules(network.body))
+    known: dict[str, Terms] = {rule.name: frozenset() for rule in rules}
+    while True:
+        found = dict(known)
+        for rule in rules:
+            found[rule.name] |= _read(rule.value, network, known)
+        if found == known:
+            return _read(network.output, network, known)
+        known = found
+
+
+def _read(root: Node, network: Network, known: Mapping[str, Terms]) -> Terms:
+    """Of a graph's value, the terms of families being known."""
+    found: dict[Node, Terms] = {}
+    for x in walk([root]):
+        args = [found[a] for a in x.args]
+        match x.op:
+            case Op.INIT_VECTOR if x.attr[0] in network.weights:
+                found[x] = frozenset((frozenset((str(x.attr[0]),)),))
+            case Op.REF:
+                found[x] = known.get(str(x.attr[0]), _OTHER)
+            case Op.LIST | Op.STACK:
+                found[x] = frozenset().union(*args)
+            case Op.CALL if x.attr in ("add", "sub", "neg"):
+                found[x] = frozenset().union(*args)
+            case Op.CALL if x.attr in ("mul", "div"):
+                found[x] = _products(*args)
+            case Op.INNER | Op.CONTRACT:
+                found[x] = _products(*args)
+            case _:
+                found[x] = args[0] if x.op in _SAME else _OTHER
+    return found[root]
+
+
+def _products(left: Terms, right: Terms) -> Terms:
+    if len(left) * len(right) > _MOST_TERMS:
+        return frozenset((frozenset().union(*left, *right),))
+    return frozenset(p | q for p in left for q in right)
+
+
+def _rules(body: tuple[Rule | Block, ...]) -> Iterator[Rule]:
+    for x in body:
+        if isinstance(x, Block):
+            yield from _rules(x.body)
+        else:
+            yield x
 
 
 def part(network: Network, name: str) -> Part:

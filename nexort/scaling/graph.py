@@ -20,6 +20,12 @@ class Slope:
     ket: Node | None = None
     scalar: Node | None = None
 
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """All of them."""
+        several = [x for pair in self.pairs for x in pair]
+        return (*several, *(x for x in (self.ket, self.scalar) if x is not None))
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -30,15 +36,22 @@ class Parameter:
     mean: bool = False
     random: bool = True
 
+    @property
+    def zero(self) -> bool:
+        """Whether it starts at 0."""
+        return not self.mean and not self.random
+
 
 @dataclass(frozen=True)
 class Graph:
-    """A network: f = n^(1 - a_out) ``out``; ``features`` are vectors that must have size 1, by
-    name; ``kets`` all others that have one; ``scalars`` likewise."""
+    """A network: f = n^(1 - a_out) ``out``. By node, with what they are called: ``features``,
+    vectors that matrices, nonlinear functions or the output read, which must have size 1;
+    ``bounded``, other values that must not grow. ``named`` are the values that have a name in the
+    program."""
 
     out: Node
     slopes: Mapping[Key, Slope]
     parameters: Mapping[Key, Parameter]
-    features: Mapping[str, Node] = field(default_factory=dict)
-    kets: Mapping[str, Node] = field(default_factory=dict)
-    scalars: Mapping[str, Node] = field(default_factory=dict)
+    features: Mapping[Node, str] = field(default_factory=dict)
+    bounded: Mapping[Node, str] = field(default_factory=dict)
+    named: Mapping[str, Node] = field(default_factory=dict)

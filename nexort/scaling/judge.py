@@ -1,167 +1,269 @@
 """The verdict from counted sizes, for any network and many tables of exponents at once.
 
-In the order in which they are asked: at the start every feature and every argument of a nonlinear
-function has size 1 and f is at most 1; update functions see gradients of size 1; after one step,
-then after two, changes of features and of f are at most 1 and update functions still see gradients
-of the same size; f changes by 1 at some step. Then features that change by 1 are learned; where
-none is, this is the operator regime. Gradients that are products with an average, as a scalar
-parameter's is, may vanish at some steps, as the average may: they must be at most 1 at all steps,
-and at least 1 if no average were 0. What is exactly 0 is left out.
+In the order in which they are asked: at the start features and all values that are read are at most
+1, and f is; update functions see gradients of size 1; after one step, two, and so on until nothing
+changes any more, values and f have changed by at most 1 and update functions see gradients of the
+same size; f changes by 1 at some step. Then features that change by 1 are learned; where none is,
+this is the operator regime.
+
+Features must also be at least 1, and gradients too, but for what passes: averages that symmetry
+makes vanish at the start, and weights that start at 0. What must not be small is the size that they
+have with no average 0 and those weights moved (``reference``). What is exactly 0 is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
-from nexort.scaling.counting import STEPS, Sizes, count
-from nexort.scaling.graph import Graph
+from nexort.scaling.counting import Counting
+from nexort.scaling.graph import Graph, Key
 from nexort.scaling.layers import Array, Layer
-from nexort.scaling.orders import Number, Order, Symbol, evaluate, least
+from nexort.scaling.orders import OUT, Exponents, Order, rounded
 from nexort.scaling.theorem import FAILURE, Condition, Group
 
-CHUNK = 4096
-"""Tables whose orders are held at a time."""
+STEPS = 2
+"""Steps that are shown at least."""
+
+MOST_STEPS = 100
+"""Steps after which a size that still grows is said to grow at every step."""
+
+NUMBERS = 2**24
+"""Orders that are held at a time: it tells how many tables."""
+
+Relation = Literal["<=", ">=", "="]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Wanted:
-    """A condition ``order relation 0``; ``text`` is its formula."""
+    """A condition ``order relation 0``; ``text`` is its formula, ``step`` when it is asked."""
 
     group: Group
     place: str
     text: str
     order: Order
-    relation: str
+    relation: Relation
+    step: int
+
+    @property
+    def holds(self) -> Order:
+        """Which tables satisfy it: where the value is exactly 0 there is nothing to ask."""
+        compare = {"=": np.equal, ">=": np.greater_equal, "<=": np.less_equal}[self.relation]
+        found: Order = compare(rounded(self.order), 0) | np.isinf(self.order)
+        return found
 
 
-class Judge:
-    """The conditions of a network, found once, on any tables of exponents, or ``at`` one alone."""
+@dataclass
+class Sizes:
+    """Orders: ``start[name]`` at the start, ``change[name][t - 1]`` of the change until step t, of
+    features and of what has a name; ``output`` and ``output_change`` are of f,
+    ``gradients[name][t]`` of what an update function sees at step t, times n^d,
+    ``reference[name]`` of that with no average 0 and all weights moved that start there,
+    ``updates[name][t]`` of the entries of the update at step t."""
 
-    def __init__(self, graph: Graph, at: Mapping[Symbol, Number] | None = None) -> None:
+    start: dict[str, Order] = field(default_factory=dict)
+    change: dict[str, list[Order]] = field(default_factory=dict)
+    output: Order = field(default_factory=lambda: np.zeros(1))
+    output_change: list[Order] = field(default_factory=list)
+    gradients: dict[str, list[Order]] = field(default_factory=dict)
+    reference: dict[str, Order] = field(default_factory=dict)
+    updates: dict[str, list[Order]] = field(default_factory=dict)
+
+
+class Judged:
+    """The conditions of a network on tables of exponents, step after step to the fixed point, or as
+    far as some table has not failed yet, two steps at least.
+
+    ``code`` has the verdicts, entries of theorem.VERDICTS; ``learned`` which features change by 1.
+    """
+
+    def __init__(self, graph: Graph, exponents: Exponents, only: frozenset[Key] | None) -> None:
         self.graph = graph
-        self.layers: tuple[Layer, ...] = tuple(p.layer for p in graph.parameters.values())
-        self.sizes: Sizes = count(graph, at=at)
+        self.counting = Counting(graph, exponents, only)
+        self.reference = Counting(graph, exponents, _zeros(graph), generic=True)
+        for _ in range(MOST_STEPS):
+            if self.reference.step().all():
+                break
+        self.names = {**graph.named, **{text: x for x, text in graph.features.items()}}
+        self.sizes = Sizes()
         # what the output does not depend on is not moved
-        self.moved = [x for x in self.layers if x.name in self.sizes.gradients]
-        self.wanted = list(self._wanted())
-        self.learned = {name: least(*self.sizes.change[name]) for name in self.sizes.features}
+        self.layers = {key: graph.parameters[key].layer for key in graph.slopes}
+        self.conditions: list[Wanted] = []
+        count = max(len(x) for x in exponents.values())
+        self.failed = np.full(count, -1)
+        self._run()
+        self.learned = {x: rounded(self.counting.change[x].total) == 0 for x in graph.features}
+        self.code = self._codes()
 
-    def _wanted(self) -> Iterator[Wanted]:
-        s = self.sizes
+    def _run(self) -> None:
+        counting, sizes = self.counting, self.sizes
+        sizes.start = {name: counting.first[x].total for name, x in self.names.items()}
+        sizes.change = {name: [] for name in self.names}
+        sizes.output = counting.output(counting.first[self.graph.out])
+        for key, layer in self.layers.items():
+            sizes.reference[layer.name] = self.reference.heard(key)
+        self._hear()
+        self._ask(self._initial())
+        for t in range(1, MOST_STEPS + 1):
+            made = {key: counting.updated(key, s)[0] for key, s in self.graph.slopes.items()}
+            settled = counting.step()
+            if t > STEPS and settled.all():
+                return
+            for key, layer in self.layers.items():
+                sizes.updates.setdefault(layer.name, []).append(made[key].total)
+            for name, x in self.names.items():
+                sizes.change[name].append(counting.change[x].total)
+            sizes.output_change.append(counting.output(counting.change[self.graph.out]))
+            self._hear()
+            self._ask(self._later(t))
+            if t >= STEPS and (settled | (self.failed >= 0)).all():
+                return
+        grows: Group = "stable in training"
+        order = np.where(settled, 0.0, -1.0)
+        self._ask([Wanted(grows, "", "sizes grow at every step", order, ">=", t)])
+
+    def _hear(self) -> None:
+        for key, layer in self.layers.items():
+            found = self.sizes.gradients.setdefault(layer.name, [])
+            found.append(self.counting.heard(key))
+
+    def _ask(self, conditions: Iterator[Wanted] | list[Wanted]) -> None:
+        for x in conditions:
+            if not np.isinf(x.order).all():
+                self.conditions.append(x)
+                bad = ~x.holds & (self.failed < 0)
+                self.failed = np.where(bad, FAILURE[x.group], self.failed)
+
+    # ---- conditions ----------------------------------------------------------------------------
+
+    def _initial(self) -> Iterator[Wanted]:
+        g, s = self.graph, self.sizes
         stable: Group = "stable at initialization"
-        for name in s.features:
-            yield Wanted(stable, name, f"size of {name}", s.start[name], "=")
-        # arguments of the size of a feature, or of each other, are asked once
-        known = {s.start[name] for name in s.features}
-        for order in dict.fromkeys(order for order, _ in s.arguments if order not in known):
-            yield Wanted(stable, "", "argument of a nonlinear function", order, "=")
-        yield Wanted(stable, "f", "size of f", s.output, ">=")
-        for layer in self.moved:
+        for x, text in {**g.features, **g.bounded}.items():
+            start, usual = self.counting.first[x].total, self.reference.now(x).total
+            relation: Relation = "=" if x in g.features and _equal(start, usual) else ">="
+            yield Wanted(stable, text, f"size of {text}", start, relation, 0)
+        for x, text in g.features.items():
+            start, usual = self.counting.first[x].total, self.reference.now(x).total
+            if not _equal(start, usual):
+                yield Wanted(stable, text, f"usual size of {text}", usual, "<=", 0)
+        yield Wanted(stable, "f", "size of f", s.output, ">=", 0)
+        faithful: Group = "faithful at initialization"
+        for layer in self.layers.values():
             if layer.homogeneous is None:
-                group: Group = "faithful at initialization"
                 text = f"size of the gradient by {layer.name}, times n^d"
-                seen, generic = s.gradients[layer.name][0], s.generic[layer.name]
-                if seen is generic:
-                    yield Wanted(group, layer.name, text, seen, "=")
+                seen, usual = s.gradients[layer.name][0], s.reference[layer.name]
+                if _equal(seen, usual):
+                    yield Wanted(faithful, layer.name, text, seen, "=", 0)
                 else:
-                    yield Wanted(group, layer.name, f"{text}, if no average is 0", generic, "<=")
-                    yield Wanted(group, layer.name, text, seen, ">=")
-        for t in range(1, STEPS + 1):
-            yield from self._later(t)
-        for t, order in enumerate(s.output_change):
-            yield Wanted("nontrivial", "f", f"change of f until step {t + 1}", order, "=")
+                    yield Wanted(faithful, layer.name, f"usual {text}", usual, "<=", 0)
+                    yield Wanted(faithful, layer.name, text, seen, ">=", 0)
 
     def _later(self, t: int) -> Iterator[Wanted]:
         """After t steps."""
-        s = self.sizes
+        g, s = self.graph, self.sizes
         stable: Group = "stable in training"
-        for name in s.features:
+        for x, name in {**g.features, **g.bounded}.items():
             text = f"change of {name} until step {t}"
-            yield Wanted(stable, name, text, s.change[name][t - 1], ">=")
-        known = {s.change[name][t - 1] for name in s.features}
-        moves = (found[t - 1] for _, found in s.arguments if found[t - 1] not in known)
-        for order in dict.fromkeys(moves):
-            text = f"change of an argument of a nonlinear function until step {t}"
-            yield Wanted(stable, "", text, order, ">=")
-        yield Wanted(stable, "f", f"change of f until step {t}", s.output_change[t - 1], ">=")
+            yield Wanted(stable, name, text, self.counting.change[x].total, ">=", t)
+        yield Wanted(stable, "f", f"change of f until step {t}", s.output_change[-1], ">=", t)
         faithful: Group = "faithful in training"
-        for layer in self.moved:
-            seen = s.gradients[layer.name]
+        for layer in self.layers.values():
             text = f"size of the gradient by {layer.name} at step {t}"
-            exact = seen[0] is s.generic[layer.name]
+            now = s.gradients[layer.name][-1]
             if layer.homogeneous is None:
-                relation = "=" if exact else ">="
-                yield Wanted(faithful, layer.name, f"{text}, times n^d", seen[t], relation)
-            elif layer.homogeneous == 1 and not exact:
-                now = seen[t] + s.generic[layer.name].times(-1)
-                yield Wanted(faithful, layer.name, f"{text}, over what averages allow", now, ">=")
-            elif layer.part != "scalar":
-                first = next((g for g in seen if not g.is_zero), seen[0])
-                now = seen[t] + first.times(-1)
-                yield Wanted(faithful, layer.name, f"{text}, over that at the start", now, "=")
+                yield Wanted(faithful, layer.name, f"{text}, times n^d", now, ">=", t)
+            else:
+                usual = s.reference[layer.name]
+                over = np.where(np.isinf(usual), np.inf, now - np.where(np.isinf(usual), 0, usual))
+                yield Wanted(faithful, layer.name, f"{text}, over its usual size", over, ">=", t)
 
-    def exponents(self, tables: Array, out: Array) -> dict[Symbol, Array]:
-        """Tables (N, weights, 4) by symbol, ``out`` of shape (N,)."""
-        found: dict[Symbol, Array] = {("out", "a"): out}
+    @property
+    def moves(self) -> Wanted:
+        """That f changes by 1 at some step."""
+        order = self.sizes.output_change[-1]
+        t = len(self.sizes.output_change)
+        return Wanted("nontrivial", "f", f"change of f until step {t}", order, "=", t)
+
+    def _codes(self) -> Array:
+        learns = np.zeros(1, bool)
+        for x in self.learned.values():
+            learns = learns | x
+        moves = rounded(self.moves.order) == 0
+        good = np.where(learns, 3, 4)
+        found = np.where(moves, good, FAILURE["nontrivial"])
+        return np.where(self.failed >= 0, self.failed, found)
+
+    # ---- of one table --------------------------------------------------------------------------
+
+    def asked(self) -> list[Condition]:
+        """Every quantity's condition once, at the first step at which it fails, those that fail in
+        the order of steps, or else at the last one; of the first table alone."""
+        last: dict[tuple[Group, str, str], Wanted] = {}
+        for x in self.conditions:
+            key = x.group, x.place, x.text.split(" until ")[0].split(" at step ")[0] + x.relation
+            known = last.get(key)
+            if known is None or known.holds[0]:
+                last[key] = x
+        kept = sorted(last.values(), key=lambda x: 0 if x.holds[0] else x.step)
+        return [_condition(x) for x in [*kept, self.moves] if not np.isinf(x.order[0])]
+
+
+def _condition(x: Wanted) -> Condition:
+    left = rounded(x.order)
+    return Condition(x.group, x.place, x.text, left, x.relation, np.zeros(len(left)))
+
+
+def _equal(a: Order, b: Order) -> bool:
+    return bool((a == b).all())
+
+
+def _zeros(graph: Graph) -> frozenset[Key]:
+    """The weights that start at 0."""
+    return frozenset(key for key, p in graph.parameters.items() if p.zero)
+
+
+class Judge:
+    """A network's verdicts on any tables of exponents."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.layers: tuple[Layer, ...] = tuple(p.layer for p in graph.parameters.values())
+
+    def of(
+        self, tables: Array, out: Array, unit: int = 1, only: frozenset[Key] | None = None
+    ) -> Judged:
+        """Tables (N, weights, 4) and a_out (N,), in units of 1/unit; ``only`` lets those weights
+        alone move."""
+        return Judged(self.graph, self.exponents(tables, out, unit), only)
+
+    def exponents(self, tables: Array, out: Array, unit: int = 1) -> Exponents:
+        """Tables by symbol."""
+        numbers = tables.astype(float) / unit
+        found = {OUT: out.astype(float) / unit}
         for k, layer in enumerate(self.layers):
             for j, e in enumerate("abcd"):
-                found[layer.name, e] = tables[:, k, j]
+                found[layer.name, e] = numbers[:, k, j]
         return found
-
-    def conditions(self, tables: Array, out: Array, unit: int = 1) -> list[Condition]:
-        """Every condition on tables; ``left`` is the power of 1/n, ``right`` 0."""
-        kept = [w for w in self.wanted if not w.order.is_zero]
-        values = evaluate(
-            [w.order for w in kept], self.exponents(tables, out), _unit(tables, unit), len(tables)
-        )
-        zero = np.zeros(len(tables), dtype=np.int64)
-        return [
-            Condition(w.group, w.place, w.text, v, w.relation, zero)  # type: ignore[arg-type]
-            for w, v in zip(kept, values, strict=True)
-            if v is not None
-        ]
 
     def codes(self, tables: Array, out: Array, unit: int = 1) -> Array:
         """The verdicts: an entry's is theorem.VERDICTS[code]."""
+        size = self.numbers
+        chunk = max(1, NUMBERS // size)
         parts = [
-            self._codes(tables[k : k + CHUNK], out[k : k + CHUNK], unit)
-            for k in range(0, len(tables), CHUNK)
+            self.of(tables[k : k + chunk], out[k : k + chunk], unit).code
+            for k in range(0, len(tables), chunk)
         ]
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
 
-    def _codes(self, tables: Array, out: Array, unit: int) -> Array:
-        count_ = len(tables)
-        nontrivial = np.zeros(count_, bool)
-        code = np.full(count_, -1)
-        # conditions come in the order in which they are asked: the first that fails decides
-        for x in self.conditions(tables, out, unit):
-            if x.group == "nontrivial":
-                nontrivial |= x.holds
-            else:
-                code = np.where((code < 0) & ~x.holds, FAILURE[x.group], code)
-        code = np.where((code < 0) & ~nontrivial, FAILURE["nontrivial"], code)
-        learns = np.zeros(count_, bool)
-        for value in self.learning(tables, out, unit).values():
-            learns |= value
-        return np.where(code < 0, np.where(learns, 3, 4), code)
+    @property
+    def numbers(self) -> int:
+        """How many orders a table has."""
+        counting = Counting(self.graph, self.exponents(*self._any()))
+        return 4 * len(counting.order) * (2 * counting.flips + 1)
 
-    def learning(self, tables: Array, out: Array, unit: int = 1) -> dict[str, Array]:
-        """Which features change by 1."""
-        kept = {name: x for name, x in self.learned.items() if not x.is_zero}
-        values = evaluate(
-            list(kept.values()), self.exponents(tables, out), _unit(tables, unit), len(tables)
-        )
-        return {
-            name: np.asarray(v == 0, dtype=bool)
-            for name, v in zip(kept, values, strict=True)
-            if v is not None
-        }
-
-
-def _unit(tables: Array, unit: int) -> int | Fraction:
-    """Rationals are their own unit."""
-    return Fraction(1) if tables.dtype == object else unit
+    def _any(self) -> tuple[Array, Array]:
+        return np.zeros((1, len(self.layers), 4)), np.zeros(1)

@@ -21,6 +21,9 @@ GOOD = VERDICTS.index("feature learning")
 MOST = 200_000
 """Tables that are tried."""
 
+WORK = 4e9
+"""Orders that are counted for them, of all tables together."""
+
 
 def searched(judge: Judge, table: Table) -> Repair | None:
     """The smallest repair by at most two exponents, by at most 1 each; None where there is none, or
@@ -30,7 +33,7 @@ def searched(judge: Judge, table: Table) -> Repair | None:
     for count in (1, 2):
         moves = np.array(list(product(QUARTERS, repeat=count))) * (unit // 4)
         places = list(combinations(range(len(start)), count))
-        if len(moves) * len(places) > MOST:
+        if len(moves) * len(places) > min(MOST, WORK / judge.numbers):
             return None
         tried = np.concatenate(list(_moved(start, moves, places)))
         tables = tried[:, 1:].reshape(len(tried), -1, 4)

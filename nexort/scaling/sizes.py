@@ -11,92 +11,94 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import reduce
 
 import numpy as np
 
 from nexort import functions
 from nexort.program.nodes import Node, Op
-from nexort.scaling.orders import HALF, ONE, ZERO, Order, least, most
+from nexort.scaling.orders import HALF, ONE, ZERO, Order, bounded, inverse, least, most, times
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Size:
-    """The order of a value, and of its even and odd part by every flip."""
+    """The order of a value, shape (tables,), and of its even and odd part by every flip, shape
+    (2, flips, tables); a single table stands for all."""
 
     total: Order
-    even: tuple[Order, ...]
-    odd: tuple[Order, ...]
+    parts: Order
 
-    def __add__(self, order: Order | Fraction | int) -> Size:
+    def __add__(self, order: Order | float) -> Size:
         """The value times a number of that order."""
-        return Size(
-            self.total + order,
-            tuple(x + order for x in self.even),
-            tuple(x + order for x in self.odd),
-        )
+        return Size(bounded(self.total + order), bounded(self.parts + order))
 
     @property
     def is_zero(self) -> bool:
-        """Whether the value is exactly 0."""
-        return self.total.is_zero
+        """Whether the value is exactly 0 on all tables."""
+        return bool(np.isinf(self.total).all())
 
     def flipped(self, k: int) -> Size:
         """The value times something that is odd by flip k."""
-        even, odd = list(self.even), list(self.odd)
-        even[k], odd[k] = odd[k], even[k]
-        return Size(self.total, tuple(even), tuple(odd))
+        parts = self.parts.copy()
+        parts[:, k] = self.parts[::-1, k]
+        return Size(self.total, parts)
+
+    def same(self, other: Size) -> Order:
+        """On which tables two sizes are equal."""
+        parts = (self.parts == other.parts).all(axis=(0, 1))
+        return np.asarray((self.total == other.total) & parts)
 
 
 def plain(total: Order, flips: int) -> Size:
     """A value that no flip changes."""
-    return Size(total, (total,) * flips, (ZERO,) * flips)
+    parts = np.full((2, flips, len(total)), np.inf)
+    parts[0] = total
+    return Size(total, parts)
 
 
 def added(*sizes: Size) -> Size:
     """The size of a sum without cancellation."""
     if len(sizes) == 1:
         return sizes[0]
-    return Size(
-        least(*(x.total for x in sizes)),
-        tuple(least(*parts) for parts in zip(*(x.even for x in sizes), strict=True)),
-        tuple(least(*parts) for parts in zip(*(x.odd for x in sizes), strict=True)),
-    )
+    return Size(least(*(x.total for x in sizes)), least(*(x.parts for x in sizes)))
 
 
 def product(x: Size, y: Size) -> Size:
     """The size of an entrywise product."""
-    pairs = list(zip(x.even, x.odd, y.even, y.odd, strict=True))
-    return Size(
-        x.total + y.total,
-        tuple(least(xe + ye, xo + yo) for xe, xo, ye, yo in pairs),
-        tuple(least(xe + yo, xo + ye) for xe, xo, ye, yo in pairs),
-    )
+    same = np.minimum(x.parts[0] + y.parts[0], x.parts[1] + y.parts[1])
+    mixed = np.minimum(x.parts[0] + y.parts[1], x.parts[1] + y.parts[0])
+    return Size(bounded(x.total + y.total), bounded(np.stack([same, mixed])))
 
 
-def average(x: Size, flips: Sequence[int]) -> Order:
+def average(x: Size, flips: slice) -> Order:
     """The order of the average over an index: the law of large numbers where the value has a part
     that is even by each of these flips, and in any case the central limit's."""
-    return least(most(x.total, *(x.even[k] for k in flips)), x.total + HALF)
+    even = x.parts[0, flips]
+    law = most(x.total, even.max(axis=0)) if len(even) else x.total
+    return least(law, x.total + HALF)
 
 
-def power(x: Size, exponent: Fraction | int) -> Size:
+def power(x: Size, exponent: float) -> Size:
     """x^exponent: of a positive x, or an integer exponent."""
-    exponent = Fraction(exponent)
-    if exponent.denominator == 1 and 0 <= exponent <= 4:
-        return reduce(product, [x] * int(exponent), plain(ONE, len(x.even)))
-    total = x.total.times(exponent)
-    rest = x.total.times(exponent - 1)
+    if exponent in (0, 1, 2, 3, 4):
+        return reduce(product, [x] * int(exponent), plain(ONE, x.parts.shape[1]))
+    total = bounded(times(x.total, exponent))
+    rest = times(x.total, exponent - 1)
     if exponent == -1:
-        return Size(total, *(tuple(p + rest + rest for p in part) for part in (x.even, x.odd)))
-    return Size(total, (total,) * len(x.even), tuple(p + rest for p in x.odd))
+        return Size(total, bounded(x.parts + (rest + rest)))
+    even = np.broadcast_to(total, x.parts.shape[1:])
+    return Size(total, np.stack([even, bounded(x.parts[1] + rest)]))
+
+
+def capped(size: Size, bound: Order) -> Size:
+    """The size of what is no larger than a bound."""
+    return Size(most(size.total, bound), most(size.parts, bound))
 
 
 # ---- entrywise functions -------------------------------------------------------------------------
 
 LINEAR = frozenset(("add", "sub", "neg"))
-KINKED = frozenset(("relu", "leaky_relu"))
+KINKED = frozenset(("relu", "leaky_relu", "abs"))
 JUMPING = frozenset(("sign", "step"))
 
 
@@ -108,6 +110,7 @@ def nonlinear(name: str) -> bool:
 def applied(x: Node, args: Sequence[Size]) -> Size:
     """The size of a function's value; its arguments' are at most 1."""
     name, first = str(x.attr), args[0]
+    exponent = _exponent(x)
     match name:
         case "add" | "sub":
             return added(*args)
@@ -117,12 +120,8 @@ def applied(x: Node, args: Sequence[Size]) -> Size:
             return product(*args)
         case "div":
             return product(first, power(args[1], -1))
-        case "pow" if isinstance(_exponent(x), Fraction):
-            return power(first, _exponent(x) or 0)
-        case "sqrt":
-            return power(first, HALF)
-        case "square":
-            return product(first, first)
+        case _ if exponent is not None:
+            return power(first, exponent)
         case "max" | "min":
             whole = added(*args)
             return added(whole, product(whole, _sign(whole)))
@@ -140,49 +139,61 @@ def applied(x: Node, args: Sequence[Size]) -> Size:
 
 def moved(x: Node, args: Sequence[Size], moves: Sequence[Size]) -> Size:
     """The size of a function's change where its arguments, of sizes ``args``, change by ``moves``,
-    to the second order."""
+    to the second order, and never more than the function itself."""
     name = str(x.attr)
+    flips = args[0].parts.shape[1]
     if all(m.is_zero for m in moves):
-        return plain(ZERO, len(args[0].even))
-    if name in LINEAR:
-        return added(*moves)
-    if name == "mul":
-        return added(
-            product(args[0], moves[1]), product(moves[0], args[1]), product(moves[0], moves[1])
-        )
-    if name == "div":
-        inverse = power(args[1], -1)
-        change = product(moves[1], product(inverse, inverse))
-        return added(
-            product(args[0], change), product(moves[0], inverse), product(moves[0], change)
-        )
-    if name in ("max", "min"):
-        whole = added(*moves)
-        return added(whole, product(whole, _sign(added(*args))))
-    found = []
-    for k, move in enumerate(moves):
-        if not move.is_zero:
-            slope, bend = _derivatives(x, args, k)
-            found += [product(slope, move), product(bend, product(move, move))]
-    return added(*found)
+        return plain(ZERO, flips)
+    match name:
+        case "add" | "sub" | "neg":
+            return added(*moves)
+        case "mul":
+            return added(
+                product(args[0], moves[1]), product(moves[0], args[1]), product(moves[0], moves[1])
+            )
+        case "div":
+            # x / y - x0 / y0 = (x - x0) / y - x0 (y - y0) / (y0 y)
+            start, now = power(args[1], -1), power(added(args[1], moves[1]), -1)
+            change = product(product(args[0], moves[1]), product(start, now))
+            return added(product(moves[0], now), product(moves[0], start), change)
+        case "max" | "min":
+            whole = added(*moves)
+            return added(whole, product(whole, _sign(added(*args))))
+        case _:
+            parts = [_by_one(x, args, k, m) for k, m in enumerate(moves) if not m.is_zero]
+            return added(*parts)
+
+
+def _by_one(x: Node, args: Sequence[Size], k: int, move: Size) -> Size:
+    """The change by argument k."""
+    name, exponent = str(x.attr), _exponent(x)
+    slope, bend = _derivatives(x, args, k)
+    found = added(product(slope, move), product(bend, product(move, move)))
+    if k > 0 or (exponent is None and name not in KINKED | JUMPING):
+        return found
+    # homogeneous functions: from 0 they move by f(move) - f(0), else by no more than f
+    first = args[0]
+    whole = _sign(move) if name in JUMPING else applied(x, [move, *args[1:]])
+    bound = move.total if name in KINKED else least(applied(x, args).total, whole.total)
+    zero = np.isinf(first.total)
+    found = capped(found, bound)
+    return Size(np.where(zero, whole.total, found.total), np.where(zero, whole.parts, found.parts))
 
 
 def _derivatives(x: Node, args: Sequence[Size], k: int) -> tuple[Size, Size]:
     """The sizes of the first and second derivative by argument k."""
     name, first = str(x.attr), args[k]
-    flips = len(first.even)
+    flips = first.parts.shape[1]
     per = power(first, -1)
-    exponent = {"sqrt": HALF, "square": Fraction(2)}.get(name)
-    if name == "pow" and k == 0:
-        exponent = _exponent(x)
-    if exponent is not None:
+    exponent = _exponent(x)
+    if exponent is not None and k == 0:
         if exponent == 1:
             return plain(ONE, flips), plain(ZERO, flips)
         return power(first, exponent - 1), power(first, exponent - 2)
-    if name in KINKED and k == 0:
-        return _step(first), per
     if name == "abs":
         return _sign(first), per
+    if name in KINKED and k == 0:
+        return _step(first), per
     if name in JUMPING:
         return per, product(per, per)
     generic = _generic(args)
@@ -206,36 +217,32 @@ def _smooth(name: str, args: Sequence[Size]) -> Size:
                 return _even_of(first) if _at_zero(name) else product(first, first)
             case _ if not _at_zero(name):
                 square = product(first, first)
-                return Size(
-                    first.total,
-                    tuple(map(least, first.even, square.even)),
-                    tuple(map(least, first.odd, square.odd)),
-                )
+                return Size(first.total, least(first.parts, square.parts))
     return _generic(args)
 
 
 def _generic(args: Sequence[Size]) -> Size:
     """A function that is not 0 at 0 and has no symmetry."""
-    flips = len(args[0].even)
-    odd = tuple(least(*(x.odd[k] for x in args)) for k in range(flips))
-    return Size(ONE, (ONE,) * flips, odd)
+    return _one_with(least(*(x.parts[1] for x in args)))
 
 
 def _even_of(x: Size) -> Size:
     """An even function of x that is not 0 at 0."""
-    return Size(ONE, (ONE,) * len(x.even), tuple(map(Order.__add__, x.even, x.odd)))
+    return _one_with(x.parts[0] + x.parts[1])
+
+
+def _one_with(odd: Order) -> Size:
+    """Of size 1, with these odd parts."""
+    return Size(np.zeros(odd.shape[1]), np.stack([np.zeros(odd.shape), bounded(odd)]))
 
 
 def _sign(x: Size) -> Size:
-    return x + x.total.times(-1)
+    return x + inverse(x.total)
 
 
 def _step(x: Size) -> Size:
     """(1 + sign(x)) / 2."""
-    if x.is_zero:
-        return plain(ONE, len(x.even))
-    flips = len(x.even)
-    return Size(ONE, (ONE,) * flips, _sign(x).odd)
+    return _one_with(_sign(x).parts[1])
 
 
 def _parity(name: str) -> str | None:
@@ -252,9 +259,14 @@ def _at_zero(name: str) -> bool:
         return bool(entry.evaluate(np.float64(0.0)) != 0)
 
 
-def _exponent(x: Node) -> Fraction | None:
-    """A literal exponent."""
-    value = x.args[1]
-    if value.op is Op.CONST and isinstance(value.attr, int | float):
-        return Fraction(value.attr).limit_denominator(10**6)
-    return None
+def _exponent(x: Node) -> float | None:
+    """Of a power with a literal exponent."""
+    match str(x.attr):
+        case "sqrt":
+            return 0.5
+        case "square":
+            return 2.0
+        case "pow" if x.args[1].op is Op.CONST and isinstance(x.args[1].attr, int | float):
+            return float(x.args[1].attr)
+        case _:
+            return None

@@ -3,15 +3,17 @@ perceptron, of which the theorem's conditions speak."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from fractions import Fraction
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import numpy as np
+
+from nexort.program import build
 from nexort.program.network import Network
-from nexort.program.nodes import Node, Op, walk
+from nexort.program.nodes import Node, Op, walk, walk_where
 from nexort.program.types import Kind
 from nexort.scaling.graph import Graph, Parameter, Slope
 from nexort.scaling.layers import Layer
-from nexort.scaling.orders import Symbol
+from nexort.scaling.orders import OUT, Exponents
 from nexort.scaling.sizes import nonlinear
 from nexort.training.task import Key, Task, Weight, weight_name
 
@@ -29,12 +31,12 @@ def slopes(task: Task) -> dict[Key, Slope]:
     }
 
 
-def exponent_numbers(task: Task) -> dict[Symbol, Fraction]:
+def exponents(task: Task) -> Exponents:
     """The numbers of the symbols that orders are made of."""
-    found: dict[Symbol, Fraction] = {("out", "a"): task.output_exponent}
+    found = {OUT: np.array([float(task.output_exponent)])}
     for key, weight in task.weights.items():
         for name in "abcd":
-            found[weight_name(key), name] = getattr(weight.exponents, name)
+            found[weight_name(key), name] = np.array([float(getattr(weight.exponents, name))])
     return found
 
 
@@ -51,25 +53,107 @@ def inner(task: Task) -> set[Key]:
 
 
 def graph(task: Task, network: Network, layers: Mapping[Key, Layer]) -> Graph:
-    """What sizes are counted in: vectors by name must have size 1, but for those which the output
-    alone reads, weighted by a readout. The task has its moments of step 0."""
+    """What sizes are counted in. Features are the vectors that matrices, nonlinear functions and
+    the output read, its readouts left out; bounded must be what matrices give, and scalars that
+    nonlinear functions read. Names do not matter. The task has its moments of step 0."""
     parameters = {key: parameter(layers[key], w) for key, w in task.weights.items()}
     heads = {key for key, layer in layers.items() if layer.part == "readout"} - inner(task)
-    features: dict[str, Node] = {}
-    scalars: dict[str, Node] = {}
-    kets: dict[str, Node] = {}
+    order = walk([task.out])
+    moving = _above(order, lambda x: x.op in LEAVES)
+    weighed = _above(order, lambda x: x.op is Op.INIT_VECTOR and x.attr in heads)
+    named: dict[str, Node] = {}
     for slot, (node, step) in task.moments.items():
         _, name, indices, _ = slot.attr
-        if step > 0 or name in network.weights or name == network.name:
-            continue
-        text = weight_name((name, indices))
-        if node.type.kind is not Kind.KET:
-            scalars[text] = node
-        elif any(x.op is Op.INIT_VECTOR and x.attr in heads for x in walk([node])):
-            kets[text] = node
-        else:
-            features[text] = node
-    return Graph(task.out, slopes(task), parameters, features, kets, scalars)
+        if step == 0 and name not in network.weights and name != network.name:
+            named[weight_name((name, indices))] = node
+    names: dict[Node, str] = {}
+    for text, node in named.items():
+        names.setdefault(node, text)
+    features: dict[Node, str] = {}
+    bounded: dict[Node, str] = {}
+    for x in order:
+        seen = x.op is Op.CALL and nonlinear(str(x.attr))
+        for a in x.args:
+            if a not in moving or a in weighed:
+                continue
+            if a.type.kind is Kind.KET and (seen or x.op is Op.MATMUL):
+                features[a] = label(a, names)
+            elif seen:
+                bounded[a] = label(a, names)
+        if x.op is Op.MATMUL:
+            bounded[x] = label(x, names)
+    for a in _read_by_output(task.out, weighed):
+        if a.type.kind is Kind.KET:
+            features[a] = label(a, names)
+    kept = {x: text for x, text in bounded.items() if x not in features}
+    moving = _above(walk([task.out, *named.values()]), lambda x: x.op in LEAVES)
+    inside = {text: x for text, x in named.items() if x in moving}
+    return Graph(task.out, slopes(task), parameters, features, kept, inside)
+
+
+LEAVES = frozenset((Op.INIT_VECTOR, Op.INIT_SCALAR, Op.MATMUL))
+
+
+def _above(order: Sequence[Node], leaf: Callable[[Node], bool]) -> set[Node]:
+    """The nodes that such leaves are under, and these."""
+    found: set[Node] = set()
+    for x in order:
+        if leaf(x) or any(a in found for a in x.args):
+            found.add(x)
+    return found
+
+
+def _read_by_output(out: Node, weighed: set[Node]) -> Iterator[Node]:
+    """What the averages of the output read, less the readouts in it."""
+    for x in walk_where(out, lambda x: x.type.kind is Kind.SCALAR):
+        if x.op in (Op.INNER, Op.AVERAGE) and (x in weighed or not weighed):
+            for a in x.args:
+                yield from (p for p in _products(a, weighed) if p is not None)
+
+
+def _products(x: Node, weighed: set[Node]) -> list[Node | None]:
+    """The terms of a sum of products, their readouts left out; None where nothing is left."""
+    if x not in weighed:
+        return [x]
+    if x.op is Op.INIT_VECTOR:
+        return [None]
+    if x.op is Op.CALL and x.attr == "mul":
+        left, right = (_products(a, weighed) for a in x.args)
+        return [_times(p, q) for p in left for q in right]
+    args = x.args[:1] if x.op is Op.CALL and x.attr == "div" else x.args
+    return [p for a in args if a in weighed or x.op is Op.CALL for p in _products(a, weighed)]
+
+
+def _times(x: Node | None, y: Node | None) -> Node | None:
+    return y if x is None else x if y is None else build.call("mul", x, y)
+
+
+def label(x: Node, names: Mapping[Node, str]) -> str:
+    """What a value is called: by its name, or by what it is made of."""
+    found = names.get(x)
+    if found is not None:
+        return found
+    match x.op:
+        case Op.MATMUL:
+            return (
+                f"{weight_name(x.attr[:2])}{'^T' if x.attr[2] else ''} {_short(x.args[0], names)}"
+            )
+        case Op.CALL:
+            signs = {"add": " + ", "sub": " - ", "mul": " * ", "div": " / "}
+            parts = [_short(a, names) for a in x.args]
+            sign = signs.get(str(x.attr))
+            return sign.join(parts) if sign else f"{x.attr}({', '.join(parts)})"
+        case Op.CONTRACT:
+            return " @ ".join(_short(a, names) for a in x.args)
+        case _:
+            return f"{x.op.name.lower()}({', '.join(_short(a, names) for a in x.args)})"
+
+
+def _short(x: Node, names: Mapping[Node, str]) -> str:
+    """An argument."""
+    if x.op in (Op.INIT_VECTOR, Op.INIT_SCALAR):
+        return weight_name(x.attr)
+    return str(x.attr) if x.op is Op.DATA else names.get(x, "...")
 
 
 def is_perceptron(task: Task, layers: Mapping[Key, Layer]) -> bool:

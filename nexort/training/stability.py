@@ -19,12 +19,11 @@ from nexort.diagnostics import NexortError, fail
 from nexort.program.network import Training
 from nexort.program.parametrization import readouts
 from nexort.program.unrolled import Array
-from nexort.scaling.counting import count
-from nexort.scaling.judge import Judge
+from nexort.scaling.judge import Judge, Judged
 from nexort.scaling.layers import HALF, Layer, Normalization, Table
-from nexort.scaling.orders import Symbol
+from nexort.scaling.orders import exact, rounded
 from nexort.scaling.theorem import FAILURE, VERDICTS, Condition, Conditions
-from nexort.training.sizes import exponent_numbers, graph, is_perceptron
+from nexort.training.sizes import graph, is_perceptron
 from nexort.training.task import Key, Task, Weight, weight_name
 from nexort.training.update import Update
 
@@ -91,11 +90,10 @@ def verdict(training: Training, task: Task) -> Verdict:
         if unmet:
             raise _problem(training, task.weights, unmet)
         return _of(known, task.weights)
-    at = exponent_numbers(task)
-    judge = Judge(graph(task, training.network, layers), at)
+    judge = Judge(graph(task, training.network, layers))
     out = np.array([whole.out], dtype=object)
-    conditions = judge.conditions(whole.array, out)
-    if failed := failures(conditions):
+    judged = judge.of(whole.array, out)
+    if failed := failures(judged.asked()):
         # where both find the same fault what the theorem says of exponents is more telling
         if unmet and FAILURE[unmet[0].group] == FAILURE[failed[0].group]:
             raise _problem(training, task.weights, unmet)
@@ -104,36 +102,45 @@ def verdict(training: Training, task: Task) -> Verdict:
         reason = f"sizes are bounded, but {_reason(unmet, task.weights)}"
         raise _unknown(training, reason)
     found = _of(known, task.weights)
-    for reason in _otherwise(judge, known, found, at, plain=task.start == "plain"):
+    alone = {
+        key: judge.of(whole.array, out, only=frozenset([key]))
+        for key in judge.graph.parameters
+        if not found.active[key]
+    }
+    for reason in _otherwise(judged, known, found, alone, plain=task.start == "plain"):
         raise _unknown(training, reason)
     return found
 
 
 def _otherwise(
-    judge: Judge, known: Conditions, found: Verdict, at: Mapping[Symbol, Fraction], *, plain: bool
+    judged: Judged,
+    known: Conditions,
+    found: Verdict,
+    alone: Mapping[Key, Judged],
+    *,
+    plain: bool,
 ) -> Iterator[str]:
-    """Where the sizes that were counted are not those of the theorem's limit."""
+    """Where the sizes that were counted are not those of the theorem's limit; ``alone`` has those
+    where an inactive weight alone moves."""
+    sizes = judged.sizes
     if found.regime == "tangent":
-        for name, order in judge.learned.items():
-            if not order.is_zero and order.constant == 0:
-                yield f"'{name}' moves in it, but no r is 0"
-        start = judge.sizes.output
-        if plain and found.vanishes and not (start.is_zero or start.constant > 0):
+        for node, learned in judged.learned.items():
+            if learned[0]:
+                yield f"'{judged.graph.features[node]}' moves in it, but no r is 0"
+        if plain and found.vanishes and rounded(sizes.output)[0] <= 0:
             yield "f has size 1 at the start, and not by its readout"
-    for key in judge.graph.parameters:
-        if not found.active[key]:
-            s = count(judge.graph, frozenset([key]), at)
-            orders = [*s.output_change, *(x for name in s.features for x in s.change[name])]
-            orders += [x for _, moves in s.arguments for x in moves]
-            if any(not x.is_zero and x.constant <= 0 for x in orders):
-                yield f"'{weight_name(key)}' moves it, against its r"
+    for key, other in alone.items():
+        moves = [other.counting.change[node].total for node in other.graph.features]
+        if any(rounded(x)[0] <= 0 for x in [*moves, other.sizes.output_change[-1]]):
+            yield f"'{weight_name(key)}' moves it, against its r"
     for k, layer in enumerate(known.layers):
-        if layer.signs and layer in judge.moved:
+        if layer.signs and layer.name in sizes.gradients:
             # the order of gradients without d, against the size they should have
-            low = at[layer.name, "d"] - known.faithful(k)[0]
-            seen = judge.sizes.gradients[layer.name]
-            if any(not x.is_zero and x.constant + low > 0 for x in seen):
-                yield f"'{layer.name}' is moved by the signs of gradients that vanish"
+            d = float(known.d[0, k] - known.faithful(k)[0])
+            for x in sizes.gradients[layer.name]:
+                if not np.isinf(x[0]) and rounded(x + d)[0] > 0:
+                    yield f"'{layer.name}' is moved by the signs of gradients that vanish"
+                    break
 
 
 def by_theorem(training: Training, weights: Mapping[Key, Weight]) -> Verdict:
@@ -188,8 +195,8 @@ def _outgrown(training: Training, failed: Sequence[Condition]) -> NexortError:
     first = failed[0]
     if first.group == "nontrivial":
         return _bad(training, first, "nothing moves the output in the limit")
-    wanted = "1" if first.relation == "=" else "1 or less"
-    text = f"the {first.formula} is {_power(-first.left[0])}, expected {wanted}"
+    wanted = {"=": "1", ">=": "1 or less", "<=": "1 or more"}[first.relation]
+    text = f"the {first.formula} is {_power(-exact(first.left[0]))}, expected {wanted}"
     return _bad(training, first, text)
 
 

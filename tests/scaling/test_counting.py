@@ -138,30 +138,30 @@ def test_averages_obey_the_law_of_large_numbers_only_where_signs_allow() -> None
     body = body.replace(
         "      |x2> = tanh(|h> * (1 + m @ xi^T @ xi))", "      |x2> = tanh(|h> + m)"
     )
-    known = Judge(network(body).graph())
+    judge_ = Judge(network(body).graph())
     mup = network(body).table
     zero = np.array([mup.out], dtype=object)
 
-    def size(order: object) -> object:
-        from fractions import Fraction
+    known = judge_.of(mup.array, zero).sizes
 
-        from nexort.scaling.orders import evaluate
+    def size(order: Array) -> float:
+        return float(order[0])
 
-        [value] = evaluate([order], known.exponents(mup.array, zero), Fraction(1), 1)  # type: ignore[list-item]
-        assert value is not None
-        return float(value[0])
-
-    start, change = known.sizes.start, known.sizes.change
+    start, change = known.start, known.change
     assert (size(start["m"]), size(start["k"]), size(start["g"])) == (0.5, 0, 0.5)
     # h moves along dh, which contains v, and v along x2: their products then have a mean
     assert size(change["g"][0]) == 0
     assert size(change["k"][1]) == 0
 
 
-def test_orders_are_min_plus_expressions_of_the_exponents() -> None:
-    sizes = judge(1, "tanh", "sgd").sizes
-    assert str(sizes.start["h[1]"]) == "a_u + b_u"
-    assert str(sizes.output) == "a_out + a_u + b_u + a_v + b_v - 1/2"
+def test_orders_are_piecewise_linear_in_the_exponents() -> None:
+    """At depth 1: h[1] is n^(-a_u - b_u), f n^(1/2 - a_u - b_u - a_v - b_v)."""
+    known = judge(1, "tanh", "sgd")
+    tables = around(1, 50, 3)
+    sizes = known.of(tables, np.zeros(50), UNIT).sizes
+    a, b = tables[:, :, 0] / UNIT, tables[:, :, 1] / UNIT
+    np.testing.assert_allclose(sizes.start["h[1]"], a[:, 0] + b[:, 0])
+    np.testing.assert_allclose(sizes.output, (a + b).sum(axis=1) - 0.5)
 
 
 # ---- what is trained -----------------------------------------------------------------------------
@@ -221,12 +221,14 @@ def test_weights_that_nothing_reads_have_no_size() -> None:
     assert of_subject(network(body, "adam", "mup")).verdict == "feature learning"
 
 
-def test_numbers_in_place_of_symbols_change_nothing() -> None:
+def test_many_tables_at_once_are_those_of_single_tables() -> None:
+    rng = np.random.default_rng(2)
     for name, body in NETWORKS.items():
         found = network(body)
-        out = np.array([found.table.out], dtype=object)
-        symbolic = Judge(found.graph())
-        at = {s: v[0] for s, v in symbolic.exponents(found.table.array, out).items()}
-        numeric = Judge(found.graph(), at)
-        codes = [j.codes(found.table.array, out)[0] for j in (symbolic, numeric)]
-        assert codes[0] == codes[1], name
+        known = Judge(found.graph())
+        base = found.table.array.astype(float)
+        tables = base + rng.choice([0, 0, 0, 0.5, -0.5], (40, *base.shape[1:]))
+        out = np.full(40, float(found.table.out))
+        whole = known.codes(tables, out)
+        for k in range(40):
+            assert known.codes(tables[k : k + 1], out[k : k + 1])[0] == whole[k], name
