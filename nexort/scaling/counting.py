@@ -297,10 +297,11 @@ class Counting:
             ]
             return added(*found)
         # Q's entries: parts by the flips of one index, whole in the other
-        near: Size = added(*(left + right.total for left, right in pairs))
+        near = added(*(left + right.total for left, right in pairs))
         far = added(*(right + left.total for left, right in pairs))
         inside = self._average(product(far, size), self.own)
-        return near + (inside + inverse(near.total) + scale)
+        gain: Order = inside + inverse(near.total) + scale
+        return near + gain
 
     def gradient(self, key: Key, slope: Slope) -> Size:
         """The gradient of W = n^-a w by the entries of w, at present."""
