@@ -88,13 +88,17 @@ class Brackets:
             return ZERO
         if left.part == "hat" or right.part == "hat":
             return self._with_hat(left, right, ranges)
-        if left.name in self.system.initial and left.name == right.name:
+        if left.name in self.system.initial and self._together(left, right):
             result = self.system.initial[left.name](left, right)
             self.trace.record("initial vectors", Expectation(mul(left, right)), result)
             return result
         found = canonical_bracket(left, right)
         self.demand(found)
         return found
+
+    def _together(self, left: Ket, right: Ket) -> bool:
+        """Whether two initial vectors are of one family, or declared together."""
+        return self.system.group(left.name) == self.system.group(right.name)
 
     def _with_hat(self, left: Ket, right: Ket, ranges: Ranges) -> Formula:
         """Cov(hat(Wx), hat(Wy)) = sigma^2 <x|y> (Def 2.6.5), and Stein's lemma for other kets:

@@ -76,7 +76,7 @@ class Dependence:
         self.system = system
         self.dots = dots
         self.found: dict[str, dict[Root, Offsets]] = {
-            name: {("vector", name): ((0, 0),) * len(ranges)}
+            name: {("vector", system.group(name)): ((0, 0),) * len(ranges)}
             for name, ranges in system.initial_ranges.items()
         }
         for name in system.kets:

@@ -120,7 +120,8 @@ class UpdateFunction:
 
 @dataclass(frozen=True, slots=True)
 class OutputFormula:
-    """``name[indices]_axes = value``; for a family that is put out, ``value`` is of each member."""
+    """``name[indices]_axes = value``; for a family that is put out, ``value`` is of each member.
+    ``given`` is what the program puts out under that name, before any rule."""
 
     name: str
     indices: Indices
@@ -128,6 +129,7 @@ class OutputFormula:
     value: Formula
     ranges: tuple[Range, ...]
     labels: tuple[Label, ...]
+    given: Formula | None = None
 
 
 @dataclass(frozen=True, slots=True)

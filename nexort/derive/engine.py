@@ -248,7 +248,7 @@ class Engine:
             ranges = self._hull(self.system.scalars[output.family])
             names = tuple(Affine.variable(r.var) for r in ranges)
             value: Formula = Symbol(output.family, names, axes)
-            return OutputFormula(output.name, names, axes, value, ranges, labels)
+            return OutputFormula(output.name, names, axes, value, ranges, labels, value)
         assert output.value is not None
         raw = self.system.outputs[output.name]
         if isinstance(raw, Symbol) and raw.name in self.system.scalars and not raw.indices:
@@ -256,13 +256,17 @@ class Engine:
             return self._inlined(output, line)
         value = self.numbers(raw, ())
         self.trace.record("Master Theorem", raw, value, f"output {output.name}")
-        return OutputFormula(output.name, (), axes, value, (), labels)
+        given = self.system.given[output.name]
+        return OutputFormula(output.name, (), axes, value, (), labels, given)
 
     def _inlined(self, output: OutputRule, line: Line) -> OutputFormula:
         """An output that a rule of a scalar gives: the value of the rule."""
         value = self.numbers(line.value, line.ranges)
         self.trace.record("Master Theorem", line.value, value, f"output {output.name}")
-        return OutputFormula(output.name, line.indices, line.axes, value, line.ranges, line.labels)
+        given = Symbol(line.name, line.indices, line.axes)
+        return OutputFormula(
+            output.name, line.indices, line.axes, value, line.ranges, line.labels, given
+        )
 
     def _hull(self, lines: list[Line]) -> tuple[Range, ...]:
         """The index of a family that several rules define, where they follow one another."""

@@ -28,6 +28,8 @@ from nexort.derive.algebra import (
 from nexort.derive.formula import (
     ZERO,
     Apply,
+    Average,
+    Bracket,
     CopyMean,
     Expectation,
     Formula,
@@ -56,6 +58,8 @@ class Indexer:
         self.names = names
         self.acts = acts
         self.bound: dict[str, tuple[Affine, Affine]] = {}
+        self.as_written = False
+        """Whether bra-kets of kets stay :class:`Bracket` and averages :class:`Average`."""
 
     def formula(self, node: Node, labels: Indices, env: Env) -> Formula:
         """The formula of a scalar or ket at labels of its axes."""
@@ -109,7 +113,12 @@ class Indexer:
         first = self.formula(node.args[0], labels[:split], env)
         match node.op:
             case Op.INNER:
-                return Expectation(mul(first, self.formula(node.args[1], labels[split:], env)))
+                second = self.formula(node.args[1], labels[split:], env)
+                if self.as_written and isinstance(first, Ket) and isinstance(second, Ket):
+                    return Bracket(first, second)  # no copies: an inner product has none
+                return Expectation(mul(first, second))
+            case Op.AVERAGE if self.as_written and isinstance(first, Ket):
+                return Average(first)
             case Op.COPY:
                 return on_copy(first, int(str(node.attr)))
             case Op.MEAN if node.type.kind is not Kind.SCALAR:
@@ -167,7 +176,11 @@ class Indexer:
         fresh = [self.names.fresh() for _ in range(joined)]
         inner = tuple(Affine.variable(f) for f in fresh)
         if joint := joint_vector(node):
-            return Ket(joint, (), labels)
+            own = joint_names(joint)
+            if own is None:
+                return Ket(joint, (), labels)
+            assert not labels[0].terms
+            return Ket(own[labels[0].constant], (), labels[1:])
         body = mul(
             self.formula(left, (*labels[:kept], *inner), env),
             self.formula(right, (*inner, *labels[kept:]), env),
@@ -242,6 +255,11 @@ def joint_vector(node: Node) -> str | None:
         if not indices:
             return str(name)
     return None
+
+
+def joint_names(joint: str) -> list[str] | None:
+    """The names of vectors that are declared together, ``(x, y)``; None for one with an axis."""
+    return joint.strip("()").split(", ") if joint.startswith("(") else None
 
 
 def on_copy(formula: Formula, copy: int) -> Formula:

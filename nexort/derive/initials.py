@@ -7,7 +7,7 @@ from functools import partial
 from nexort.derive.algebra import Names, delta, mul
 from nexort.derive.derivation import Range
 from nexort.derive.formula import ONE, ZERO, Formula, Indices, Ket
-from nexort.derive.indexing import Indexer, is_scaled_vector, joint_vector
+from nexort.derive.indexing import Indexer, is_scaled_vector, joint_names, joint_vector
 from nexort.derive.lines import System
 from nexort.derive.unsupported import Unsupported
 from nexort.program.index import Affine
@@ -30,6 +30,8 @@ def initial_families(program: Program, names: Names) -> System:
             if node.op is not Op.INIT_VECTOR:
                 continue
             name = str(node.attr[0])
+            if joint_names(name) is not None:
+                continue  # each has a name of its own
             system.axes.setdefault(name, tuple(a.name for a in node.type.axes))
             ranges = tuple(
                 Range(f"%{name}{k}", r.first, r.last) for k, r in enumerate(declared.ranges)
@@ -45,7 +47,14 @@ def initial_families(program: Program, names: Names) -> System:
         for node in walk([declared.value]):
             if node.op is Op.CONTRACT and (joint := joint_vector(node)):
                 matrix = node.args[1].args[0]
-                system.initial[joint] = partial(_joint, indexer, matrix)
+                own = joint_names(joint)
+                if own is None:
+                    system.initial[joint] = partial(_joint, indexer, matrix)
+                    continue
+                for name in own:
+                    system.axes[name], system.initial_ranges[name] = (), ()
+                    system.groups[name] = joint
+                    system.initial[name] = partial(_together, indexer, matrix, tuple(own))
     return system
 
 
@@ -68,6 +77,16 @@ def _joint(indexer: Indexer, matrix: Node, left: Ket, right: Ket) -> Formula:
     if left.copy != right.copy:
         return ZERO
     return indexer.formula(matrix, (left.axes[0], right.axes[0]), {})
+
+
+def _together(
+    indexer: Indexer, matrix: Node, names: tuple[str, ...], left: Ket, right: Ket
+) -> Formula:
+    """E |x> |y> = C_xy of vectors that are declared together."""
+    if left.copy != right.copy:
+        return ZERO
+    at = (Affine(names.index(left.name)), Affine(names.index(right.name)))
+    return indexer.formula(matrix, at, {})
 
 
 def fixed(index: Affine) -> bool:

@@ -70,6 +70,14 @@ class System:
     initial_ranges: dict[str, tuple[Range, ...]] = field(default_factory=dict)
     outputs: dict[str, Formula] = field(default_factory=dict)
     """Outputs that are not families, at the labels $0, $1, ..."""
+    given: dict[str, Formula] = field(default_factory=dict)
+    """The same as the program writes them, by bra-kets and averages of kets."""
+    groups: dict[str, str] = field(default_factory=dict)
+    """The group of every vector that is declared jointly with others, ``(x, y)``."""
+
+    def group(self, name: str) -> str:
+        """What a family of initial vectors is dependent with: its group, or itself alone."""
+        return self.groups.get(name, name)
 
     def applications(self) -> list[Line]:
         """The lines in which a matrix acts."""

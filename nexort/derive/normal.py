@@ -45,6 +45,7 @@ def normalized(program: Program, names: Names) -> System:
             continue
         try:
             system.outputs[output.name] = maker.output(output)
+            system.given[output.name] = maker.output(output, as_written=True)
         except Unsupported as problem:
             raise fail(
                 "not-derivable", f"the output cannot be derived symbolically: {problem}",
@@ -109,13 +110,17 @@ class _Maker(Applications):
         line = Line(rule.name, indices, ranges, labels, value, rule.span)
         self.system.kets.setdefault(rule.name, []).append(line)
 
-    def output(self, output: OutputRule) -> Formula:
+    def output(self, output: OutputRule, as_written: bool = False) -> Formula:
         """The formula of an output that is not a family."""
         assert output.value is not None
         self.place = Place("", (), (), output.span)
         labels = labelled(output.value.type.axes)
         at = tuple(Affine.variable(x.label) for x in labels)
-        return self.indexer.formula(output.value, at, {})
+        self.indexer.as_written = as_written
+        try:
+            return self.indexer.formula(output.value, at, {})
+        finally:
+            self.indexer.as_written = False
 
 
 def oriented(

@@ -43,11 +43,13 @@ class Parities:
         """Not ``symmetric``: initial objects are of any law, as after a step of training."""
         self.system = system
         matrices = {x.matrix.name for x in system.applications() if x.matrix is not None}
-        self.symmetries = [ALL, *system.initial, *(f"{m} (matrix)" for m in sorted(matrices))]
+        vectors = dict.fromkeys(map(system.group, system.initial))
+        self.symmetries = [ALL, *vectors, *(f"{m} (matrix)" for m in sorted(matrices))]
         if not symmetric:
             self.symmetries = []
         self.found: dict[str, dict[str, int | None]] = {
-            name: {s: int(s in (ALL, name)) for s in self.symmetries} for name in system.initial
+            name: {s: int(s in (ALL, system.group(name))) for s in self.symmetries}
+            for name in system.initial
         }
         changed = True
         while changed:

@@ -61,10 +61,7 @@ def gaussian_families(engine: Engine) -> Iterator[GaussianFamily]:
     used = {k.name for line in lines for k in walk(line.value) if isinstance(k, Ket)}
     for raw in engine.system.outputs.values():
         used |= {k.name for k in walk(raw) if isinstance(k, Ket)}
-    for name in engine.system.initial:
-        if name in used:
-            a, b = _pair(engine, name)
-            yield _family(engine, a, b, engine.system.initial[name](a.ket, b.ket), "initial")
+    yield from _initial_families(engine, [x for x in engine.system.initial if x in used])
     for line in lines:
         if line.matrix is None:
             continue
@@ -83,17 +80,28 @@ def gaussian_families(engine: Engine) -> Iterator[GaussianFamily]:
             if line.name in seen or len(engine.system.kets[line.name]) != 1:
                 continue
             seen.add(line.name)
-            a, b = _pair(engine, line.name)
+            a, b = _pair(engine, line.name, line.name)
             yield _family(engine, a, b, Bracket(a.ket, b.ket), "linear")
+
+
+def _initial_families(engine: Engine, names: list[str]) -> Iterator[GaussianFamily]:
+    system = engine.system
+    for k, name in enumerate(names):
+        for other in names[k:]:
+            if system.group(name) == system.group(other):
+                a, b = _pair(engine, name, other)
+                covariance = system.initial[name](a.ket, b.ket)
+                if covariance != ZERO:
+                    yield _family(engine, a, b, covariance, "initial")
 
 
 def _first(line: Line, other: Line, lines: list[Line]) -> bool:
     return lines.index(line) <= lines.index(other)
 
 
-def _pair(engine: Engine, name: str) -> tuple[Member, Member]:
-    [a, *_] = members(engine.system, name, "l", engine.names)
-    [b, *_] = members(engine.system, name, "r", engine.names)
+def _pair(engine: Engine, left: str, right: str) -> tuple[Member, Member]:
+    [a, *_] = members(engine.system, left, "l", engine.names)
+    [b, *_] = members(engine.system, right, "r", engine.names)
     return a, b
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import fields, is_dataclass
 from functools import lru_cache
+from typing import Any
 
 from nexort.derive.formula import (
     Apply,
@@ -20,6 +22,8 @@ from nexort.derive.formula import (
     Product,
     Sum,
 )
+from nexort.program.index import Affine
+from nexort.program.nodes import Node
 
 
 def parts(formula: Formula) -> Iterator[Formula]:
@@ -88,3 +92,24 @@ def terms_of(formula: Formula) -> Iterable[Formula]:
 def factors_of(formula: Formula) -> tuple[Formula, ...]:
     """The factors of a product; a single one otherwise."""
     return formula.factors if isinstance(formula, Product) else (formula,)
+
+
+def names_in(value: Any) -> frozenset[str]:
+    """Every name of a ket, number, matrix, axis or function in a derivation or a part of it."""
+    found: set[str] = set()
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, tuple):
+            stack.extend(item)
+        elif isinstance(item, Node):
+            stack.extend(item.args)
+            found |= {item.attr} if isinstance(item.attr, str) else set()
+        elif is_dataclass(item) and not isinstance(item, Affine):
+            for field in fields(item):
+                part = getattr(item, field.name)
+                if field.name in ("name", "function", "axis") and isinstance(part, str):
+                    found.add(part)
+                else:
+                    stack.append(part)
+    return frozenset(found)

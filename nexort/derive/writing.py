@@ -16,7 +16,7 @@ from nexort.derive.derivation import (
     UpdateFunction,
 )
 from nexort.derive.formula import AxisSum, Expectation, Fold, Formula, LoopSum, Response
-from nexort.derive.walking import walk
+from nexort.derive.walking import names_in, walk
 from nexort.program.index import Affine
 from nexort.program.program import Program
 
@@ -104,7 +104,8 @@ class Writer:
 def written(derivation: Derivation, program: Program, unknown: Set[tuple[str, str]]) -> Derivation:
     """A derivation with readable names; ``closed`` filled in. ``unknown`` are the responses, by
     family and hat, that have no equation for every member."""
-    taken = frozenset((*program.params, *program.dims))
+    fixed = frozenset((*program.params, *program.dims))
+    taken = fixed | names_in(derivation) | frozenset(program.data)
 
     def line(item: Any) -> Any:
         writer = Writer(taken)
@@ -139,7 +140,7 @@ def written(derivation: Derivation, program: Program, unknown: Set[tuple[str, st
         gaussians=tuple(line(g) for g in derivation.gaussians),
         weights=tuple(line(w) for w in derivation.weights),
         updates=tuple(_update(u, taken) for u in derivation.updates),
-        steps=tuple(dict.fromkeys(_step(s, taken) for s in derivation.steps)),
+        steps=tuple(dict.fromkeys(_step(s, taken, fixed) for s in derivation.steps)),
         closed=closed,
     )
 
@@ -155,14 +156,16 @@ def _update(function: UpdateFunction, taken: frozenset[str]) -> UpdateFunction:
     return replace(function, states=states, result=formula(function.result))
 
 
-def _step(step: Any, taken: frozenset[str]) -> Any:
+def _step(step: Any, taken: frozenset[str], fixed: frozenset[str]) -> Any:
+    """A step with readable names; ``fixed`` ones are indices that are no variables."""
     writer = Writer(taken)
     changed = {}
     for side in ("before", "after"):
         value = getattr(step, side)
         if value is not None:
             for name in _free(value):
-                writer.name(name)
+                if name not in fixed:
+                    writer.name(name)
             changed[side] = writer.formula(value)
     return replace(step, **changed)
 
@@ -170,7 +173,7 @@ def _step(step: Any, taken: frozenset[str]) -> Any:
 def _free(formula: Formula) -> Iterator[str]:
     from nexort.derive.algebra import index_names
 
-    yield from sorted(n for n in index_names(formula) if n.startswith(("$", "%")))
+    yield from sorted(index_names(formula), key=lambda n: (n.startswith(("$", "%")), n))
 
 
 def _is_closed(formula: Formula, unknown: Set[tuple[str, str]]) -> bool:

@@ -110,6 +110,23 @@ class Macro:
 Box = Glyph | Operator | Row | Script | Raised | Fraction | Root | Fenced | Large | Macro
 
 
+def is_raised(box: Box) -> bool:
+    """Whether a box has something above it, or is under a root: in a power it gets parentheses."""
+    match box:
+        case Script(_, _, above):
+            return above is not None
+        case Raised() | Root():
+            return True
+        case Macro(command):
+            return command in ("iid", "transpose")
+        case Glyph(_, latex):
+            return "^" in latex
+        case Row(parts):
+            return is_raised(parts[-1])
+        case _:
+            return False
+
+
 def row(*parts: Box) -> Row:
     """Boxes side by side."""
     return Row(parts)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 
-from nexort.derive.algebra import mul, reindexed
+from nexort.derive.algebra import mul
 from nexort.derive.derivation import (
     Derivation,
     Equation,
@@ -21,18 +21,15 @@ from nexort.derive.formula import Bracket, Expectation, Formula, Ket, Matrix, Sy
 from nexort.derive.printing import weights
 from nexort.derive.printing.boxes import (
     COMMA,
-    COMMA_TIGHT,
-    NEGATIVE,
     SEMICOLON,
     Box,
     Glyph,
-    Macro,
-    Script,
     parens,
     row,
     same,
     separated,
 )
+from nexort.derive.printing.distinct import distinct
 from nexort.derive.printing.duals import Duals
 from nexort.derive.printing.kets import (
     affine,
@@ -40,11 +37,11 @@ from nexort.derive.printing.kets import (
     ket,
     operator,
     scripted,
-    tight,
 )
-from nexort.derive.printing.letters import relabelled
-from nexort.derive.printing.names import escaped, name
+from nexort.derive.printing.letters import formulas_of, placed, relabelled
+from nexort.derive.printing.names import name
 from nexort.derive.printing.notation import PRODUCT, Notation
+from nexort.derive.printing.outputs import has_own_name, settled
 from nexort.derive.printing.sentences import OPENINGS, in_steps, said
 from nexort.derive.printing.statements import Page, Paragraph, Section, Statement, Words
 from nexort.derive.walking import walk
@@ -53,9 +50,8 @@ from nexort.program.index import Affine
 
 def page(derivation: Derivation, steps: bool = False) -> Page:
     """The page of a derivation, with its recorded steps if asked for."""
-    shown, axes = relabelled(derivation)
-    shown = _inlined(in_steps(shown))
-    writer = _Writer(derivation.regime)
+    shown, axes = relabelled(distinct(settled(in_steps(derivation))))
+    writer = _Writer(shown)
     sections = [
         Section("Outputs", tuple(writer.output(o) for o in shown.outputs)),
         Section("Kets", (*said("kets", shown), *(writer.ket(k) for k in shown.kets))),
@@ -82,54 +78,11 @@ def statements(
 ) -> list[Statement]:
     """An output's formula, the equations that it rests on, and the dual activations they use."""
     alone = replace(derivation, outputs=(output,), equations=tuple(equations), steps=())
-    shown = _inlined(in_steps(relabelled(alone)[0]))
-    writer = _Writer(derivation.regime)
+    shown, _ = relabelled(distinct(settled(in_steps(alone))))
+    writer = _Writer(shown)
     found = [writer.output(o) for o in shown.outputs]
     found += [writer.equation(e) for e in shown.equations]
     return found + [x for x in writer.duals.items() if isinstance(x, Statement)]
-
-
-def _inlined(derivation: Derivation) -> Derivation:
-    """Outputs that are named unknowns, by the right sides of their equations."""
-    outputs: list[OutputFormula] = []
-    used: set[Equation] = set()
-    for output in derivation.outputs:
-        value = output.value
-        given = Symbol(output.name, output.indices, output.axes)
-        exact = [e for e in derivation.equations if e.left == value]
-        named = [e for e in derivation.equations if _is_member(e.left, value)]
-        if exact and (named or not _is_name(output.name)):
-            used.update(exact)
-            outputs += [replace(output, value=e.right) for e in exact]
-        elif named:
-            used.update(named)
-            outputs += [_of_member(output, e) for e in named]
-        else:
-            used.update(e for e in derivation.equations if e.left == given and e.right == value)
-            outputs.append(output)
-    kept = tuple(e for e in derivation.equations if e not in used)
-    return replace(derivation, outputs=tuple(outputs), equations=kept)
-
-
-def _is_member(left: Formula, value: Formula) -> bool:
-    return isinstance(left, Symbol) and isinstance(value, Symbol) and left.name == value.name
-
-
-def _is_name(text: str) -> bool:
-    """Whether an output has a name of its own, rather than that of what it puts out."""
-    return text.isidentifier()
-
-
-def _of_member(output: OutputFormula, equation: Equation) -> OutputFormula:
-    assert isinstance(equation.left, Symbol)
-    return replace(
-        output,
-        indices=equation.left.indices,
-        axes=equation.left.axes,
-        value=equation.right,
-        ranges=equation.ranges,
-        labels=equation.labels,
-    )
 
 
 def _opening(axes: Mapping[str, Sequence[str]], regime: str) -> Iterator[Paragraph]:
@@ -147,25 +100,29 @@ def _opening(axes: Mapping[str, Sequence[str]], regime: str) -> Iterator[Paragra
 class _Writer:
     """Writes the statements of one page."""
 
-    def __init__(self, regime: str = "") -> None:
-        self.regime = regime
+    def __init__(self, shown: Derivation) -> None:
+        self.regime = shown.regime
         self.plain = Notation()
-        self.duals = Duals()
+        self.duals = Duals(_numbers(shown))
         self.dual = Notation(self.duals.box)
         self.labels: dict[str, int] = {}
 
     def output(self, output: OutputFormula) -> Statement:
         """``nngp_ab = ...``"""
-        left = scripted(title(output.name), output.indices, output.axes)
-        label = self.label(output.name)
-        if isinstance(output.value, Bracket) and not _is_name(output.name):
-            shown = self.plain.box(output.value)
-            if self.regime:
-                mean = Expectation(mul(output.value.left, output.value.right))
-                return Statement(shown, (self.plain.box(mean),), ranges(output.ranges), label)
-            return Statement(shown, (), None, label, ("It is given by the recursion.",))
-        note = (_NOT_CLOSED,) if _has_expectation(output.value) else ()
-        return Statement(left, self._sides(output.value), ranges(output.ranges), label, note)
+        value, given = output.value, output.given
+        label = self.label(output.name or _slug(given))
+        if has_own_name(output) or given is None:
+            left = scripted(name(output.name), output.indices, output.axes)
+        else:
+            left = self.plain.box(given)
+        sides = self._sides(value)
+        if isinstance(value, Bracket) and self.regime and not has_own_name(output):
+            mean = Expectation(mul(value.left, value.right))
+            return Statement(left, (self.plain.box(mean),), ranges(output.ranges), label)
+        if sides == (left,):
+            return Statement(left, (), None, label, ("It is given by the recursion.",))
+        note = (_NOT_CLOSED,) if _has_expectation(value) else ()
+        return Statement(left, sides, ranges(output.ranges), label, note)
 
     def ket(self, found: KetDefinition) -> Statement:
         """``|x^l_a> = ...``; an application is its matrix on a ket, then hat and dot."""
@@ -185,7 +142,7 @@ class _Writer:
     def families(self, families: Sequence[GaussianFamily]) -> Iterator[Statement | Paragraph]:
         """``Cov(..., ...) = ...``, by the reason why they are Gaussian."""
         for reason, words in _REASONS.items():
-            some = [one for f in families if f.reason == reason for one in _by_member(f)]
+            some = [f for f in families if f.reason == reason]
             if some:
                 yield Paragraph((words,))
             for family in some:
@@ -229,26 +186,14 @@ class _Writer:
         return f"eq:{wanted}" if count == 1 else f"eq:{wanted}-{count}"
 
 
+def _numbers(shown: Derivation) -> set[str]:
+    """The names of numbers on a page."""
+    formulas = [f for line in placed(shown) for f in formulas_of(line)]
+    return {x.name for f in formulas for x in walk(f) if isinstance(x, Symbol)}
+
+
 def _has_expectation(value: Formula) -> bool:
     return any(isinstance(x, Expectation) for x in walk(value))
-
-
-def _by_member(family: GaussianFamily) -> list[GaussianFamily]:
-    """Vectors that are declared together, pair by pair: each has a name of its own."""
-    if not family.left.name.startswith("("):
-        return [family]
-    labels = [str(k.axes[0]) for k in (family.left, family.right)]
-    count = family.left.name.count(",") + 1
-    found = []
-    for i in range(count):
-        for j in range(i, count):
-            env = dict(zip(labels, (Affine(i), Affine(j)), strict=True))
-            left, right = reindexed(family.left, env), reindexed(family.right, env)
-            assert isinstance(left, Ket)
-            assert isinstance(right, Ket)
-            covariance = reindexed(family.covariance, env)
-            found.append(replace(family, left=left, right=right, covariance=covariance))
-    return found
 
 
 _NOT_CLOSED = "No rule gives this expectation in a closed form."
@@ -286,7 +231,7 @@ def prose(text: str) -> tuple[Words, ...]:
 
 
 _MENTIONED = re.compile(
-    r"(?:\b(\w+)(\^T)? )?\|(\w+)>|(?<=odd in )(\w+)|\b(\w+)\^T\b|\b([a-z]_[a-z])\b"
+    r"(?:\b(\w+)(\^T)? )?(?<!\w)\|(\w+)>|(?<=odd in )(\w+)|\b(\w+)\^T\b|\b([a-z]_[a-z])\b"
 )
 
 
@@ -301,36 +246,7 @@ def _mentioned(match: re.Match[str]) -> list[Words]:
     return [*([f"{matrix} "] if matrix else []), ket(Ket(argument))]
 
 
-_LABEL = r"(\w+)(?:\[([^\[\]]*)\])?"
-
-
-def title(text: str) -> Box:
-    """The name of an output: a word, or what it puts out, ``<x|y>``, ``m[2]``."""
-    if match := re.fullmatch(rf"<{_LABEL}\|{_LABEL}>", text):
-        left, left_at, right, right_at = match.groups()
-        sides = row(
-            same("⟨"), _member(left, left_at), same("|"), _member(right, right_at), same("⟩")
-        )
-        return Macro("braket", (_member(left, left_at), _member(right, right_at)), sides)
-    if match := re.fullmatch(_LABEL, text):
-        return _member(*match.groups())
-    return Glyph(text, rf"\text{{{escaped(text)}}}")
-
-
-def _member(text: str, indices: str | None) -> Box:
-    if not indices:
-        return name(text)
-    listed: list[Box] = [
-        row(*(_piece(p) for p in re.findall(r"\w+|\S", i))) for i in indices.split(",")
-    ]
-    return Script(name(text), None, separated(listed, tight(COMMA_TIGHT)))
-
-
-def _piece(text: str) -> Box:
-    return NEGATIVE if text == "-" else name(text)
-
-
-def _slug(formula: Formula) -> str:
+def _slug(formula: Formula | None) -> str:
     kets = [getattr(formula, f, None) for f in ("left", "right", "ket", "by")]
     found = [k.name for k in kets if isinstance(k, Ket)]
     return "-".join(found) or str(getattr(formula, "name", "equation"))

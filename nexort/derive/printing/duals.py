@@ -5,8 +5,10 @@ with its closed form where one is known.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from nexort.derive import closed, graphs
 from nexort.derive.formula import Formula, GaussianMean, GaussianPair, Symbol
@@ -26,12 +28,33 @@ from nexort.derive.printing.boxes import (
     separated,
 )
 from nexort.derive.printing.kets import tight
-from nexort.derive.printing.names import escaped
+from nexort.derive.printing.names import escaped, spare
 from nexort.derive.printing.notation import MEAN, Notation
 from nexort.derive.printing.statements import Paragraph, Statement, Words
-from nexort.program.nodes import Node, Op
+from nexort.program.nodes import Node, Op, walk
 
-P, C, Q, Y, Z = (Symbol(x) for x in "pcqyz")
+
+class Formals(NamedTuple):
+    """What the definitions call covariances and variables."""
+
+    p: str
+    c: str
+    q: str
+    y: str
+    z: str
+
+    @staticmethod
+    def without(taken: Set[str]) -> Formals:
+        """p, c, q and y, z, or other letters for those that are taken."""
+        found: list[str] = []
+        for letters in ("psu", "crk", "qtw", "yvo", "zxh"):
+            found.append(next(spare(letters, taken | {*found})))
+        return Formals(*found)
+
+
+def _head(letters: str, taken: Set[str]) -> str:
+    """The first letter with which no name with a subscript begins."""
+    return next(spare(letters, {x[0] for x in taken if re.match(r"[a-zA-Z](_|\d)", x)}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +69,9 @@ class Shape:
 class Duals:
     """Names dual activations in order of appearance."""
 
-    def __init__(self) -> None:
+    def __init__(self, taken: Set[str] = frozenset()) -> None:
+        """``taken`` are the names of numbers on the page."""
+        self.mean, self.pair, self.function = (_head(x, taken) for x in ("MEL", "VUK", "fgh"))
         self.shapes: dict[Shape, Box] = {}
         self.functions: dict[Node, Box] = {}
         self.numbered: list[Node] = []
@@ -63,7 +88,7 @@ class Duals:
 
     def _named(self, shape: Shape) -> Box:
         if shape not in self.shapes:
-            letter = same("M" if shape.right is None else "V")
+            letter = same(self.mean if shape.right is None else self.pair)
             below = self._function(shape.left)
             if shape.right is not None and shape.right is not shape.left:
                 below = separated([below, self._function(shape.right)], tight(COMMA_TIGHT))
@@ -83,24 +108,32 @@ class Duals:
             return names.word(str(graph.attr))
         self.numbered.append(graph)
         number = same(str(len(self.numbered)))
-        return Script(same("f"), number, None)
+        return Script(same(self.function), number, None)
 
     def items(self) -> Iterator[Statement | Paragraph]:
         """The definitions."""
         plain = Notation()
         if not self.shapes:
             return
-        yield Paragraph(self._words())
+        own = Formals.without(self._params())
+        yield Paragraph(self._words(own))
         for graph in self.numbered:
-            left = row(self.functions[graph], parens(same("z")))
-            yield Statement(left, (plain.box(graphs.at(graph, Z)),))
+            left = row(self.functions[graph], parens(same(own.z)))
+            yield Statement(left, (plain.box(graphs.at(graph, Symbol(own.z))),))
         for shape, letter in self.shapes.items():
-            yield _definition(plain, shape, letter)
+            yield _definition(plain, shape, letter, own)
 
-    def _words(self) -> tuple[Words, ...]:
-        matrix = Macro("covariance", (same("p"), same("c"), same("q")), same("[[p, c], [c, q]]"))
-        pair = row(parens(separated([same("y"), same("z")], COMMA)), _LAW, parens(_normal(matrix)))
-        single = row(same("y"), _LAW, parens(_normal(same("p"))))
+    def _params(self) -> set[str]:
+        """The params that functions have."""
+        graphs_ = [g for s in self.shapes for g in (s.left, s.right) if g is not None]
+        return {str(x.attr) for x in walk(graphs_) if x.op is Op.PARAM}
+
+    def _words(self, own: Formals) -> tuple[Words, ...]:
+        p, c, q, y, z = (same(x) for x in own)
+        shown = same(f"[[{own.p}, {own.c}], [{own.c}, {own.q}]]")
+        matrix = Macro("covariance", (p, c, q), shown)
+        pair = row(parens(separated([y, z], COMMA)), _LAW, parens(_normal(matrix)))
+        single = row(y, _LAW, parens(_normal(p)))
         some: list[Words] = ["For "]
         if any(s.right is not None for s in self.shapes):
             some.append(pair)
@@ -124,7 +157,7 @@ def _title(graph: Node) -> str:
         return "id"
     if graph.op is Op.CALL and len(graph.args) == 1 and graph.args[0].op is Op.SLOT:
         return str(graph.attr)
-    plain = text_boxes.inline(Notation().box(graphs.at(graph, Z)))
+    plain = text_boxes.inline(Notation().box(graphs.at(graph, Symbol("z"))))
     return f"[{plain}]"
 
 
@@ -135,19 +168,21 @@ def _normal(covariance: Box) -> Box:
     return separated([same("0"), covariance], COMMA)
 
 
-def _definition(plain: Notation, shape: Shape, letter: Box) -> Statement:
-    f: Formula = graphs.at(shape.left, Y)
+def _definition(plain: Notation, shape: Shape, letter: Box, own: Formals) -> Statement:
+    f: Formula = graphs.at(shape.left, Symbol(own.y))
     if shape.right is None:
-        left, body = row(letter, parens(same("p"))), plain.box(f)
+        left, body = row(letter, parens(same(own.p))), plain.box(f)
         known = closed.mean(shape.left)
     else:
-        arguments = separated([same(x) for x in "pcq"], COMMA)
+        arguments = separated([same(x) for x in own[:3]], COMMA)
         left = row(letter, parens(arguments))
-        factors = [plain.box(x, 2) for x in (f, graphs.at(shape.right, Z))]
+        factors = [plain.box(x, 2) for x in (f, graphs.at(shape.right, Symbol(own.z)))]
         body = separated(factors, TIMES)
         known = closed.pair(shape.left, shape.right)
     rights: list[Box] = [row(MEAN, brackets(body))]
     if known is not None:
-        rights.append(plain.box(known.formula))
+        symbols = zip((closed.P, closed.C, closed.Q), map(Symbol, own[:3]), strict=True)
+        places: dict[Formula, Formula] = dict(symbols)
+        rights.append(plain.box(known.at(places)))
     tail = None if known is None else Glyph(known.source, rf"\text{{{escaped(known.source)}}}")
     return Statement(left, tuple(rights), tail)

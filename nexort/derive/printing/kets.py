@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from nexort.derive.formula import Average, Bracket, Indices, Ket, Matrix
 from nexort.derive.printing import names
 from nexort.derive.printing.boxes import (
@@ -29,7 +27,6 @@ from nexort.program.index import Affine
 
 def ket(x: Ket) -> Box:
     """``|x^l_a>``, with a hat for the Gaussian part and a number for an iid copy."""
-    x = _component(x)
     label = scripted(names.name(x.name), x.indices, x.axes)
     bar, angle = Glyph("|", r"\lvert "), Glyph("⟩", r"\rangle ")
     if x.part == "hat":
@@ -61,24 +58,15 @@ def bracket(formula: Bracket | Average) -> Box:
 
 def _label(x: Ket) -> Box:
     """A ket's name inside of a bracket."""
-    x = _component(x)
     found = scripted(names.name(x.name), x.indices, x.axes)
     if x.part == "hat":
         short = names.hatted(x.name)
-        text = same(f"hat {x.name}") if short is None else same(short)
+        text = same(f"hat {names.name(x.name).text}") if short is None else same(short)
         hat = Macro("widehat", (names.name(x.name),), text)
         found = scripted(hat, x.indices, x.axes)
     if x.copy:
         found = Macro("iid", (found, same(str(x.copy))), row(found, same(f"^[{x.copy}]")))
     return found
-
-
-def _component(x: Ket) -> Ket:
-    """One of several vectors that are declared together, by its own name."""
-    if x.name.startswith("(") and x.axes and not x.axes[0].terms:
-        own = x.name.strip("()").split(", ")[x.axes[0].constant]
-        return replace(x, name=own, axes=x.axes[1:])
-    return x
 
 
 def outer(left: Ket, right: Ket) -> Box:

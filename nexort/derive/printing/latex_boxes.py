@@ -33,7 +33,7 @@ MACROS = r"""\providecommand{\ket}[1]{\lvert #1\rangle}
 \providecommand{\braket}[2]{\langle #1\vert #2\rangle}
 \providecommand{\hatket}[1]{\lvert #1\hat{\rangle}}
 \providecommand{\dotket}[1]{\lvert #1\dot{\rangle}}
-\providecommand{\iid}[2]{#1^{(#2)}}
+\providecommand{\iid}[2]{{#1}^{(#2)}}
 \providecommand{\transpose}[2]{#1^{#2\top}}
 \providecommand{\E}{\mathbb{E}}
 \providecommand{\Cov}{\operatorname{Cov}}

@@ -20,12 +20,15 @@ from nexort.derive.derivation import (
     OutputFormula,
     WeightUpdate,
 )
-from nexort.derive.formula import AxisSum, Fold, Formula, Ket, LoopSum, Symbol
+from nexort.derive.formula import AxisSum, Fold, Formula, LoopSum
 from nexort.derive.printing.names import spare
-from nexort.derive.walking import walk
+from nexort.derive.walking import names_in, walk
 from nexort.program.index import Affine
 
 POOLS = ("abce", "ijmq", "uvw", "fgh", "rst")
+OTHERS = "klnopxyzdstrfghuvw"
+"""What an axis gets when its own letters are taken."""
+
 Placed = OutputFormula | KetDefinition | Equation | GaussianFamily | WeightUpdate
 
 
@@ -55,13 +58,11 @@ def placed(derivation: Derivation) -> Iterator[Placed]:
 class _Letters:
     def __init__(self, derivation: Derivation) -> None:
         lines = list(placed(derivation))
-        self.taken = {r.var for line in lines for r in line.ranges}
-        for formula in (f for line in lines for f in _formulas(line)):
-            for x in walk(formula):
-                if isinstance(x, LoopSum | Fold):
-                    self.taken.add(x.var)
-                elif isinstance(x, Symbol) or (derivation.regime and isinstance(x, Ket)):
-                    self.taken.add(x.name)
+        names = names_in(derivation)
+        self.taken = {r.var for line in lines for r in line.ranges} | names
+        self.taken |= {part for x in names for part in x.split("_")[1:]}  # sigma_a has no axis a
+        for formula in (f for line in lines for f in formulas_of(line)):
+            self.taken |= {x.var for x in walk(formula) if isinstance(x, LoopSum | Fold)}
         self.pools: dict[str, Sequence[str]] = {}
         self.used: dict[str, set[str]] = {}
         self.names = algebra.Names()
@@ -74,7 +75,9 @@ class _Letters:
         return self.pools[axis]
 
     def _pick(self, axis: str, taken: set[str]) -> str:
-        own = next(spare(self._pool(axis), taken | self.taken))
+        others = {x for other, used in self.used.items() if other != axis for x in used}
+        letters = (*self._pool(axis), *OTHERS)
+        own = next(spare(letters, taken | self.taken | others))
         self.used.setdefault(axis, set()).add(own)
         return own
 
@@ -121,7 +124,8 @@ def _within(formula: Formula, rule: Any) -> Formula:
     return algebra.rebuilt(formula, rule)
 
 
-def _formulas(line: Placed) -> Iterator[Formula]:
+def formulas_of(line: Placed) -> Iterator[Formula]:
+    """The formulas of a line."""
     for field in fields(line):
         value = getattr(line, field.name)
         if hasattr(value, "__dataclass_fields__") and field.name != "matrix":

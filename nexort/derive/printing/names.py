@@ -22,8 +22,15 @@ _LATIN_CAPITALS = {
 """Capitals that LaTeX has no command for, since they look like Latin ones."""
 
 
+AS_WRITTEN = "'"
+"""Stands before a name that is shown letter by letter."""
+
+
 def name(text: str) -> Glyph:
     """A name: Greek where it is spelled so, a part after ``_`` as a subscript, words upright."""
+    if text.startswith(AS_WRITTEN):
+        own = text.removeprefix(AS_WRITTEN)
+        return Glyph(f"({own})" if "_" in own else own, rf"\mathrm{{{escaped(own)}}}")
     head, *tail = [part for part in text.split("_") if part] or [text]
     base = word(head)
     if not tail:

@@ -54,6 +54,7 @@ from nexort.derive.printing.boxes import (
     Row,
     Script,
     brackets,
+    is_raised,
     parens,
     row,
     same,
@@ -235,7 +236,8 @@ class Notation:
                 return self._product(fractions.Fraction(1), (formula,))
             if exponent.value == fractions.Fraction(1, 2):
                 return Root(self.box(base)), ATOM
-        return Raised(self.box(base, ATOM), self.box(exponent)), POWER
+        below = self.box(base, ATOM)
+        return Raised(parens(below) if is_raised(below) else below, self.box(exponent)), POWER
 
     def _large(self, formula: LoopSum | AxisSum) -> Box:
         if isinstance(formula, AxisSum):

@@ -58,7 +58,9 @@ def tokens(box: Box, depth: int = 0) -> list[Token]:
             text = inline(exponent)
             raised = text.translate(_SUPERSCRIPTS)
             plain = all(c in "0123456789−" for c in text)
-            return _followed(tokens(base, depth), raised if plain else "^" + _tight(exponent))
+            number = isinstance(base, Glyph) and base.text[:1].isdigit()
+            power = text if number and len(text) == 1 else f"({text})"
+            return _followed(tokens(base, depth), raised if plain else f"^{power}")
         case Fraction(top, bottom):
             over, under = _closed(top, depth), _closed(bottom, depth)
             return [*over, _token("/", depth), *under]
@@ -98,26 +100,21 @@ def _script(box: Box) -> str:
     return f"{{{text}}}"
 
 
-def _tight(box: Box) -> str:
-    text = inline(box)
-    return text if len(text) == 1 else f"({text})"
-
-
 def _fenced(left: str, body: Box, right: str, depth: int) -> list[Token]:
     return [_token(left, depth), *tokens(body, depth + 1), _token(right, depth)]
 
 
 def _closed(box: Box, depth: int) -> list[Token]:
     """A box that is one thing beside a slash or a root: in parentheses unless it is."""
-    if isinstance(box, Row | Fraction) and not _is_ket(box):
+    if isinstance(box, Row | Fraction) and not _is_one(box):
         return _fenced("(", box, ")", depth)
     return tokens(box, depth)
 
 
-def _is_ket(box: Row | Fraction) -> bool:
-    """Whether a row needs no parentheses: nothing in it is an operator or a large sign."""
-    if isinstance(box, Fraction):
+def _is_one(box: Row | Fraction) -> bool:
+    """Whether a row needs no parentheses: it is a function at arguments, no operator, large sign
+    or index such as ``2 l`` or ``l + 1``."""
+    if isinstance(box, Fraction) or all(isinstance(p, Glyph) for p in box.parts):
         return False
-    return not any(isinstance(p, Operator | Large | Fraction) for p in box.parts) and (
-        not isinstance(box.parts[0], Glyph) or box.parts[0].text != "−"
-    )
+    signs = [p for p in box.parts if isinstance(p, Glyph) and p.text in "+−"]
+    return not signs and not any(isinstance(p, Operator | Large | Fraction) for p in box.parts)

@@ -177,12 +177,15 @@ class Run:
             labels = labelled(output.axes)
             axes = tuple(Affine.variable(x.label) for x in labels)
             value = evaluated(self.outside.outputs[output.name])
-            return OutputFormula(output.name, (), axes, value, (), labels)
+            given = self.outside.given[output.name]
+            return OutputFormula(output.name, (), axes, value, (), labels, given)
         lines = self.outside.scalars.get(output.family, [])
         if len(lines) != 1:
             raise Unsupported(f"the output '{output.name}' is made of several rules")
         [x] = lines
-        return OutputFormula(output.name, x.indices, x.axes, evaluated(x.value), x.ranges, x.labels)
+        value = evaluated(x.value)
+        given = Symbol(x.name, x.indices, x.axes)
+        return OutputFormula(output.name, x.indices, x.axes, value, x.ranges, x.labels, given)
 
     def signal(self, step: Affine) -> Formula:
         """chi at a step, over the labels of f."""

@@ -26,7 +26,7 @@ from nexort.derive.training.network import deviation, number
 from nexort.derive.training.norms import norm, normalized
 from nexort.derive.training.reverse import Part
 from nexort.derive.training.timed import settled, timed
-from nexort.derive.walking import terms_of
+from nexort.derive.walking import terms_of, walk
 from nexort.derive.writing import written
 from nexort.program.index import Affine
 
@@ -41,6 +41,7 @@ def step_system(run: Run) -> System:
         dict(ahead.initial),
         dict(ahead.axes),
         dict(ahead.initial_ranges),
+        groups=dict(ahead.groups),
     )
     for line in run.backward.lines:
         group = system.scalars if line.name in numbers else system.kets
@@ -236,9 +237,12 @@ class Steps:
                 yield Equation(here, value, (*line.ranges, span), line.labels, False)
         yield from self.more()
         yield from run.product_equations()
+        outside = [x.value for lines in run.outside.scalars.values() for x in lines]
+        outside += run.outside.outputs.values()
+        read = {x.name for f in outside for x in walk(f) if isinstance(x, Symbol)}
         for name, lines in run.outside.scalars.items():
-            shown = {o.family for o in run.program.outputs}
-            for x in lines if name not in shown or len(lines) > 1 else ():
+            shown = name in {o.family for o in run.program.outputs} and name not in read
+            for x in lines if not shown or len(lines) > 1 else ():
                 yield Equation(
                     Symbol(x.name, x.indices, x.axes), settled(x.value), x.ranges, x.labels, False
                 )
@@ -251,7 +255,8 @@ class Steps:
                 axes = tuple(Affine.variable(x.label) for x in run.labels)
                 value = self.value(t)
                 self.trace.record("Master Theorem", Symbol(run.output, (t,), axes), value)
-                yield OutputFormula(output.name, (t,), axes, value, (span,), run.labels)
+                given = Symbol(run.output, (t,), axes)
+                yield OutputFormula(output.name, (t,), axes, value, (span,), run.labels, given)
             else:
                 yield run.outside_output(output, settled)
 
