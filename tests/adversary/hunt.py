@@ -1,0 +1,73 @@
+"""The standing adversary: ``python tests/adversary/hunt.py --programs 2000 --trainings 300``.
+
+Every program and training goes through all routes; a disagreement is shrunk and printed. The exit
+code is 1 where there is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+
+from program_routes import Disagreement, disagreement
+from shrink import shrunk
+from structured_programs import Structured, structured
+
+
+def hunt_program(seed: int) -> tuple[int, Disagreement | None, str]:
+    """The seed, its disagreement, and a small program that shows it."""
+    program = structured(seed)
+    found = disagreement(program.text)
+    if found is None:
+        return seed, None, ""
+
+    def shows(candidate: Structured) -> bool:
+        other = disagreement(candidate.text, finite=found.kind == "limit, width")
+        return other is not None and other.kind == found.kind
+
+    small = shrunk(program, shows, 60)
+    return seed, disagreement(small.text) or found, small.text
+
+
+def hunt(
+    what: str, action: Callable[[int], tuple[int, Disagreement | None, str]], seeds: Sequence[int],
+    workers: int, until: float,
+) -> int:  # fmt: skip
+    """How many of the seeds show a disagreement."""
+    found = done = 0
+    start = time.perf_counter()
+    with ProcessPoolExecutor(workers) as pool:
+        for seed, wrong, text in pool.map(action, seeds):
+            done += 1
+            if wrong is not None:
+                found += 1
+                print(f"\n{what} {seed}: {wrong.kind}: {wrong.what}\n{text}", flush=True)
+            if time.perf_counter() > until:
+                pool.shutdown(cancel_futures=True)
+                break
+    seconds = time.perf_counter() - start
+    print(f"{what}s: {done} of {len(seeds)} tried, {found} disagree, {seconds:.0f} s", flush=True)
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--programs", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0, help="the first")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=600.0)
+    given = parser.parse_args()
+    until = time.perf_counter() + 60 * given.minutes
+    seeds = range(given.seed, given.seed + given.programs)
+    found = hunt("program", hunt_program, seeds, given.workers, until)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,218 @@
+"""Every route to a program's limit, compared: exact, sampled, finite widths, the emitted module,
+and kernels in blocks. A disagreement is a word for its kind and a sentence.
+
+Two routes with error bars differ by at most ``SUSPECT`` of them, else they are asked again with
+other randomness and more of it, and disagree beyond ``WRONG`` (see ``agreement``: false alarms in
+some thousand programs have a probability below 1e-3).
+"""
+
+from __future__ import annotations
+
+import signal
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from nexort.api import TensorProgram, loads
+from nexort.diagnostics import NexortError
+
+SUSPECT, WRONG = 4.5, 7.0
+WIDTHS = (128, 256)
+RUNS = (24, 24)
+MORE_WIDTHS = (256, 512)
+MORE_RUNS = (192, 192)
+ROUNDING = 1e-9
+"""Of an entry's own size, for routes that round differently."""
+
+SECONDS = 60
+"""A program of a few lines that takes longer is a disagreement of its own."""
+
+HEAVY = 1e12
+"""Runs whose entries differ by such a factor are not compared: float64 has no digits left."""
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """``kind`` names the routes, ``what`` says what they say."""
+
+    kind: str
+    what: str
+
+
+class TooLong(Exception):
+    """The time is over."""
+
+
+@contextmanager
+def bounded(seconds: float = SECONDS) -> Iterator[None]:
+    """Raise TooLong after so many seconds (in the main thread)."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise TooLong
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def ratio(difference: Any, error: Any, size: Any) -> Any:
+    """In errors, beyond roundings of ``size``; entries where either is not finite do not count."""
+    beyond = np.maximum(np.abs(difference) - ROUNDING * np.abs(size), 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.where(beyond > 0, beyond / error, 0.0)
+    return np.where(np.isfinite(difference), found, np.inf)
+
+
+def worst(found: Any) -> tuple[float, tuple[int, ...]]:
+    if not np.size(found):
+        return 0.0, ()
+    at = np.unravel_index(int(np.argmax(found)), np.shape(found))
+    return float(found[at]), tuple(int(i) for i in at)
+
+
+def outcome(action: Callable[[], Any]) -> tuple[Any, NexortError | None]:
+    """A value or a refusal; anything else is raised."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return action(), None
+    except NexortError as error:
+        return None, error
+
+
+def code(error: NexortError) -> str:
+    return error.diagnostics[0].code
+
+
+# ---- the routes ----------------------------------------------------------------------------------
+
+
+def exact_and_sampled(p: TensorProgram, exact: Any) -> Disagreement | None:
+    """Each entry in errors of both."""
+    for samples, seed, bound in ((512, 1, SUSPECT), (8192, 2, WRONG)):
+        sampled, refused = outcome(lambda n=samples, s=seed: p.limit(exact=False, samples=n, seed=s))  # type: ignore[misc]
+        if refused is not None:
+            return Disagreement("sampled refuses", str(refused))
+        found = None
+        for name in exact:
+            a, b = np.asarray(exact[name]), np.asarray(sampled[name])
+            if a.shape != b.shape:
+                return Disagreement("exact, sampled", f"{name}: shapes {a.shape}, {b.shape}")
+            error = np.hypot(exact[name].error, sampled[name].error)
+            by, at = worst(ratio(a - b, error, np.maximum(np.abs(a), np.abs(b))))
+            if by > bound:
+                found = Disagreement(
+                    "exact, sampled",
+                    f"{name}{list(at)}: {a[at]!r} ± {exact[name].error[at]:.2g} "
+                    f"({exact[name].method}), sampled {b[at]!r} ± {sampled[name].error[at]:.2g}",
+                )
+        if found is None:
+            return None
+    return found
+
+
+def limit_and_widths(p: TensorProgram, limit: Any) -> Disagreement | None:
+    """2 m(2n) - m(n) has hardly any bias of order 1/n left."""
+    looks = (
+        (WIDTHS, RUNS, 3, SUSPECT),
+        (MORE_WIDTHS, MORE_RUNS, 4, WRONG),
+    )
+    for widths, counts, seed, bound in looks:
+        small, large = (
+            p.runs(n, count, seed=seed) for n, count in zip(widths, counts, strict=True)
+        )
+        found = None
+        for name in limit:
+            a, b = small[name], large[name]
+            value, error = np.asarray(limit[name]), limit[name].error
+            if a.shape[1:] != value.shape:
+                return Disagreement("limit, width", f"{name}: {value.shape}, {a.shape[1:]}")
+            change = a.mean(axis=0) - b.mean(axis=0)
+            extrapolated = b.mean(axis=0) - change
+            spread = np.sqrt(4 * b.var(axis=0, ddof=1) / len(b) + a.var(axis=0, ddof=1) / len(a))
+            size = np.sqrt(np.mean(b**2, axis=0))
+            allowed = 0.15 * np.abs(change) / (1 + np.hypot(spread, error))
+            off = np.maximum(np.abs(extrapolated - value) - 0.15 * np.abs(change), 0)
+            by, at = worst(ratio(off, np.hypot(spread, error), size))
+            if by > bound:
+                found = Disagreement(
+                    "limit, width",
+                    f"{name}{list(at)}: {value[at]!r} ± {error[at]:.2g} ({limit[name].method}), "
+                    f"widths {widths} give {extrapolated[at]!r} ± {spread[at]:.2g}"
+                    f" (allowed {allowed[at]:.2g})",
+                )
+        if found is None:
+            return None
+    return found
+
+
+def emitted(p: TensorProgram, limit: Any, close: float = 1e-7) -> Disagreement | None:
+    """The module runs without nexort, on the data of the program."""
+    source, refused = outcome(p.emit)
+    if refused is not None:
+        return None  # it has no closed form, or says why not
+    space: dict[str, Any] = {"__name__": "emitted"}
+    try:
+        exec(compile(source, "emitted.py", "exec"), space)
+        with np.errstate(all="ignore"):
+            values = space["limit"]()
+    except Exception as error:
+        return Disagreement("emitted fails", f"{type(error).__name__}: {error}")
+    for name in limit:
+        value, error = np.asarray(limit[name]), limit[name].error
+        other = np.asarray(values[name])
+        if other.shape != value.shape:
+            return Disagreement("emitted", f"{name}: shapes {value.shape}, {other.shape}")
+        scale = scales(value)
+        off = np.abs(other - value) - close * scale
+        by, at = worst(np.where(np.isfinite(other), off / np.maximum(error, 1e-300), np.inf))
+        if by > WRONG:
+            return Disagreement("emitted", f"{name}{list(at)}: {value[at]!r}, {other[at]!r}")
+    return None
+
+
+def scales(value: Any) -> Any:
+    """Of an entry of a square table, the root of the product of its two diagonal entries."""
+    if value.ndim == 2 and value.shape[0] == value.shape[1]:
+        own = np.sqrt(np.abs(np.diag(value)))
+        return np.maximum(own[:, None] * own[None, :], np.abs(value))
+    return np.abs(value)
+
+
+def disagreement(text: str, *, finite: bool = True) -> Disagreement | None:
+    """The first disagreement between routes to the limit of a program; None where all agree or
+    all refuse."""
+    try:
+        with bounded():
+            return _disagreement(text, finite)
+    except TooLong:
+        return Disagreement("too long", f"more than {SECONDS} s")
+    except Exception as error:
+        return Disagreement("crash", f"{type(error).__name__}: {error}"[:500])
+
+
+def _disagreement(text: str, finite: bool) -> Disagreement | None:
+    p, refused = outcome(lambda: loads(text))
+    if refused is not None:
+        return Disagreement("does not load", str(refused))
+    limit, refused = outcome(p.limit)
+    if refused is not None:
+        sampled, also = outcome(lambda: p.limit(exact=False, samples=512))
+        if also is None:
+            return Disagreement("exact refuses", str(refused))
+        return None
+    found = exact_and_sampled(p, limit)
+    if found is None:
+        found = emitted(p, limit)
+    if found is None and finite:
+        found = limit_and_widths(p, limit)
+    return found
