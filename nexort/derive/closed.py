@@ -89,9 +89,9 @@ def _named(f: str, g: str) -> Closed | None:
             sum_ = add(power(P, HALF), mul(C, _root(Q, -1)))
             return Closed(mul(HALF, _root(mul(TWO, PI), -1), sum_), CHO_SAUL)
         case "sign", "sign":
-            return Closed(mul(TWO, _over(PI), Apply("arcsin", (_correlation(),))), SHEPPARD)
+            return Closed(mul(TWO, _over(PI), ARCSINE), SHEPPARD)
         case "abs", "abs":
-            sum_ = add(ORTHOGONAL, mul(C, Apply("arcsin", (_correlation(),))))
+            sum_ = add(ORTHOGONAL, mul(C, ARCSINE))
             return Closed(mul(TWO, _over(PI), sum_), CHO_SAUL)
         case "erf", "erf":
             inside = mul(TWO, C, _root(mul(_stretched(P), _stretched(Q)), -1))
@@ -162,6 +162,10 @@ ORTHOGONAL = _root(add(mul(P, Q), neg(power(C, TWO))))
 
 ANGLE = Apply("arccos", (_correlation(),))
 """The angle between y and z."""
+
+
+ARCSINE = Apply("arcsin", (_correlation(),))
+"""Its complement."""
 
 
 def _angle() -> Formula:

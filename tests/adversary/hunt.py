@@ -11,13 +11,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
-
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 from program_routes import Disagreement, disagreement
-from shrink import shrunk
+from shrink import candidates, shrunk
 from structured_programs import Structured, structured
+from structured_trainings import Training, training
+from training_routes import disagreement as training_disagreement
 
 
 def hunt_program(seed: int) -> tuple[int, Disagreement | None, str]:
@@ -31,8 +30,24 @@ def hunt_program(seed: int) -> tuple[int, Disagreement | None, str]:
         other = disagreement(candidate.text, finite=found.kind == "limit, width")
         return other is not None and other.kind == found.kind
 
-    small = shrunk(program, shows, 60)
+    small = shrunk(program, shows, candidates, 60)
     return seed, disagreement(small.text) or found, small.text
+
+
+def hunt_training(seed: int) -> tuple[int, Disagreement | None, str]:
+    """The same for a training; both ways of writing it are shown."""
+    given = training(seed)
+    found = training_disagreement(given)
+    if found is None:
+        return seed, None, ""
+
+    def shows(candidate: Training) -> bool:
+        checked = found.kind.startswith("coordcheck")
+        other = training_disagreement(candidate, coordcheck=checked)
+        return other is not None and other.kind == found.kind
+
+    small = shrunk(given, shows, Training.smaller, 25 if found.kind != "too long" else 0)
+    return seed, found, f"{small.text}\n# the same, written otherwise\n{small.inlined}"
 
 
 def hunt(
@@ -59,6 +74,7 @@ def hunt(
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--programs", type=int, default=2000)
+    parser.add_argument("--trainings", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0, help="the first")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=600.0)
@@ -66,6 +82,8 @@ def main() -> int:
     until = time.perf_counter() + 60 * given.minutes
     seeds = range(given.seed, given.seed + given.programs)
     found = hunt("program", hunt_program, seeds, given.workers, until)
+    seeds = range(given.seed, given.seed + given.trainings)
+    found += hunt("training", hunt_training, seeds, given.workers, until)
     return 1 if found else 0
 
 

@@ -99,7 +99,9 @@ def code(error: NexortError) -> str:
 def exact_and_sampled(p: TensorProgram, exact: Any) -> Disagreement | None:
     """Each entry in errors of both."""
     for samples, seed, bound in ((512, 1, SUSPECT), (8192, 2, WRONG)):
-        sampled, refused = outcome(lambda n=samples, s=seed: p.limit(exact=False, samples=n, seed=s))  # type: ignore[misc]
+        sampled, refused = outcome(
+            lambda n=samples, s=seed: p.limit(exact=False, samples=n, seed=s)
+        )  # type: ignore[misc]
         if refused is not None:
             return Disagreement("sampled refuses", str(refused))
         found = None
@@ -180,6 +182,32 @@ def emitted(p: TensorProgram, limit: Any, close: float = 1e-7) -> Disagreement |
     return None
 
 
+def in_blocks(p: TensorProgram, limit: Any) -> Disagreement | None:
+    """``p.kernel`` of the program's own inputs, square and rectangular."""
+    entry, refused = outcome(p.kernel_input)
+    if refused is not None:
+        return None
+    name, axis = entry
+    default = p.program.data[name].default
+    assert default is not None
+    x = np.asarray(default.attr, dtype=float)
+    cut = max(1, x.shape[axis] - 1)
+    few = np.take(x, range(cut), axis)
+    for others, wanted in ((None, slice(None)), (few, slice(cut))):
+        kernels, refused = outcome(lambda y=others: p.kernel(x, y))  # type: ignore[misc]
+        if refused is not None:
+            return None  # not every output has an exact form
+        for output in kernels:
+            value, error = np.asarray(limit[output]), limit[output].error
+            found = np.asarray(kernels[output])
+            off = np.abs(found - value[:, wanted]) - 1e-11 * scales(value)[:, wanted]
+            by, at = worst(ratio(off, np.maximum(error[:, wanted], 1e-300), 0.0))
+            if by > WRONG:
+                kind = "kernel, limit"
+                return Disagreement(kind, f"{output}{list(at)}: {found[at]!r}, {value[at]!r}")
+    return None
+
+
 def scales(value: Any) -> Any:
     """Of an entry of a square table, the root of the product of its two diagonal entries."""
     if value.ndim == 2 and value.shape[0] == value.shape[1]:
@@ -206,13 +234,15 @@ def _disagreement(text: str, finite: bool) -> Disagreement | None:
         return Disagreement("does not load", str(refused))
     limit, refused = outcome(p.limit)
     if refused is not None:
-        sampled, also = outcome(lambda: p.limit(exact=False, samples=512))
+        _, also = outcome(lambda: p.limit(exact=False, samples=512))
         if also is None:
             return Disagreement("exact refuses", str(refused))
         return None
     found = exact_and_sampled(p, limit)
     if found is None:
         found = emitted(p, limit)
+    if found is None:
+        found = in_blocks(p, limit)
     if found is None and finite:
         found = limit_and_widths(p, limit)
     return found

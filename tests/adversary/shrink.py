@@ -5,23 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import TypeVar
 
 from structured_programs import Structured
 
 CALL = re.compile(r"\b(relu|abs|step|sign|leaky|elu|tanh|sin|erf|gelu|cos|softplus|sigmoid)\(")
 NUMBER = re.compile(r"(?<![\w.\]\[])-?\d+\.\d{3,}(?:e[+-]?\d+)?")
 
-Shows = Callable[[Structured], bool]
+Case = TypeVar("Case")
 
 
-def shrunk(program: Structured, shows: Shows, tries: int = 200) -> Structured:
-    """``shows`` says whether a candidate still shows the disagreement; it is asked at most
+def shrunk(
+    program: Case,
+    shows: Callable[[Case], bool],
+    smaller: Callable[[Case], Iterator[Case]],
+    tries: int = 200,
+) -> Case:
+    """``shows`` says whether a ``smaller`` one still shows the disagreement; it is asked at most
     ``tries`` times."""
     left = tries
     again = True
     while again and left > 0:
         again = False
-        for candidate in candidates(program):
+        for candidate in smaller(program):
             if left <= 0:
                 break
             left -= 1
@@ -42,14 +48,12 @@ def candidates(program: Structured) -> Iterator[Structured]:
     for i in reversed(range(len(program.lines))):
         line = program.lines[i]
         for simpler in simplified(line):
-            yield replace(
-                program, lines=(*program.lines[:i], simpler, *program.lines[i + 1 :])
-            )
+            yield replace(program, lines=(*program.lines[:i], simpler, *program.lines[i + 1 :]))
 
 
 def defined(line: str) -> list[str]:
     """The names that a line defines."""
-    head = line.split("=")[0].split("~")[0]
+    head = re.split("[=~]", line, maxsplit=1)[0]
     return [n for n in re.findall(r"[A-Za-z]+\d*", head) if n not in _WORDS]
 
 

@@ -119,8 +119,7 @@ class Frame:
                 return Array(powered(part.code, exponent, shown.code), part.dims)
             case Apply(name, args):
                 parts, dims = self.parts(args)
-                shown_args = [inside(p.over(dims), SUM) for p in parts]
-                return Array((call(name, shown_args), ATOM), dims)
+                return Array((call(name, [p.over(dims) for p in parts]), ATOM), dims)
             case _:
                 return self.large(formula)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from fractions import Fraction
 
 from nexort.derive import closed, graphs
@@ -32,13 +34,16 @@ NUMPY = {
     "elu": "(np.maximum({0}, 0) + np.expm1(np.minimum({0}, 0)))",
     "erf": "special.erf({0})",
     "gelu": "({0} * special.ndtr({0}))",
-    "gauss": "np.exp(-0.5 * ({0}) ** 2)",
+    "gauss": "np.exp(-0.5 * {0}**2)",
     "sigmoid": "special.expit({0})",
     "softplus": "np.logaddexp({0}, 0)",
     "silu": "({0} * special.expit({0}))",
     "arcsin": "np.arcsin(np.clip({0}, -1, 1))",
 } | {name: f"np.{name}({{0}})" for name in
      ("exp", "log", "sqrt", "sin", "cos", "arctan", "tanh", "sinh", "cosh")}  # fmt: skip
+
+DEVIATIONS = {Power(x, Number(Fraction(1, 2))): x.name for x in (closed.P, closed.Q)}
+SMALLEST = "1e-300"
 
 Code = tuple[str, int]
 
@@ -47,11 +52,19 @@ class Unknown(Exception):
     """A function that has no numpy source; carries its name."""
 
 
-def call(name: str, args: list[str]) -> str:
-    """A function of the registry at expressions. Raises Unknown."""
+def call(name: str, args: Sequence[Code]) -> str:
+    """A function of the registry at expressions, in parentheses where they are operands and not
+    arguments. Raises Unknown."""
     if name not in NUMPY:
         raise Unknown(name)
-    return NUMPY[name].format(*args)
+    template = NUMPY[name]
+
+    def placed(slot: re.Match[str]) -> str:
+        before, after = template[slot.start() - 1], template[slot.end()]
+        bare = before in "( " and after in "),"
+        return inside(args[int(slot.group(1))], SUM if bare else ATOM)
+
+    return re.sub(r"\{(\d)\}", placed, template)
 
 
 def number(value: Fraction | float) -> Code:
@@ -73,6 +86,9 @@ def plain(formula: Formula) -> Code:
     """A formula of symbols alone (p, c, q, z, params) as an expression of their names."""
     if formula == closed.ORTHOGONAL:
         return "root", ATOM
+    if formula in DEVIATIONS:
+        # only c is ever divided by it, and c is 0 where a variance is
+        return f"np.sqrt(np.maximum({DEVIATIONS[formula]}, {SMALLEST}))", ATOM
     match formula:
         case Number(value):
             return number(value)
@@ -89,10 +105,13 @@ def plain(formula: Formula) -> Code:
         case Power(base, exponent):
             return powered(plain(base), exponent, plain(exponent))
         case _ if formula == closed.ANGLE:
-            # arccos(c / sqrt(p q)), without its loss of digits near equal inputs
-            return "np.arctan2(root, c)", ATOM
+            # pi/2 - arcsin(c / sqrt(p q)), a right angle where a variance is 0
+            return "np.pi / 2 - np.arctan2(c, root)", SUM
+        case _ if formula == closed.ARCSINE:
+            # arcsin(c / sqrt(p q)), without its loss of digits near equal inputs
+            return "np.arctan2(c, root)", ATOM
         case Apply(name, args):
-            return call(name, [inside(plain(a), SUM) for a in args]), ATOM
+            return call(name, [plain(a) for a in args]), ATOM
         case _:
             raise Unknown(type(formula).__name__)
 
@@ -194,16 +213,33 @@ def gaussian_pair(f, g, p, c, q):
     root = np.sqrt(p)
     slope = np.divide(c, root, out=np.zeros(p.shape), where=root > 0)
     rest = np.sqrt(np.maximum(q - slope**2, 0))
-    total = np.zeros(p.shape)
-    for node, weight in zip(NODES, WEIGHTS):
-        inner = g((slope * node)[..., None] + rest[..., None] * NODES) @ WEIGHTS
-        total += weight * f(root * node) * inner
-    return total
+    sums = np.zeros((len(NODES), 3, *p.shape))
+    for k, node in enumerate(NODES):
+        sums[k] = f(root * node) * sums_of(g((slope * node)[..., None] + rest[..., None] * NODES))
+    total, off, size = np.moveaxis(sums, 0, -1)
+    total, more, _ = sums_of(total)
+    return checked(total, more + np.abs(off) @ WEIGHTS, np.abs(size) @ WEIGHTS)
 
 
 def gaussian_mean(f, p):
     """E f(y) for a centred Gaussian of variance p, entry by entry."""
-    return f(np.sqrt(np.asarray(p))[..., None] * NODES) @ WEIGHTS
+    return checked(*sums_of(f(np.sqrt(np.asarray(p))[..., None] * NODES)))
+
+
+def sums_of(values):
+    """The sum over the last axis; what twice the step changes, and the terms at the ends; the sum
+    of the sizes."""
+    terms = values * WEIGHTS
+    total, twice = terms.sum(-1), 2 * terms[..., ::2].sum(-1)
+    ends = np.abs(terms[..., [0, -1]]).sum(-1)
+    return np.array([total, np.abs(total - twice) + ends, np.abs(terms).sum(-1)])
+
+
+def checked(total, off, size):
+    """The total, where twice the step is right to 1e-6: then this one is to about 1e-12."""
+    if not np.all(off <= 1e-6 * size):
+        raise ArithmeticError("a variance is too large for the trapezoidal rule")
+    return total
 '''
 
 
