@@ -200,7 +200,7 @@ def in_blocks(p: TensorProgram, limit: Any) -> Disagreement | None:
         for output in kernels:
             value, error = np.asarray(limit[output]), limit[output].error
             found = np.asarray(kernels[output])
-            off = np.abs(found - value[:, wanted]) - 1e-11 * scales(value)[:, wanted]
+            off = np.maximum(np.abs(found - value[:, wanted]) - 1e-11 * scales(value)[:, wanted], 0)
             by, at = worst(ratio(off, np.maximum(error[:, wanted], 1e-300), 0.0))
             if by > WRONG:
                 kind = "kernel, limit"

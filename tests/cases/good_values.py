@@ -1,8 +1,8 @@
 """The limits of the programs in ``good`` and of ``programs``, as they stand in ``values.json``.
 
-``python tests/cases/good_values.py`` writes the file again: every output's values (the first 32) and
-errors, and whether it is sampled. The file was made by a version whose kernels had agreed with two
-public tools and with recursions in numpy to 1e-7 or better (see the headers of the programs).
+``python tests/cases/good_values.py`` writes the file again: every output's values (the first 32)
+and errors, and whether it is sampled. The file was made by a version whose kernels had agreed with
+two public tools and with recursions in numpy to 1e-7 or better (see the headers of the programs).
 """
 
 from __future__ import annotations

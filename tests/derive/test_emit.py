@@ -134,3 +134,46 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         main(["eval", str(PROGRAMS / "symmetric_sign.nxt"), "--emit", "numpy"])
     assert done.value.code == 2
     assert "error[not-closed]" in capsys.readouterr().err
+
+
+EDGES = {
+    "functions of sums": """
+        vector u ~ N(0.5, 1)
+        |x> = gelu(|u>)
+        |y> = silu(|u>) * sigmoid(|u>)
+        output <1|x>, <1|y>""",
+    "inputs that are zero": """
+        data a[4] = [2, 0, -1, 0]
+        vector u ~ N(0, 1)
+        |g> = |u> * a
+        |s> = sign(|g>)
+        |t> = step(|g>)
+        |r> = relu(|g>)
+        |m> = abs(|g>)
+        output <s|s>, <t|t>, <r|t>, <m|m>, <r|r>""",
+    "sizes that only results have": """
+        dim M = 2, P = 3
+        data a[M] = [1, 2]
+        data b[P, M] = [[1, 1], [0, 0], [3, 3]]
+        vector u, v ~ N(0, 1)
+        |x> = <1|u> + 0 * |u> * a
+        |y> = |v> * tanh'(|u> * b)
+        output <x|x>, <1|y>""",
+}
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_edges(name: str, tmp_path: Path) -> None:
+    compared(nexort.loads(EDGES[name].replace("\n        ", "\n")), tmp_path)
+
+
+def test_a_variance_beyond_the_rule_is_refused() -> None:
+    program = nexort.loads("param s = 1\nvector u ~ N(0, s)\n|x> = tanh(|u>)\noutput <x|x>")
+    space: dict[str, object] = {}
+    exec(program.emit(), space)
+    assert callable(space["limit"])
+    assert space["limit"](s=25.0)["<x|x>"] == pytest.approx(
+        float(program.with_numbers(s=25).limit()["<x|x>"]), rel=1e-10
+    )
+    with pytest.raises(ArithmeticError, match="too large for the trapezoidal rule"):
+        space["limit"](s=1e4)

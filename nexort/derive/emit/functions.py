@@ -236,8 +236,8 @@ def sums_of(values):
 
 
 def checked(total, off, size):
-    """The total, where twice the step is right to 1e-6: then this one is to about 1e-12."""
-    if not np.all(off <= 1e-6 * size):
+    """The total, where twice the step is right to 1e-5: then this one is to about 1e-10."""
+    if not np.all(off <= 1e-5 * size):
         raise ArithmeticError("a variance is too large for the trapezoidal rule")
     return total
 '''

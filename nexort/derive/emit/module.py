@@ -80,6 +80,7 @@ class _Module:
         self.data = [d for d in data if program.data[d].default is None]
         self.data += [d for d in data if program.data[d].default is not None]
         self.sizes: dict[str, str] = {}
+        self.shapes: set[str] = set()
         for name in self.data:
             for k, axis in enumerate(program.data[name].axes):
                 if axis.size is None:
@@ -135,8 +136,10 @@ class _Module:
             f"{d}={self.program.data[d].default.attr!r}"  # type: ignore[union-attr]
             for d in self.data[self._required() :]
         ]
-        sizes = [d for d in self.program.dims if d not in self.sizes and d in self._dims()]
-        arguments += [d if d not in self.numbers else f"{d}={self.numbers[d]}" for d in sizes]
+        read = self._dims() | self.shapes
+        sizes = [d for d in self.program.dims if d not in self.sizes and d in read]
+        arguments[self._required() : 0] = [d for d in sizes if d not in self.numbers]
+        arguments += [f"{d}={self.numbers[d]}" for d in sizes if d in self.numbers]
         arguments += [f"{p}={self.numbers[p]!r}" for p in known]
         yield f"def limit({', '.join(arguments)}):"
         shapes = [f"{d} of shape ({self._shape(d)})" for d in self.data]
@@ -242,6 +245,7 @@ class _Module:
         )
 
     def _size(self, axis: str) -> str:
+        self.shapes.add(axis)
         return axis if axis.isdigit() or axis in self.program.dims else self.sizes[axis]
 
     def _value(self, formula: Formula, labels: Sequence[Label]) -> str:
