@@ -176,6 +176,8 @@ class _Assembler:
             return int(self.emit(MULTIPLY, x, x))
         if v.attr == "ratio":
             return int(self.emit(RATIO, *map(self.register, v.args)))
+        if v.attr == "both":
+            return self.both(*v.args)
         if v.attr not in ("add", "mul"):
             raise _NoTape
         both, by_row, by_column = (
@@ -196,6 +198,29 @@ class _Assembler:
         for a in wide:
             total = self.emit(both, total, self.register(a))
         return total
+
+    def both(self, own: Value, g: Value, other: Value, h: Value, rest: Value, whole: Value) -> int:
+        """(own g + other h + rest) / whole, of gaps that are not near to opposite."""
+        terms = [self.product(own, g), self.product(other, h), self.spread(rest)]
+        total, *more = (t for t in terms if t is not None)
+        for part in more:
+            total = self.emit(ADD, total, part)
+        return int(self.emit(RATIO, total, self.spread(whole)))
+
+    def product(self, x: Value, y: Value) -> int | None:
+        """The register of a product; None of 0."""
+        if y.number is not None:
+            return self.times(self.spread(x), y.number) if y.number else None
+        return int(self.emit(MULTIPLY, self.spread(x), self.spread(y)))
+
+    def spread(self, v: Value) -> int:
+        """The register of a value, also of one that is the same along rows or columns."""
+        if v.labels == (self.row, self.column):
+            return self.register(v)
+        ones = self.emit(LOAD_COLUMN, others=(self.vector(1.0, 1),))
+        side = int(v.labels == (self.column,))
+        what = MULTIPLY_COLUMN if side else MULTIPLY_ROW
+        return int(self.emit(what, ones, others=(self.vector(v, side),)))
 
     def pair(self, v: Value) -> int:
         (f, g), covariance = v.attr, v.args[0]

@@ -9,9 +9,9 @@ share = (2 / pi) v^2 / (u^2 + v^2), for f = u z + v |z| and g = a + b sign(z):
     E g(z_a) g(z_b) = (a^2 + b^2) (1 - 2 theta / pi b^2 / (a^2 + b^2))
 
 rho' the correlation after f (Cho and Saul 2009), the same formulas as those of
-``nexort.gaussian.orthant``, which takes over near rho = -1, where theta has to be found from
-1 + rho. Where no gap 1 - rho of a block is small correlations are carried from layer to layer, else
-gaps, with theta = 2 arcsin(sqrt(gap / 2)).
+``nexort.gaussian.orthant``, which takes over near rho = -1, where gaps are 1 + rho. Where no gap
+1 - rho of a block is small correlations are carried from layer to layer, else gaps, with
+theta = 2 arcsin(sqrt(gap / 2)).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from nexort.gaussian import sides
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.expectation import expect_pair, gap_after
 from nexort.gaussian.scratch import like
@@ -30,7 +31,7 @@ from nexort.gaussian.terms import normal_form
 from nexort.gaussian.univariate import Univariate
 from nexort.program.unrolled import Array
 
-FAR = 1.98
+FAR = 2 - sides.OPPOSITE
 """Gaps above this are left to the general formulas."""
 
 APART = {np.dtype(np.float64): 1e-3, np.dtype(np.float32): 0.1}
@@ -38,9 +39,10 @@ APART = {np.dtype(np.float64): 1e-3, np.dtype(np.float32): 0.1}
 
 
 class Bent:
-    """A pair of variances, and the gap or the correlation of all their pairs; ``bounds`` as of
-    :attr:`bounds`, where they are known. ``general`` is the covariance of the same for all other
-    functions, its cross-covariance found from these where it is not given."""
+    """A pair of variances, and the gap (of ``nexort.gaussian.sides``) or the correlation of all
+    their pairs; ``bounds`` as of :attr:`bounds`, where they are known. ``general`` is the
+    covariance of the same for all other functions, its cross-covariance found from these where it
+    is not given."""
 
     def __init__(
         self,
@@ -60,7 +62,7 @@ class Bent:
     def general(self) -> Covariance:
         """With the cross-covariance."""
         left, right = self.scales
-        cross = (1 - self.gap) * left * right if self.cross is None else self.cross
+        cross = sides.correlation(self.gap) * left * right if self.cross is None else self.cross
         return Covariance(self.left, self.right, cross, self.gap)
 
     @property
@@ -83,6 +85,9 @@ class Bent:
         if self._bounds is None:
             gap = self.gap
             least = float(gap.min(initial=2.0))
+            if least < 0:  # near to opposite
+                self._bounds = -1.0, 1.0
+                return self._bounds
             if least == 0:
                 least = float(gap.min(initial=2.0, where=gap > 0))
             self._bounds = 1 - float(gap.max(initial=0.0)), 1 - least
@@ -268,9 +273,9 @@ def correlation(f: Univariate, covariance: Any) -> Array:
 
 
 def child(f: Univariate, parent: Any, left: Array, right: Array) -> Any:
-    """The covariance of multiples of f(z_a) and f(z_b) with these variances, f = u z + v |z|."""
+    """The covariance of multiples of f(z_a) and f(z_b) with these variances, f of one kind."""
     kind = kind_of(f)
-    if kind is not None and isinstance(parent, Bent) and parent.near:
+    if kind is not None and kind[0] == "straight" and isinstance(parent, Bent) and parent.near:
         return parent.child(*kind[1:], left, right)
     general = parent.general if isinstance(parent, Bent) else parent
     return Bent(left, right, gap_after(f, general))

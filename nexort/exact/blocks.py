@@ -184,7 +184,8 @@ def evaluate(
         def one(block: tuple[slice, slice]) -> None:
             same = symmetric and block[0] == block[1]
             own = replace(frame, ranges={plan.row: block[0], plan.column: block[1]},
-                          errors={}, methods={}, same=same)  # fmt: skip
+                          errors={}, methods={}, opposite=set(frame.opposite),
+                          same=same)  # fmt: skip
             if not hasattr(pools, "own"):
                 pools.own = Pool()
             with np.errstate(all="ignore"), pools.own:
@@ -319,7 +320,8 @@ def _block(
     plan: Blocks, frame: Frame, vectors: list[Any], tables: Tables | None, *, apart: bool = False
 ) -> list[Array] | None:
     """The roots' arrays over the frame's ranges, by the tape where its ``tables`` are given; None
-    with ``apart`` where a gap is small, and where the tape's formulas do not hold."""
+    with ``apart`` where a gap is small, and where the tape's formulas do not hold: pairs near to
+    opposite."""
     arrays: list[Any] = [None] * plan.places
     for v, place in plan.outside.items():
         found = vectors[place]
@@ -339,6 +341,8 @@ def _block(
             return None
         for k in step.free if tape is None else ():
             arrays[k] = None
+    if tape is not None and frame.opposite:
+        return None
     if tape is not None and tables is not None:
         ranges = [frame.ranges[x] for x in (plan.row, plan.column)]
         inputs = [arrays[_place(plan, v)] for v in tape.inputs]

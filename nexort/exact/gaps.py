@@ -1,9 +1,10 @@
-"""1 - correlation without cancellation, carried through the layers.
+"""Gaps (1 - correlation, 1 + correlation) without cancellation, carried through the layers.
 
-For nearly equal inputs the correlation is near 1, and functions with kinks depend on the square
-root of its distance to 1. That distance is found from differences of the data, and propagated:
-through a kinked function by its own formula, through matrices unchanged, and for sums of
-independent Gaussians from the parts' gaps and standard deviations.
+For nearly equal or opposite inputs the correlation is near 1 or -1, and functions with kinks depend
+on the square root of its distance to that. The distance is found from the coefficients of
+independent initial vectors, and propagated: through a kinked function by its own formula, through
+matrices unchanged, and for sums of independent Gaussians from the parts' gaps and standard
+deviations.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nexort.exact import coefficients
 from nexort.exact.budget import NotExact
 from nexort.exact.factored import ordered
-from nexort.exact.forms import Factor, Form, Gaussian, Item, gaussian
-from nexort.exact.labels import Label
+from nexort.exact.forms import Form, Gaussian, Item, Term, gaussian
 from nexort.exact.univariates import univariate
 from nexort.exact.values import Value, Values, What
 from nexort.gaussian.covariance import Covariance
@@ -56,7 +57,7 @@ def without_cross(engine: Engine, roots: Sequence[Value]) -> list[Value]:
 
 
 def gap(engine: Engine, a: Gaussian, b: Gaussian) -> Value | None:
-    """1 - correlation of two entries of one Gaussian ket, or None."""
+    """The gap of two Gaussian kets, or None."""
     known = engine.gaps
     if (a, b) not in known:
         known[a, b] = _gap(engine, a, b)
@@ -64,29 +65,64 @@ def gap(engine: Engine, a: Gaussian, b: Gaussian) -> Value | None:
 
 
 def _gap(engine: Engine, a: Gaussian, b: Gaussian) -> Value | None:
-    if len(a.items) != len(b.items):
-        return None
-    if any(x.atom.node is not y.atom.node for x, y in zip(a.items, b.items, strict=True)):
-        return None
-    if all(i.atom.node.op is Op.INIT_VECTOR for i in a.items):
-        return _of_data(engine, a, b)
-    if len(a.families) > 1:
-        return _of_sum(engine, a, b)
-    if len(a.items) > 1:
+    if a == b:
+        return engine.values.zero
+    groups = dict.fromkeys(_group(i) for z in (a, b) for i in z.items)
+    parts = []
+    for group in groups:
+        x, y = (_part(engine, z, group) for z in (a, b))
+        inside = _of_group(engine, x, y, group)
+        if inside is None:
+            return None
+        parts.append((engine.covariance(x, x), engine.covariance(y, y), inside))
+    # those of earlier layers first: sums of later layers begin with the same
+    parts.sort(key=lambda part: part[0].serial)
+    total = parts[0]
+    for part in parts[1:]:
+        total = _both(engine.values, total, part)
+    return total[2]
+
+
+def _group(item: Item) -> object:
+    """Items of different groups are independent; initial vectors are one group."""
+    return None if item.atom.node.op is Op.INIT_VECTOR else item.atom.family
+
+
+def _part(engine: Engine, z: Gaussian, group: object) -> Gaussian:
+    return gaussian(engine.values, [i for i in z.items if _group(i) == group])
+
+
+def _of_group(engine: Engine, a: Gaussian, b: Gaussian, group: object) -> Value | None:
+    if not (a.items and b.items):
+        return engine.values.one
+    if group is None:
+        return coefficients.gap(engine, a, b)
+    if len(a.items) > 1 or len(b.items) > 1:
         return None
     x, y = a.items[0], b.items[0]
-    if x.bound or y.bound or not (_positive(x.coefficient) and _positive(y.coefficient)):
+    if x.bound or y.bound:
         return None
-    ket = x.atom.node.args[0]
-    return _of_ket(engine, engine.form(ket, x.atom.at), engine.form(ket, y.atom.at))
+    first, second = (engine.form(i.atom.node.args[0], i.atom.at) for i in (x, y))
+    inside = _of_ket(engine, first, second)
+    return None if inside is None else _signed(engine, inside, x.coefficient, y.coefficient)
+
+
+def _signed(engine: Engine, inside: Value, c: Value, d: Value) -> Value:
+    """The gap of multiples by c and d."""
+    if _positive(c) and _positive(d):
+        return inside
+    return engine.values.make(What.CALL, (inside, c, d), "signed")
 
 
 def _of_ket(engine: Engine, x: Form, y: Form) -> Value | None:
-    """1 - correlation (of the uncentred kind, <x|y> / (|x| |y|)) of two entries of one ket."""
+    """The gap (of the uncentred kind, 1 - <x|y> / (|x| |y|)) of two entries of one ket."""
     if x.gaussian is not None and y.gaussian is not None:
         return gap(engine, x.gaussian, y.gaussian)
-    f, g = _only(x), _only(y)
-    if f is None or g is None or (f.power, f.functions) != (g.power, g.functions):
+    s, t = _only(x), _only(y)
+    if s is None or t is None:
+        return None
+    [f], [g] = s.factors, t.factors
+    if (f.power, f.functions) != (g.power, g.functions):
         return None
     function = univariate(f.node())
     if not has_gap(function):
@@ -97,17 +133,16 @@ def _of_ket(engine: Engine, x: Form, y: Form) -> Value | None:
     # the orientation of the expectations, so that they share the object
     first, second = (f.z, g.z) if f.z.key <= g.z.key else (g.z, f.z)
     pair = covariance_object(engine, first, second, kinked=True)
-    return engine.values.after(pair, function)
+    after = engine.values.after(pair, function)
+    return _signed(engine, after, s.coefficient, t.coefficient)
 
 
-def _only(x: Form) -> Factor | None:
-    """The factor of a positive multiple of one function."""
+def _only(x: Form) -> Term | None:
+    """The term of a multiple of one function."""
     if x.linear.items or len(x.terms) != 1:
         return None
     term = x.terms[0]
-    if len(term.factors) != 1 or term.bound or not _positive(term.coefficient):
-        return None
-    return term.factors[0]
+    return None if len(term.factors) != 1 or term.bound else term
 
 
 def _positive(value: Value) -> bool:
@@ -121,39 +156,6 @@ def _positive(value: Value) -> bool:
     return value.attr in ("mul", "div") and all(_positive(a) for a in value.args)
 
 
-def _of_data(engine: Engine, a: Gaussian, b: Gaussian) -> Value | None:
-    """From the coefficients' columns themselves, where the pair is nearly equal."""
-    values = engine.values
-    columns: list[Value] = []
-    bound: list[tuple[Label, ...]] = []
-    for x, y in zip(a.items, b.items, strict=True):
-        if y.atom.at != x.atom.at:
-            return None
-        columns += [x.coefficient, y.coefficient]
-        bound.append(x.bound)
-    labels = tuple(dict.fromkeys(label for part in bound for label in part))
-    own = (engine.covariance(a, a), engine.covariance(b, b), engine.covariance(a, b))
-    closed, names = values.close([*own, *columns], labels)
-    return values.make(What.GAP, closed, tuple(tuple(names[i] for i in part) for part in bound))
-
-
-def _of_sum(engine: Engine, a: Gaussian, b: Gaussian) -> Value | None:
-    """Of a sum of independent Gaussians, one part after another."""
-    parts = []
-    for family in a.families:
-        x, y = (_part(engine, z, family) for z in (a, b))
-        inside = gap(engine, x, y)
-        if inside is None:
-            return None
-        parts.append((engine.covariance(x, x), engine.covariance(y, y), inside))
-    # those of earlier layers first: sums of later layers begin with the same
-    parts.sort(key=lambda part: part[0].serial)
-    total = parts[0]
-    for part in parts[1:]:
-        total = _both(engine.values, total, part)
-    return total[2]
-
-
 Part = tuple[Value, Value, Value]
 """Two variances and their gap."""
 
@@ -165,7 +167,7 @@ def _both(values: Values, first: Part, second: Part) -> Part:
         S T gap = s t g + p q h + (s q - p t)^2 / (S T + s t + p q),
 
     since S T - s t - p q is the last term; nothing cancels, also where both inputs are multiples of
-    each other."""
+    each other. The same holds with 1 + rho for all three gaps."""
     (a, b, g), (c, d, h) = first, second
     s, t, p, q = (values.call("sqrt", x) for x in (a, b, c, d))
     left, right = values.add(a, c), values.add(b, d)
@@ -173,13 +175,7 @@ def _both(values: Values, first: Part, second: Part) -> Part:
     whole = values.mul(values.call("sqrt", left), values.call("sqrt", right))
     across = values.call("square", values.call("sub", values.mul(s, q), values.mul(p, t)))
     rest = values.call("ratio", across, values.add(whole, own, other))
-    total = values.add(values.mul(own, g), values.mul(other, h), rest)
-    return left, right, values.call("ratio", total, whole)
-
-
-def _part(engine: Engine, z: Gaussian, family: object) -> Gaussian:
-    kept: list[Item] = [i for i in z.items if i.atom.family == family]
-    return gaussian(engine.values, kept)
+    return left, right, values.make(What.CALL, (own, g, other, h, rest, whole), "both")
 
 
 @cache

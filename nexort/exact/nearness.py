@@ -1,19 +1,21 @@
-"""1 - correlation of columns of numbers, without cancellation for nearly proportional ones.
+"""Gaps of pairs without cancellation (``nexort.gaussian.sides``), also for columns of numbers that
+are nearly proportional.
 
-1 - cross / (s_a s_b), and where that is small |x / s_a - y / s_b|^2 / 2 with the columns x and y
-themselves, which is exact also for columns that are multiples of each other.
+1 - cross / (s_a s_b), and where that is small |x / s_a - y / s_b|^2 / 2 with the coefficients x and
+y themselves, which is exact also for multiples of each other; the same with a plus near 2.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nexort.exact.labels import FREE, Label
 from nexort.exact.values import Value
+from nexort.gaussian import sides
 from nexort.gaussian.scratch import outer
 from nexort.program.unrolled import Array
 
@@ -21,13 +23,15 @@ if TYPE_CHECKING:
     from nexort.exact.operations import Frame
 
 NEAR = 1e-4
-"""Pairs of inputs whose gap is below this are compared by their differences."""
+"""Pairs of inputs whose 1 - rho, or 1 + rho, is below this are compared by their differences."""
 
 PART = 2**20
 """Entries of columns that are compared at a time."""
 
 ALONE = Label(FREE, 0, "")
 """The label of the one entry of a value without labels."""
+
+Places = tuple[Array, ...]
 
 
 def gap(value: Value, spreads: list[Any]) -> Callable[[Frame, list[Any]], Any]:
@@ -37,21 +41,34 @@ def gap(value: Value, spreads: list[Any]) -> Callable[[Frame, list[Any]], Any]:
         parts = zip(args[:3], spreads, strict=False)
         left, right, cross = (np.asarray(a if s is None else a[s]) for a, s in parts)
         found = _from_cross(left, right, cross)
-        low = float(found.min(initial=2.0))
-        if low < 0 or float(found.max(initial=0.0)) > 2:
+        low, high = float(found.min(initial=2.0)), float(found.max(initial=0.0))
+        if low < 0 or high > 2:
             found = np.clip(found, 0, 2)
-        if low < NEAR:
+        if low < NEAR or high > 2 - sides.OPPOSITE:
             found = found if value.labels else found.reshape(1)
             scales = tuple(np.broadcast_to(np.sqrt(v), found.shape) for v in (left, right))
-            width = max(math.prod(frame.length(x) for x in b) for b in value.attr)
-            step = max(1, PART // max(1, width))
-            near = np.nonzero(found < NEAR)
-            for k in range(0, len(near[0]), step):
-                part = tuple(x[k : k + step] for x in near)
-                found[part] = _close(value, args[3:], scales, part, found[part])
+            width = max((math.prod(frame.length(x) for x in b) for b in value.attr), default=1)
+            opposite = np.nonzero(found > 2 - sides.OPPOSITE)
+            if len(opposite[0]):
+                frame.opposite.add(value)
+            for part in _split(np.nonzero(found < NEAR), width):
+                found[part] = _close(frame, value, args[3:], scales, part, found[part], -1)
+            for part in _split(opposite, width):
+                rest = 2 - found[part]
+                close = rest < NEAR
+                at = tuple(x[close] for x in part)
+                rest[close] = _close(frame, value, args[3:], scales, at, rest[close], 1)
+                found[part] = -np.maximum(rest, sides.LEAST)
         return found if value.labels else found.reshape(())
 
     return run
+
+
+def _split(places: Places, width: int) -> Iterator[Places]:
+    """A few places at a time."""
+    step = max(1, PART // max(1, width))
+    for k in range(0, len(places[0]), step):
+        yield tuple(x[k : k + step] for x in places)
 
 
 def _from_cross(left: Array, right: Array, cross: Array) -> Array:
@@ -66,14 +83,16 @@ def _from_cross(left: Array, right: Array, cross: Array) -> Array:
 
 
 def _close(
-    value: Value, columns: list[Any], scales: tuple[Array, ...], near: Any, found: Array
-) -> Array:
-    """The gaps of the pairs at ``near``; those ``found`` where a variance is 0."""
+    frame: Frame, value: Value, columns: list[Any], scales: Places, near: Places, found: Array,
+    sign: int,
+) -> Array:  # fmt: skip
+    """|x / s_a + sign y / s_b|^2 / 2 of the pairs at ``near``; what was ``found`` where a variance
+    is 0."""
     s, t = (x[near] for x in scales)
     square = np.zeros_like(s)
     pairs = list(zip(columns[::2], columns[1::2], strict=True))
     apart = np.ones(len(s), bool)
-    if len(near) == 2 and all(_same(x, y) for x, y in pairs):
+    if sign < 0 and len(near) == 2 and all(_same(x, y) for x, y in pairs):
         apart = near[0] != near[1]  # an input and itself
     at = tuple(x[apart] for x in near)
     places = dict(zip(value.labels or (ALONE,), at, strict=True))
@@ -82,8 +101,9 @@ def _close(
     )
     for k, (x, y) in enumerate(pairs if apart.any() else []):
         a, b = value.args[3 + 2 * k : 5 + 2 * k]
-        d = _picked(x, a, places, value.attr[k]).reshape(len(at[0]), -1) * per_s[:, None]
-        d -= _picked(y, b, places, value.attr[k]).reshape(len(at[0]), -1) * per_t[:, None]
+        d = _picked(frame, x, a, places, value.attr[k]) * per_s[:, None]
+        e = _picked(frame, y, b, places, value.attr[k]) * per_t[:, None]
+        np.add(d, e, out=d) if sign > 0 else np.subtract(d, e, out=d)
         square[apart] += np.einsum("ij,ij->i", d, d)
     return np.where(s * t > 0, square / 2, found)
 
@@ -97,15 +117,21 @@ def _same(x: Any, y: Any) -> bool:
 
 
 def _picked(
-    array: Any, value: Value, places: Mapping[Label, Array], bound: tuple[Label, ...]
+    frame: Frame, array: Any, value: Value, places: Mapping[Label, Array], bound: tuple[Label, ...]
 ) -> Array:
-    """The columns of the picked pairs, shape (pairs, bound labels)."""
+    """The columns of the picked pairs, shape (pairs, entries of the bound labels)."""
     array = np.asarray(array)
     kept = [x for x in value.labels if x in places]
     summed = [x for x in bound if x in value.labels]
     array = array.transpose([value.labels.index(x) for x in (*kept, *summed)])
-    if not kept:
+    if kept:
+        array = array[tuple(places[x] for x in kept)]
+    else:
         count = len(next(iter(places.values())))
-        return np.broadcast_to(array, (count, *array.shape))
-    found: Array = array[tuple(places[x] for x in kept)]
+        array = np.broadcast_to(array, (count, *array.shape))
+    if summed != list(bound):
+        shape = [frame.length(x) if x in summed else 1 for x in bound]
+        whole = (len(array), *(frame.length(x) for x in bound))
+        array = np.broadcast_to(array.reshape(len(array), *shape), whole)
+    found: Array = array.reshape(len(array), -1)
     return found

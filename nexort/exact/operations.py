@@ -16,6 +16,7 @@ from nexort import functions
 from nexort.exact import bent, nearness
 from nexort.exact.labels import Index, Label
 from nexort.exact.values import Value, What
+from nexort.gaussian import sides
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.expectation import CLOSED, Expectation, expect_one, expect_pair, gap_after
 from nexort.gaussian.scratch import empty, like, room
@@ -57,6 +58,8 @@ class Frame:
     methods: dict[Value, str] = field(default_factory=dict)
     same: bool = False
     """Whether labels of one axis, with equal ranges, count the same inputs."""
+    opposite: set[Value] = field(default_factory=set)
+    """The GAPs with pairs near to opposite."""
 
     def length(self, label: Label) -> int:
         """How many entries of a label there are here."""
@@ -131,12 +134,48 @@ def _call(value: Value) -> Operation:
     name = str(value.attr)
     if name == "ratio":
         return lambda frame, args: _ratio(*_aligned(args, spreads))
-    if name == "complement":
-        return lambda frame, args: np.subtract(1, args[0], out=room(args[0]))
+    if name in GAPS:
+        return lambda frame, args: GAPS[name](*_aligned(args, spreads))
     if name in ("add", "mul"):
         return _chain(value, np.add if name == "add" else np.multiply, spreads)
     evaluate = functions.registry()[name].evaluate
     return lambda frame, args: evaluate(*_aligned(args, spreads))
+
+
+def _complement(gap: Any) -> Any:
+    """rho."""
+    gap = np.asarray(gap)
+    return sides.correlation(gap) if sides.opposite(gap) else np.subtract(1, gap, out=room(gap))
+
+
+def _both(own: Any, g: Any, other: Any, h: Any, rest: Any, whole: Any) -> Any:
+    """(own g + other h + rest) / whole of gaps g and h, 0 where whole is 0."""
+    g, h = np.asarray(g), np.asarray(h)
+    less = _weighted(own, sides.minus(g), other, sides.minus(h), rest, whole)
+    if float(less.max(initial=0.0)) <= 2 - sides.OPPOSITE:
+        return less
+    more = _weighted(own, sides.plus(g), other, sides.plus(h), rest, whole)
+    return sides.joined(less, np.where(np.asarray(whole) == 0, 2, more))
+
+
+def _weighted(own: Any, g: Any, other: Any, h: Any, rest: Any, whole: Any) -> Array:
+    first = np.multiply(own, g, out=room(own, g))
+    second = np.multiply(other, h, out=room(other, h))
+    total = np.asarray(np.add(first, second, out=room(first, second)))
+    total = np.asarray(np.add(total, rest, out=room(total, rest)))
+    return np.asarray(_ratio(total, whole))
+
+
+def _signed(gap: Any, c: Any, d: Any) -> Any:
+    """The gap of c z_a and d z_b, 1 where one of them vanishes."""
+    gap, sign = np.asarray(gap), np.sign(c) * np.sign(d)
+    return np.where(sign > 0, gap, np.where(sign < 0, sides.turned(gap), 1))
+
+
+GAPS: dict[str, Callable[..., Any]] = {
+    "complement": _complement, "both": _both, "signed": _signed,
+}  # fmt: skip
+"""Functions of gaps."""
 
 
 def _chain(value: Value, step: np.ufunc, spreads: list[Any]) -> Operation:

@@ -10,8 +10,9 @@ what    args                        attr
 ======  ==========================  ================================================================
 NUMBER                              a float
 ARRAY                               (data name or nested tuple, an index an axis)
-CALL    values                      entrywise function's name, or ratio: a / b, 0 where b = 0, or
-                                    complement: 1 - a
+CALL    values                      entrywise function's name, or ratio: a / b, 0 where b = 0, or,
+                                    of gaps, complement: 1 - g; both: (a g + b h + c) / d of
+                                    (a, g, b, h, c, d); signed: that of multiples, of (g, c, d)
 SUM     factors                     labels that their product is summed over
 EYE                                 two indices: 1 where they are equal
 STACK   values                      the label that counts them
@@ -21,8 +22,8 @@ COV     variance, variance, cross   a :class:`nexort.gaussian.covariance.Covaria
                                     argument is the gap; with the attr "gap" the third is the gap,
                                     which is over all pairs, and no cross-covariance is kept;
                                     with ("after", f) a COV, of which the gap is taken after f
-GAP     variance, variance, cross,  labels summed over in each pair of columns: 1 - correlation
-        columns two by two
+GAP     variance, variance, cross,  labels summed over in each pair of columns: the gap, 1 - rho
+        columns two by two          or -(1 + rho), see :mod:`nexort.gaussian.sides`
 AFTER   COV                         f: gap after the function
 PAIR    COV                         (f, g): E f(z_a) g(z_b)
 CORRELATION  COV                    f = u z + v |z|: E f(z_a) f(z_b) / (u^2 + v^2) s_a s_b, or
@@ -42,6 +43,9 @@ from typing import Any
 from nexort.exact.budget import Budget
 from nexort.exact.labels import BOUND, Index, Label, Names, labels_of, renamed
 from nexort.program.nodes import Node
+
+UNFOLDED = frozenset(("ratio", "complement", "both", "signed"))
+"""Functions of CALL that are no entrywise functions of the language."""
 
 
 class What(Enum):
@@ -172,7 +176,7 @@ class Values:
         return others[0] if len(others) == 1 else self.make(What.CALL, tuple(others), "mul")
 
     def add(self, *terms: Value) -> Value:
-        """A sum."""
+        """A sum; multiples of one value are collected."""
         number, others = 0.0, []
         for f in terms:
             for part in f.args if f.what is What.CALL and f.attr == "add" else (f,):
@@ -180,10 +184,25 @@ class Values:
                     number += part.number
                 else:
                     others.append(part)
+        others = self._collected(others)
         others.sort(key=lambda v: v.serial)
         if number != 0 or not others:
             others.insert(0, self.number(number))
         return others[0] if len(others) == 1 else self.make(What.CALL, tuple(others), "add")
+
+    def _collected(self, terms: list[Value]) -> list[Value]:
+        """c x + d x as (c + d) x, with numbers c and d."""
+        alike: dict[tuple[Value, ...], float] = {}
+        for v in terms:
+            rest: tuple[Value, ...] = (v,)
+            number = 1.0
+            if v.what is What.CALL and v.attr == "mul" and v.args[0].number is not None:
+                rest, number = v.args[1:], float(v.args[0].attr)
+            alike[rest] = alike.get(rest, 0.0) + number
+        if len(alike) == len(terms):
+            return terms
+        found = [self.mul(self.number(c), *rest) for rest, c in alike.items()]
+        return [v for v in found if v is not self.zero]
 
     def div(self, a: Value, b: Value) -> Value:
         """A quotient."""
@@ -208,7 +227,7 @@ class Values:
                 return self.div(*args)
         if name == "ratio" and args[0] is self.zero:
             return self.zero
-        if args and name != "ratio" and all(a.number is not None for a in args):
+        if args and name not in UNFOLDED and all(a.number is not None for a in args):
             import numpy as np
 
             from nexort import functions

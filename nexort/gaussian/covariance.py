@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from nexort.functions import Array
+from nexort.gaussian import sides
 
 NEAR = 0.02
 """Entries with 1 - |rho| below this have their determinant computed with error-free products."""
@@ -31,8 +32,9 @@ class NotPositive(Exception):
 class Covariance:
     """Var z_a, Var z_b, Cov(z_a, z_b): arrays that broadcast against each other.
 
-    ``gap`` is 1 - rho where it is known more exactly than from ``cross``. Means, if given, are of
-    z_a and z_b. Raises NotPositive where a variance is negative or |rho| > 1 beyond rounding.
+    ``gap``, as of ``nexort.gaussian.sides``, is given where it is known more exactly than from
+    ``cross``. Means, if given, are of z_a and z_b. Raises NotPositive where a variance is negative
+    or |rho| > 1 beyond rounding.
     """
 
     def __init__(
@@ -96,7 +98,7 @@ class Covariance:
     def rho(self) -> Array:
         """The correlation; 0 where a variance is."""
         if self.gap is not None:
-            return np.asarray(1 - self.gap)
+            return sides.correlation(self.gap)
         return np.asarray(np.clip(self._raw_rho, -1, 1))
 
     @cached_property
@@ -115,14 +117,14 @@ class Covariance:
     def one_minus_rho(self) -> Array:
         """1 - rho, without cancellation near rho = 1."""
         if self.gap is not None:
-            return np.asarray(np.broadcast_to(self.gap, self.shape))
+            return np.asarray(np.broadcast_to(sides.minus(self.gap), self.shape))
         return self._side(1)
 
     @cached_property
     def one_plus_rho(self) -> Array:
         """1 + rho, without cancellation near rho = -1."""
         if self.gap is not None:
-            return np.asarray(np.broadcast_to(2 - self.gap, self.shape))
+            return np.asarray(np.broadcast_to(sides.plus(self.gap), self.shape))
         return self._side(-1)
 
     def _side(self, sign: int) -> Array:
@@ -255,7 +257,7 @@ def gap_from_distance(distance: Any, left_std: Any, right_std: Any) -> Array:
     Distances add over independent parts with their squared weights, as variances do, which is how
     gaps pass through sums. 1 where a variance is 0."""
     s, t = np.asarray(left_std), np.asarray(right_std)
-    gap = np.asarray(distance - np.square(s - t))
+    gap = np.maximum(distance - np.square(s - t), 0)
     return np.asarray(gap * (0.5 * _inverse(s)) * _inverse(t) + (1.0 * ((s == 0) | (t == 0))))
 
 

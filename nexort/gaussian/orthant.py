@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from nexort.functions import Array
+from nexort.gaussian import sides
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.terms import Terms
 
@@ -199,18 +200,46 @@ def evaluate_straight(
 
 
 def gap_after(f: Terms, covariance: Covariance) -> Array | None:
-    """1 - corr(f(z_a), f(z_b)), f = u z + v |z|: with rho' = (u^2 rho + v^2 J) / (u^2 + v^2),
+    """The gap (``nexort.gaussian.sides``) of f(z_a) and f(z_b), with share = v^2 / (u^2 + v^2):
 
-    J = (2 / pi) (rho arcsin(rho) + sin theta),  1 - J = 1 - rho - (2 / pi) (sin theta - theta rho).
-    None for other f.
+        f = u z + v |z|:       1 - rho' = (1 - share) (1 - rho) + share (1 - J),
+                               1 + rho' = (1 - share) (1 + rho) + share (1 + J),
+        f = u + v sign(z):     1 - rho' = share 2 theta / pi,
+                               1 + rho' = 2 (1 - share) + share 2 (pi - theta) / pi,
+
+    1 - J = 1 - |rho| - (2 / pi) (sin t - t cos t) with t = arccos |rho|. None for other f.
     """
     found = straight(f)
     if found is None or found == (0.0, 0.0):
-        return None
+        return _gap_after_signs(f, covariance)
     u, v = found
+    share = v * v / (u * u + v * v)
     gap = np.asarray(covariance.one_minus_rho)
-    if v == 0:
-        return gap
+    found_gap = np.asarray(covariance.wedge * (-2 / math.pi * share) if v else 0.0)
+    found_gap = np.asarray(np.add(gap, found_gap))
+    far = gap > 2 - sides.OPPOSITE
+    if far.any():
+        rest = np.broadcast_to(covariance.one_plus_rho, gap.shape)[far]
+        bent = rest - 2 / math.pi * _wedge(rest)
+        less = (1 - share) * gap[far] + share * bent
+        found_gap[far] = sides.joined(less, (1 - share) * rest + share * (2 - bent))
+    return found_gap
+
+
+def _wedge(gap: Array) -> Array:
+    """sin t - t cos t of t = arccos(1 - gap)."""
+    one = np.ones((), gap.dtype)
+    return Covariance(one, one, 1 - gap, gap).wedge
+
+
+def _gap_after_signs(f: Terms, covariance: Covariance) -> Array | None:
+    if not all(atom.kink and atom.power == 0 for atom in f):
+        return None
+    u = sum(c for atom, c in f.items() if not atom.edge)
+    v = sum(c for atom, c in f.items() if atom.edge)
+    if not v:
+        return None
     share = 2 / math.pi * v * v / (u * u + v * v)
-    rest = covariance.wedge * share
-    return np.asarray(np.subtract(gap, rest, out=rest))
+    less = np.asarray(covariance.angle * share)
+    rest = 2 * np.arcsin(np.sqrt(np.asarray(covariance.one_plus_rho) * 0.5))
+    return sides.joined(less, share * rest + 2 * u * u / (u * u + v * v))

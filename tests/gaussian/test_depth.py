@@ -113,5 +113,6 @@ def test_gap_after_of_others() -> None:
     one = np.ones(1)
     k = Covariance(one, one, 0.5 * one, 0.5 * one)
     assert gap_after(IDENTITY, k) == pytest.approx(0.5)
-    for f in (function("tanh"), function("step"), Univariate(function("square").node)):
+    assert gap_after(function("step"), k) == pytest.approx(1 / 3)
+    for f in (function("tanh"), Univariate(function("square").node)):
         assert gap_after(f, k) is None
