@@ -305,13 +305,17 @@ def _covariance(value: Value) -> Operation:
         if isinstance(value.attr, tuple):
             return bent.child(value.attr[1], rest[0], left, right)
         cross, *gap = (np.atleast_1d(x) for x in rest)
+        own = None
         if frame.same and not gap and value.attr is None:
-            cross = _one_variable(value, left, right, cross)
+            cross, own = _one_variable(value, left, right, cross)
         if value.attr is not None:
             return bent.Bent(left, right, cross)
         if gap and gap[0].shape == np.broadcast_shapes(left.shape, right.shape):
             return bent.Bent(left, right, gap[0], cross)
         found = Covariance(left, right, cross, gap[0] if gap else None)
+        if own is not None:
+            found.unsure = np.full(found.shape, found.uncertainty)
+            found.unsure[own] = 0
         # of one joint law; where its matrix is given, its root has been taken
         found.notes["positive"] = np.asarray(True)
         return found
@@ -319,18 +323,20 @@ def _covariance(value: Value) -> Operation:
     return run
 
 
-def _one_variable(value: Value, left: Array, right: Array, cross: Array) -> Array:
+def _one_variable(
+    value: Value, left: Array, right: Array, cross: Array
+) -> tuple[Array, tuple[Array, ...] | None]:
     """The covariances with that of an entry and itself, known to rounding, as its variance: the
-    expectation of a jump depends on the root of the difference."""
+    expectation of a jump depends on the root of the difference. And where that is."""
     axes = {label.axis for label in value.labels}
     if len(value.labels) != 2 or len(axes) != 1 or cross.ndim != 2 or len(set(cross.shape)) != 1:
-        return cross
+        return cross, None
     own, s, t = (np.diagonal(np.broadcast_to(x, cross.shape)) for x in (cross, left, right))
     bound = ROUNDINGS * float(np.finfo(cross.dtype).eps) if cross.dtype.kind == "f" else 0.0
     at = np.flatnonzero((s == t) & (np.abs(own - s) <= bound * s))
     cross = cross.copy()
     cross[at, at] = s[at]
-    return cross
+    return cross, (at, at)
 
 
 def _expectation(value: Value) -> Operation:

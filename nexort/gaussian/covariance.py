@@ -17,6 +17,8 @@ from nexort.gaussian import sides
 
 NEAR = 0.02
 """Entries with 1 - |rho| below this have their determinant computed with error-free products."""
+ROUNDINGS = 64
+"""Of a correlation, where its gap is not known."""
 SMALL = 0.1
 """Angles below this have sin t - t cos t summed as a series."""
 
@@ -53,6 +55,8 @@ class Covariance:
         self.gap: Array | None = None if gap is None else np.asarray(gap).astype(dtype, copy=False)
         self.means = means
         self.dtype = dtype
+        self.unsure: Array | float | None = None
+        """The error of 1 - rho, None where it is that of roundings."""
         self.notes: dict[str, Array] = {}
         self._scaled: dict[float, Covariance] = {}
         least = [float(v.min(initial=np.inf)) for v in (self.left, self.right)]
@@ -100,6 +104,13 @@ class Covariance:
         if self.gap is not None:
             return sides.correlation(self.gap)
         return np.asarray(np.clip(self._raw_rho, -1, 1))
+
+    @property
+    def uncertainty(self) -> Array | float:
+        """An estimate of the error of 1 - rho."""
+        if self.unsure is not None:
+            return self.unsure
+        return 0.0 if self.gap is not None else ROUNDINGS * float(np.finfo(self.dtype).eps)
 
     @cached_property
     def _raw_rho(self) -> Array:

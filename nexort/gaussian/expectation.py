@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,13 +63,28 @@ def expect_pair(
     check_pair(f, g, covariance)
     evaluate = pairs.evaluator(f, g)
     if evaluate is not None:
-        return Expectation(_with_zeros(f, g, covariance, evaluate(covariance)), 0.0, CLOSED)
+        value = _with_zeros(f, g, covariance, evaluate(covariance))
+        return Expectation(value, jump_error(f, g, covariance), CLOSED)
     if pieces.supported(f, g):
         value, error, unsure = pieces.expectation(f, g, covariance)
         if error <= rtol * pieces.scale(f, g, covariance):
             value = _with_zeros(f, g, covariance, value)
             return Expectation(value, error + unsure, PIECEWISE)
     return _split(f, g, covariance, rtol)
+
+
+def jump_error(f: Univariate, g: Univariate, k: Covariance) -> Array | float:
+    """What an error of 1 - rho makes of E f(z_a) g(z_b) with jumps J_f and J_g at 0:
+
+    |d E / d theta| = |J_f J_g| / 2 pi,  |d theta| <= d / max(sin theta, (d / 2)^(1/2)).
+    """
+    unsure = k.uncertainty
+    jump = abs(orthant.jump(normal_form(f.node)) * orthant.jump(normal_form(g.node)))
+    if not jump or not np.any(unsure):
+        return 0.0
+    least = np.maximum(k.sine, np.sqrt(unsure / 2))
+    angle = np.divide(unsure, least, out=np.zeros(k.shape), where=least > 0)
+    return np.asarray(angle * (jump / (2 * math.pi)))
 
 
 def _split(f: Univariate, g: Univariate, covariance: Covariance, rtol: float) -> Expectation:

@@ -23,7 +23,7 @@ import numpy as np
 from nexort.functions import Array
 from nexort.gaussian import sides
 from nexort.gaussian.covariance import Covariance
-from nexort.gaussian.terms import Terms
+from nexort.gaussian.terms import INFINITE, Terms
 
 Polynomial = dict[int, Fraction]
 """Power of rho -> coefficient."""
@@ -175,6 +175,11 @@ def _power(x: Array, k: int) -> Array | float:
     if k == 0:
         return 1.0
     return x if k == 1 else np.asarray(x**k)
+
+
+def jump(f: Terms) -> float:
+    """f(0+) - f(0-), of a sum with known atoms."""
+    return sum(2 * c for a, c in f.items() if a.edge == INFINITE and not (a.power or a.other))
 
 
 def straight(f: Terms) -> tuple[float, float] | None:

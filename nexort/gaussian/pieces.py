@@ -180,8 +180,9 @@ def expectation(f: Univariate, g: Univariate, k: Covariance) -> tuple[Array, flo
             # a NaN, of exponentials that overflow, stays one
             largest = float(np.maximum(largest, np.max(size, initial=0.0)))
     # a jump changes E by its size times the density of (z_a, z_b) there
-    unsure = UNSURE * float(np.finfo(k.dtype).eps)
+    unsure = float(np.max(k.uncertainty, initial=UNSURE * float(np.finfo(k.dtype).eps)))
     least = max(float(law.sine.min(initial=1.0, where=law.sine > 0)), math.sqrt(unsure))
+    least = 1.0 if k.gap is not None and k.unsure is None else least
     jump = sum(map(abs, first.jumps.values())) * sum(map(abs, second.jumps.values()))
     return found, ROUNDING * largest, jump * unsure / least
 
