@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from itertools import chain, count
 
@@ -220,7 +221,7 @@ class Elaboration(Declarations):
     def _output_item(self, item: t.OutputItem) -> None:
         e = self.e
         e.refs = []
-        name = item.alias or " ".join(item.span.text.split())
+        name = item.alias or " ".join(re.sub(r"#[^\n]*", " ", item.span.text).split())
         bare = item.value
         if isinstance(bare, t.Name):
             family = e.scope.find(bare.name)

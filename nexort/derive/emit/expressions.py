@@ -15,6 +15,8 @@ from nexort.derive.emit.functions import (
     SUM,
     Code,
     call,
+    identifier,
+    index_code,
     inside,
     joined,
     number,
@@ -103,12 +105,14 @@ class Frame:
             case IndexNumber(index):
                 return Array((index_code(index), SUM), ())
             case Symbol(kind="data"):
-                return self.placed(formula.name, formula.axes)
+                return self.placed(identifier(formula.name), formula.axes)
             case Symbol(kind="scalar") | Bracket() | Average() | Response():
                 text, axes = self.refer(formula, self.dims)
                 return self.placed(text, axes)
-            case Symbol():
+            case Symbol(kind="constant"):
                 return Array(plain(formula), ())
+            case Symbol(name):
+                return Array((identifier(name), ATOM), ())
             case Sum(terms):
                 parts, dims = self.parts(terms)
                 return Array((joined([p.over(dims) for p in parts]), SUM), dims)
@@ -129,7 +133,9 @@ class Frame:
             case LoopSum(var, first, last, body):
                 part = self.array(body)
                 values = f"range({index_code(first)}, {index_code(last + Affine(1))})"
-                return Array((f"sum({part.code[0]} for {var} in {values})", ATOM), part.dims)
+                return Array(
+                    (f"sum({part.code[0]} for {identifier(var)} in {values})", ATOM), part.dims
+                )
             case AxisSum(label, axis, body):
                 return self.contracted(label, axis, body)
             case Delta(left, right):
@@ -142,7 +148,8 @@ class Frame:
                 )
                 parts, dims = self.parts(arguments)
                 name, more = self.dual(formula)
-                shown = ", ".join([*(p.over(dims)[0] for p in parts), *more])
+                given = [*(p.over(dims)[0] for p in parts), *map(identifier, more)]
+                shown = ", ".join(given)
                 return Array((f"{name}({shown})", ATOM), dims)
             case _:
                 raise NotClosed(formula)
@@ -224,8 +231,3 @@ def _transposed(a: Array) -> str:
 def letters(dims: Sequence[str], known: Sequence[str]) -> str:
     """Labels as single letters for einsum."""
     return "".join(chr(ord("a") + list(known).index(d)) for d in dims)
-
-
-def index_code(index: Affine) -> str:
-    """An index as an expression of Python."""
-    return str(index)

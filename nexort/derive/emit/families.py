@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nexort.derive.algebra import reindexed
 from nexort.derive.derivation import Equation
-from nexort.derive.formula import Average, Bracket, Formula, Indices, Response, Symbol
+from nexort.derive.emit.functions import identifier, index_code
+from nexort.derive.formula import (
+    Average,
+    AxisSum,
+    Bracket,
+    Formula,
+    Indices,
+    LoopSum,
+    Response,
+    Symbol,
+)
 from nexort.derive.matching import axes_of, is_unknown, members_of
+from nexort.derive.printing.names import spare
 from nexort.derive.walking import walk
 from nexort.program.index import Affine
 
@@ -68,7 +79,7 @@ class Family:
 
     def call(self, indices: Sequence[Affine]) -> str:
         """The call at some indices."""
-        return f"{self.title}({', '.join(str(indices[k]) for k in self.kept)})"
+        return f"{self.title}({', '.join(index_code(indices[k]) for k in self.kept)})"
 
 
 def _at(unknown: Formula, indices: Sequence[Affine]) -> Formula:
@@ -94,9 +105,10 @@ def _at(unknown: Formula, indices: Sequence[Affine]) -> Formula:
 
 
 def families(
-    equations: Sequence[Equation], needed: Sequence[Formula], taken: set[str]
+    equations: Sequence[Equation], needed: Sequence[Formula], given: set[str]
 ) -> dict[Name, Family]:
-    """The families that formulas need, each after what asks for it."""
+    """The families that formulas need, each after what asks for it; ``given`` are names of data,
+    params and sizes."""
     by_name: dict[Name, list[Equation]] = {}
     for equation in equations:
         by_name.setdefault(name_of(equation.left), []).append(equation)
@@ -108,7 +120,11 @@ def families(
             order[name] = None
             found = [n for e in by_name[name] for n in _read(e.right, by_name)]
             stack.extend(reversed(found))
-    return {name: _family(name, by_name[name], by_name, taken) for name in order}
+    variables = {r.var for e in equations for r in e.ranges}
+    taken = given | variables
+    titles = {name: _title(name, taken) for name in order}
+    given = given | set(titles.values())
+    return {name: _family(name, title, by_name, given) for name, title in titles.items()}
 
 
 def _read(formula: Formula, known: Mapping[Name, object]) -> Iterator[Name]:
@@ -121,9 +137,8 @@ def _read(formula: Formula, known: Mapping[Name, object]) -> Iterator[Name]:
                 yield name
 
 
-def _family(
-    name: Name, equations: list[Equation], all_: Mapping[Name, list[Equation]], taken: set[str]
-) -> Family:
+def _family(name: Name, title: str, all_: Mapping[Name, list[Equation]], taken: set[str]) -> Family:
+    equations = all_[name]
     patterns = [indices_of(e.left) for e in equations]
     uses = [
         indices_of(part)
@@ -133,36 +148,36 @@ def _family(
         if is_unknown(part) and name_of(part) == name
     ]
     kept: list[int] = []
-    twin: dict[int, int] = {}
     for k in range(len(patterns[0])):
-        equal = [j for j in kept if all(p[j] == p[k] for p in (*patterns, *uses))]
-        if equal:
-            twin[k] = equal[0]
-        else:
+        if not any(all(p[j] == p[k] for p in (*patterns, *uses)) for j in kept):
             kept.append(k)
-    arguments = _arguments(patterns, kept, equations)
+    arguments = _arguments(patterns, kept, equations, taken)
     left = equations[0].left
     split = len(left.left.axes) if isinstance(left, Bracket) else 0
     branches = tuple(_branch(e, [(arguments[n], k) for n, k in enumerate(kept)]) for e in equations)
-    return Family(name, _title(name, taken), tuple(arguments), tuple(kept), branches, split)
+    return Family(name, title, tuple(arguments), tuple(kept), branches, split)
 
 
 def _arguments(
-    patterns: Sequence[Indices], kept: Sequence[int], equations: Sequence[Equation]
+    patterns: Sequence[Indices],
+    kept: Sequence[int],
+    equations: Sequence[Equation],
+    taken: Iterable[str],
 ) -> list[str]:
     """Names for arguments: those of the equations' own variables where they have any."""
     found: list[str] = []
-    reserved = {x.label for e in equations for x in e.labels}
+    parts = [x for e in equations for x in walk(e.right)]
+    bound = {x.var for x in parts if isinstance(x, LoopSum)}
+    bound |= {x.label for x in parts if isinstance(x, AxisSum)}
+    reserved = {*taken, *bound, *(x.label for e in equations for x in e.labels)}
     for k in kept:
-        names = [str(p[k]) for p in patterns if str(p[k]).isidentifier() and p[k].terms]
         own = [
             n
             for e, p in zip(equations, patterns, strict=True)
             for n in [str(p[k])]
             if n in {r.var for r in e.ranges}
         ]
-        wanted = [*own, "l", "m", *(f"{n}_" for n in names), "l2", "l3"]
-        found.append(next(n for n in wanted if n not in found and n not in reserved))
+        found.append(next(spare([*own, "l", "m"], {*found, *reserved})))
     return found
 
 
@@ -178,12 +193,13 @@ def _branch(equation: Equation, arguments: Sequence[tuple[str, int]]) -> Branch:
             env[own] = Affine.variable(argument)
         else:
             value = env.get(own, indices[k])
-            conditions.append(f"{argument} == {value}")
+            conditions.append(f"{argument} == {index_code(value)}")
     # all at once: arguments may have the names of other variables
     right = reindexed(equation.right, env)
     for r in equation.ranges:
         variable = env[r.var]
-        conditions.append(f"{r.first} <= {variable} <= {r.last}")
+        ends = [index_code(x) for x in (r.first, variable, r.last)]
+        conditions.append(" <= ".join(ends))
     renamed = Equation(equation.left, right, equation.ranges, equation.labels, equation.closed)
     return Branch(tuple(conditions), renamed)
 
@@ -193,10 +209,10 @@ def _title(name: Name, taken: set[str]) -> str:
     prefix = {"bracket": "", "average": "mean_", "response": "slope_", "scalar": ""}[kind]
     wanted = prefix + "_".join(names)
     if kind == "scalar":
-        wanted = f"{names[0]}_at" if names[0] in taken else names[0]
-    wanted = re.sub(r"\W+", "_", wanted).strip("_")
-    while wanted in taken:
-        wanted += "_"
+        wanted = names[0]
+    wanted = re.sub(r"\W+", "_", wanted).strip("_") or "value"
+    while wanted in taken or identifier(wanted) != wanted:
+        wanted += "_at"
     taken.add(wanted)
     return wanted
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import keyword
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 from nexort.derive import closed, graphs
@@ -17,7 +18,19 @@ from nexort.derive.formula import (
     Sum,
     Symbol,
 )
+from nexort.program.index import Affine
 from nexort.program.nodes import Node, Op, walk
+
+RESERVED = frozenset(
+    (
+        *keyword.kwlist, "__debug__", "np", "special", "cache", "limit", "root", "NODES", "WEIGHTS",
+        "gaussian_pair", "gaussian_mean", "range", "sum", "float", "zip", "ValueError",
+    )
+)  # fmt: skip
+"""Names that have a meaning in a module."""
+
+DUAL = frozenset("pcqz")
+"""The arguments of a dual activation."""
 
 SUM, PRODUCT, UNARY, ATOM = range(4)
 """How tightly an expression of Python holds together."""
@@ -46,6 +59,29 @@ DEVIATIONS = {Power(x, Number(Fraction(1, 2))): x.name for x in (closed.P, close
 SMALLEST = "1e-300"
 
 Code = tuple[str, int]
+
+
+def identifier(name: str, reserved: Iterable[str] = ()) -> str:
+    """A name of the program as one of Python: different names stay different."""
+    bare = name.rstrip("_")
+    return f"{name}_" if bare in RESERVED or bare in reserved or name in RESERVED else name
+
+
+def index_code(index: Affine) -> str:
+    """An index as an expression of Python."""
+    return str(Affine(index.constant, tuple((identifier(n), c) for n, c in index.terms)))
+
+
+def quoted(text: str, *, marks: int = 1) -> str:
+    """A text as a string of Python in one or three quotation marks, whatever it contains."""
+    shown = [c if c == "\n" and marks == 3 else _character(c) for c in text]
+    return '"' * marks + "".join(shown) + '"' * marks
+
+
+def _character(c: str) -> str:
+    if c in '"\\':
+        return f"\\{c}"
+    return c if c.isprintable() else f"\\U{ord(c):08x}"
 
 
 class Unknown(Exception):
@@ -83,7 +119,7 @@ def inside(code: Code, least: int) -> str:
 
 
 def plain(formula: Formula) -> Code:
-    """A formula of symbols alone (p, c, q, z, params) as an expression of their names."""
+    """A formula of symbols alone (p, c, q, z, params) as an expression inside a dual activation."""
     if formula == closed.ORTHOGONAL:
         return "root", ATOM
     if formula in DEVIATIONS:
@@ -94,10 +130,12 @@ def plain(formula: Formula) -> Code:
             return number(value)
         case Symbol("pi", (), (), "constant"):
             return "np.pi", ATOM
+        case Symbol(name, kind=("param" | "size")):
+            return identifier(name, DUAL), ATOM
         case Symbol(name):
             return name, ATOM
         case IndexNumber(index):
-            return str(index), SUM
+            return index_code(index), SUM
         case Sum(terms):
             return joined([plain(t) for t in terms]), SUM
         case Product(factors):
@@ -190,8 +228,8 @@ def _terms(value: str) -> list[str]:
 
 
 def params_of(graph: Node) -> list[str]:
-    """The params in a function's graph."""
-    return sorted({str(x.attr) for x in walk([graph]) if x.op is Op.PARAM})
+    """The params and sizes in a function's graph."""
+    return sorted({str(x.attr) for x in walk([graph]) if x.op in (Op.PARAM, Op.SIZE)})
 
 
 def kinked(graph: Node) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import keyword
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from nexort.derive.emit.families import (
     name_of,
     turned,
 )
+from nexort.derive.emit.functions import identifier
 from nexort.derive.formula import Bracket, Formula, GaussianMean, GaussianPair, Indices, Symbol
 from nexort.derive.printing import document, text, text_boxes
 from nexort.derive.printing.duals import title
@@ -84,10 +84,12 @@ class _Module:
         for name in self.data:
             for k, axis in enumerate(program.data[name].axes):
                 if axis.size is None:
-                    self.sizes.setdefault(axis.name, f"{name}.shape[{k}]")
-        taken = {"np", "special", "cache", "limit", *self.data, *program.params, *program.dims}
+                    self.sizes.setdefault(axis.name, f"{identifier(name)}.shape[{k}]")
+        given = {*self.data, *program.params, *program.dims}
         needed = [o.value for o in derivation.outputs]
-        self.families = families(derivation.equations, needed, taken | set(keyword.kwlist))
+        self.families = families(derivation.equations, needed, given | set(map(identifier, given)))
+        self.taken = given | set(map(identifier, given))
+        self.taken |= {f.title for f in self.families.values()}
 
     def _symbols(self, kind: str) -> set[str]:
         """The names of symbols of a kind, in formulas and in the functions of dual activations."""
@@ -111,7 +113,7 @@ class _Module:
         imports += ["from scipy import special"] if special else []
         return "\n".join(
             [
-                f'"""{self._docstring()}"""',
+                functions.quoted(self._docstring(), marks=3),
                 "",
                 *imports,
                 *([functions.PAIR_RULE.rstrip()] if numeric else []),
@@ -126,33 +128,31 @@ class _Module:
         page = document.page(self.derivation)
         wanted = ("Outputs", "Recursion", "Gaussian expectations")
         sections = tuple(s for s in page.sections if s.heading in wanted)
-        shown = text.render(Page(f"The limit of {page.title}", page.opening, sections), 96)
-        return shown.replace("\\", "\\\\")
+        return text.render(Page(f"The limit of {page.title}", page.opening, sections), 96)
 
     def _function(self, body: Sequence[str]) -> Iterator[str]:
-        known = self._used_params()
-        arguments = [*self.data[: self._required()]]
-        arguments += [
-            f"{d}={self.program.data[d].default.attr!r}"  # type: ignore[union-attr]
-            for d in self.data[self._required() :]
-        ]
+        data = self.program.data
         read = self._dims() | self.shapes
         sizes = [d for d in self.program.dims if d not in self.sizes and d in read]
-        arguments[self._required() : 0] = [d for d in sizes if d not in self.numbers]
-        arguments += [f"{d}={self.numbers[d]}" for d in sizes if d in self.numbers]
-        arguments += [f"{p}={self.numbers[p]!r}" for p in known]
+        wanted = [*self.data[: self._required()], *(d for d in sizes if d not in self.numbers)]
+        given = {d: data[d].default.attr for d in self.data[self._required() :]}  # type: ignore[union-attr]
+        given |= {d: self.numbers[d] for d in sizes if d in self.numbers}
+        given |= {p: self.numbers[p] for p in self._used_params()}
+        arguments = [identifier(x) for x in wanted]
+        arguments += [f"{identifier(x)}={value!r}" for x, value in given.items()]
         yield f"def limit({', '.join(arguments)}):"
-        shapes = [f"{d} of shape ({self._shape(d)})" for d in self.data]
         outputs = ", ".join(dict.fromkeys(o.name for o in self.derivation.outputs))
-        yield f'{INDENT}"""The outputs {outputs} of {PurePath(self.derivation.name).name}, by name.'
+        about = f"The outputs {outputs} of {PurePath(self.derivation.name).name}, by name."
+        shapes = [f"{identifier(d)} of shape ({self._shape(d)})" for d in self.data]
         if shapes:
-            yield f"\n{INDENT}Data: {'; '.join(shapes)}."
-        yield f'{INDENT}"""'
-        for name in self.data:
+            about += f"\n\n{INDENT}Data: {'; '.join(shapes)}.\n{INDENT}"
+        yield INDENT + functions.quoted(about, marks=3)
+        for name in map(identifier, self.data):
             yield f"{INDENT}{name} = np.asarray({name}, dtype=float)"
         for size, code in self.sizes.items():
-            if any(re.search(rf"\b{size}\b", line.split('"""')[0]) for line in body):
-                yield f"{INDENT}{size} = {code}"
+            own = identifier(size)
+            if any(re.search(rf"\b{own}\b", line.split('"""')[0]) for line in body):
+                yield f"{INDENT}{own} = {code}"
         yield from (INDENT + line if line else "" for line in body)
 
     def _required(self) -> int:
@@ -174,7 +174,8 @@ class _Module:
         ends = {
             n for *_, ranges in self._lines() for r in ranges for n in r.first.names | r.last.names
         }
-        return (self._symbols("size") | ends) & set(self.program.dims)
+        in_duals = {x for f in self.duals.values() for x in _params(f)}
+        return (self._symbols("size") | ends | in_duals) & set(self.program.dims)
 
     def _used_params(self) -> list[str]:
         found = self._symbols("param")
@@ -200,7 +201,9 @@ class _Module:
         for output in self.derivation.outputs:
             outputs.setdefault(output.name, []).append(output)
         for name, [output, *_] in outputs.items():
-            yield from functions.wrapped(f'"{name}": ', self._output(output), INDENT, ",", 95)
+            yield from functions.wrapped(
+                f"{functions.quoted(name)}: ", self._output(output), INDENT, ",", 95
+            )
         yield "}"
 
     # ---- families --------------------------------------------------------------------------------
@@ -208,9 +211,10 @@ class _Module:
     def _family(self, family: Family) -> Iterator[str]:
         first = family.branches[0].equation
         yield "@cache"
-        yield f"def {family.title}({', '.join(family.arguments)}):"
+        arguments = [*map(identifier, family.arguments)]
+        yield f"def {family.title}({', '.join(arguments)}):"
         shown = text_boxes.inline(Notation().box(family.unknown()))
-        yield f'{INDENT}"""{shown}"""'
+        yield INDENT + functions.quoted(shown, marks=3)
         for branch in family.branches:
             value = self._value(branch.equation.right, branch.equation.labels)
             conditions = " and ".join(branch.conditions)
@@ -219,16 +223,16 @@ class _Module:
                 return
             yield f"{INDENT}if {conditions}:"
             yield from functions.wrapped("return ", value, INDENT * 2, width=95)
-        arguments = ", ".join(family.arguments)
         if family.symmetric:
-            half = len(family.arguments) // 2
-            other = ", ".join([*family.arguments[half:], *family.arguments[:half]])
+            half = len(arguments) // 2
+            other = [*arguments[half:], *arguments[:half]]
             dims = len(axes_of_unknown(first.left))
             if half and other != arguments:
-                turned_ = self._turned(f"{family.title}({other})", dims, family.split)
+                call = f"{family.title}({', '.join(other)})"
+                turned_ = self._turned(call, dims, family.split)
                 yield f"{INDENT}return {turned_}"
                 return
-        at = ", ".join(f"{{{a}}}" for a in family.arguments)
+        at = ", ".join(f"{{{a}}}" for a in arguments)
         yield f'{INDENT}raise ValueError(f"{family.title} has no member {at}")'
 
     def _turned(self, code: str, dims: int, split: int) -> str:
@@ -246,7 +250,9 @@ class _Module:
 
     def _size(self, axis: str) -> str:
         self.shapes.add(axis)
-        return axis if axis.isdigit() or axis in self.program.dims else self.sizes[axis]
+        if axis.isdigit():
+            return axis
+        return identifier(axis) if axis in self.program.dims else self.sizes[axis]
 
     def _value(self, formula: Formula, labels: Sequence[Label]) -> str:
         frame = self._frame(labels)
@@ -280,8 +286,9 @@ class _Module:
         indices = indices_of(branch.equation.left)
         depth = 0
         for r in names.values():
-            ends = f"{r.first}, {r.last + _ONE}" if upwards else f"{r.last}, {r.first - _ONE}, -1"
-            yield f"{INDENT * depth}for {r.var} in range({ends}):"
+            ends = _ends(r.first, r.last + _ONE) if upwards else _ends(r.last, r.first - _ONE)
+            by = "" if upwards else ", -1"
+            yield f"{INDENT * depth}for {identifier(r.var)} in range({ends}{by}):"
             depth += 1
         yield f"{INDENT * depth}{family.call(indices)}"
 
@@ -290,7 +297,7 @@ class _Module:
     def _output(self, output: OutputFormula) -> str:
         value = self._value(output.value, output.labels)
         for r in reversed(output.ranges):
-            value = f"[{value} for {r.var} in range({r.first}, {r.last + _ONE})]"
+            value = f"[{value} for {identifier(r.var)} in range({_ends(r.first, r.last + _ONE)})]"
         return f"np.array({value})" if output.ranges else value
 
     def _dual_name(self, formula: Gaussian) -> tuple[str, tuple[str, ...]]:
@@ -298,7 +305,9 @@ class _Module:
         if not wanted.isidentifier():
             wanted = wanted[0] + "_f"
         name, k = wanted, 1
-        while name in self.duals and not _same(self.duals[name], formula):
+        while (
+            name in self.taken if name not in self.duals else not _same(self.duals[name], formula)
+        ):
             k += 1
             name = f"{wanted}{k}"
         self.duals[name] = formula
@@ -307,7 +316,7 @@ class _Module:
     def _dual(self, name: str, formula: Gaussian) -> str:
         """The function of a dual activation. Raises NotClosed where quadrature would be poor."""
         arguments = "p" if isinstance(formula, GaussianMean) else "p, c, q"
-        more = "".join(f", {p}" for p in _params(formula))
+        more = "".join(f", {identifier(p, functions.DUAL)}" for p in _params(formula))
         if isinstance(formula, GaussianMean):
             known = closed.mean(formula.function)
             graphs_ = [formula.function]
@@ -321,7 +330,7 @@ class _Module:
         factors = [graphs.at(g, x) for g, x in zip(graphs_, (Y, Z), strict=False)]
         shown = " ".join(text_boxes.inline(Notation().box(f, 2)) for f in factors)
         source = "by quadrature" if known is None else known.source
-        words = textwrap.wrap(f'"""E[{shown}] {about} ({source})."""', 95)
+        words = textwrap.wrap(functions.quoted(f"E[{shown}] {about} ({source}).", marks=3), 95)
         lines = [f"def {name}({arguments}{more}):", *(INDENT + w for w in words)]
         if known is None:
             rule = "gaussian_mean" if isinstance(formula, GaussianMean) else "gaussian_pair"
@@ -333,6 +342,10 @@ class _Module:
         if re.search(r"\broot\b", value):
             lines.append(INDENT + functions.ROOT)
         return "\n".join([*lines, f"{INDENT}return {value}"])
+
+
+def _ends(first: Affine, last: Affine) -> str:
+    return f"{functions.index_code(first)}, {functions.index_code(last)}"
 
 
 def _lambda(graph: Node) -> str:

@@ -68,10 +68,10 @@ _ESCAPES = {
 
 
 def escaped(text: str) -> str:
-    """Words as LaTeX text."""
+    """Words as LaTeX text; line breaks and other control characters are spaces."""
     found = []
     for c in text:
-        found.append(_ESCAPES.get(c, "\\" + c if c in "#$%&_{}" else c))
+        found.append(_ESCAPES.get(c, "\\" + c if c in "#$%&_{}" else c if c.isprintable() else " "))
     return "".join(found)
 
 
