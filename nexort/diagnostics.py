@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from pathlib import PurePath
 from typing import NamedTuple
+
+
+def printable(text: str) -> str:
+    """A text whose control characters, which a terminal would obey, are replaced; lines stay."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +26,11 @@ class Source:
 
     name: str
     text: str = field(repr=False)
+
+    @property
+    def title(self) -> str:
+        """The file's own name, as it is shown: on one line, without control characters."""
+        return printable(PurePath(self.name).name.replace("\n", "\ufffd"))
 
     def position(self, offset: int) -> tuple[int, int]:
         """The 1-based line and column of a character offset."""
@@ -80,7 +93,7 @@ class Diagnostic:
                 parts += _excerpt(span, "-", context=0)
         if self.help:
             parts.append(f"help: {self.help}")
-        return "".join(x if x.isprintable() or x == "\n" else "\ufffd" for x in "\n".join(parts))
+        return printable("\n".join(parts))
 
     def as_json(self) -> dict[str, object]:
         """The diagnostic as plain data, for ``--json``."""

@@ -23,6 +23,7 @@ A verifier (nexort.program.verify) runs between the stages that build graphs.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -50,27 +51,55 @@ Number = int | float
 
 
 def read(path: str | Path) -> Source:
-    """The text of a ``.nxt`` file. Raises NexortError if it cannot be read."""
-    path = Path(path)
+    """The text of a ``.nxt`` file, of standard input where its name is ``-``. Raises NexortError if
+    it cannot be read."""
+    name = str(path)
+    stdin = name in ("-", "/dev/stdin")
+    try:
+        content = _stdin() if stdin else _content(Path(path))
+        return Source("<stdin>" if stdin else name, content.decode("utf-8-sig"))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise fail("not-a-program", f"{name}: {reason}", help=_near(Path(path))) from None
+    except UnicodeDecodeError as error:
+        message = f"{name}: not UTF-8 text (byte {error.start})"
+        hint = "save it as UTF-8" if error.object[:2] in (b"\xff\xfe", b"\xfe\xff") else None
+        raise fail("not-a-program", message, help=hint) from None
+    except ValueError as error:  # a null character in the name
+        raise fail("not-a-program", f"{name!r}: {error}") from None
+
+
+def _content(path: Path) -> bytes:
     if path.suffix != ".nxt":
         raise fail("not-a-program", f"{path}: a program's name ends in .nxt")
+    if path.exists() and not path.is_file():
+        raise fail("not-a-program", f"{path}: not a file")
+    if path.is_file() and path.stat().st_size > MAX_SOURCE:
+        raise _too_large(str(path))
+    return path.read_bytes()
+
+
+def _stdin() -> bytes:
+    if sys.stdin is None:
+        raise fail("not-a-program", "standard input is closed")
+    content = sys.stdin.buffer.read(MAX_SOURCE + 1)
+    if len(content) > MAX_SOURCE:
+        raise _too_large("standard input")
+    return content
+
+
+def _too_large(name: str) -> NexortError:
+    return fail("not-a-program", f"{name}: larger than {MAX_SOURCE // 2**20} MiB")
+
+
+def _near(path: Path) -> str | None:
+    """The name of a program beside a missing one."""
     try:
-        if path.exists() and not path.is_file():
-            raise fail("not-a-program", f"{path}: not a file")
-        if path.is_file() and path.stat().st_size > MAX_SOURCE:
-            raise fail("not-a-program", f"{path}: larger than {MAX_SOURCE // 2**20} MiB")
-        return Source(str(path), path.read_bytes().decode("utf-8"))
-    except OSError as error:
-        near = None
-        if not path.exists() and path.parent.is_dir():
-            near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.nxt")])
-        reason = error.strerror or str(error)
-        raise fail("not-a-program", f"{path}: {reason}", help=near) from None
-    except UnicodeDecodeError as error:
-        message = f"{path}: not UTF-8 text (byte {error.start})"
-        raise fail("not-a-program", message) from None
-    except ValueError as error:  # a null character in the name
-        raise fail("not-a-program", f"{str(path)!r}: {error}") from None
+        if path.exists() or not path.parent.is_dir():
+            return None
+        return did_you_mean(path.name, [p.name for p in path.parent.glob("*.nxt")])
+    except OSError:  # a name too long to ask for
+        return None
 
 
 @collector.paused()

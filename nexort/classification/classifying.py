@@ -240,7 +240,7 @@ def of_subject(found: Subject) -> Classification:
             raise InternalError(f"counted sizes say {verdict}, the conditions do not")
         method, conditions = "theorem", known.all()
     return _made(
-        found.program.source.name, found.table, found.parametrization, found.optimizer,
+        found.program.source.title, found.table, found.parametrization, found.optimizer,
         (method, verdict, conditions, _learned(judged)), judge, found, judged
     )  # fmt: skip
 

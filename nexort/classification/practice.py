@@ -86,7 +86,7 @@ def practice(found: Subject, by: Optimizer | None, gauge: Gauge) -> Practice:
         rows.setdefault(same, row)
         families.setdefault(same, []).append(layer.name)
     return Practice(
-        found.program.source.name,
+        found.program.source.title,
         found.parametrization,
         found.optimizer,
         gauge,

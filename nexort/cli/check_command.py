@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from nexort.cli import options
+from nexort.cli.streams import say
 
 
 @click.command(
@@ -40,6 +41,6 @@ def command(
     if as_json:
         import json
 
-        click.echo(json.dumps([dict(zip(header, r.cells, strict=True)) for r in rows], indent=2))
+        say(json.dumps([dict(zip(header, r.cells, strict=True)) for r in rows], indent=2))
     else:
-        click.echo(options.columns([r.cells for r in rows], header))
+        say(options.columns([r.cells for r in rows], header))

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import click
 
 from nexort.cli import options
+from nexort.cli.progress import counting, progress
+from nexort.cli.streams import note, say
 
 
 @click.command(
@@ -85,7 +87,7 @@ def command(
     options.check_plot(plot)
     widths = options.widths_value(width) if width else None
     program, given = options.load(file, settings, data, max_instructions)
-    with options.progress("runs") as bar:
+    with progress("runs") as bar:
         found = check(
             program,
             given,
@@ -95,15 +97,15 @@ def command(
             expect=expect,
             tolerance=tolerance,
             dtype=dtype,
-            watch=lambda n: options.counting(bar, seeds, f"width {n}"),
+            watch=lambda n: counting(bar, seeds, f"width {n}"),
             seed=seed,
             threads=threads,
             memory=memory,
         )
-    click.echo(json.dumps(numbers(found), indent=2) if as_json else render(found))
+    say(json.dumps(numbers(found), indent=2) if as_json else render(found))
     if plot is not None:
         from nexort.coordcheck.picture import plot as draw
 
         draw(found, plot)
-        click.echo(f"wrote {plot}", err=True)
+        note(f"wrote {plot}")
     return 0 if found.holds else 1

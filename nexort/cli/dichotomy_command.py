@@ -8,6 +8,7 @@ from fractions import Fraction
 import click
 
 from nexort.cli import options, regimes
+from nexort.cli.streams import note, say
 from nexort.diagnostics import fail
 
 
@@ -85,13 +86,13 @@ def command(
     if plot:
         by = f" under {optimizer}" if optimizer else ""
         picture.draw(slices, plot, f"Parametrizations of {name}{by}")
-        click.echo(f"wrote {plot}", err=True)
+        note(f"wrote {plot}")
     if as_json:
         import json
 
-        click.echo(json.dumps([picture.as_json(x) for x in slices]))
+        say(json.dumps([picture.as_json(x) for x in slices]))
     elif not plot:
-        click.echo("\n\n".join(map(picture.text, slices)))
+        say("\n\n".join(map(picture.text, slices)))
 
 
 def _range(text: str) -> tuple[Fraction, Fraction]:

@@ -10,6 +10,8 @@ import click
 
 from nexort.cli import options
 from nexort.cli.kernels import second_of, show
+from nexort.cli.progress import pairs, progress
+from nexort.cli.streams import note, say
 
 if TYPE_CHECKING:
     from nexort.results import Estimate
@@ -102,7 +104,7 @@ def command(
         )
         _explained(table, aside=as_json)
         return
-    with options.progress("limit") as bar:
+    with progress("limit") as bar:
         results = TensorProgram(program, given.numbers, max_instructions).limit(
             samples=samples,
             replicates=replicates,
@@ -112,12 +114,12 @@ def command(
             threads=threads,
             memory=memory,
             exact=not sampled,
-            progress=options.pairs(bar),
+            progress=pairs(bar),
             checkpoint=checkpoint,
             warn=options.warn,
             data=given.arrays,
         )
-    click.echo(json.dumps(results.as_json(), indent=2) if as_json else render(results))
+    say(json.dumps(results.as_json(), indent=2) if as_json else render(results))
     if explain and program.training is not None:
         table = _routes(results)
     _explained(table, aside=as_json)
@@ -140,4 +142,4 @@ def _routes(results: Mapping[str, Estimate]) -> str:
 def _explained(table: str, *, aside: bool) -> None:
     """The table of --explain; beside JSON it is no result, and goes to stderr."""
     if table:
-        click.echo(table if aside else f"\n{table}", err=aside)
+        (note if aside else say)(table if aside else f"\n{table}")

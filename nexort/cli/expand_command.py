@@ -31,8 +31,7 @@ def command(
 ) -> None:
     """Print the core program that a training stands for: forward pass, backpropagation, updates of
     kets and operators in the limit, loops kept."""
-    from nexort.driver import read
     from nexort.expand import expand
 
-    _, given = options.load(file, settings, data, max_instructions)
-    options.write(expand(read(file), given), output)
+    program, given = options.load(file, settings, data, max_instructions)
+    options.write(expand(program.source, given), output)

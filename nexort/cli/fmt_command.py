@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from nexort.diagnostics import Source, fail
+from nexort.cli.streams import note, say
+from nexort.diagnostics import fail
 
 
 @click.command(
@@ -32,17 +32,17 @@ def command(files: Sequence[str], only_check: bool, stdout: bool) -> int:
 
     changed = 0
     for file in files:
-        source = Source("<stdin>", sys.stdin.read()) if file == "-" else read(file)
+        source = read(file)
         text = format_module(parse(source))
         if only_check:
             if text != source.text:
                 changed += 1
-                click.echo(f"would reformat {source.name}", err=True)
-        elif stdout or file == "-":
-            click.echo(text, nl=False)
+                note(f"would reformat {source.name}")
+        elif stdout or source.name == "<stdin>":
+            say(text, end="")
         elif text != source.text:
             _replace(Path(file), text)
-            click.echo(f"reformatted {file}", err=True)
+            note(f"reformatted {file}")
     return 1 if changed else 0
 
 

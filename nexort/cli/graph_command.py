@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from nexort.cli import options
+from nexort.cli.streams import say, say_bytes
 from nexort.diagnostics import fail
 from nexort.driver import MAX_INSTRUCTIONS
 
@@ -43,7 +43,7 @@ def command(file: str, settings: Sequence[str], form: str | None, output: str | 
     if form in ("dot", "gv", "json"):
         text = as_json(g) if form == "json" else as_dot(g)
         if output is None:
-            click.echo(text)
+            say(text)
         else:
             try:
                 Path(output).write_text(text + "\n", "utf-8")
@@ -55,7 +55,7 @@ def command(file: str, settings: Sequence[str], form: str | None, output: str | 
         raise fail("bad-option", message, help="use .dot, .json, .svg, .png or .pdf")
     data = draw(g, form)
     if output is None:
-        sys.stdout.buffer.write(data)
+        say_bytes(data)
     else:
         try:
             Path(output).write_bytes(data)

@@ -6,9 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from nexort.cli import options
+from nexort.cli.progress import pairs, progress
+from nexort.cli.streams import say
 from nexort.diagnostics import fail
 from nexort.driver import Given
 from nexort.program.program import Program
@@ -51,18 +50,18 @@ def show(
     X = arrays.pop(name).array
     output = choices.pop("output")
     path = output if output and output.endswith(".npy") else None
-    with options.progress("kernel") as bar:
-        found = program.kernel(X, Y, out=path, progress=options.pairs(bar), data=arrays, **choices)
+    with progress("kernel") as bar:
+        found = program.kernel(X, Y, out=path, progress=pairs(bar), data=arrays, **choices)
     if path:
         for key, array in found.items():
             size = " x ".join(map(str, array.shape))
             where = getattr(array, "filename", path)
-            click.echo(f"{key}: {size} in {where} ({found.methods[key]})")
+            say(f"{key}: {size} in {where} ({found.methods[key]})")
         return
     from nexort.results import Estimate, Results, render
 
     results = Results({k: Estimate(*v, k) for k, v in found.results().items()})
 
-    click.echo(json.dumps(results.as_json(), indent=2) if as_json else render(results))
+    say(json.dumps(results.as_json(), indent=2) if as_json else render(results))
     if output:
         results.save(output)

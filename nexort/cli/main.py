@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 import click
 
+from nexort.cli.streams import drop_output, note, prepare
 from nexort.diagnostics import InternalError, NexortError
 
 COMMANDS = {
@@ -66,37 +68,49 @@ class Group(click.Group):
         sys.exit(_guarded(lambda: super(Group, self).main(*args, **kwargs)))
 
 
-def _guarded(run: Any) -> int:
+def _guarded(run: Callable[[], Any]) -> int:
+    """The exit code of a run, its errors told."""
     try:
+        prepare()
         result = run()
-    except NexortError as error:
-        click.echo(str(error), err=True)
-        count = sum(d.severity == "error" for d in error.diagnostics)
-        if count > 1:
-            click.echo(f"{count} errors", err=True)
-        return 2
+        sys.stdout.flush()
+    except BrokenPipeError:
+        drop_output()
+        return 0
     except click.ClickException as error:
-        error.show()
+        error.show(sys.stderr)
         return 2
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        note("interrupted")
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except MemoryError:
-        click.echo("error[memory]: out of memory; lower --memory, --samples or --width", err=True)
-        return 2
     except Exception as error:
-        if os.environ.get("NEXORT_DEBUG"):
-            raise
-        text = (
-            str(error) if isinstance(error, InternalError) else f"{type(error).__name__}: {error}"
-        )
-        prefix = "" if isinstance(error, InternalError) else "internal error, please report: "
-        click.echo(f"{prefix}{text}\n(NEXORT_DEBUG=1 shows the traceback)", err=True)
-        return 3
+        return _told(error)
     return result if isinstance(result, int) else 0
+
+
+def _told(error: Exception) -> int:
+    """The exit code of an error, which is written to stderr."""
+    match error:
+        case NexortError():
+            note(str(error))
+            count = sum(d.severity == "error" for d in error.diagnostics)
+            if count > 1:
+                note(f"{count} errors")
+            return 2
+        case MemoryError():
+            note("error[memory]: out of memory; lower --memory, --samples or --width")
+            return 2
+        case OSError():
+            drop_output()
+            where = f"{error.filename}: " if error.filename is not None else ""
+            note(f"error[system]: {where}{error.strerror or error}")
+            return 2
+    if os.environ.get("NEXORT_DEBUG"):
+        raise error
+    text = str(error) if isinstance(error, InternalError) else f"{type(error).__name__}: {error}"
+    prefix = "" if isinstance(error, InternalError) else "internal error, please report: "
+    note(f"{prefix}{text}\n(NEXORT_DEBUG=1 shows the traceback)")
+    return 3
 
 
 @click.group(

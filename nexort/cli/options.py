@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from nexort.cli.streams import note, say
 from nexort.diagnostics import Diagnostic, NexortError, Report, fail
 from nexort.driver import MAX_INSTRUCTIONS, Given, compile_source, read
 from nexort.program.program import Program
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-program_argument = click.argument("file", type=click.Path())
+program_argument = click.argument("file", type=click.Path(allow_dash=True))
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 set_option = click.option(
     "--set",
@@ -164,12 +163,12 @@ def draw_training(
         tracked=tracked,
         name=name,
     )
-    click.echo(f"wrote {plot}", err=True)
+    note(f"wrote {plot}")
 
 
 def warn(found: Diagnostic) -> None:
     """A warning on stderr."""
-    click.echo(found.render(), err=True)
+    note(found.render())
 
 
 def widths_value(text: str) -> tuple[int, ...]:
@@ -239,44 +238,10 @@ def given(program: Program, settings: Sequence[str], data: Sequence[str]) -> Giv
     return Given(numbers, arrays)
 
 
-Bar = Callable[[int, int, str | None], None]
-"""Sets a progress bar: units done, units in all, and a new label or None."""
-
-
-@contextmanager
-def progress(label: str) -> Iterator[Bar | None]:
-    """A progress bar on stderr, on a terminal; otherwise nothing."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    text = (TextColumn("{task.description}"), TextColumn("{task.completed}/{task.total}"))
-    shown = (text[0], BarColumn(), text[1], TimeRemainingColumn())
-    with Progress(*shown, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=None)
-
-        def update(done: int, total: int, new: str | None) -> None:
-            bar.update(task, completed=done, total=total, description=new)
-
-        yield update
-
-
-def pairs(bar: Bar | None) -> Callable[[int, int], None] | None:
-    """A progress bar as a function of (done, total)."""
-    return None if bar is None else lambda done, total: bar(done, total, None)
-
-
-def counting(bar: Bar | None, total: int, label: str | None = None) -> Callable[[int], None] | None:
-    """A progress bar as a function of the finished units alone."""
-    return None if bar is None else lambda done: bar(done, total, label)
-
-
 def write(text: str, output: str | None) -> None:
     """Text to a file, or to standard output. Raises NexortError if it cannot be written."""
     if output is None:
-        click.echo(text, nl=False)
+        say(text, end="")
         return
     try:
         Path(output).write_text(text, "utf-8")

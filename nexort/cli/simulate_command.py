@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import click
 
 from nexort.cli import options
+from nexort.cli.progress import counting, progress
+from nexort.cli.streams import say
 from nexort.diagnostics import fail
 
 
@@ -64,7 +66,7 @@ def command(
     tensor_program = TensorProgram(program, given.numbers, max_instructions)
     found = {}
     for n in options.widths_value(width):
-        with options.progress(f"width {n}") as bar:
+        with progress(f"width {n}") as bar:
             found[n] = tensor_program.simulate(
                 n,
                 seeds,
@@ -73,17 +75,17 @@ def command(
                 entries=entries,
                 threads=threads,
                 memory=memory,
-                progress=options.counting(bar, seeds),
+                progress=counting(bar, seeds),
                 checkpoint=checkpoint,
                 data=given.arrays,
             )
         if not as_json:
-            click.echo(f"width {n}")
-            click.echo(render(found[n]))
+            say(f"width {n}")
+            say(render(found[n]))
     runs = {n: {k: np.asarray(v.runs) for k, v in r.items()} for n, r in found.items()}
     if output:
         save_runs(output, runs)
     if plot:
         options.draw_training(program, None, runs, plot, track)
     if as_json:
-        click.echo(json.dumps({str(n): r.as_json() for n, r in found.items()}, indent=2))
+        say(json.dumps({str(n): r.as_json() for n, r in found.items()}, indent=2))

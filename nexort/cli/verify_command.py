@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from nexort.cli import options
+from nexort.cli.progress import counting, pairs, progress
+from nexort.cli.streams import note, say
 
 
 @click.command(
@@ -72,7 +74,7 @@ def command(
     widths = options.widths_value(width) if width else None
     program, given = options.load(file, settings, data, max_instructions)
     tensor_program = TensorProgram(program, given.numbers, max_instructions)
-    with options.progress("limit") as bar:
+    with progress("limit") as bar:
         limit = tensor_program.limit(
             samples=samples,
             replicates=replicates,
@@ -81,13 +83,13 @@ def command(
             max_samples=max_samples,
             threads=threads,
             memory=memory,
-            progress=options.pairs(bar),
+            progress=pairs(bar),
             checkpoint=checkpoint,
             warn=options.warn,
             data=given.arrays,
         )
     runs: dict[int, dict[str, Any]] = {}
-    with options.progress("runs") as bar:
+    with progress("runs") as bar:
         found = tensor_program.verify(
             widths,
             seeds,
@@ -95,7 +97,7 @@ def command(
             limit=limit,
             confidence=confidence,
             dtype=dtype,
-            watch=lambda width: options.counting(bar, seeds, f"width {width}"),
+            watch=lambda width: counting(bar, seeds, f"width {width}"),
             entries=entries,
             memory=memory,
             seed=seed,
@@ -103,12 +105,12 @@ def command(
             checkpoint=checkpoint,
             keep=runs,
         )
-    click.echo(json.dumps(found.as_json(), indent=2) if as_json else render(found))
+    say(json.dumps(found.as_json(), indent=2) if as_json else render(found))
     if plot is not None and program.training is not None:
         options.draw_training(program, limit, runs, plot, track)
     elif plot is not None:
         from nexort.compare.plot import plot as draw
 
         draw(found, plot)
-        click.echo(f"wrote {plot}", err=True)
+        note(f"wrote {plot}")
     return 0 if found.holds else 1

@@ -114,7 +114,7 @@ class Engine:
         if self.complete:
             self._settle()
         derivation = Derivation(
-            self.program.source.name,
+            self.program.source.title,
             tuple(outputs),
             tuple(self._all_equations()),
             kets,

@@ -7,7 +7,9 @@ variance 1/n, whose entries are sqrt(1/n) f(z) for the law's function f.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from nexort.diagnostics import Span, counted, did_you_mean
@@ -53,25 +55,97 @@ def law(e: Elaborator, tree: t.Expr) -> Law:
     values = [a.value for a in args]
     wanted = {"N": 2, "law": 2} | dict.fromkeys(STANDARD_LAWS, 1)
     if name not in wanted:
-        hint = did_you_mean(name, wanted) or FORMS
+        normal = name.casefold() in ("n", "normal", "gaussian", "gauss", "randn")
+        hint = "did you mean 'N'?" if normal else did_you_mean(name, wanted) or FORMS
         raise e.problem("bad-law", f"unknown law '{name}'", tree.callee.span, help=hint)
     if len(values) != wanted[name]:
         message = f"'{name}' takes {counted(wanted[name], 'argument')}, found {len(values)}"
         raise e.problem("bad-law", message, tree.span, help=FORMS)
     mean = values[0] if name == "N" else None
     function = values[0] if name == "law" else None
-    variance, over_n = _without_n(values[-1])
+    variance, over_n = _variance_of(e, values[-1])
     return Law(mean, variance, name, function, over_n)
 
 
-def _without_n(tree: t.Expr) -> tuple[t.Expr, bool]:
-    """``c/n`` as ``c`` and True."""
-    bare = tree
-    while isinstance(bare, t.Paren):
-        bare = bare.value
-    if isinstance(bare, t.Binary) and bare.op == "/" and bare.right == t.Name("n", bare.span):
-        return bare.left, True
-    return tree, False
+def _variance_of(e: Elaborator, tree: t.Expr) -> tuple[t.Expr, bool]:
+    """``c`` and False, or ``c/n``, in whatever way it is written, as ``c`` and True."""
+    try:
+        rest, degree = _over_width(tree)
+    except _NotAPower:
+        degree = None
+    if degree in (0, -1):
+        return rest or t.Number("1", tree.span), degree == -1
+    message = f"a variance is c or c/n for a number c, found {tree.span.text}"
+    hint = "N(0, 1/n), N(0, 2/n): the second number is the variance, the standard deviation squared"
+    raise e.problem("bad-law", message, tree.span, help=hint)
+
+
+class _NotAPower(Exception):
+    """An expression is not a number times a power of n."""
+
+
+def _over_width(x: t.Expr) -> tuple[t.Expr | None, Fraction]:
+    """An expression as ``c n^k``: c, None where it is 1, and k. Raises _NotAPower."""
+    match x:
+        case t.Name("n"):
+            return None, Fraction(1)
+        case t.Paren(value):
+            rest, k = _over_width(value)
+            return (rest if rest is None or k == 0 else t.Paren(rest, x.span)), k
+        case t.Negative(value):
+            rest, k = _over_width(value)
+            return t.Negative(rest or t.Number("1", x.span), x.span), k
+        case t.Binary(op, left, right) if op in "*/+-":
+            return _joined(x, op, _over_width(left), _over_width(right))
+        case t.Juxtaposed(factors):
+            found = _over_width(factors[0])
+            for factor in factors[1:]:
+                found = _joined(x, "*", found, _over_width(factor))
+            return found
+        case t.Binary("^", base, exponent):
+            rest, k = _over_width(base)
+            if k == 0:
+                return x, k
+            raised = None if rest is None else t.Binary("^", rest, exponent, x.span)
+            return raised, k * _literal(exponent)
+        case t.Call(t.Name("sqrt"), (t.Argument(value, None, ()),)):
+            rest, k = _over_width(value)
+            inner = None if rest is None else t.Argument(rest, None, (), rest.span)
+            return None if inner is None else t.Call(x.callee, (inner,), x.span), k / 2
+        case _:
+            if re.search(r"\bn\b", x.span.text):
+                raise _NotAPower
+            return x, Fraction(0)
+
+
+def _joined(
+    x: t.Expr, op: str, left: tuple[t.Expr | None, Fraction], right: tuple[t.Expr | None, Fraction]
+) -> tuple[t.Expr | None, Fraction]:
+    (a, k), (b, m) = left, right
+    if op in "+-" and k != m:
+        raise _NotAPower
+    degree = k if op in "+-" else k + m if op == "*" else k - m
+    if op in "*/" and b is None:
+        return a, degree
+    if op == "*" and a is None:
+        return b, degree
+    one = t.Number("1", x.span)
+    return t.Binary(op, a or one, b or one, x.span), degree
+
+
+def _literal(x: t.Expr) -> Fraction:
+    """A rational exponent. Raises _NotAPower."""
+    match x:
+        case t.Number(text) if len(text) < 10:
+            return Fraction(text)
+        case t.Negative(value):
+            return -_literal(value)
+        case t.Paren(value):
+            return _literal(value)
+        case t.Binary("/", left, right) if (below := _literal(right)) != 0:
+            return _literal(left) / below
+        case _:
+            raise _NotAPower
 
 
 def standardized(e: Elaborator, found: Law, z: Node) -> Node | None:

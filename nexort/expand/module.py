@@ -214,8 +214,7 @@ def _axes(axes: Iterable[object]) -> str:
 
 
 def _heading(program: Program, training: Training, regime: str) -> list[str]:
-    name = program.source.name.replace("\\", "/").rsplit("/", 1)[-1]
-    name = "".join(c if c.isprintable() else "\ufffd" for c in name)
+    name = program.source.title
     limit = "maximal update" if regime == "maximal" else "neural tangent"
     where = "Thm 2.9.30" if regime == "maximal" else "Thm 2.9.23"
     return [

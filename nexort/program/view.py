@@ -125,7 +125,7 @@ def graph(program: Program) -> nx.MultiDiGraph:
     """
     import networkx as nx
 
-    g: nx.MultiDiGraph = nx.MultiDiGraph(name=program.source.name)
+    g: nx.MultiDiGraph = nx.MultiDiGraph(name=program.source.title)
     for name, data in program.data.items():
         g.add_node(name, kind="data", axes=_axes(data.axes), instruction="given", label=name)
     for name, initial in program.initial.items():

@@ -68,7 +68,7 @@ _TOKENS = {
     "SEP": r";|\r?\n",
     "END": r"\Z",
 }  # fmt: skip
-_SPACE = r"[ \t\f]*"
+_SPACE = "[ \\t\\f\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]*"  # as pasted text has them
 _BLANK = re.compile(_SPACE)
 _SCANNER = re.compile(
     f"{_SPACE}(?:{'|'.join(f'(?P<{k}>{regex})' for k, regex in _TOKENS.items())})"
@@ -96,7 +96,9 @@ _FACTOR_ENDS = frozenset(
 _AFTER_FACTOR = {"LPAR": "CALL", "LSQB": "INDEX"}
 _BRACKETS = frozenset(("LPAR", "RPAR", "LSQB", "RSQB", "LBRACE"))
 _STARTS = frozenset(("SEP", "LBRACE", "START"))
-_AFTER_WORD = re.compile(r"[ \t]*[=\[']")
+_INDICES = _INSIDE.replace(r"\n", "")
+_ASSIGNED = re.compile(rf"{_SPACE}(?:\[{_INDICES}*\]{_SPACE})?=|{_SPACE}'")
+"""What follows a word that is a name: it is a target, or a derivative."""
 _PAPER = re.compile(r"[ \t]*(?!for\b)[\w(.]")
 """After ``clip paper``, where this is no threshold by that name."""
 
@@ -178,7 +180,7 @@ def _word(text: str, value: str, position: int, previous: str) -> tuple[str, str
     if value == "paper" and previous == "CLIP" and _PAPER.match(text, position):
         return "PAPER", value
     if value in STATEMENT_WORDS and previous in _STARTS:
-        assigned = _AFTER_WORD.match(text, position)
+        assigned = _ASSIGNED.match(text, position)
         if not assigned or value == "return":
             return "CENTRE" if value == "center" else value.upper(), value
     if not value.isascii():

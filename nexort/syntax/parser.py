@@ -252,13 +252,16 @@ class _Builder:
         return t.Target(c[1].name, c[1].items, True, self._span(c))
 
     def binding(self, c: list[Any]) -> t.Binding:
-        return t.Binding(c[0], c[2], tuple(c[3:]), self._span(c))
-
-    def for_clause(self, c: list[Any]) -> t.Binder:
-        return c[1]  # type: ignore[no-any-return]
+        return t.Binding(c[0], c[2], _nodes(c[3:]), self._span(c))
 
     def for_(self, c: list[Any]) -> t.For:
-        return t.For(c[1], _nodes(c[2:]), self._span(c))
+        """Several binders are loops inside one another."""
+        parts, span = _nodes(c), self._span(c)
+        *loops, innermost = (x for x in parts if isinstance(x, t.Binder))
+        made = t.For(innermost, tuple(x for x in parts if not isinstance(x, t.Binder)), span)
+        for binder in reversed(loops):
+            made = t.For(binder, (made,), span)
+        return made
 
     def binder(self, c: list[Any]) -> t.Binder:
         return t.Binder(c[0].text, c[2], self._span(c))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from nexort.derive import closed, graphs
@@ -142,7 +141,7 @@ class _Module:
         arguments += [f"{identifier(x)}={value!r}" for x, value in given.items()]
         yield f"def limit({', '.join(arguments)}):"
         outputs = ", ".join(dict.fromkeys(o.name for o in self.derivation.outputs))
-        about = f"The outputs {outputs} of {PurePath(self.derivation.name).name}, by name."
+        about = f"The outputs {outputs} of {self.derivation.name}, by name."
         shapes = [f"{identifier(d)} of shape ({self._shape(d)})" for d in self.data]
         if shapes:
             about += f"\n\n{INDENT}Data: {'; '.join(shapes)}.\n{INDENT}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import PurePath
 
 from nexort.derive.algebra import mul
 from nexort.derive.derivation import (
@@ -67,7 +66,7 @@ def page(derivation: Derivation, steps: bool = False) -> Page:
     sections.append(Section("Gaussian expectations", tuple(writer.duals.items())))
     sections.append(Section("Derivation, step by step", told))
     return Page(
-        PurePath(derivation.name).name,
+        derivation.name,
         tuple(_opening(axes, derivation.regime)),
         tuple(s for s in sections if s.items),
     )

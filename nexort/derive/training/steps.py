@@ -72,7 +72,7 @@ class Steps:
         run = self.run
         kets = (*self._kets(), *self._outside())
         found = Derivation(
-            run.program.source.name,
+            run.program.source.title,
             tuple(self._outputs()),
             (),
             kets,
