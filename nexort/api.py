@@ -35,12 +35,19 @@ def load(path: str | Path, **numbers: Number) -> TensorProgram:
 
     Raises NexortError with every error found.
     """
-    return TensorProgram(driver.compile_source(driver.read(path)), numbers)
+    return _loaded(driver.read(path), numbers)
 
 
 def loads(text: str, **numbers: Number) -> TensorProgram:
     """The program in a text."""
-    return TensorProgram(driver.compile_source(Source("<text>", text)), numbers)
+    return _loaded(Source("<text>", text), numbers)
+
+
+def _loaded(source: Source, numbers: Mapping[str, Number]) -> TensorProgram:
+    program = driver.compile_source(source)
+    for found in program.warnings:
+        _issue(found)
+    return TensorProgram(program, numbers)
 
 
 class TensorProgram:
@@ -377,7 +384,7 @@ def _labels(output: UnrolledOutput) -> tuple[tuple[int, ...], ...]:
 
 def _issue(found: Diagnostic) -> None:
     """A diagnostic as a Python warning."""
-    warnings.warn(found.render(), RuntimeWarning, stacklevel=4)
+    warnings.warn(found.render(python=True), RuntimeWarning, stacklevel=4)
 
 
 def _arrays(data: Mapping[str, Any]) -> dict[str, LoadedArray]:

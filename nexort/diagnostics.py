@@ -6,6 +6,7 @@ Every stage reports through a :class:`Report`; a stage that cannot go on raises
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -81,9 +82,10 @@ class Diagnostic:
     help: str | None = None
     severity: str = "error"
 
-    def render(self) -> str:
+    def render(self, *, python: bool = False) -> str:
         """The diagnostic as text, with the source line, two lines of context and carets. Control
-        characters, which a terminal would obey, are replaced."""
+        characters, which a terminal would obey, are replaced. ``python``: options are spelled as
+        keyword arguments."""
         parts = [f"{self.severity}[{self.code}]: {self.message}"]
         if self.span is not None:
             parts += _excerpt(self.span, "^", context=2)
@@ -93,6 +95,8 @@ class Diagnostic:
                 parts += _excerpt(span, "-", context=0)
         if self.help:
             parts.append(f"help: {self.help}")
+        if python:
+            parts = [x if x.lstrip()[:1].isdigit() else in_python(x) for x in parts]
         return printable("\n".join(parts))
 
     def as_json(self) -> dict[str, object]:
@@ -150,7 +154,15 @@ class NexortError(Exception):
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
-        super().__init__("\n".join(d.render() for d in self.diagnostics))
+        super().__init__("\n".join(d.render(python=True) for d in self.diagnostics))
+
+    def render(self) -> str:
+        """The diagnostics as the command line tells them; as a string they speak Python."""
+        return "\n".join(d.render() for d in self.diagnostics)
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows in place of a traceback: where nexort found it is no news."""
+        return str(self).splitlines()
 
     def __reduce__(self) -> tuple[type[NexortError], tuple[tuple[Diagnostic, ...]]]:
         """By its diagnostics, not by its text: it may come from another process."""
@@ -216,6 +228,30 @@ def fail(
     return NexortError([Diagnostic(code, message, span, tuple(notes), help)])
 
 
+_SPELLINGS = (
+    (r"--set (\w+)=([^\s,)]+)", r"load(path, \1=\2)"),
+    (r"--set (\w+)", r"\1"),
+    (r"--data (?:(\w+)=|'(\w+)=)[^\s'\[]*?(\[[^\]]*\]|\.T)?'?(?=[\s,]|$)", r"\1\2=X\3"),
+    (r"--data \S+", "the name of data as a keyword"),
+    (r"--width (\d+(?:,\d+)+)", r"widths=[\1]"),
+    (r"--(dtype|plot|expect|optimizer) '?([^\s',]+)'?", r'\1="\2"'),
+    (r"--(\w+)-(\w+)", r"\1_\2"),
+    (r"--(\w+) (\d\w*)", r"\1=\2"),
+    (r"--unroll", "unroll=True"),
+    (r"--(\w+)", r"\1"),
+    (r"nexort eval", "limit()"),
+    (r"nexort (derive|expand|verify|simulate|emit|graph)", r"\1()"),
+)
+"""What an option or a command is to the caller of a function, tried in this order."""
+
+
+def in_python(text: str) -> str:
+    """A message that names options of the command line, with keyword arguments in their place."""
+    for pattern, spelled in _SPELLINGS:
+        text = re.sub(pattern, spelled, text)
+    return text
+
+
 def counted(count: int, singular: str, plural: str | None = None) -> str:
     """``1 index``, ``2 indices``."""
     return f"{count} {singular if count == 1 else plural or singular + 's'}"
@@ -223,5 +259,13 @@ def counted(count: int, singular: str, plural: str | None = None) -> str:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """A help text with the nearest known name, or None."""
-    near = get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"did you mean '{near[0]}'?" if near else None
+    spelled = {_bare(x): x for x in reversed(list(known))}
+    near = get_close_matches(_bare(name), list(spelled), n=5, cutoff=0.6)
+    # letters in another order come first
+    near.sort(key=lambda x: sorted(x) != sorted(_bare(name)))
+    return f"did you mean '{spelled[near[0]]}'?" if near else None
+
+
+def _bare(name: str) -> str:
+    """A name without case, which is mistaken most easily."""
+    return name.casefold()

@@ -92,7 +92,7 @@ def _told(error: Exception) -> int:
     """The exit code of an error, which is written to stderr."""
     match error:
         case NexortError():
-            note(str(error))
+            note(error.render())
             count = sum(d.severity == "error" for d in error.diagnostics)
             if count > 1:
                 note(f"{count} errors")

@@ -199,6 +199,8 @@ def load(
 ) -> tuple[Program, Given]:
     """The program and what is given to it. Raises NexortError with every error of the options."""
     program = compile_source(read(file))
+    for found in program.warnings:
+        warn(found)
     return program, replace(given(program, settings, data), max_instructions=max_instructions)
 
 

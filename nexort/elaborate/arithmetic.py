@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nexort.diagnostics import Span
+from nexort.elaborate.strangers import NO_INVERSE
 from nexort.elaborate.values import BraValue, Value
 from nexort.program import build
 from nexort.program.nodes import Node, Op
@@ -74,7 +75,7 @@ def _power(e: Elaborator, base: Node, exponent: t.Expr, at: Span, span: Span) ->
         return e.typed([at, exponent.span], span, lambda: build.call("pow", base, power))
     if not isinstance(exponent, t.Number) or not exponent.text.isdigit() or exponent.text == "0":
         message = "an operator's power is a positive integer literal"
-        raise e.problem("wrong-kind", message, exponent.span)
+        raise e.problem("wrong-kind", message, exponent.span, help=_instead(exponent))
     if len(exponent.text) > 3:
         hint = "apply it in a loop: for k in 1..K { |x[k]> = W |x[k-1]> }"
         raise e.problem("too-long", "this power is too large", exponent.span, help=hint)
@@ -82,6 +83,18 @@ def _power(e: Elaborator, base: Node, exponent: t.Expr, at: Span, span: Span) ->
     for _ in range(int(exponent.text) - 1):
         result = build.compose(base, result)
     return result
+
+
+def _instead(exponent: t.Expr) -> str | None:
+    """What an exponent of an operator may have been meant to be."""
+    bare = exponent.value if isinstance(exponent, t.Paren) else exponent
+    match bare:
+        case t.Name("t" | "H" | "dagger" | "top" | "transpose" | "star"):
+            return "the transpose: W^T"
+        case t.Negative():
+            return NO_INVERSE
+        case _:
+            return None
 
 
 def _plain(e: Elaborator, value: Value, span: Span) -> Node:

@@ -11,6 +11,7 @@ from nexort import functions
 from nexort.diagnostics import NexortError, Source, Span, counted, did_you_mean
 from nexort.elaborate import arithmetic
 from nexort.elaborate.scope import Bound, Scope, UserFunction
+from nexort.elaborate.strangers import meant
 from nexort.program import build
 from nexort.program.differentiate import derivative, substitute
 from nexort.program.nodes import Node, Op
@@ -86,7 +87,7 @@ def _unknown(e: Elaborator, base: t.Name) -> NexortError:
     if base.name in e.later or e.incomplete:
         e.lookup(base.name, base.span)
     known = [n for n in e.scope.names() if isinstance(e.scope.find(n), UserFunction | UpdateRule)]
-    hint = did_you_mean(base.name, [*known, *functions.registry(), "diag"])
+    hint = meant(base.name, [*known, *functions.registry(), "diag"])
     return e.problem("unknown-name", f"unknown function '{base.name}'", base.span, help=hint)
 
 

@@ -6,7 +6,7 @@ from nexort.diagnostics import Report, Span
 from nexort.elaborate import indices, laws
 from nexort.elaborate.expressions import Elaborator
 from nexort.elaborate.scope import Bound, Entry, Scope, UserFunction
-from nexort.elaborate.updates import as_update, update_rule
+from nexort.elaborate.updates import OUTSIDE, as_update, update_rule
 from nexort.program import build
 from nexort.program.index import Interval
 from nexort.program.nodes import Node, Op, walk
@@ -14,7 +14,11 @@ from nexort.program.program import Data, Dim, Initial, Param, UpdateRule
 from nexort.program.types import Axes, Axis, AxisMismatch, Kind, ket, scalar, unify
 from nexort.syntax import tree as t
 
-RESERVED = ("n", "E", "pi")
+RESERVED = {
+    "n": "n is the width; choose another name",
+    "E": "E{1}[...] averages over an iid copy; choose another name",
+    "pi": "pi is 3.14159...; choose another name",
+}
 
 
 class Declarations:
@@ -47,7 +51,11 @@ class Declarations:
             case t.Update():
                 self._update(statement)
             case t.Optimizer():
-                self._update(as_update(self.e, statement))
+                self.e.refused = OUTSIDE
+                try:
+                    self._update(as_update(self.e, statement))
+                finally:
+                    self.e.refused = {}
 
     def top_level(self, span: Span, what: str) -> None:
         """Raises NexortError inside a loop."""
@@ -59,7 +67,7 @@ class Declarations:
         """Add a name to the file's scope. Raises NexortError if it is taken."""
         if name in RESERVED:
             message = f"'{name}' has a fixed meaning and cannot be redefined"
-            raise self.e.problem("redefinition", message, span)
+            raise self.e.problem("redefinition", message, span, help=RESERVED[name])
         old = self.e.scope.find(name)
         if old is not None:
             raise self.e.problem(

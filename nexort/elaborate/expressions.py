@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -14,11 +14,11 @@ from nexort.diagnostics import (
     Report,
     Span,
     counted,
-    did_you_mean,
     fail,
 )
 from nexort.elaborate import arithmetic, calls, indices
 from nexort.elaborate.scope import Bound, Entry, LoopVariable, Poisoned, Scope, not_outside
+from nexort.elaborate.strangers import meant
 from nexort.elaborate.values import BraValue, Skip, Value
 from nexort.program import build
 from nexort.program.build import TypeProblem
@@ -51,6 +51,8 @@ class Elaborator:
         be named."""
         self.stepped = False
         """Whether a trajectory was named without a step."""
+        self.refused: Mapping[str, tuple[str, str]] = {}
+        """Names that have no value where they are used: a message and help."""
         self.incomplete = False
         """Whether an import failed: an unknown name may be one of its names."""
 
@@ -119,12 +121,13 @@ class Elaborator:
         if self.trajectories and (why := not_outside(name, self.inside, self.trajectories)):
             message, notes, hint = why
             raise self.problem("unknown-name", message, span, notes=notes, help=hint)
+        if name in self.refused:
+            message, hint = self.refused[name]
+            raise self.problem("unknown-name", message, span, help=hint)
         if self.incomplete:
             raise Skip
         known = [*self.scope.names(), *functions.registry(), *self.later]
-        raise self.problem(
-            "unknown-name", f"unknown name '{name}'", span, help=did_you_mean(name, known)
-        )
+        raise self.problem("unknown-name", f"unknown name '{name}'", span, help=meant(name, known))
 
     def not_a_value(self, name: str, span: Span) -> NexortError:
         """The error for a function that is not called."""
@@ -258,7 +261,7 @@ class Elaborator:
             t.Name: self._name,
             t.Index: self._index,
             t.Ket: lambda x: self.label(x.label),
-            t.Bra: lambda x: BraValue(None if x.label.name == "1" else self.label(x.label)),
+            t.Bra: lambda x: BraValue(None if x.label.name == "1" else self.in_bracket(x.label)),
             t.BraKet: self._braket,
             t.Copied: self._copied,
             t.Expectation: self._expectation,
@@ -310,14 +313,31 @@ class Elaborator:
         return self.typed([expr.body.span], expr.span, lambda: build.mean(expr.copies, node))
 
     def _prime(self, expr: t.Prime) -> Node:
-        if isinstance(expr.base, t.Name) and functions.lookup(expr.base.name) is None:
-            self.lookup(expr.base.name, expr.base.span)
+        self._no_matrix(expr.base, expr.span)
         message = f"'{expr.span.text}' is a function, expected a value"
         hint = f"call it: {expr.span.text}(|x>)"
         raise self.problem("wrong-kind", message, expr.span, help=hint)
 
+    def _no_matrix(self, base: t.Expr, span: Span) -> None:
+        """Raises NexortError where what is derived is a matrix."""
+        name = base.base if isinstance(base, t.Index) else base
+        if not isinstance(name, t.Name) or functions.lookup(name.name) is not None:
+            return
+        entry = self.lookup(name.name, name.span)
+        kind = entry.value.type.kind if isinstance(entry, Initial) else None
+        kind = entry.type.kind if isinstance(entry, Family) else kind
+        if kind is Kind.OPERATOR:
+            message = f"'{name.name}' is a matrix, it has no derivative"
+            hint = f"{base.span.text}^T is the transpose"
+            raise self.problem("wrong-kind", message, span, help=hint)
+
     def _list(self, expr: t.ListLiteral) -> Node:
         nodes = [self.node(item) for item in expr.items]
+        sizes = {len(x.items) for x in expr.items if isinstance(x, t.ListLiteral)}
+        if len(sizes) > 1 and all(isinstance(x, t.ListLiteral) for x in expr.items):
+            shown = " and ".join(map(str, sorted(sizes, reverse=True)))
+            message = f"the rows of this list have {shown} entries"
+            raise self.problem("wrong-kind", message, expr.span, help="rows are of one length")
         return self.typed([x.span for x in expr.items], expr.span, lambda: build.stack(nodes))
 
     def label(self, label: t.Label) -> Node:
@@ -327,15 +347,24 @@ class Elaborator:
             raise self.problem("wrong-kind", message, label.span, help="the average is <1|x>")
         return self.member(label.name, label.items, label.span, ket=True)
 
+    def in_bracket(self, label: t.Label) -> Node:
+        """The ket named in a bracket."""
+        entry = self.scope.find(label.name)
+        if isinstance(entry, Bound) and entry.node.type.kind is not Kind.KET:
+            message = f"'{label.name}' is an argument of a function, and functions are entrywise"
+            hint = "brackets stand outside: |y> = |x> / sqrt(<x|x>)"
+            raise self._kind_error(message, label.span, entry, hint)
+        return self.label(label)
+
     def _braket(self, expr: t.BraKet) -> Node:
         left, right, span = expr.left, expr.right, expr.span
         if left.name == "1":
-            ket = self.label(right)
+            ket = self.in_bracket(right)
             return self.typed([right.span], span, lambda: build.average(ket))
         if right.name == "1":
-            bra = self.label(left)
+            bra = self.in_bracket(left)
             return self.typed([left.span], span, lambda: build.average(bra))
-        x, y = self.label(left), self.label(right)
+        x, y = self.in_bracket(left), self.in_bracket(right)
         return self.typed([left.span, right.span], span, lambda: build.inner(x, y))
 
     def looped(

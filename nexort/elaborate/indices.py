@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nexort.elaborate.scope import LoopVariable
+from nexort.diagnostics import NexortError, Span
+from nexort.elaborate.scope import Entry, LoopVariable
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.program import Dim, Param
 from nexort.syntax import tree as t
@@ -30,7 +31,7 @@ def affine(e: Elaborator, expr: t.Item) -> Affine:
         case t.Negative(value):
             return affine(e, value).scaled(-1)
         case t.Name(name):
-            entry = e.lookup(name, expr.span)
+            entry = _indexing(e, name, expr.span)
             if isinstance(entry, LoopVariable | Param | Dim):
                 return Affine.variable(name)
         case t.Binary("+" | "-" as op, left, right):
@@ -48,6 +49,19 @@ def affine(e: Elaborator, expr: t.Item) -> Affine:
     if isinstance(expr, t.Range):
         hint = "a range selects in declarations and loops only: x[k] for k in 1..4"
     raise e.problem("bad-index", f"'{expr.span.text}' is not an index", expr.span, help=hint)
+
+
+def _indexing(e: Elaborator, name: str, span: Span) -> Entry:
+    """What a name in an index stands for; an unknown one is taken for a loop's variable."""
+    try:
+        return e.lookup(name, span)
+    except NexortError as error:
+        [found] = error.diagnostics
+        if found.code != "unknown-name" or found.help is not None:
+            raise
+        message = f"unknown name '{name}': it stands in no loop over {name}"
+        hint = f"for {name} in 1..3 {{ ... }}, or ... for {name} in 1..3 behind a rule"
+        raise e.problem(found.code, message, span, help=hint) from None
 
 
 def interval(e: Elaborator, tree: t.Range) -> Interval:

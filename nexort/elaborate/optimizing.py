@@ -8,6 +8,7 @@ from nexort import optimizers
 from nexort.diagnostics import Source, did_you_mean
 from nexort.elaborate.parametrizations import targets
 from nexort.elaborate.scope import LoopVariable, Scope
+from nexort.elaborate.strangers import meant
 from nexort.elaborate.updates import update_rule
 from nexort.program import build
 from nexort.program.network import (
@@ -51,7 +52,9 @@ def optimizer(s: Elaboration, network: Network, tree: t.Setting) -> OptimizerUse
         if x.loops or name not in allowed or name in given:
             what = "is given twice" if name in given else "is not one of its hyperparameters"
             message = f"'{name or x.span.text}' {what} ('{rule.name}')"
-            hint = did_you_mean(name, allowed) or ", ".join(allowed)
+            hint = meant(name, allowed) or ", ".join(allowed)
+            if name in ("weight_decay", "decay", "wd"):
+                hint = f"a line of its own in the training: decay {x.value.span.text}"
             raise s.e.problem("bad-argument", message, x.span, help=hint)
         given[name] = x
     missing = [p for p, default in rule.parameters if default is None and p not in given]

@@ -62,6 +62,7 @@ class Elaboration(Declarations):
             (*body, *self.blocks),
             tuple(self.outputs),
             self.training,
+            tuple(self.report),
         )
 
     def _with_imports(self, statements: Iterable[t.Statement]) -> list[t.Statement]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-from nexort.diagnostics import NexortError, Span
+from nexort.diagnostics import Diagnostic, NexortError, Span
 from nexort.elaborate import indices
 from nexort.elaborate.optimizing import decay, normalization, optimizer, told_once
 from nexort.elaborate.parametrizations import parametrization
@@ -131,7 +131,33 @@ def _error(
             message = "an error signal reads f, data, params and the step"
             hint = f"error ({network.name} - y) * train"
             raise s.e.problem("bad-training", message, tree.value.span, help=hint)
+    if _one_sign(node):
+        message = "this error signal has one sign, as losses have: the output moves one way only"
+        hint = f"error is the derivative of the loss: for (f - y)^2 / 2 it is {network.name} - y"
+        s.report.add(Diagnostic("loss", message, tree.value.span, (), hint, "warning"))
     return _shaped(s, network, node, tree.value), tuple(s.e.refs)
+
+
+def _one_sign(x: Node) -> bool:
+    """Whether a function of the output is an even power of it, up to factors without it."""
+    if not _reads_output(x):
+        return False
+    match x.op, x.attr:
+        case Op.CALL, ("square" | "abs"):
+            return True
+        case Op.CALL, "pow":
+            power = x.args[1].attr if x.args[1].op is Op.CONST else None
+            return isinstance(power, int | float) and power % 2 == 0
+        case Op.CALL, "mul" if x.args[0] is x.args[1]:
+            return True
+        case (Op.CALL, ("mul" | "div" | "neg" | "add" | "sub")) | (Op.SPREAD, _):
+            return all(_one_sign(a) for a in x.args if _reads_output(a))
+        case _:
+            return False
+
+
+def _reads_output(x: Node) -> bool:
+    return any(a.op is Op.SLOT and a.attr == OUTPUT for a in walk([x]))
 
 
 def _shaped(s: Elaboration, network: Network, node: Node, tree: t.Expr) -> Node:

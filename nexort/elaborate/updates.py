@@ -100,6 +100,14 @@ def as_update(e: Elaborator, tree: t.Optimizer) -> t.Update:
     return t.Update(tree.name, (first, *parameters), body, result, tree.span)
 
 
+OUTSIDE = {
+    "lr": (
+        "'lr' has no value here: it multiplies what is given to 'update'",
+        "write update g, not update lr * g",
+    )
+}
+"""What an optimizer's body does not see, and why."""
+
 UPDATE = "the update"
 """The local name of an optimizer's value; no name of a file has a space."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from nexort.diagnostics import Source, Span
+from nexort.diagnostics import Diagnostic, Source, Span
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.network import Training
 from nexort.program.nodes import Node
@@ -134,6 +134,8 @@ class Program:
     body: tuple[Rule | Block, ...]
     outputs: tuple[OutputRule, ...]
     training: Training | None = None
+    warnings: tuple[Diagnostic, ...] = ()
+    """What is probably not meant."""
 
     def rules(self) -> Iterator[tuple[tuple[Loop, ...], Rule]]:
         """Every rule with the loops around it, in order."""

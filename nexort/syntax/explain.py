@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
-from nexort.diagnostics import Diagnostic, Source, Span, did_you_mean
-from nexort.syntax.lexing import STATEMENT_WORDS, Token
+from nexort.diagnostics import Diagnostic, Source, Span
+from nexort.syntax.lexing import Token
+from nexort.syntax.slips import slip, unknown_setting, unknown_statement
 
 
 class UnexpectedError(Exception):
@@ -26,6 +28,9 @@ _SPELLED = {
     "STRING": 'a "string"', "RETURN": "'return'", "FOR": "'for'", "BY": "'by'", "AS": "'as'",
 }  # fmt: skip
 
+_BRAKET = re.compile(r"[<⟨]([^<>|⟨⟩\n]*[-+*/@^ ][^<>|⟨⟩\n]*)\|[^<>⟨⟩\n]*[>⟩]")
+"""A bra-ket with an expression before its bar."""
+
 
 def explain(source: Source, tokens: list[Token], error: UnexpectedError) -> Diagnostic:
     """A diagnostic for an unexpected token, with special help for the usual slips."""
@@ -35,6 +40,9 @@ def explain(source: Source, tokens: list[Token], error: UnexpectedError) -> Diag
     else:
         token = tokens[error.position]
     span = Span(source, token.start, token.end)
+    known = slip(source.text[tokens[0].start : token.start], source.text[token.start :])
+    if known is not None:
+        return Diagnostic("syntax", known[0], span, (), known[1])
     if token.kind == "UNKNOWN":
         return _unknown_character(token.text, span)
     if at_end or token.kind in ("EQUAL", "TILDE", "LBRACE", "RBRACE", "SEP"):
@@ -42,18 +50,18 @@ def explain(source: Source, tokens: list[Token], error: UnexpectedError) -> Diag
         if opened is not None:
             return _unclosed(opened, Span(source, opened.start, opened.end))
     before = tokens[: error.position]
-    slip = _slip(source, token, before, error.expected)
-    if slip is not None:
-        return Diagnostic(slip[0], slip[1], span, (), slip[2])
+    found = _slip(source, token, before, error.expected)
+    if found is not None:
+        return Diagnostic(found[0], found[1], span, (), found[2])
     ends = at_end or token.kind == "SEP"
-    found = "the end of the statement" if ends else f"'{token.text}'"
+    shown = "the end of the statement" if ends else f"'{token.text}'"
     expected = error.expected
     if "KETBAR" in expected and "NUMBER" in expected:
         wanted = "a value"
     else:
         names = sorted(_SPELLED[name] for name in expected if name in _SPELLED)
         wanted = " or ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
-    message = f"found {found}" + (f", expected {wanted}" if wanted else "")
+    message = f"found {shown}" + (f", expected {wanted}" if wanted else "")
     return Diagnostic("syntax", message, span)
 
 
@@ -64,6 +72,10 @@ def _slip(
     ends = token.kind in ("LBRACE", "SEP", "RPAR", "END")
     if "BRABAR" in expected and "RANGLE" not in expected:
         bra = max((x for x in before if x.kind == "LANGLE"), key=lambda x: x.start)
+        whole = _BRAKET.match(source.text, bra.start)
+        if whole is not None:
+            message = f"a bra holds one name, found '{whole.group(1).strip()}'"
+            return "unclosed-bra", message, "name it first: |s> = |v> + |w>, then <s|s>"
         name = source.text[bra.start + 1 : token.start].strip() or "x"
         message = f"the bra '<{name}' is never closed"
         return "unclosed-bra", message, f"write <{name}|y> for a scalar or <{name}| for a bra"
@@ -74,8 +86,13 @@ def _slip(
         rest = source.text[token.start :].split("\n", 1)[0]
         if re.match(r"[|∣]\s*\w", rest):
             return "unclosed-ket", "this '|' opens a ket that is never closed", "write |x> or <x|y>"
+    if {"PARAMETRIZATION", "RBRACE"} <= expected and token.kind in ("NAME", "UPDATE"):
+        return "syntax", *unknown_setting(token.text)
+    if token.kind == "RETURN" and "UPDATE" in expected:
+        message = "an optimizer has no 'return'; update functions have"
+        return "syntax", message, "write update g, the value that lr multiplies"
     if len(before) == 1 and before[0].kind == "NAME":
-        suggestion = did_you_mean(before[0].text, sorted(STATEMENT_WORDS | {"for"}))
+        suggestion = unknown_statement(before[0].text)
         if suggestion:
             return "syntax", f"'{before[0].text}' does not start a statement", suggestion
     if token.kind in ("RANGLE", "LANGLE"):
@@ -107,4 +124,8 @@ def _unknown_character(character: str, span: Span) -> Diagnostic:
     help_text = None
     if character == '"':
         help_text = 'a string ends on the line where it starts: import "layers.nxt"'
-    return Diagnostic("syntax", f"unexpected character {character!r}", span, (), help_text)
+    shown = repr(character)
+    if not character.isprintable():
+        name = unicodedata.name(character, "a control character").lower()
+        shown = f"U+{ord(character):04X} ({name})"
+    return Diagnostic("syntax", f"unexpected character {shown}", span, (), help_text)

@@ -1,0 +1,61 @@
+"""Names of other languages and of the literature that stand for nothing here, and what does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nexort.diagnostics import did_you_mean
+
+NO_INVERSE = (
+    "a tensor program multiplies by matrices and never inverts one; iterate what solves the "
+    "equation: |x[k]> = |b> - A |x[k-1]> for k in 1..K"
+)
+_AVERAGE = "<1|x> is the average of a ket; E{1}[...] averages over an iid copy"
+_STEP = "step(|v>) is 1 where |v> is positive, else 0"
+_NORM = "the size of an entry: sqrt(<x|x>)"
+_IDENTITY = "the identity needs no name: (W + c) |x> is W |x> + c |x>"
+_TRACE = "<v|W^T W|v> of a vector v ~ N(0, 1) that is used for nothing else"
+_BRAKET = "<x|y>"
+_SPECTRUM = "moments tell a spectrum: <v|W^T W|v> of a vector v ~ N(0, 1)"
+
+STRANGERS = {
+    "E": _AVERAGE, "Avg": _AVERAGE, "avg": _AVERAGE, "mean": _AVERAGE, "average": _AVERAGE,
+    "expectation": _AVERAGE,
+    "e": "exp(|x>) is e to the power of |x>",
+    "softmax": "over an axis T: exp(s) / (one @ exp(s)), with data one[T, T] of ones",
+    "logsumexp": "over an axis T: log(one @ exp(s)), with data one[T] of ones",
+    "tr": _TRACE, "trace": _TRACE, "Tr": _TRACE,
+    "inv": NO_INVERSE, "inverse": NO_INVERSE, "pinv": NO_INVERSE, "solve": NO_INVERSE,
+    "det": _SPECTRUM, "eig": _SPECTRUM, "eigvals": _SPECTRUM, "svd": _SPECTRUM,
+    "dot": _BRAKET, "inner": _BRAKET, "vdot": _BRAKET, "cov": _BRAKET, "cosine": _BRAKET,
+    "var": "<x|x> - <1|x>^2",
+    "norm": _NORM, "norm2": _NORM,
+    "where": f"{_STEP}: step(|v>) * |v>", "heaviside": _STEP, "relu6": "min(relu(|x>), 6)",
+    "transpose": "W^T", "matmul": "W |x>", "mm": "W |x>",
+    "outer": "|x> <y|", "I": _IDENTITY, "Id": _IDENTITY, "eye": _IDENTITY,
+    "identity": _IDENTITY, "id": _IDENTITY,
+    "linear": "W |x>", "normalize": "|x> / sqrt(<x|x>)", "rmsnorm": "|x> / sqrt(<x|x>)",
+    "normal": "vector v ~ N(0, 1)", "randn": "vector v ~ N(0, 1)", "gaussian": "vector v ~ N(0, 1)",
+    "ones": "a number stands for all entries: 1 + |x>", "zeros": "a number stands for all entries",
+    "range": "for l in 1..3, both ends included", "print": "output <x|x>",
+    "power": "x^2", "True": "1", "False": "0", "true": "1", "false": "0",
+}  # fmt: skip
+
+ALIASES = {
+    "sigma": "sigmoid", "logistic": "sigmoid", "expit": "sigmoid", "swish": "silu", "ln": "log",
+    "sgn": "sign", "maximum": "max", "minimum": "min", "atan": "arctan", "fabs": "abs",
+    "lrelu": "leaky_relu", "leakyrelu": "leaky_relu", "gaussian": "gauss", "absolute": "abs",
+    "lr": "lr", "learning_rate": "lr", "eta": "lr", "epsilon": "eps", "betas": "beta1",
+    "b1": "beta1", "b2": "beta2",
+}  # fmt: skip
+"""Other names of functions and hyperparameters."""
+
+
+def meant(name: str, known: Iterable[str]) -> str | None:
+    """What an unknown name may have been meant to be: the same by another name, the near one, or
+    how its meaning is written here."""
+    listed = list(known)
+    alias = ALIASES.get(name.casefold())
+    if alias in listed:
+        return f"did you mean '{alias}'?"
+    return STRANGERS.get(name) or did_you_mean(name, listed)
