@@ -122,6 +122,7 @@ class TensorProgram:
             )
             outputs = task.outputs
         else:
+            _refuse_checkpoint(checkpoint)
             program = self.unrolled(arrays)
             outputs, found = program.outputs, lower.evaluate(program, settings, progress)
         return Results(
@@ -278,7 +279,7 @@ class TensorProgram:
         if self.program.training is not None:
             task, runs = trained.runs(self.program, self._given(data), width, seeds, **options)
             return task.outputs, runs
-        options.pop("checkpoint", None)
+        _refuse_checkpoint(options.pop("checkpoint", None))
         if options.get("dtype") is None:
             options["dtype"] = "float64"
         program = self.unrolled(data)
@@ -372,6 +373,12 @@ def _simulate(program: Unrolled, width: int, seeds: int, **options: Any) -> dict
     if width < 1 or seeds < 1:
         raise fail("bad-option", f"width and seeds are at least 1, found {width} and {seeds}")
     return simulate(program, width, seeds, **options)
+
+
+def _refuse_checkpoint(checkpoint: object) -> None:
+    if checkpoint is not None:
+        message = "a checkpoint keeps parts of a training, this program has none"
+        raise fail("bad-option", message, help="leave out --checkpoint")
 
 
 def _labels(output: UnrolledOutput) -> tuple[tuple[int, ...], ...]:

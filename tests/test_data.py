@@ -38,7 +38,7 @@ def load(spec: str) -> LoadedArray:
 def message(call, *args: object) -> str:
     with pytest.raises(NexortError) as caught:
         call(*args)
-    return str(caught.value)
+    return caught.value.render()
 
 
 @pytest.mark.parametrize(

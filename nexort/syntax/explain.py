@@ -31,6 +31,9 @@ _SPELLED = {
 _BRAKET = re.compile(r"[<⟨]([^<>|⟨⟩\n]*[-+*/@^ ][^<>|⟨⟩\n]*)\|[^<>⟨⟩\n]*[>⟩]")
 """A bra-ket with an expression before its bar."""
 
+_OPENED = re.compile(r"[<⟨]\s*([\w\[\]]+)\s*[|∣]\s*([^|∣⟨<\s][^⟨<\n]*?)\s*$")
+"""A bra with an expression behind its bar."""
+
 
 def explain(source: Source, tokens: list[Token], error: UnexpectedError) -> Diagnostic:
     """A diagnostic for an unexpected token, with special help for the usual slips."""
@@ -95,6 +98,10 @@ def _slip(
         suggestion = unknown_statement(before[0].text)
         if suggestion:
             return "syntax", f"'{before[0].text}' does not start a statement", suggestion
+    opened = _OPENED.search(source.text[before[0].start : token.start]) if before else None
+    if token.kind == "RANGLE" and opened is not None:
+        name, inside = opened.groups()
+        return "syntax", "a ket holds one name", f"name it first: |h> = {inside}; then <{name}|h>"
     if token.kind in ("RANGLE", "LANGLE"):
         message = f"'{token.text}' is not a comparison: it only closes kets and opens bras"
         return "syntax", message, "use step(a - b), max(a, b) or min(a, b)"

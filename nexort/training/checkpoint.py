@@ -9,31 +9,38 @@ import threading
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from nexort.diagnostics import fail
+from nexort.diagnostics import NexortError, counted, fail
 from nexort.program.nodes import Node
 from nexort.program.unrolled import Array
 from nexort.training.task import Task
 
-_FINGERPRINT = "fingerprint"
+_FINGERPRINT, _DIGEST = "fingerprint", "digest"
+
+FORMAT = 2
+"""Of the file; other ones are not read."""
 
 
 class Checkpoint:
     """A store of arrays by key. Every ``put`` replaces the file as a whole, so that it is sound at
-    any moment; threads may share a store.
+    any moment; threads may share a store. It is written before there is anything to keep, so that
+    a place that cannot be written to is known before any work.
 
-    Raises NexortError where the file belongs to another run or is no checkpoint.
+    Raises NexortError where the file belongs to another run, is damaged or no checkpoint, and where
+    it cannot be written.
     """
 
     def __init__(self, path: str | Path, fingerprint: str) -> None:
         self.path = Path(path)
         self.fingerprint = fingerprint
         self.lock = threading.Lock()
-        self.known: dict[str, Array] = self._read() if self.path.exists() else {}
+        self.known: dict[str, Array] = self._read() if self._exists() else {}
+        self._write()
 
     def get(self, key: str) -> dict[str, Array] | None:
         """The arrays that were put under a key."""
@@ -48,31 +55,80 @@ class Checkpoint:
             self.known |= {f"{key}/{name}": np.asarray(value) for name, value in arrays.items()}
             self._write()
 
+    def _exists(self) -> bool:
+        """Whether there is a file. Raises NexortError for what is there and no file: opening a pipe
+        would wait for ever."""
+        try:
+            if self.path.exists() and not self.path.is_file():
+                raise self._problem("is not a file")
+            return self.path.exists()
+        except (OSError, ValueError) as problem:
+            reason = problem.strerror if isinstance(problem, OSError) else problem
+            raise self._problem(f"cannot be read: {reason}") from None
+
     def _read(self) -> dict[str, Array]:
         try:
+            with zipfile.ZipFile(self.path) as archive:
+                packed = any(x.compress_type != zipfile.ZIP_STORED for x in archive.infolist())
+            if packed:  # could be of any size; what is stored fits into the file
+                raise ValueError("its entries are compressed")
             with np.load(self.path, allow_pickle=False) as file:
                 found = {name: file[name] for name in file.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as problem:
-            message = f"cannot read the checkpoint '{self.path}': {problem}"
-            raise fail("bad-checkpoint", message, None) from None
-        if str(found.pop(_FINGERPRINT, "")) != self.fingerprint:
+        except Exception as problem:  # a damaged archive may fail anywhere
+            raise self._problem(f"cannot be read: {problem or type(problem).__name__}") from None
+        if _FINGERPRINT not in found or _DIGEST not in found:
+            raise self._problem("is no checkpoint of this version of nexort")
+        told, digest = str(found.pop(_FINGERPRINT)), str(found.pop(_DIGEST))
+        if told != self.fingerprint:
             message = f"the checkpoint '{self.path}' belongs to another run"
             hint = "remove the file, or run the program, numbers and options that it was made with"
             raise fail("bad-checkpoint", message, None, help=hint)
+        if digest != _digest(found):
+            raise self._problem("is damaged: its content is not what was written")
         return found
 
+    def _problem(self, what: object) -> NexortError:
+        message = f"the checkpoint '{self.path}' {what}"
+        return fail("bad-checkpoint", message, None, help="remove it, or name another file")
+
     def _write(self) -> None:
-        content: dict[str, Any] = {_FINGERPRINT: np.asarray(self.fingerprint), **self.known}
-        handle, name = tempfile.mkstemp(".npz", f".{self.path.name}.", self.path.parent or ".")
+        """Raises NexortError; what the file had before is in it still."""
+        told = {_FINGERPRINT: self.fingerprint, _DIGEST: _digest(self.known)}
+        content: dict[str, Any] = {
+            k: np.asarray(x) for k, x in (*told.items(), *self.known.items())
+        }
         try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, **content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(name, self.path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+            handle, name = tempfile.mkstemp(".npz", f".{self.path.name[:200]}.", self.path.parent)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    np.savez(file, **content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(name, self.path)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+        except (OSError, ValueError) as problem:
+            reason = problem.strerror if isinstance(problem, OSError) else problem
+            message = f"cannot write the checkpoint '{self.path}': {reason}"
+            hint = f"{counted(len(self.known), 'array')} of finished parts were to be kept"
+            raise fail("cannot-write", message, None, help=hint if self.known else None) from None
+
+
+def _version() -> str:
+    try:
+        return version("nexort")
+    except PackageNotFoundError:  # not installed
+        return ""
+
+
+def _digest(arrays: Mapping[str, Array]) -> str:
+    """Of the content of arrays, and their names."""
+    digest = hashlib.sha256()
+    for name, value in sorted(arrays.items()):
+        digest.update(repr((name, value.dtype.str, value.shape)).encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +161,8 @@ class Store(Protocol):
 
 
 def fingerprint(task: Task, *others: object) -> str:
-    """A digest of a training run's meaning (graphs, data, weights) and of other settings, the same
-    in every process."""
+    """A digest of a training run's meaning (graphs, data, weights), of other settings and of the
+    version of nexort, the same in every process."""
     digest = hashlib.sha256()
 
     def add(*parts: object) -> None:
@@ -114,7 +170,7 @@ def fingerprint(task: Task, *others: object) -> str:
             text = part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode()
             digest.update(len(text).to_bytes(8, "little") + text)
 
-    add(task.steps, task.output_exponent, task.regime, others)
+    add(FORMAT, _version(), task.steps, task.output_exponent, task.regime, others)
     start = [task.start] if isinstance(task.start, Node) else []
     add("" if start else task.start)
     members = [m for output in task.outputs for m in output.members]

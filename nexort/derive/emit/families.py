@@ -193,7 +193,7 @@ def _branch(equation: Equation, arguments: Sequence[tuple[str, int]]) -> Branch:
             env[own] = Affine.variable(argument)
         else:
             value = env.get(own, indices[k])
-            conditions.append(f"{argument} == {index_code(value)}")
+            conditions.append(f"{identifier(argument)} == {index_code(value)}")
     # all at once: arguments may have the names of other variables
     right = reindexed(equation.right, env)
     for r in equation.ranges:

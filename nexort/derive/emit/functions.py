@@ -23,7 +23,7 @@ from nexort.program.nodes import Node, Op, walk
 
 RESERVED = frozenset(
     (
-        *keyword.kwlist, "__debug__", "np", "special", "cache", "limit", "root", "NODES", "WEIGHTS",
+        *keyword.kwlist, "__debug", "np", "special", "cache", "limit", "root", "NODES", "WEIGHTS",
         "gaussian_pair", "gaussian_mean", "range", "sum", "float", "zip", "ValueError",
     )
 )  # fmt: skip
@@ -64,7 +64,7 @@ Code = tuple[str, int]
 def identifier(name: str, reserved: Iterable[str] = ()) -> str:
     """A name of the program as one of Python: different names stay different."""
     bare = name.rstrip("_")
-    return f"{name}_" if bare in RESERVED or bare in reserved or name in RESERVED else name
+    return f"{name}_" if bare in RESERVED or bare in reserved else name
 
 
 def index_code(index: Affine) -> str:
