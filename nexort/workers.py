@@ -7,7 +7,9 @@ parent's memory as it is, so that a task may be any function, and only results a
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
+import os
 import pickle
 import signal
 import sys
@@ -25,6 +27,12 @@ from nexort.diagnostics import InternalError, fail
 
 T = TypeVar("T")
 Results = Generator[tuple[int, T], None, None]
+
+PATIENCE = 2.0
+"""Seconds between two looks at whether a process is stopped."""
+
+PR_SET_PDEATHSIG = 1
+"""Of prctl(2)."""
 
 
 def gathered(
@@ -84,12 +92,15 @@ def _threaded(task: Callable[[int], T], items: Sequence[int], workers: int) -> R
 def _forked(task: Callable[[int], T], items: Sequence[int], workers: int) -> Results[T]:
     context = multiprocessing.get_context("fork")
     children = []
+    suspects: set[int | None] = set()
     pipes: dict[Connection, int] = {}
     try:
         for w in range(1, workers):
             ours, theirs = context.Pipe(duplex=False)
             part = items[w::workers]
-            child = context.Process(target=_work, args=(task, part, theirs), daemon=True)
+            child = context.Process(
+                target=_work, args=(task, part, theirs, os.getpid()), daemon=True
+            )
             with warnings.catch_warnings():
                 # of other threads, whose locks are not used in the child
                 warnings.simplefilter("ignore", DeprecationWarning)
@@ -101,16 +112,33 @@ def _forked(task: Callable[[int], T], items: Sequence[int], workers: int) -> Res
             yield k, task(k)
             yield from _received(pipes, timeout=0)
         while pipes:
-            yield from _received(pipes, timeout=None)
+            yield from _received(pipes, timeout=PATIENCE)
+            stopped = {child.pid for child in children if _is_stopped(child.pid)}
+            if stopped & suspects:
+                message = "a process of this run was stopped"
+                raise fail(
+                    "worker-lost", message, help="--threads 1 runs everything in one process"
+                )
+            suspects = stopped
     finally:
         for child in children:
-            child.terminate()
+            child.kill()  # also one that is stopped
             child.join()
         for pipe in pipes:
             pipe.close()
 
 
-def _received(pipes: dict[Connection, int], timeout: float | None) -> Iterator[tuple[int, T]]:
+def _is_stopped(pid: int | None) -> bool:
+    """Whether a process is stopped, by a signal or a debugger. Where all of a group are, as by
+    Ctrl-Z, so is who asks, and they go on together."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b") ")[2][:1] in b"Tt"
+    except OSError:
+        return False
+
+
+def _received(pipes: dict[Connection, int], timeout: float) -> Iterator[tuple[int, T]]:
     """What has come through the pipes, which are dropped when they are done."""
     while pipes:
         ready = wait(list(pipes), timeout)
@@ -128,12 +156,22 @@ def _received(pipes: dict[Connection, int], timeout: float | None) -> Iterator[t
                 del pipes[pipe]
                 pipe.close()
             yield k, found
-        if timeout is None or not ready:
+        if timeout or not ready:
             return
 
 
-def _work(task: Callable[[int], object], items: Sequence[int], pipe: Connection) -> None:
+def _end_with(parent: int) -> None:
+    """Let the kernel end this process when its parent ends, in whatever way."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it has ended already
+        os._exit(1)
+
+
+def _work(
+    task: Callable[[int], object], items: Sequence[int], pipe: Connection, parent: int
+) -> None:
     """In a child: its items one after another. The parent alone is interrupted, and ends it."""
+    _end_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     k = -1
     try:

@@ -205,3 +205,11 @@ def test_help_has_examples(here: Path, command: str) -> None:
     done = nexort(command, "--help", cwd=here)
     assert done.returncode == 0
     assert f"nexort {command}" in done.stdout.split("Examples:")[1]
+
+
+def test_graphs_of_joint_vectors(tmp_path: Path) -> None:
+    done = nexort("graph", PROGRAMS / "correlated.nxt", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert '"(u, v)" -> "output <u|v>";' in done.stdout
+    drawn = nexort("graph", PROGRAMS / "correlated.nxt", "-o", "a.svg", cwd=tmp_path)
+    assert drawn.returncode == 0, drawn.stderr

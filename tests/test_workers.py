@@ -5,12 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 from contextlib import closing
 
 import numpy as np
 import pytest
 
+from nexort import workers
 from nexort.diagnostics import Diagnostic, InternalError, NexortError
 from nexort.workers import one_blas_thread, spread
 
@@ -114,3 +117,40 @@ def test_an_error_that_cannot_be_sent_is_told_all_the_same() -> None:
 
     with pytest.raises(InternalError, match="please report: Odd: two"):
         list(spread(task, range(4), 2))
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork")
+def test_a_process_that_is_stopped_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    caller = os.getpid()
+    monkeypatch.setattr(workers, "PATIENCE", 0.1)
+
+    def task(k: int) -> int:
+        if os.getpid() != caller:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return k
+
+    with pytest.raises(NexortError, match="stopped"):
+        list(spread(task, range(4), 2))
+    assert not multiprocessing.active_children()
+
+
+SLEEPERS = """
+import os, sys, time
+from nexort.workers import spread
+def task(k):
+    sys.stdout.write(f"{os.getpid()}\\n"); sys.stdout.flush()
+    time.sleep(60)
+list(spread(task, range(3), 3))
+"""
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork")
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_children_end_with_their_parent(how: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-c", SLEEPERS], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        pids = {int(parent.stdout.readline()) for _ in range(3)}
+        assert len(pids) == 3
+        parent.send_signal(how)
+        assert parent.stdout.read() == b""  # until the last of them has ended
+    assert parent.returncode == -how

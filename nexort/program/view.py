@@ -129,6 +129,7 @@ def graph(program: Program) -> nx.MultiDiGraph:
     for name, data in program.data.items():
         g.add_node(name, kind="data", axes=_axes(data.axes), instruction="given", label=name)
     for name, initial in program.initial.items():
+        name = _drawn(name, initial.value)  # noqa: PLW2901
         label = _indexed(name, tuple(str(r) for r in initial.ranges))
         g.add_node(
             name, kind=initial.kind.value, axes=_axes(initial.axes),
@@ -155,6 +156,12 @@ def graph(program: Program) -> nx.MultiDiGraph:
         else:
             _add_uses(g, key, _uses(output.value), (), rules)
     return g
+
+
+def _drawn(name: str, value: Node) -> str:
+    """What an initial object is drawn as: itself, or with others as ``(u, v)``."""
+    leaves = (Op.INIT_SCALAR, Op.INIT_VECTOR, Op.INIT_MATRIX)
+    return next((str(x.attr[0]) for x in walk([value]) if x.op in leaves), name)
 
 
 def _add_uses(
