@@ -24,6 +24,7 @@ USES: dict[str, tuple[str, ...]] = {
     "data": ("program", "syntax", "diagnostics"),
     "gaussian": ("program", "functions", "diagnostics"),
     "limit": ("program", "functions", "diagnostics"),
+    "existence": ("gaussian", "program", "functions"),
     "derive": (
         "training", "transform", "limit", "gaussian", "program", "functions", "diagnostics",
     ),
@@ -35,7 +36,7 @@ USES: dict[str, tuple[str, ...]] = {
         "driver", "data", "training", "elaborate", "transform", "optimizers", "program", "syntax",
         "functions", "diagnostics",
     ),
-    "exact": ("limit", "gaussian", "program", "functions", "diagnostics"),
+    "exact": ("existence", "limit", "gaussian", "program", "functions", "diagnostics"),
     "workers": ("diagnostics",),
     "lower": ("workers", "exact", "limit", "program", "functions", "diagnostics"),
     "replicates": ("workers", "training", "lower", "exact", "program", "diagnostics"),

@@ -8,7 +8,9 @@ Three mutually recursive meanings, each found once: a scalar node at indices is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from nexort.exact import kets, moments, scalars
@@ -30,12 +32,18 @@ T = TypeVar("T")
 MAX_WORK = 300_000
 """Pairs of atoms whose covariances are formed, in all."""
 
+NOT_SHOWN = "existence not shown"
+DEEP = 100_000
+"""Nested calls that long programs may take."""
+
 
 class Engine:
-    """The exact limits of one program; ``inexact`` has the scalars without any, and why."""
+    """The exact limits of one program; ``unknown`` are expectations that are not shown to exist
+    (``nexort.exact.existing``), and have no exact route."""
 
-    def __init__(self, program: Unrolled) -> None:
+    def __init__(self, program: Unrolled, unknown: frozenset[Node] = frozenset()) -> None:
         self.program = program
+        self.unknown = unknown
         roots = [m for output in program.outputs for m in output.members]
         self.nodes = walk(roots)
         self.values = Values(Budget(len(self.nodes)))
@@ -136,13 +144,20 @@ class Engine:
                 self._covariances[pair] = self.values.add(*terms)
         return self._covariances[pair]
 
+    def shown(self, node: Node) -> None:
+        """Raises NotExact for an expectation that is not shown to exist."""
+        if node in self.unknown:
+            raise NotExact(NOT_SHOWN, node)
+
     def _of_atoms(self, a: Atom, b: Atom) -> float | None:
         """Cov of two atoms, where it is a number."""
         one = self.values.one
         return moments.pair_of_items(self, Item(one, a), Item(one, b)).number
 
     def atoms(self, a: Atom, b: Atom) -> Value:
-        """Cov(hat(Wx)_a, hat(Wy)_b) = <x_a|y_b> for two hats of one family."""
+        """Cov(hat(Wx)_a, hat(Wy)_b) = <x_a|y_b> for two hats of one family. Raises NotExact."""
+        for x in (a.node, b.node):
+            self.shown(x)
         return self.expect((a.node.args[0], a.at), (b.node.args[0], b.at))
 
     # ---- sizes -----------------------------------------------------------------------------------
@@ -177,3 +192,14 @@ def _once(known: dict[K, Any], key: K, find: Callable[[], T]) -> T:
         raise found
     result: T = found
     return result
+
+
+@contextmanager
+def deep() -> Iterator[None]:
+    """Long programs recurse deeply; calls between Python functions take no space on the stack."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, DEEP))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nexort.exact.existing import examine
 from nexort.exact.solve import Route, Solution, solve
 from nexort.exact.texts import text_of_scalar
 from nexort.gaussian.closed import closed_form
@@ -28,7 +29,7 @@ class Row:
 
 def explain(program: Unrolled, rtol: float = 1e-8) -> list[Row]:
     """The routes of all expectations, in the program's order; equal lines are counted."""
-    return rows_of(program, solve(program, rtol))
+    return rows_of(program, solve(program, rtol, unknown=examine(program)))
 
 
 def rows_of(program: Unrolled, solution: Solution) -> list[Row]:

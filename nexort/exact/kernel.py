@@ -12,13 +12,13 @@ import numpy as np
 from nexort.diagnostics import NexortError, Span, fail
 from nexort.exact import blocks, failures, gaps, whole
 from nexort.exact.budget import NotExact
-from nexort.exact.engine import Engine
+from nexort.exact.engine import Engine, deep
 from nexort.exact.factored import factored, ordered
 from nexort.exact.labels import Index, Label, top
 from nexort.exact.normal import normal
 from nexort.exact.operations import Frame, NotFiniteError
 from nexort.exact.scaled import shared
-from nexort.exact.solve import deep, text_of
+from nexort.exact.solve import text_of
 from nexort.exact.values import Value, What
 from nexort.gaussian.scratch import Kept
 from nexort.program.nodes import Node

@@ -37,10 +37,12 @@ def lower(engine: Engine, node: Node, at: At) -> Value:
             product = values.mul(engine.scalar(left, outer), engine.scalar(right, inner))
             return values.sum(product, bound)
         case Op.INNER:
+            engine.shown(node)
             left, right = node.args
             cut = len(left.type.axes)
             return engine.expect((left, at[:cut]), (right, at[cut:]))
         case Op.AVERAGE:
+            engine.shown(node)
             return engine.expect((node.args[0], at))
         case Op.FACTOR:
             own = top([a.name for a in node.type.axes])

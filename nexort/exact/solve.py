@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +11,7 @@ import numpy as np
 from nexort.diagnostics import fail
 from nexort.exact import failures, whole
 from nexort.exact.budget import NotExact
-from nexort.exact.engine import Engine
+from nexort.exact.engine import Engine, deep
 from nexort.exact.factored import ordered
 from nexort.exact.labels import top
 from nexort.exact.operations import Frame
@@ -28,9 +26,6 @@ ROUNDING = 64 * whole.EPS
 """Relative error of a closed form at the least: constants are folded with rounding too."""
 
 DEFAULT_MEMORY = 2 * 2**30
-
-DEEP = 100_000
-"""Nested calls that long programs may take."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +66,20 @@ class Solution:
     routes: list[Route] = field(default_factory=list)
 
 
-def solve(program: Unrolled, rtol: float = 1e-8, memory: int = DEFAULT_MEMORY) -> Solution:
-    """Every exact scalar of an unrolled program.
+def solve(
+    program: Unrolled,
+    rtol: float = 1e-8,
+    memory: int = DEFAULT_MEMORY,
+    unknown: frozenset[Node] = frozenset(),
+) -> Solution:
+    """Every exact scalar of an unrolled program; ``unknown`` are expectations that are not shown
+    to exist.
 
     Raises NexortError for what has no value, and where the arrays, those of exact outputs included,
     would take more than ``memory`` bytes.
     """
     with deep():
-        engine = Engine(program)
+        engine = Engine(program, unknown)
         engine.warm()
         frame = whole.frame_of(program, rtol)
         found, missing = _lowered(engine, _scalars(engine.nodes))
@@ -122,17 +123,6 @@ def _check_room(needed: int, memory: int) -> None:
         message += f"--memory allows {memory / 2**30:.1f}"
         hint = "raise --memory; kernels over data are computed in blocks with --dtype float64"
         raise fail("memory-limit", message, help=hint)
-
-
-@contextmanager
-def deep() -> Iterator[None]:
-    """Long programs recurse deeply; calls between Python functions take no space on the stack."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, DEEP))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)
 
 
 def _scalars(nodes: Iterable[Node]) -> list[Node]:

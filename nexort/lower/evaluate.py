@@ -18,6 +18,8 @@ import numpy as np
 
 from nexort.diagnostics import Diagnostic, NexortError, Span
 from nexort.exact.blocks import cores
+from nexort.exact.engine import NOT_SHOWN
+from nexort.exact.existing import examine
 from nexort.exact.solve import solve
 from nexort.lower.arrays import NotPositive
 from nexort.lower.cautions import vanishing_jumps
@@ -81,16 +83,17 @@ def evaluate(
     plan = Plan.of(program)
     if not plan.sampled:
         return _exact(plan)
+    unknown = examine(program)
     if not settings.exact:
-        return _sampled(plan, settings, progress)
-    solution = solve(program, settings.rtol or EXACT_RTOL, settings.memory)
+        return _sampled(Plan.of(program, unknown), settings, progress)
+    solution = solve(program, settings.rtol or EXACT_RTOL, settings.memory, unknown)
     found = {
         name: LimitValue(x.value, x.error, x.method, x.meets(settings.rtol))
         for name, x in solution.outputs.items()
     }
     missing = [o.name for o in program.outputs if o.name not in found]
     if missing:
-        rest = Plan.of(with_known(program, solution.known, missing))
+        rest = Plan.of(*with_known(program, solution.known, missing, unknown))
         found |= _sampled(rest, settings, progress)
     return {o.name: found[o.name] for o in program.outputs}
 
@@ -244,6 +247,8 @@ def _summary(plan: Plan, half: _Stage, full: _Stage, seed: int) -> dict[str, Lim
         text = method
         if full.rank > full.size // 4:
             text += f" (rank {full.rank}: raise --samples)"
+        if not plan.unknown.isdisjoint(walk(output.members)):
+            text += f", {NOT_SHOWN}"
         for x in doubtful & set(walk(output.members)):
             text += f"; outside of the theorem: {_place(plan.program, x)[1]} applies {x.attr} to a "
             text += "ket that vanishes in the limit"

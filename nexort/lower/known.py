@@ -11,9 +11,13 @@ from nexort.program.unrolled import Array, Unrolled
 
 
 def with_known(
-    program: Unrolled, known: Mapping[Node, Array], outputs: Collection[str]
-) -> Unrolled:
-    """The program of the outputs with these names, in which the scalars of ``known`` are data."""
+    program: Unrolled,
+    known: Mapping[Node, Array],
+    outputs: Collection[str],
+    unknown: frozenset[Node] = frozenset(),
+) -> tuple[Unrolled, frozenset[Node]]:
+    """The program of the outputs with these names, in which the scalars of ``known`` are data, and
+    the nodes in it that ``unknown`` have become."""
     kept = tuple(o for o in program.outputs if o.name in outputs)
     data = dict(program.data)
     done: dict[Node, Node] = {}
@@ -29,4 +33,5 @@ def with_known(
         if old in done:
             spans.setdefault(done[old], span)
     outputs_left = tuple(replace(o, members=tuple(done[m] for m in o.members)) for o in kept)
-    return replace(program, outputs=outputs_left, data=data, spans=spans)
+    left = replace(program, outputs=outputs_left, data=data, spans=spans)
+    return left, frozenset(done[x] for x in unknown if x in done)

@@ -43,9 +43,11 @@ class Plan:
     """Functions of a ket that are discontinuous at zero."""
     projected: frozenset[Node]
     """Initial multi-vectors that are only contracted with numbers: never sampled as a whole."""
+    unknown: frozenset[Node] = frozenset()
+    """Expectations that are not shown to exist, so that none of them vanishes by symmetry."""
 
     @staticmethod
-    def of(program: Unrolled) -> Plan:
+    def of(program: Unrolled, unknown: frozenset[Node] = frozenset()) -> Plan:
         """The plan of an unrolled program without operators."""
         kept = frozenset(m for output in program.outputs for m in output.members)
         nodes = walk(kept)
@@ -67,9 +69,10 @@ class Plan:
             kept,
             sources_of_dots(kept),
             regions,
-            vanishing(kept),
+            vanishing(kept) - unknown,
             frozenset(x for x in order if _jumps(x)),
             frozenset(initial - plain),
+            unknown,
         )
 
     @property

@@ -98,7 +98,7 @@ def test_a_kernel_of_a_program_without_inputs(
 @pytest.mark.parametrize(
     ("text", "code", "words"),
     [
-        ("|x> = exp(|v>^2)\noutput <1|x>", "not-integrable", "exp(z ^ 2) of a Gaussian"),
+        ("|x> = exp(|v>^2)\noutput <1|x>", "not-integrable", "exp(z^2) of a Gaussian"),
         ("|x> = exp(|v>^2 / 3)\noutput <x|x>", "not-integrable", "variance 1"),
         ("|x> = log(|v>)\noutput <x|x>", "not-finite", "|x> = log"),
         ("vector (a, b) ~ N(0, [[1, 2], [2, 1]])\noutput <a|b>", "not-positive", "eigenvalue -1"),

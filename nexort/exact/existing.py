@@ -1,0 +1,184 @@
+"""Which expectations of a program exist (``nexort.existence``), each with its true integrand.
+
+The integrand of <x|y> is the product of the kets, as a function of the jointly Gaussian kets below
+them; so is that of <x|x> for every |Wx>, the variance of its hat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice, product
+
+from nexort.diagnostics import Diagnostic, Report, Span
+from nexort.exact import failures
+from nexort.exact.engine import Engine, deep
+from nexort.exact.integrands import Integrand, Integrands
+from nexort.existence.space import judged, tame
+from nexort.existence.verdict import Known, Verdict
+from nexort.program import build
+from nexort.program.differentiate import substitute
+from nexort.program.nodes import Node, Op, walk
+from nexort.program.types import Kind
+from nexort.program.unrolled import Unrolled
+
+ENTRIES = 48
+"""Of one multi-ket's expectation that are looked at."""
+
+HARD, HARD_OF_ONE = 32, 6
+"""Integrands of a program and of one expectation that take more than interval arithmetic."""
+
+SINGULAR = ("log", "sqrt", "exp", "sinh", "cosh")
+EXPECTED = (Op.INNER, Op.AVERAGE, Op.MEAN, Op.MATMUL)
+
+
+def examine(program: Unrolled) -> frozenset[Node]:
+    """The expectations of a program that are not shown to exist: INNER, AVERAGE and MEAN nodes, and
+    MATMUL nodes for the variances of their hats.
+
+    Raises NexortError for one that does not exist, with the reason.
+    """
+    roots = [m for output in program.outputs for m in output.members]
+    nodes = walk(roots)
+    if not any(map(_is_risky, nodes)):
+        return frozenset()
+    report = Report()
+    with deep():
+        engine = Engine(program)
+        risky = _risky(engine)
+        integrands = Integrands(engine)
+        for node in nodes:
+            if node.op in EXPECTED and any(a in risky for a in node.args):
+                refused = _examined(engine, integrands, node)
+                if refused is not None:
+                    report.add(refused)
+    report.stop()
+    return frozenset(integrands.unknown)
+
+
+def _is_risky(node: Node) -> bool:
+    """A function of a ket that may be singular, not real, or grow faster than any polynomial."""
+    if node.op is not Op.CALL or node.type.kind is not Kind.KET:
+        return False
+    name = str(node.attr)
+    if name == "div":
+        return node.args[1].type.kind is Kind.KET
+    if name == "pow":
+        exponent = node.args[1]
+        plain = exponent.op is Op.CONST and isinstance(exponent.attr, int) and exponent.attr >= 0
+        return not plain
+    return name in SINGULAR
+
+
+def _risky(engine: Engine) -> set[Node]:
+    """The kets that are made of such functions; hats are not."""
+    found: set[Node] = set()
+    for x in engine.nodes:
+        if x.type.kind is not Kind.KET:
+            continue
+        if x.op is Op.MATMUL:
+            risky = any(y.args[0] in found for y in engine.dots[x])
+        else:
+            risky = _is_risky(x) or any(a in found for a in x.args)
+        if risky:
+            found.add(x)
+    return found
+
+
+def _examined(engine: Engine, integrands: Integrands, node: Node) -> Diagnostic | None:
+    """Why an expectation does not exist, at one of some entries."""
+    seen: set[Node] = set()
+    hard = 0
+    for factors in _entries(engine, node):
+        integrand = integrands.of(factors)
+        if integrand.graph in seen:
+            continue
+        seen.add(integrand.graph)
+        if tame(integrand.graph, integrands.ranges):
+            continue
+        hard += 1
+        integrands.hard += 1
+        if hard > HARD_OF_ONE:
+            break
+        if integrands.hard > HARD or (hard > 2 and node in integrands.unknown):
+            integrands.unknown.add(node)
+            break
+        verdict = _judged(node, integrand, integrands)
+        if verdict.known is not Known.EXISTS:
+            integrands.unknown.add(node)
+        if verdict.known is Known.DIVERGES:
+            return _refused(engine, integrands, node, integrand, verdict)
+    return None
+
+
+def _judged(node: Node, integrand: Integrand, integrands: Integrands) -> Verdict:
+    graph = integrand.graph
+    if node.op is Op.MEAN and node.type.kind is Kind.KET:  # over the copies alone
+        roots = integrands.roots(integrand.leaves)
+        values = {x: build.constant(0.3 + 0.61 * k) for k, x in enumerate(roots)}
+        graph = substitute(graph, values)
+    return judged(graph, integrands.covariance, integrands.ranges)
+
+
+def _entries(engine: Engine, node: Node) -> Iterator[list[tuple[Node, tuple[int, ...]]]]:
+    """The factors of an expectation at some entries: equal ones, and others."""
+    kets = node.args * 2 if node.op is Op.MATMUL else node.args
+    shapes = [engine.program.shape(x.type.axes) for x in kets]
+    grids = [list(islice(product(*map(range, s)), ENTRIES)) for s in shapes]
+    if len(kets) == 1:
+        for at in grids[0]:
+            yield [(kets[0], at)]
+        return
+    first, second = grids
+    pairs = [(a, b) for a, b in zip(first, second, strict=False)]
+    pairs += [(a, b) for a, b in product(first[:7], second[:7]) if a != b]
+    for a, b in pairs:
+        yield [(kets[0], a), (kets[1], b)]
+
+
+# ---- refusals ------------------------------------------------------------------------------------
+
+
+def _refused(
+    engine: Engine, integrands: Integrands, node: Node, integrand: Integrand, verdict: Verdict
+) -> Diagnostic:
+    span, _ = _place(engine, node)
+    what, text = _named(engine, node), integrands.text(integrand)
+    return Diagnostic(
+        "not-integrable" if verdict.finite else "not-finite",
+        f"{what} does not exist: its integrand is {text}, and {verdict.reason}",
+        span, (), "an expectation exists where that of the integrand's absolute value is finite",
+    )  # fmt: skip
+
+
+def _place(engine: Engine, node: Node) -> tuple[Span | None, str]:
+    """The line of the factor that was written last, else of the expectation itself."""
+    for ket in sorted(node.args, key=lambda x: -x.serial):
+        span, name = failures.place(engine, ket)
+        if span is not None:
+            return span, name
+    return failures.place(engine, node)
+
+
+def _named(engine: Engine, node: Node) -> str:
+    names = [_ket(engine, a) for a in node.args]
+    match node.op:
+        case Op.AVERAGE:
+            return f"the expectation of {names[0]}"
+        case Op.INNER if node.args[0] is node.args[1]:
+            return f"the expectation of the square of {names[0]}"
+        case Op.INNER:
+            return f"the expectation of the product of {names[0]} and {names[1]}"
+        case Op.MATMUL:
+            name, _, flipped = node.attr
+            return f"{name}{'^T' if flipped else ''} acts on {names[0]}, and <x|x> of it"
+    return "an expectation over iid copies"
+
+
+def _ket(engine: Engine, node: Node) -> str:
+    spans = engine.program.spans
+    if node in spans:
+        return spans[node].text
+    if node.op is Op.INIT_VECTOR:
+        name, indices = node.attr
+        return f"|{name}{list(indices) if indices else ''}>"
+    return failures.place(engine, node)[1].strip("'")

@@ -1,0 +1,1 @@
+"""Which Gaussian expectations exist: E f exists where |f| is integrable."""

@@ -1,0 +1,156 @@
+"""Entrywise graphs at single points, in many digits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any
+
+from mpmath import mp, mpf
+
+from nexort.program.nodes import Node, Op, walk
+
+HUGE = mpf(2) ** 4096
+"""exp of more than this is infinite, of less than its negative 0."""
+
+
+class Undefined(Exception):
+    """A function that is not real or not finite at a point; says what stands there."""
+
+
+def number(c: float) -> Any:
+    """A literal, as the decimal number that it was written as."""
+    if isinstance(c, int):
+        return mpf(c)
+    exact = Fraction(repr(float(c)))
+    return mpf(exact.numerator) / exact.denominator
+
+
+def value(node: Node, at: Mapping[Node, Any]) -> Any:
+    """The value of a graph of CALL and CONST nodes. Raises Undefined."""
+    found: dict[Node, Any] = dict(at)
+    for x in walk([node]):
+        if x in found:
+            continue
+        if x.op is Op.CONST:
+            found[x] = number(x.attr)
+        else:
+            found[x] = FUNCTIONS[str(x.attr)](*(found[a] for a in x.args))
+    return found[node]
+
+
+def logarithm(node: Node, at: Mapping[Node, Any]) -> Any:
+    """log |f|; -inf for 0, None where infinities meet. Raises Undefined."""
+    f = value(node, at)
+    if mp.isnan(f):
+        return None
+    if f == 0:
+        return mpf("-inf")
+    return mp.log(abs(f))
+
+
+def _div(a: Any, b: Any) -> Any:
+    if b == 0:
+        raise Undefined("a division by 0")
+    return a / b
+
+
+def _log(a: Any) -> Any:
+    if a < 0:
+        raise Undefined("the logarithm of a negative number")
+    if a == 0:
+        raise Undefined("the logarithm of 0")
+    return mp.log(a)
+
+
+def _sqrt(a: Any) -> Any:
+    if a < 0:
+        raise Undefined("the root of a negative number")
+    return mp.sqrt(a)
+
+
+def _pow(a: Any, c: Any) -> Any:
+    if a == 0 and c < 0:
+        raise Undefined("a division by 0")
+    if mp.isint(c):
+        return a ** int(c) if abs(c) < HUGE else mpf("nan")
+    if a < 0:
+        raise Undefined("a broken power of a negative number")
+    if a == 0:
+        return mpf(0)
+    return _exp(c * mp.log(a))
+
+
+def _exp(a: Any) -> Any:
+    if a > HUGE:
+        return mpf("inf")
+    return mpf(0) if a < -HUGE else mp.exp(a)
+
+
+def _sigmoid(a: Any) -> Any:
+    return 1 / (1 + _exp(-a))
+
+
+def _softplus(a: Any) -> Any:
+    e = _exp(-abs(a))
+    return (a if a > 0 else 0) + (e if e < mpf(10) ** -mp.dps else mp.log1p(e))
+
+
+def _normal(a: Any) -> Any:
+    """The normal distribution function."""
+    return mp.erfc(-a / mp.sqrt(2)) / 2 if a > -HUGE else mpf(0)
+
+
+def _tanh(a: Any) -> Any:
+    e = _exp(-2 * abs(a))
+    return mp.sign(a) * -mp.expm1(-2 * abs(a)) / (1 + e)
+
+
+def _sinh(a: Any) -> Any:
+    return mp.sinh(a) if abs(a) < HUGE else mp.sign(a) * mpf("inf")
+
+
+def _cosh(a: Any) -> Any:
+    return mp.cosh(a) if abs(a) < HUGE else mpf("inf")
+
+
+def _wave(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def wave(a: Any) -> Any:
+        return f(a) if abs(a) < HUGE else mpf("nan")
+
+    return wave
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "div": _div,
+    "neg": lambda a: -a,
+    "pow": _pow,
+    "square": lambda a: a * a,
+    "sqrt": _sqrt,
+    "exp": _exp,
+    "log": _log,
+    "tanh": _tanh,
+    "sinh": _sinh,
+    "cosh": _cosh,
+    "sin": _wave(mp.sin),
+    "cos": _wave(mp.cos),
+    "arctan": mp.atan,
+    "erf": mp.erf,
+    "gauss": lambda a: _exp(-a * a / 2),
+    "gelu": lambda a: a * _normal(a),
+    "silu": lambda a: a * _sigmoid(a),
+    "sigmoid": _sigmoid,
+    "softplus": _softplus,
+    "relu": lambda a: a if a > 0 else mpf(0),
+    "leaky_relu": lambda a, s: a if a > 0 else s * a,
+    "elu": lambda a: a if a > 0 else mp.expm1(a),
+    "abs": abs,
+    "sign": mp.sign,
+    "step": lambda a: (1 + mp.sign(a)) / 2,
+    "max": max,
+    "min": min,
+}
+"""The functions of the registry."""
