@@ -84,11 +84,13 @@ class _Letters:
     def line(self, line: Any) -> Any:
         """A line with other labels."""
         env: dict[str, Affine] = {}
-        labels = []
+        labels: list[Label] = []
         for x in line.labels:
-            own = self._pick(x.axis, {e.terms[0][0] for e in env.values()})
+            own = self._pick(x.axis, {y.label for y in labels})
             env[x.label] = Affine.variable(own)
             labels.append(Label(own, x.axis))
+        # also those on which only the left side depends
+        whole = {x.label for x in labels}
         changed: dict[str, Any] = {"labels": tuple(labels)}
         for field in fields(line):
             value = getattr(line, field.name)
@@ -96,7 +98,8 @@ class _Letters:
                 changed["axes"] = tuple(algebra.place(i, env) for i in value)
             elif hasattr(value, "__dataclass_fields__") and field.name != "matrix":
                 renamed = algebra.reindexed(self._apart(value), env)
-                changed[field.name] = self._bound(renamed, algebra.index_names(renamed))
+                taken = whole | algebra.index_names(renamed)
+                changed[field.name] = self._bound(renamed, taken)
         return replace(line, **changed)
 
     def _apart(self, formula: Formula) -> Formula:
