@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from nexort.program.nodes import Node
 
 
@@ -32,3 +34,7 @@ class Budget:
         self.left -= steps
         if self.left < 0:
             raise NotExact(f"planning would take more than {self.most} steps")
+
+    def end(self) -> None:
+        """What follows is no part of planning: it is linear in what has been found."""
+        self.left = math.inf

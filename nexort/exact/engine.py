@@ -9,7 +9,7 @@ Three mutually recursive meanings, each found once: a scalar node at indices is 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -51,6 +51,8 @@ class Engine:
         self.dots = sources_of_dots(roots)
         self.work = 0
         self._at: list[Node] = []
+        self.moments: dict[Hashable, Value] = {}
+        """Of groups of correlated factors (``nexort.exact.moments``)."""
         self.gaps: dict[tuple[Gaussian, Gaussian], Value | None] = {}
         """What ``nexort.exact.gaps`` has found."""
         self._scalars: dict[Labelled, Value | NotExact] = {}

@@ -26,20 +26,29 @@ def _factors(v: Value) -> tuple[Value, ...]:
 
 
 def _sum(values: Values, terms: Iterable[Value]) -> Value:
-    """Terms without anything in common, plus the most shared factors times the sum of the rest."""
-    products = [Counter(f for f in _factors(t)) for t in terms]
+    """Terms without anything in common, plus the most shared factors times the sum of the rest.
+    Every factor is looked at when its product is taken apart, and no more often."""
+    products = [Counter(_factors(t)) for t in terms]
+    count = Counter(f for p in products for f in p if f.number is None)
     layers: list[tuple[list[Value], list[Value]]] = []
     while True:
-        count = Counter(f for p in products for f in p if f.number is None)
         shared = max(count, key=lambda f: (count[f], f.serial), default=None)
         if shared is None or count[shared] < 2:
             break
-        apart = [values.mul(*p.elements()) for p in products if shared not in p]
+        leaving = [p for p in products if shared not in p]
+        for p in leaving:
+            _forget(count, (f for f in p if f.number is None))
+        apart = [values.mul(*p.elements()) for p in leaving]
         products = [p for p in products if shared in p]
         # what all of these share is taken out at once
-        common = [f for f in products[0] if f.number is None and all(f in p for p in products)]
+        common = [f for f in products[0] if f.number is None and count[f] == len(products)]
         common.sort(key=lambda f: f.serial)
-        products = [p - Counter(common) for p in products]
+        for p in products:
+            p.subtract(common)
+            gone = [f for f in common if not p[f]]
+            for f in gone:
+                del p[f]
+            _forget(count, gone)
         layers.append((apart, common))
     total = values.add(*(values.mul(*p.elements()) for p in products))
     for apart, common in reversed(layers):
@@ -49,6 +58,14 @@ def _sum(values: Values, terms: Iterable[Value]) -> Value:
         if apart:
             total = values.make(What.CALL, (*apart, product), "add")
     return total
+
+
+def _forget(count: Counter[Value], factors: Iterable[Value]) -> None:
+    """Count one product less for each."""
+    for f in factors:
+        count[f] -= 1
+        if not count[f]:
+            del count[f]
 
 
 def ordered(roots: Iterable[Value]) -> list[Value]:

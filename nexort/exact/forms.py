@@ -248,6 +248,7 @@ def multiplied(values: Values, x: Form, y: Form) -> Form:
     left, right = x.all_terms(values), y.all_terms(values)
     if len(left) * len(right) > MAX_TERMS:
         raise NotExact(f"a product of more than {MAX_TERMS} terms")
+    values.budget.spend(len(left) * len(right))
     return form(values, NOTHING, [product(values, a, b) for a in left for b in right])
 
 

@@ -200,6 +200,7 @@ def compiled(
         # without the data, which a plan that is kept should not hold
         engine = Engine(replace(program, data={}))
         roots = [_lowered(engine, c, row, column) for c in picked]
+        engine.values.budget.end()
         if pairs:
             _check_pairs(roots, inputs, axis, picked[0].span)
         roots = shared(engine, gaps.without_cross(engine, roots))

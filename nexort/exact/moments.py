@@ -16,7 +16,6 @@ from nexort.exact.forms import (
     MAX_TERMS,
     Factor,
     Form,
-    Gaussian,
     Item,
     Term,
     monomial,
@@ -46,8 +45,9 @@ def expectation(engine: Engine, forms: Sequence[Form]) -> Value:
         own = x.all_terms(values)
         if len(own) * len(terms) > MAX_TERMS:
             raise NotExact(f"a product of more than {MAX_TERMS} terms")
+        values.budget.spend(len(own) * len(terms))
         terms = [product(values, a, b) for a in terms for b in own]
-    return values.add(*(of_term(engine, t) for t in terms))
+    return values.add(*[of_term(engine, t) for t in terms])
 
 
 def of_term(engine: Engine, term: Term) -> Value:
@@ -79,14 +79,22 @@ def _correlated(engine: Engine, a: Factor, b: Factor) -> bool:
 
 
 def of_group(engine: Engine, group: Sequence[Factor]) -> Value:
-    """E of a product of correlated factors. Raises NotExact."""
-    linear = [f.z for f in group if not f.functions for _ in range(f.power)]
-    if len(linear) > MAX_DEGREE:
+    """E of a product of correlated factors, of different Gaussians, found once. Raises NotExact."""
+    key = frozenset((f.z, f.power, f.functions) for f in group)
+    if key not in engine.moments:
+        engine.values.budget.spend(len(group))
+        engine.moments[key] = _of_group(engine, group)
+    return engine.moments[key]
+
+
+def _of_group(engine: Engine, group: Sequence[Factor]) -> Value:
+    linear = [f for f in group if not f.functions]
+    if sum(f.power for f in linear) > MAX_DEGREE:
         raise NotExact(f"a polynomial of degree above {MAX_DEGREE}")
     others = [f for f in group if f.functions]
     match others:
         case []:
-            return wick(engine, linear)
+            return _wick(engine, linear)
         case [f]:
             return _one(engine, f, linear)
         case [f, g]:
@@ -94,45 +102,52 @@ def of_group(engine: Engine, group: Sequence[Factor]) -> Value:
     raise NotExact("a product of three or more functions of correlated Gaussian kets")
 
 
-def wick(engine: Engine, linear: Sequence[Gaussian]) -> Value:
-    """E z_1 ... z_m = the sum over pairings of products of covariances."""
+def _lowered(linear: Sequence[Factor], position: int) -> list[Factor]:
+    """One of the powers less."""
+    f = linear[position]
+    less = [Factor(f.z, f.power - 1)] if f.power > 1 else []
+    return [*linear[:position], *less, *linear[position + 1 :]]
+
+
+def _wick(engine: Engine, linear: Sequence[Factor]) -> Value:
+    """E z F = the sum over w of Cov(z, w) E dF/dw: Wick's sum over pairings, powers at once."""
     values = engine.values
     if not linear:
         return values.one
-    if len(linear) % 2:
+    if sum(f.power for f in linear) % 2:
         return values.zero
-    first, rest = linear[0], linear[1:]
+    z, rest = linear[0].z, _lowered(linear, 0)
     terms = []
-    for k, z in enumerate(rest):
-        c = engine.covariance(first, z)
+    for k, f in enumerate(rest):
+        c = values.mul(values.number(f.power), engine.covariance(z, f.z))
         if c is not values.zero:
-            terms.append(values.mul(c, wick(engine, [*rest[:k], *rest[k + 1 :]])))
+            terms.append(values.mul(c, of_group(engine, _lowered(rest, k))))
     return values.add(*terms)
 
 
-def _one(engine: Engine, f: Factor, linear: Sequence[Gaussian]) -> Value:
+def _one(engine: Engine, f: Factor, linear: Sequence[Factor]) -> Value:
     """E f(z) g_1 ... g_m by regression on z: g_i = slope_i z + rest_i."""
     values = engine.values
     variance = engine.covariance(f.z, f.z)
     if not linear:
         return single(engine, f, variance)
-    first, rest = linear[0], list(linear[1:])
+    first, rest = linear[0].z, _lowered(linear, 0)
     cross = engine.covariance(first, f.z)
-    total = values.zero
+    terms = []
     if cross is not values.zero:
         slope = values.call("ratio", cross, variance)
         more = Factor(f.z, f.power + 1, f.functions)
-        total = values.mul(slope, _one(engine, more, rest))
-    for k, z in enumerate(rest):
-        others = [*rest[:k], *rest[k + 1 :]]
-        c = engine.covariance(first, z)
-        along = engine.covariance(z, f.z)
+        terms.append(values.mul(slope, of_group(engine, [more, *rest])))
+    for k, g in enumerate(rest):
+        c = engine.covariance(first, g.z)
+        along = engine.covariance(g.z, f.z)
         if cross is not values.zero and along is not values.zero:
             explained = values.mul(cross, values.call("ratio", along, variance))
             c = values.add(c, values.mul(values.number(-1), explained))
         if c is not values.zero:
-            total = values.add(total, values.mul(c, _one(engine, f, others)))
-    return total
+            c = values.mul(values.number(g.power), c)
+            terms.append(values.mul(c, of_group(engine, [f, *_lowered(rest, k)])))
+    return values.add(*terms)
 
 
 def single(engine: Engine, f: Factor, variance: Value) -> Value:
@@ -153,7 +168,7 @@ def single(engine: Engine, f: Factor, variance: Value) -> Value:
     return engine.needed(values.make(What.ONE, (variance,), u))
 
 
-def _two(engine: Engine, f: Factor, g: Factor, linear: Sequence[Gaussian]) -> Value:
+def _two(engine: Engine, f: Factor, g: Factor, linear: Sequence[Factor]) -> Value:
     """E f(z) g(w) l_1 ... l_m; by Stein's lemma on the first l where f and g do not jump."""
     values = engine.values
     if not linear:
@@ -164,13 +179,12 @@ def _two(engine: Engine, f: Factor, g: Factor, linear: Sequence[Gaussian]) -> Va
             return values.zero
         pair = covariance_object(engine, f.z, g.z, bool(u.kinks or v.kinks))
         return engine.needed(values.pair(pair, u, v))
-    first, rest = linear[0], list(linear[1:])
-    total = values.zero
-    for k, z in enumerate(rest):
-        c = engine.covariance(first, z)
+    first, rest = linear[0].z, _lowered(linear, 0)
+    terms = []
+    for k, h in enumerate(rest):
+        c = values.mul(values.number(h.power), engine.covariance(first, h.z))
         if c is not values.zero:
-            others = [*rest[:k], *rest[k + 1 :]]
-            total = values.add(total, values.mul(c, _two(engine, f, g, others)))
+            terms.append(values.mul(c, of_group(engine, [f, g, *_lowered(rest, k)])))
     for own, other in ((f, g), (g, f)):
         c = engine.covariance(first, own.z)
         if c is values.zero:
@@ -178,15 +192,8 @@ def _two(engine: Engine, f: Factor, g: Factor, linear: Sequence[Gaussian]) -> Va
         if jumps(own.node()):
             raise NotExact("a product of two correlated functions with jumps and a Gaussian ket")
         slope = Factor(own.z, 0, (derivative(own.node()),))
-        total = values.add(total, values.mul(c, of_group(engine, [slope, other, *_linear(rest)])))
-    return total
-
-
-def _linear(kets: Sequence[Gaussian]) -> list[Factor]:
-    counts: dict[Gaussian, int] = {}
-    for z in kets:
-        counts[z] = counts.get(z, 0) + 1
-    return [Factor(z, k) for z, k in counts.items()]
+        terms.append(values.mul(c, of_group(engine, [slope, other, *rest])))
+    return values.add(*terms)
 
 
 def slope(engine: Engine, term: Term, position: int) -> Value:

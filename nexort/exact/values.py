@@ -47,6 +47,10 @@ from nexort.program.nodes import Node
 UNFOLDED = frozenset(("ratio", "complement", "both", "signed"))
 """Functions of CALL that are no entrywise functions of the language."""
 
+FLAT = 64
+"""Terms or factors that are written into a longer sum or product; more stay one of its own, as
+those of chains of thousands would be copied at every link."""
+
 
 class What(Enum):
     """What a value is; see the module's table."""
@@ -146,7 +150,7 @@ class Values:
         args = tuple(args)
         first = max((a.depth for a in args), default=0)
         names = {x: Label(BOUND, first + k, x.axis) for k, x in enumerate(bound)}
-        return tuple(self.relabel(a, names) for a in args), names
+        return tuple([self.relabel(a, names) for a in args]), names
 
     # ---- arithmetic, simplified ------------------------------------------------------------------
 
@@ -163,7 +167,7 @@ class Values:
         """A product; numbers are collected in front, and factors put in order."""
         number, others = 1.0, []
         for f in factors:
-            for part in f.args if f.what is What.CALL and f.attr == "mul" else (f,):
+            for part in _flat(f, "mul"):
                 if part.number is not None:
                     number *= part.number
                 else:
@@ -179,7 +183,7 @@ class Values:
         """A sum; multiples of one value are collected."""
         number, others = 0.0, []
         for f in terms:
-            for part in f.args if f.what is What.CALL and f.attr == "add" else (f,):
+            for part in _flat(f, "add"):
                 if part.number is not None:
                     number += part.number
                 else:
@@ -345,6 +349,12 @@ class Values:
         own = v.labels if not args or v.what is What.STACK else ()
         own = labels_of(v.attr[1]) if v.what is What.ROOT else own
         return self.make(v.what, args, v.attr, own)
+
+
+def _flat(value: Value, name: str) -> tuple[Value, ...]:
+    """The terms of a sum, the factors of a product."""
+    inside = value.what is What.CALL and value.attr == name and len(value.args) <= FLAT
+    return value.args if inside else (value,)
 
 
 def _in_order(factors: Iterable[Value], bound: Sequence[Label]) -> list[Label]:

@@ -9,7 +9,7 @@ and with M_ij = E x^i y^j 1(x > h) 1(y > k) Stein's lemma lowers the powers,
     M_ij = (i - 1) M_(i-2)j + rho j M_(i-1)(j-1)
            + h^(i-1) phi(h) E[y^j 1(y > k) | x = h] + rho k^j phi(k) E[x^(i-1) 1(x > h) | y = k],
 
-down to the bivariate normal distribution M_00, by Owen's T function (Owen 1956).
+down to the bivariate normal distribution M_00 (``nexort.gaussian.halves``).
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ import numpy as np
 
 from nexort.functions import Array
 from nexort.gaussian.covariance import Covariance
+from nexort.gaussian.halves import Law, Lifted, Moments
 from nexort.gaussian.kinks import AT_ZERO
-from nexort.gaussian.quadrature import density
 from nexort.gaussian.terms import Terms, normal_form
 from nexort.gaussian.univariate import SLOT, Univariate, _compiled
 from nexort.program import build
@@ -168,7 +168,7 @@ def expectation(f: Univariate, g: Univariate, k: Covariance) -> tuple[Array, flo
     first, second = pieces(f), pieces(g)
     assert first is not None
     assert second is not None
-    law = _Law.of(k)
+    law = Law.of(k)
     found = np.empty(k.shape, k.dtype)
     largest = 0.0
     step = max(1, PART * len(found) // max(1, found.size)) if found.ndim else 1
@@ -187,7 +187,7 @@ def expectation(f: Univariate, g: Univariate, k: Covariance) -> tuple[Array, flo
     return found, ROUNDING * largest, jump * unsure / least
 
 
-def _total(first: Pieces, second: Pieces, law: _Law) -> tuple[Any, Any]:
+def _total(first: Pieces, second: Pieces, law: Law) -> tuple[Any, Any]:
     """The sum over all pairs of half lines, and of the sizes of its terms."""
     total: Any = 0.0
     size: Any = 0.0
@@ -204,140 +204,28 @@ def scale(f: Univariate, g: Univariate, k: Covariance) -> float:
     return math.prod(math.sqrt(max(float(x.max(initial=0.0)), 0.0)) for x in squares)
 
 
-@dataclass(frozen=True)
-class _Law:
-    """Of standardized x and y: standard deviations, the correlation, 1 - rho, 1 + rho, its sine."""
-
-    s: Array
-    t: Array
-    rho: Array
-    gap: Array
-    rest: Array
-    sine: Array
-
-    @staticmethod
-    def of(k: Covariance) -> _Law:
-        arrays = (k.left_std, k.right_std, k.rho, k.one_minus_rho, k.one_plus_rho, k.sine)
-        s, t, *others = (np.asarray(x, float) for x in arrays)
-        return _Law(np.where(s > 0, s, 1), np.where(t > 0, t, 1), *others)
-
-    def part(self, rows: Any, shape: tuple[int, ...]) -> _Law:
-        """Of some rows of a matrix of that shape."""
-        if not shape:
-            return self
-        arrays = (self.s, self.t, self.rho, self.gap, self.rest, self.sine)
-        whole = (x.ndim == len(shape) and len(x) == shape[0] for x in arrays)
-        return _Law(*(x[rows] if w else x for x, w in zip(arrays, whole, strict=True)))
-
-    def turned(self, sign: int) -> _Law:
-        """Of x and sign y."""
-        if sign > 0:
-            return self
-        return _Law(self.s, self.t, -self.rho, self.rest, self.gap, self.sine)
-
-
-def _halves(a: Half, f: Powers, b: Half, g: Powers, law: _Law) -> tuple[Any, Any]:
+def _halves(a: Half, f: Powers, b: Half, g: Powers, law: Law) -> tuple[Any, Any]:
     """The sum over powers of E z_a^p z_b^q exp(...) 1(...) 1(...), and of its terms' sizes."""
     # x and y point away from the edges
     sigma, tau = a.side or 1, b.side or 1
     law = law.turned(sigma * tau)
-    x, y = a.slope * sigma * law.s, b.slope * tau * law.t
-    moments = _Moments(
-        law,
-        a.edge * sigma / law.s - (x + law.rho * y) if a.side else None,
-        b.edge * tau / law.t - (y + law.rho * x) if b.side else None,
+    shifts = (a.slope * sigma * law.s, b.slope * tau * law.t) if a.slope or b.slope else None
+    edges = (
+        a.edge * sigma / law.s if a.side else None,
+        b.edge * tau / law.t if b.side else None,
     )
-    means = (x + law.rho * y, y + law.rho * x)
-    factor = np.exp((x * x + 2 * law.rho * x * y + y * y) / 2) if a.slope or b.slope else 1.0
+    moments = Moments(law, *edges) if shifts is None else Lifted(law, *edges, *shifts)
     total: Any = 0.0
     size: Any = 0.0
     for p, c in f.items():
         for q, d in g.items():
-            scale = factor * c * d * (sigma * law.s) ** p * (tau * law.t) ** q
+            scale = c * d * (sigma * law.s) ** p * (tau * law.t) ** q
             for i in range(p + 1) if a.slope or b.slope else (p,):
                 for j in range(q + 1) if a.slope or b.slope else (q,):
                     weight = math.comb(p, i) * math.comb(q, j) * scale
-                    weight = weight * means[0] ** (p - i) * means[1] ** (q - j)
+                    weight = weight * moments.means[0] ** (p - i) * moments.means[1] ** (q - j)
                     part = weight * moments(i, j)
                     total, size = total + part, size + np.abs(part)
-            if a.side and b.side:  # M_00 itself is a difference of numbers up to 1
-                size = size + np.abs(scale)
+            if a.side and b.side:
+                size = size + np.abs(scale) * moments.terms
     return total, size
-
-
-class _Moments:
-    """M_ij = E x^i y^j 1(x > h) 1(y > k), each found once; None for no edge."""
-
-    def __init__(self, law: _Law, h: Any, k: Any) -> None:
-        self.law, self.h, self.k = law, h, k
-        self.known: dict[tuple[int, int], Any] = {}
-        # (k - rho h) / sine and (h - rho k) / sine
-        self.across = None if h is None or k is None else self._across(h, k)
-        self.along = None if h is None or k is None else self._across(k, h)
-
-    def _across(self, h: Any, k: Any) -> Array:
-        law = self.law
-        near = (k - h) + h * law.gap
-        top = np.where(law.rho > 0, near, (k + h) - h * law.rest)
-        return np.asarray(np.where(top == 0, 0, top / law.sine))
-
-    def __call__(self, i: int, j: int) -> Any:
-        if (i, j) not in self.known:
-            self.known[i, j] = self._of(i, j)
-        return self.known[i, j]
-
-    def _of(self, i: int, j: int) -> Any:
-        if i == j == 0:
-            return self._both()
-        law = self.law
-        total: Any = 0.0
-        if i:
-            i -= 1
-            total = total + (i * self(i - 1, j) if i > 0 else 0)
-            total = total + (law.rho * j * self(i, j - 1) if j else 0)
-            factors: tuple[Any, Any] = (1.0, law.rho)
-        else:
-            j -= 1
-            total = total + (j * self(i, j - 1) if j > 0 else 0)
-            factors = (law.rho, 1.0)
-        if self.h is not None:
-            inner = self._truncated(j, self.h, self.k, self.across)
-            total = total + factors[0] * self.h**i * density(self.h) * inner
-        if self.k is not None:
-            inner = self._truncated(i, self.k, self.h, self.along)
-            total = total + factors[1] * self.k**j * density(self.k) * inner
-        return total
-
-    def _truncated(self, n: int, given: Any, edge: Any, scaled: Any) -> Any:
-        """E[y^n 1(y > edge) | x = given], ``scaled`` the edge in standard deviations."""
-        from scipy.special import ndtr
-
-        mean, width = self.law.rho * given, self.law.sine
-        found: list[Any] = [1.0 if edge is None else ndtr(-scaled)]
-        for j in range(1, n + 1):
-            value = mean * found[j - 1]
-            if j > 1:
-                value = value + (j - 1) * width * width * found[j - 2]
-            if edge is not None:
-                value = value + width * edge ** (j - 1) * density(scaled)
-            found.append(value)
-        return found[n]
-
-    def _both(self) -> Any:
-        """M_00 = P(x > h, y > k)."""
-        from scipy.special import ndtr, owens_t
-
-        h, k = self.h, self.k
-        if h is None or k is None:
-            return 1.0 if h is None and k is None else ndtr(-(k if h is None else h))
-        # T(h, (k - rho h) / (h sine)), at h = 0 its limit from the side where -h > 0
-        first = owens_t(h, np.where(h == 0, np.copysign(np.inf, -k), self.across / h))
-        second = owens_t(k, np.where(k == 0, np.copysign(np.inf, -h), self.along / k))
-        apart = (h * k < 0) | ((h * k == 0) & (h + k > 0))
-        value = (ndtr(-h) + ndtr(-k)) / 2 - first - second - 0.5 * apart
-        law = self.law
-        zero = (h == 0) & (k == 0)
-        if np.any(zero):
-            angle = 2 * np.arctan2(np.sqrt(law.gap), np.sqrt(law.rest))
-            value = np.where(zero, 0.5 - angle / (2 * np.pi), value)
-        return np.maximum(value, 0)

@@ -35,7 +35,7 @@ def compare(seeds: Iterable[int], samples: int) -> int:
 
 
 def test_as_sampled() -> None:
-    assert compare(range(5), 512) > 10
+    assert compare(range(3), 512) > 5
 
 
 @pytest.mark.slow
@@ -51,7 +51,8 @@ def emitted(seeds: Iterable[int]) -> int:
         try:
             source = p.emit()
         except nexort.NexortError as error:
-            assert error.diagnostics[0].code == "not-closed"
+            if error.diagnostics[0].code != "not-closed":
+                raise
             continue
         namespace: dict[str, object] = {}
         exec(source, namespace)
