@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,12 @@ def test_second_pixel_of_nine_offsets() -> None:
 
 def test_a_sum_takes_no_letter_of_the_left_side() -> None:
     program = nexort.load(CASES / "derive-index-capture.nxt", M=2)
-    assert program.derive()["<x|y>"].text.splitlines()[0] == "⟨x|y⟩_ab = Σ_c B_cb ⟨b|x_c⟩"
+    line = program.derive()["<x|y>"].text.splitlines()[0]
+    found = re.fullmatch(r"⟨x_(.)\|y_(.)⟩ = Σ_(.) B_(.)(.) ⟨b\|x_(.)⟩", line)
+    assert found is not None, line
+    a, b, bound, *at = found.groups()
+    assert len({a, b, bound}) == 3
+    assert at == [bound, b, bound]
     namespace: dict[str, object] = {}
     exec(program.emit(), namespace)
     emitted = namespace["limit"]()["<x|y>"]  # type: ignore[operator]
