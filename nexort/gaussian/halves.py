@@ -65,8 +65,8 @@ class Moments:
         self.terms: Any = 1.0
         self.means: tuple[Any, Any] = (0.0, 0.0)
         # (k - rho h) / sine and (h - rho k) / sine
-        self.across = None if h is None or k is None else self._across(h, k)
-        self.along = None if h is None or k is None else self._across(k, h)
+        self.across: Any = None if h is None or k is None else self._across(h, k)
+        self.along: Any = None if h is None or k is None else self._across(k, h)
 
     def _across(self, h: Any, k: Any) -> Array:
         law = self.law
@@ -142,7 +142,10 @@ class Moments:
         return np.maximum(value, 0)
 
 
-NODES, WEIGHTS = (0.5 * x for x in np.polynomial.legendre.leggauss(40))
+_POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(40)
+NODES, WEIGHTS = (_POINTS + 1) / 2, _WEIGHTS / 2
+"""Gauss-Legendre on [0, 1]."""
+
 LONGEST = 9.0
 """exp(-u^2 / 2) is less than a rounding beyond."""
 
@@ -237,6 +240,6 @@ def _ray(h: Array, b: Array) -> Array:
     length = np.minimum(LONGEST, 40 / np.maximum(b, 1))
     total = np.zeros(h.shape)
     for node, weight in zip(NODES, WEIGHTS, strict=True):
-        u = length * (node + 0.5)
+        u = length * node
         total += weight * np.exp(-u * (b + u / 2)) * h / (h * h + (b + u) ** 2)
     return total * length / (2 * math.pi)
