@@ -142,8 +142,8 @@ class Moments:
         return np.maximum(value, 0)
 
 
-_POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(40)
-NODES, WEIGHTS = (_POINTS + 1) / 2, _WEIGHTS / 2
+_RULE: Any = np.polynomial.legendre.leggauss(40)
+NODES, WEIGHTS = (_RULE[0] + 1) / 2, _RULE[1] / 2
 """Gauss-Legendre on [0, 1]."""
 
 LONGEST = 9.0
@@ -164,7 +164,7 @@ class Lifted(Moments):
         self.lift = (x * x + 2 * law.rho * x * y + y * y) / 2
         # of exp(lift) phi(h), exp(lift) phi(k), and exp(lift) phi(h) phi(across)
         own = ((h, self.means[0], y), (k, self.means[1], x))
-        self.exponents = tuple(
+        self.exponents: tuple[Any, ...] = tuple(
             None if e is None else e * m - e * e / 2 + (z * law.sine) ** 2 / 2 for e, m, z in own
         )
         if h is not None and k is not None:
