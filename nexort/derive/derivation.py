@@ -148,7 +148,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Derivation:
-    """The limit of a program. ``closed`` says that every equation is.
+    """The limit of a program. ``closed`` says that every equation is, and that every symbol has
+    one; ``undefined`` are symbols that have none, one of a family.
 
     Of a training, ``regime`` is 'maximal', 'tangent' or 'decayed' (tangent,
     with weight decay), ``weights`` has what every step does to the
@@ -165,3 +166,4 @@ class Derivation:
     regime: str = ""
     weights: tuple[WeightUpdate, ...] = ()
     updates: tuple[UpdateFunction, ...] = ()
+    undefined: tuple[Formula, ...] = ()

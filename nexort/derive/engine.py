@@ -49,7 +49,7 @@ from nexort.derive.tables import gaussian_families, ket_definitions
 from nexort.derive.trace import Trace
 from nexort.derive.walking import is_random, kets_of, walk
 from nexort.derive.writing import written
-from nexort.diagnostics import fail
+from nexort.diagnostics import NexortError, fail
 from nexort.program.index import Affine
 from nexort.program.program import OutputRule, Program
 
@@ -84,8 +84,6 @@ class Engine:
         self.system = system or normalized(program, self.names)
         self.gaussians: list[GaussianFamily] = []
         """Families beyond those of the program."""
-        self.complete = False
-        """Whether covariances of Gaussian families have equations too."""
         self.structure = Structure(self.system, self.names)
         for before, after in self.structure.dropped:
             self.trace.record("vanishing odd moment", before, after)
@@ -111,8 +109,7 @@ class Engine:
         kets = tuple(ket_definitions(self))
         self._settle()
         gaussians = (*gaussian_families(self), *self.gaussians)
-        if self.complete:
-            self._settle()
+        self._settle_if_possible()
         derivation = Derivation(
             self.program.source.title,
             tuple(outputs),
@@ -132,6 +129,16 @@ class Engine:
             if self.waiting:
                 pattern = self.waiting.pop(0)
                 self.equations[pattern] = self._equations(pattern)
+
+    def _settle_if_possible(self) -> None:
+        """Equations for what covariances read; none where they are too many to be derived."""
+        mark, known = self.begin(), dict(self.equations)
+        try:
+            self._settle()
+        except NexortError:
+            self.undo(mark)
+            self.waiting.clear()
+            self.equations = known
 
     def _all_equations(self) -> list[Equation]:
         found = [e for equations in self.scalar_equations.values() for e in equations]

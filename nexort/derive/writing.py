@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from nexort.derive.algebra import rebuilt, reindexed
+from nexort.derive.defined import undefined
 from nexort.derive.derivation import (
     Derivation,
     Label,
@@ -132,7 +133,7 @@ def written(derivation: Derivation, program: Program, unknown: Set[tuple[str, st
     )
     outputs = tuple(line(o) for o in derivation.outputs)
     closed = all(e.closed for e in equations) and all(_is_closed(o.value, unknown) for o in outputs)
-    return replace(
+    found = replace(
         derivation,
         outputs=outputs,
         equations=equations,
@@ -141,8 +142,9 @@ def written(derivation: Derivation, program: Program, unknown: Set[tuple[str, st
         weights=tuple(line(w) for w in derivation.weights),
         updates=tuple(_update(u, taken) for u in derivation.updates),
         steps=tuple(dict.fromkeys(_step(s, taken, fixed) for s in derivation.steps)),
-        closed=closed,
     )
+    missing = undefined(found)
+    return replace(found, closed=closed and missing == (), undefined=missing or ())
 
 
 def _update(function: UpdateFunction, taken: frozenset[str]) -> UpdateFunction:

@@ -67,7 +67,7 @@ def test_json_is_plain_data(name: str, capsys: pytest.CaptureFixture[str]) -> No
     assert found["schema"] == 1
     assert set(found) == {
         "schema", "name", "closed", "outputs", "kets", "gaussians", "equations", "regime",
-        "weights", "updates", "steps",
+        "weights", "updates", "undefined", "steps",
     }  # fmt: skip
     limits = nexort.load(PROGRAMS / f"{name}.nxt").derive()
     assert [o["name"] for o in found["outputs"]] == list(limits)

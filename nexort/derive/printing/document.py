@@ -59,7 +59,11 @@ def page(derivation: Derivation, steps: bool = False) -> Page:
         Section("Gaussian families", tuple(writer.families(shown.gaussians))),
         Section(
             "Recursion",
-            (*said("recursion", shown), *(writer.equation(e) for e in shown.equations)),
+            (
+                *said("recursion", shown),
+                *(writer.equation(e) for e in shown.equations),
+                *writer.undefined(shown.undefined),
+            ),
         ),
     ]
     told = tuple(writer.steps(shown.steps)) if steps else ()
@@ -157,6 +161,12 @@ class _Writer:
         note = () if equation.closed else (_NOT_CLOSED,)
         label = self.label(_slug(equation.left))
         return Statement(left, self._sides(equation.right), ranges(equation.ranges), label, note)
+
+    def undefined(self, formulas: Sequence[Formula]) -> Iterator[Paragraph]:
+        """What has no equation."""
+        if formulas:
+            shown = separated([self.plain.box(f) for f in formulas], COMMA)
+            yield Paragraph(("Without an equation: ", shown, "."))
 
     def _sides(self, value: Formula) -> tuple[Box, ...]:
         """The value over kets, and again in terms of covariances where it has Gaussian means."""

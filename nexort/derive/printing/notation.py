@@ -280,7 +280,7 @@ class Notation:
         """A function of the registry (or of the program) at boxes."""
         match name, args:
             case "abs", [x]:
-                return Fenced(Glyph("|", r"\lvert "), x, Glyph("|", r"\rvert "))
+                return Fenced(Glyph("abs(", r"\lvert "), x, Glyph(")", r"\rvert "))
             case "sqrt", [x]:
                 return Root(x)
             case "square", [x]:

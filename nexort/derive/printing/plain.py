@@ -3,7 +3,8 @@
 The schema (``"schema": 1``); every formula is ``{"text": ..., "latex": ..., "tree": ...}``::
 
     name        file of the program
-    closed      whether every equation is closed
+    closed      whether every equation is closed, and every symbol has one
+    undefined   [formula]  (symbols that have no equation, one of a family)
     outputs     [{name, indices, axes, formula, ranges, labels}]
     kets        [{ket, value, ranges, labels, auxiliary, note, application: null or
                  {matrix, argument, hat, dot, dot_vanishes, why}}]
@@ -76,6 +77,7 @@ def as_plain(derivation: Derivation) -> Plain:
             }
             for e in derivation.equations
         ],
+        "undefined": [formula(f) for f in derivation.undefined],
         "regime": derivation.regime,
         "weights": [
             {

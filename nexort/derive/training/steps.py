@@ -84,7 +84,10 @@ class Steps:
             run.functions,
         )
         found = replace(found, equations=tuple(self._equations()), steps=tuple(self.trace.steps))
-        return replace(written(found, run.program, frozenset()), closed=False)
+        found = written(found, run.program, frozenset())
+        # bra-kets and slopes are those of the kets, without equations of their own
+        missing = tuple(x for x in found.undefined if isinstance(x, Ket | Symbol))
+        return replace(found, closed=False, undefined=missing)
 
     def application(
         self, line: Line, piece: Line, gradient: Gradient | None, t: Affine, span: Range
