@@ -260,7 +260,7 @@ class Engine:
         raw = self.system.outputs[output.name]
         if isinstance(raw, Symbol) and raw.name in self.system.scalars and not raw.indices:
             [line] = self.system.scalars[raw.name]
-            return self._inlined(output, line)
+            raw = line.at((), raw.axes)
         value = self.numbers(raw, ())
         self.trace.record("Master Theorem", raw, value, f"output {output.name}")
         given = self.system.given[output.name]

@@ -16,7 +16,7 @@ from nexort.program.types import Kind
 from . import latex
 from . import page as pages
 from .page import Page, Statement
-from .syntax import Name, Op, index, letters, value_of
+from .syntax import Name, Op, ascii_name, index, letters, value_of
 from .values import REPLICATES, Reading, TooHard, Undefined
 
 ERRORS = 8.0
@@ -47,6 +47,20 @@ def vocabulary(program: TensorProgram) -> dict[str, set[tuple[int, int]]]:
     return found
 
 
+def on_page(known: dict[str, set[tuple[int, int]]], page: Page) -> dict[str, set[tuple[int, int]]]:
+    """The names that a page of text has."""
+    found: set[str] = set()
+    stack: list[Any] = [t for x in page.sections.values() for s in x for t in (s.left, *s.rights)]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Name):
+            for k in range(len(item.below) + 1):
+                found.add("_".join(map(ascii_name, (item.base, *item.below[:k]))))
+        elif isinstance(item, Op):
+            stack += [*item.args, *([item.info] if isinstance(item.info, Name) else [])]
+    return {name: arity for name, arity in known.items() if name in found}
+
+
 def with_own_names(known: dict[str, set[tuple[int, int]]], page: Page) -> None:
     """The names of parts of rules, which the page's kets tell."""
     for statement in page.sections.get("Kets", []):
@@ -72,7 +86,7 @@ def disagreements(
     found = []
     limit = program.limit(data=given) if limit is None else limit
     text = pages.read(limits.text())
-    known = vocabulary(program)
+    known = on_page(vocabulary(program), text)
     with_own_names(known, text)
     for form in forms:
         page = text if form == "text" else latex.read(limits.latex(), text.axes)
@@ -93,10 +107,10 @@ def _compared(
     found = []
     lines = list(reading.outputs)
     for output in p.outputs:
-        mine = [s for s in lines if _is_of(s, output.name)] if output.name.isidentifier() else []
-        if not mine:
-            mine = [lines[0]]
-        lines = [s for s in lines if all(s is not m for m in mine)]
+        mine, rest = lines[:1], lines[1:]
+        while output.family and rest and _goes_on(mine, rest[0], output):
+            mine.append(rest.pop(0))
+        lines = rest
         try:
             found += _output(reading, mine, output, limit[output.name])
         except TooHard:
@@ -111,9 +125,13 @@ def _compared(
     return found
 
 
-def _is_of(statement: Statement, name: str) -> bool:
-    from .syntax import ascii_name
+def _goes_on(mine: list[Statement], line: Statement, output: Any) -> bool:
+    """Whether a line is of the same family: members that one rule does not give."""
+    single = len(mine) == 1 and not mine[0].spans
+    return _is_of(line, output.name) and (single or bool(line.spans))
 
+
+def _is_of(statement: Statement, name: str) -> bool:
     left = statement.left
     if not isinstance(left, Name):
         return False
@@ -142,9 +160,8 @@ def _output(reading: Reading, lines: list[Statement], output: Any, value: Any) -
                 spread, float(error[(*member, *place)] if error.ndim else error)
             )
             if not abs(shown.mean() - right) <= allowed + FLOOR * (1 + abs(right)):
-                found.append(
-                    f"{output.name}{[*member, *place]} = {right:.6g}, read {shown.mean():.6g} ± {spread:.1g}"
-                )
+                where = f"{output.name}{[*member, *place]}"
+                found.append(f"{where} = {right:.6g}, read {shown.mean():.6g} ± {spread:.1g}")
     return found
 
 
@@ -187,6 +204,10 @@ def _line(
 
 
 def _axes(line: Statement, place: tuple[int, ...], reading: Reading) -> dict[str, int]:
+    return dict(zip(_labels(line, reading), place, strict=False))
+
+
+def _labels(line: Statement, reading: Reading) -> list[str]:
     """The labels of an output are those of its left side, in order."""
     found: list[str] = []
 
@@ -199,7 +220,7 @@ def _axes(line: Statement, place: tuple[int, ...], reading: Reading) -> dict[str
                 visit(a)
 
     visit(line.left)
-    return dict(zip(found, place, strict=False))
+    return found
 
 
 def _sizes(program: TensorProgram, data: dict[str, Any]) -> tuple[dict[str, int], dict[str, Any]]:

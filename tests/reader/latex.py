@@ -80,18 +80,11 @@ class Translator:
         return " >" if c == ">" else c
 
     def script(self, kind: str, before: str) -> str:
-        inside = translated(self.group()).replace(" ", "")
-        if (
-            kind == "^"
-            and before[-1] in ")]⟩0123456789"
-            and not re.search(r"_\{?\w+$|[^\W\d]\d+$", before)
-        ):
+        inside = flat(translated(self.group()).replace(" ", ""))
+        named = re.search(r"_\{?\w+$|[^\W\d]\d+$|\(\w+_\w+\)$", before)
+        if kind == "^" and before[-1] in ")]⟩0123456789" and not named:
             return f"^({inside})"
-        return (
-            f"{kind}{{{inside}}}"
-            if "{" not in inside
-            else f"{kind}{{{inside.replace('_{', '').replace('}', '')}}}"
-        )
+        return f"{kind}{{{inside}}}"
 
     def command(self) -> tuple[str, bool]:  # noqa: C901, PLR0911, PLR0912
         found = re.compile(r"\\([A-Za-z]+\*?|.)").match(self.text, self.at)
@@ -125,10 +118,10 @@ class Translator:
                 return f"hat {translated(self.group())}", False
             case "lvert":
                 return "abs(", False
+            case "langle":
+                return "⟨", False
             case "rvert":
-                return ")", False
-            case "langle" | "rangle":
-                raise Unreadable("an outer product")
+                return "|" if "⟨" in self.text[: self.at] else ")", False
             case "sum":
                 return self.sum(), False
             case "bigl" | "Bigl" | "bigr" | "Bigr":
@@ -144,11 +137,16 @@ class Translator:
 
     def sum(self) -> str:
         self.at += 1
-        lower = translated(self.group()).replace(" ", "")
+        lower = flat(translated(self.group()).replace(" ", ""))
         if self.text[self.at : self.at + 1] == "^":
             self.at += 1
-            return f"Σ_{{{lower}..{translated(self.group()).replace(' ', '')}}} "
+            return f"Σ_{{{lower}..{flat(translated(self.group()).replace(' ', ''))}}} "
         return f"Σ_{{{lower}}} "
+
+
+def flat(text: str) -> str:
+    """An index ``k_1`` as k1."""
+    return re.sub(r"_\{(\w+)\}", r"\1", text)
 
 
 def translated(text: str) -> str:
@@ -179,7 +177,7 @@ def rows(block: str) -> list[list[str]]:
             else:
                 sides.append([found[1]])
             continue
-        left, amp, right = row.partition("&")
+        left, _, right = row.partition("&")
         if not right.startswith("="):
             right = re.sub(r"^(\\quad )+", "", right)
             if left.strip():
@@ -202,3 +200,13 @@ def tail(side: str) -> str:
         return translated(value)
     where = where.replace(r",\dots,", "..").replace(r";\ ", "; ").replace("-", "−")
     return f"{translated(value)}   ({where.strip()})"
+
+
+def translate_all(text: str) -> None:
+    """Translate every displayed formula: braces match and no base has two scripts of a kind.
+    Outer products of operators are only checked for that."""
+    for block in re.findall(r"\\begin\{align\}\n(.*?)\n\\end\{align\}", text, re.DOTALL):
+        for line in block.split("\n"):
+            bare = re.sub(r"\\notag|\\label\{[^}]*\}|\\\\$", "", line)
+            for side in re.split(r"(?<!\\)&", bare):
+                translated(side.strip())

@@ -75,28 +75,29 @@ def read(text: str) -> Page:
 def section(lines: list[str]) -> list[Statement]:
     """The statements of a section."""
     found: list[list[str]] = []
-    note = False
+    note: int | None = None  # how far the sentence is indented that may go on
     for line in (x for x in lines if x.strip()):
         stripped = line.strip()
         indent = len(line) - len(line.lstrip())
         chain = stripped.startswith("= ")
         head = not chain and indent in (2, 6) and (" = " in stripped or indent == 2)
         if SENTENCE.match(stripped) and not (head and re.match(r"\S+\s+= ", stripped)):
-            note = True
+            note = indent
         elif chain:
             found[-1].append(stripped[2:])
-            note = False
-        elif head and not note_goes_on(stripped, note):
+            note = None
+        elif head and not (note == indent and goes_on(stripped)):
             left, _, right = partition(stripped)
             found.append([left, right] if right else [left])
-            note = False
-        elif not note:
+            note = None
+        elif note is None:
             found[-1][-1] += " " + stripped
     return [statement(x) for x in found]
 
 
-def note_goes_on(stripped: str, note: bool) -> bool:
-    return note and " = " not in stripped and not stripped.startswith("⟨")
+def goes_on(stripped: str) -> bool:
+    """Whether a line may be the rest of a sentence."""
+    return " = " not in stripped and not stripped.startswith("⟨")
 
 
 def partition(line: str) -> tuple[str, str, str]:

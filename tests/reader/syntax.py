@@ -7,9 +7,11 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
-GREEK = dict(zip("αβγδεζηθικλμνξοπρστυφχψω", (
+WORDS = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma "
-    "tau upsilon phi chi psi omega").split(), strict=True))  # fmt: skip
+    "tau upsilon phi chi psi omega"
+)
+GREEK = dict(zip("αβγδεζηθικλμνξοπρστυφχψω", WORDS.split(), strict=True))
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 LETTER = "A-Za-zα-ωΑ-Ω"
 HAT = "\u0302"
@@ -113,7 +115,7 @@ class Parser:
             return Op("power", (found, Parser(raised[1]).whole()))
         return found
 
-    def primary(self) -> Tree:  # noqa: C901, PLR0911, PLR0912
+    def primary(self) -> Tree:
         if self.take(r"1(?=\([^()]*(\([^()]*(\([^()]*\)[^()]*)*\)[^()]*)* > 0\))"):
             self.need("(")
             inside = self.expression()

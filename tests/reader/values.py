@@ -234,7 +234,7 @@ class Reading:
             raise Unreadable(f"{tree} is random")
         return found
 
-    def lifted(self, tree: Tree, env: Env) -> Any:  # noqa: C901, PLR0911, PLR0912
+    def lifted(self, tree: Tree, env: Env) -> Any:  # noqa: C901
         """A number or a random variable."""
         if isinstance(tree, Num):
             return np.full(REPLICATES, tree.value)

@@ -122,9 +122,9 @@ class _Writer:
         if isinstance(value, Bracket) and self.regime and not has_own_name(output):
             mean = Expectation(mul(value.left, value.right))
             return Statement(left, (self.plain.box(mean),), ranges(output.ranges), label)
-        if sides == (left,):
-            return Statement(left, (), None, label, ("It is given by the recursion.",))
         note = (_NOT_CLOSED,) if _has_expectation(value) else ()
+        if sides == (left,):
+            return Statement(left, (), None, label, note or ("It is given by the recursion.",))
         return Statement(left, sides, ranges(output.ranges), label, note)
 
     def ket(self, found: KetDefinition) -> Statement:

@@ -36,6 +36,7 @@ def is_family(output: OutputFormula) -> bool:
     return (
         isinstance(given, Symbol)
         and given.name == output.name
+        and given.axes == output.axes
         and all(len(i.terms) == 1 and i.names <= free for i in given.indices)
     )
 

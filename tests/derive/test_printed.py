@@ -1,0 +1,122 @@
+"""What is printed is what is computed: pages read back by an independent reader."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import generate
+import numpy as np
+import pytest
+import single_outputs
+from reader import latex, page
+from reader.compare import disagreements
+
+import nexort
+from nexort.diagnostics import NexortError
+
+ROOT = Path(__file__).parents[2]
+NAMES = sorted(x.stem for x in (ROOT / "programs").glob("*.nxt"))
+QUICK = ("correlated", "layernorm", "mlp", "perceptron", "shared_branch", "wishart")
+SLOW = ("adafactor", "outer_order1", "outer_order2", "outer_order3", "recurrent_ntk", "semicircle")
+SIZES = {"d": 2, "M": 2, "T": 3}
+
+
+def data_of(program: nexort.TensorProgram) -> dict[str, Any]:
+    """Normal numbers for data without values."""
+    rng = np.random.default_rng(1)
+    return {
+        name: rng.standard_normal([SIZES.get(a.name, a.size or 2) for a in data.axes])
+        for name, data in program.program.data.items()
+        if data.default is None
+    }
+
+
+def checked(program: nexort.TensorProgram, data: dict[str, Any] | None = None) -> None:
+    """Nothing printed differs from the limit."""
+    limit = program.limit(samples=512, data=data or {})
+    assert disagreements(program, data, limit=limit) == []
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_programs(name: str) -> None:
+    program = nexort.load(ROOT / "programs" / f"{name}.nxt")
+    checked(program, data_of(program))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in (*QUICK, *SLOW)])
+def test_all_programs(name: str) -> None:
+    program = nexort.load(ROOT / "programs" / f"{name}.nxt")
+    if program.program.training is None:
+        checked(program, data_of(program))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_single_outputs(seed: int) -> None:
+    checked(nexort.loads(single_outputs.program(seed)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4, 16))
+def test_more_single_outputs(seed: int) -> None:
+    checked(nexort.loads(single_outputs.program(seed)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10))
+def test_random_programs(seed: int) -> None:
+    program = nexort.loads(generate.program(seed).text)
+    try:
+        program.derive()
+    except NexortError as problem:
+        assert "not-derivable" in str(problem)  # noqa: PT017
+        return
+    checked(program)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_trainings_and_all_pages_are_readable_and_define_their_symbols(name: str) -> None:
+    limits = nexort.load(ROOT / "programs" / f"{name}.nxt").derive()
+    if not limits.derivation.regime:
+        text = page.read(limits.text())
+        assert set(text.sections) == set(latex.read(limits.latex(), text.axes).sections)
+    else:
+        latex.translate_all(limits.latex())  # braces match, no script is double
+        assert limits.derivation.undefined == ()
+
+
+# ---- the reader finds what is wrong --------------------------------------------------------------
+
+BROKEN = [
+    ("last = ⟨x^L|x^L⟩", "last = ⟨x^0|x^L⟩"),
+    ("c^i       = ⟨x^i|x^i⟩", "c^i       = ⟨x^i|x^i⟩²"),
+    ("= E[tanh(|z^l⟩)²]", "= E[tanh(|z^l⟩)]"),
+    ("Cov(|v⟩, |v⟩) = 1", "Cov(|v⟩, |v⟩) = 2"),
+    ("|x^l⟩ = tanh(|z^l⟩)", "|x^l⟩ = tanh(|z^{l−1}⟩)"),
+]
+TEXT = """
+param L = 3
+matrix W ~ N(0, 1/n)
+vector v ~ N(0, 1)
+|x[0]> = |v>
+for l in 1..L { |x[l]> = tanh(W |x[l-1]>) }
+c[i] = <x[i]|x[i]> for i in 0..L
+last = c[L]
+r[i] = c[i] / c[i-1] for i in 1..L
+output last, r
+"""
+
+
+@pytest.mark.parametrize(("before", "after"), BROKEN)
+def test_a_wrong_page_is_noticed(before: str, after: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = nexort.loads(TEXT)
+    right = program.derive().text()
+    assert before in right
+    real = page.read
+    monkeypatch.setattr(page, "read", lambda text: real(text.replace(before, after)))
+    try:
+        found = disagreements(program, forms=("text",))
+    except Exception:
+        return
+    assert found
