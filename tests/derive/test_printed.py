@@ -91,7 +91,7 @@ def test_trainings_and_all_pages_are_readable_and_define_their_symbols(name: str
 BROKEN = [
     ("last = ⟨x^L|x^L⟩", "last = ⟨x^0|x^L⟩"),
     ("c^i       = ⟨x^i|x^i⟩", "c^i       = ⟨x^i|x^i⟩²"),
-    ("= E[tanh(|z^l⟩)²]", "= E[tanh(|z^l⟩)]"),
+    ("⟨x^0|x^0⟩ = 1", "⟨x^0|x^0⟩ = 2"),
     ("Cov(|v⟩, |v⟩) = 1", "Cov(|v⟩, |v⟩) = 2"),
     ("|x^l⟩ = tanh(|z^l⟩)", "|x^l⟩ = tanh(|z^{l−1}⟩)"),
 ]
