@@ -2,7 +2,9 @@
 are nearly proportional.
 
 1 - cross / (s_a s_b), and where that is small |x / s_a - y / s_b|^2 / 2 with the coefficients x and
-y themselves, which is exact also for multiples of each other; the same with a plus near 2.
+y themselves, which is exact also for multiples of each other; the same with a plus near 2. The
+products s_b x and s_a y are taken with what rounding leaves out, so that their difference is exact
+to roundings of itself; those of s_a and s_b lengthen it along x alone, to second order.
 """
 
 from __future__ import annotations
@@ -16,13 +18,14 @@ import numpy as np
 from nexort.exact.labels import FREE, Label
 from nexort.exact.values import Value
 from nexort.gaussian import sides
+from nexort.gaussian.covariance import product
 from nexort.gaussian.scratch import outer
 from nexort.program.unrolled import Array
 
 if TYPE_CHECKING:
     from nexort.exact.operations import Frame
 
-NEAR = 1e-4
+NEAR = 1e-2
 """Pairs of inputs whose 1 - rho, or 1 + rho, is below this are compared by their differences."""
 
 PART = 2**20
@@ -96,14 +99,15 @@ def _close(
         apart = near[0] != near[1]  # an input and itself
     at = tuple(x[apart] for x in near)
     places = dict(zip(value.labels or (ALONE,), at, strict=True))
-    per_s, per_t = (
-        np.divide(1, v, where=v > 0, out=np.zeros_like(v)) for v in (s[apart], t[apart])
-    )
+    # multiplied by powers of two, so that no product overflows
+    p, q = (np.ldexp(1.0, -np.frexp(v[apart])[1])[:, None] for v in (s, t))
+    first, second = s[apart, None] * p, t[apart, None] * q
     for k, (x, y) in enumerate(pairs if apart.any() else []):
         a, b = value.args[3 + 2 * k : 5 + 2 * k]
-        d = _picked(frame, x, a, places, value.attr[k]) * per_s[:, None]
-        e = _picked(frame, y, b, places, value.attr[k]) * per_t[:, None]
-        np.add(d, e, out=d) if sign > 0 else np.subtract(d, e, out=d)
+        high, low = product(_picked(frame, x, a, places, value.attr[k]) * p, second)
+        other, rest = product(_picked(frame, y, b, places, value.attr[k]) * q, first)
+        d = (high + sign * other) + (low + sign * rest)
+        d /= first * second
         square[apart] += np.einsum("ij,ij->i", d, d)
     return np.where(s * t > 0, square / 2, found)
 

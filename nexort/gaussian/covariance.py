@@ -245,15 +245,16 @@ def determinant(a: Array, b: Array, c: Array) -> Array:
     # powers of two, so that all products are exact up to their rounding
     p, q = np.frexp(a)[1] // 2, np.frexp(b)[1] // 2
     x, y, z = np.ldexp(a, -2 * p), np.ldexp(b, -2 * q), np.ldexp(c, -p - q)
-    high, low = _product(x, y)
-    square, rest = _product(z, z)
+    high, low = product(x, y)
+    square, rest = product(z, z)
     return np.asarray(np.ldexp((high - square) + (low - rest), 2 * (p + q)))
 
 
-def _product(x: Array, y: Array) -> tuple[Array, Array]:
-    product = x * y
+def product(x: Array, y: Array) -> tuple[Array, Array]:
+    """x y and what rounding left out of it."""
+    rounded = x * y
     (xh, xl), (yh, yl) = _split(x), _split(y)
-    return product, ((xh * yh - product) + xh * yl + xl * yh) + xl * yl
+    return rounded, ((xh * yh - rounded) + xh * yl + xl * yh) + xl * yl
 
 
 def _split(x: Array) -> tuple[Array, Array]:
