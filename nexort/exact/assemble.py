@@ -44,7 +44,7 @@ from nexort.gaussian.pairs import gelu_like
 from nexort.gaussian.terms import Atom, normal_form
 from nexort.gaussian.univariate import Univariate
 
-DIRECT = (What.SUM, What.GAP, What.ARRAY, What.EYE, What.STACK, What.ROOT)
+DIRECT = (What.SUM, What.GAP, What.MIX, What.ARRAY, What.EYE, What.STACK, What.ROOT)
 """What is found by other means, with all that it needs, and loaded."""
 
 

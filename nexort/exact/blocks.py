@@ -185,7 +185,7 @@ def evaluate(
             same = symmetric and block[0] == block[1]
             own = replace(frame, ranges={plan.row: block[0], plan.column: block[1]},
                           errors={}, methods={}, opposite=set(frame.opposite),
-                          same=same)  # fmt: skip
+                          unsure=dict(frame.unsure), same=same)  # fmt: skip
             if not hasattr(pools, "own"):
                 pools.own = Pool()
             with np.errstate(all="ignore"), pools.own:
@@ -341,7 +341,7 @@ def _block(
             return None
         for k in step.free if tape is None else ():
             arrays[k] = None
-    if tape is not None and frame.opposite:
+    if tape is not None and (frame.opposite or frame.unsure):
         return None
     if tape is not None and tables is not None:
         ranges = [frame.ranges[x] for x in (plan.row, plan.column)]

@@ -10,6 +10,7 @@ and covariances are scalar products of these.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def gap(engine: Engine, a: Gaussian, b: Gaussian) -> Value:
-    """The GAP of two combinations."""
+    """The GAP of two combinations; its columns are theirs up to positive factors."""
     columns: list[Value] = []
     bound: list[tuple[Label, ...]] = []
     for node in dict.fromkeys(i.atom.node for z in (a, b) for i in z.items):
@@ -31,11 +32,30 @@ def gap(engine: Engine, a: Gaussian, b: Gaussian) -> Value:
         entries = _entries(node, [*x, *y])
         columns += [_coefficient(engine, items, entries) for items in (x, y)]
         bound.append(tuple(e for e in entries if e is not None))
+    columns = _unscaled(engine, columns)
     labels = tuple(dict.fromkeys(label for part in bound for label in part))
     own = (engine.covariance(a, a), engine.covariance(b, b), engine.covariance(a, b))
     closed, names = engine.values.close([*own, *columns], labels)
     parts = tuple(tuple(names[i] for i in part) for part in bound)
     return engine.values.make(What.GAP, closed, parts)
+
+
+def _unscaled(engine: Engine, columns: list[Value]) -> list[Value]:
+    """Without what multiplies all coefficients, since products are rounded: numbers, and scalars of
+    both combinations."""
+    values = engine.values
+    factors = [list(c.args) if c.what is What.CALL and c.attr == "mul" else [c] for c in columns]
+    shared = [f for f in factors[0] if not f.labels and all(f in other for other in factors)]
+    for f in shared:
+        for own in factors:
+            own.remove(f)
+    for side in (factors[::2], factors[1::2]):
+        numbers = [math.prod(f.number for f in own if f.number is not None) for own in side]
+        if len({abs(n) for n in numbers}) == 1 and numbers[0]:
+            for own, n in zip(side, numbers, strict=True):
+                own[:] = [f for f in own if f.number is None]
+                own.append(values.number(math.copysign(1.0, n)))
+    return [values.mul(*own) for own in factors]
 
 
 def _entries(node: Node, items: Sequence[Item]) -> list[Label | None]:

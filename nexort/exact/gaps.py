@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nexort.exact import coefficients
+from nexort.exact import coefficients, mixtures
 from nexort.exact.budget import NotExact
 from nexort.exact.factored import ordered
 from nexort.exact.forms import Form, Gaussian, Item, Term, gaussian
+from nexort.exact.labels import At, canonical
 from nexort.exact.univariates import univariate
 from nexort.exact.values import Value, Values, What
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.expectation import gap_after
 from nexort.gaussian.univariate import Univariate
-from nexort.program.nodes import Op
+from nexort.program.nodes import Node, Op
 
 if TYPE_CHECKING:
     from nexort.exact.engine import Engine
@@ -101,10 +102,23 @@ def _of_group(engine: Engine, a: Gaussian, b: Gaussian, group: object) -> Value 
         return None
     x, y = a.items[0], b.items[0]
     if x.bound or y.bound:
-        return None
-    first, second = (engine.form(i.atom.node.args[0], i.atom.at) for i in (x, y))
-    inside = _of_ket(engine, first, second)
+        own = engine.covariance(a, a), engine.covariance(b, b), engine.covariance(a, b)
+        return mixtures.gap(engine, own, x, y)
+    inside = of_kets(engine, x.atom.node.args[0], x.atom.at, y.atom.node.args[0], y.atom.at)
     return None if inside is None else _signed(engine, inside, x.coefficient, y.coefficient)
+
+
+def of_kets(engine: Engine, x: Node, x_at: At, y: Node, y_at: At) -> Value | None:
+    """The gap of two kets, None where it is not known."""
+    from nexort.exact.kets import NeedsPin
+
+    at, names = canonical((*x_at, *y_at))
+    try:
+        first, second = engine.form(x, at[: len(x_at)]), engine.form(y, at[len(x_at) :])
+    except NeedsPin:
+        return None
+    found = _of_ket(engine, first, second)
+    return None if found is None else engine.values.relabel(found, names)
 
 
 def _signed(engine: Engine, inside: Value, c: Value, d: Value) -> Value:

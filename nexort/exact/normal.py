@@ -93,15 +93,12 @@ def _pair(values: Values, v: Value, pair: Value) -> Value | None:
 
 
 def _unscaled(values: Values, v: Value, args: tuple[Value, ...]) -> Value:
-    """A gap of multiples of the same coefficients is theirs."""
-    scales, inner = zip(*(_parts(a) for a in args), strict=True)
+    """A gap of multiples of the same covariances is theirs; its columns are known up to factors."""
+    scales, inner = zip(*(_parts(a) for a in args[:3]), strict=True)
     whole = [x for x in inner if x is not None]
-    square = scales[0]
-    alike = all(s == square for s in scales[:3]) and square > 0
-    alike = alike and all(math.isclose(s * s, square, rel_tol=1e-14) and s > 0 for s in scales[3:])
-    if len(whole) < len(args) or not alike:
+    if len(whole) < len(inner) or scales[0] <= 0 or any(s != scales[0] for s in scales):
         return values.rebuilt(v, args)
-    return values.make(What.GAP, tuple(whole), v.attr)
+    return values.make(What.GAP, (*whole, *args[3:]), v.attr)
 
 
 def _without_products(

@@ -16,10 +16,18 @@ from nexort import functions
 from nexort.exact import bent, nearness
 from nexort.exact.labels import Index, Label
 from nexort.exact.values import Value, What
-from nexort.gaussian import sides
+from nexort.gaussian import orthant, sides
 from nexort.gaussian.covariance import Covariance
-from nexort.gaussian.expectation import CLOSED, Expectation, expect_one, expect_pair, gap_after
+from nexort.gaussian.expectation import (
+    CLOSED,
+    Expectation,
+    expect_one,
+    expect_pair,
+    gap_after,
+    jump_error,
+)
 from nexort.gaussian.scratch import empty, like, room
+from nexort.gaussian.terms import normal_form
 from nexort.gaussian.univariate import Univariate
 from nexort.program.unrolled import Array
 
@@ -60,6 +68,23 @@ class Frame:
     """Whether labels of one axis, with equal ranges, count the same inputs."""
     opposite: set[Value] = field(default_factory=set)
     """The GAPs with pairs near to opposite."""
+    unsure: dict[Value, Any] = field(default_factory=dict)
+    """Estimates of the errors of gaps, where these are more than roundings of themselves."""
+
+    def note(self, gap: Value, error: Any) -> None:
+        """Of a gap; in its shape, or a number."""
+        if np.any(error):
+            self.unsure[gap] = error
+
+    def carried(self, value: Value, change: Callable[[Any], Any] = np.asarray) -> None:
+        """What the errors of a value's gaps make of its own."""
+        known = [
+            self.unsure[a] if a.labels == value.labels else np.max(self.unsure[a])
+            for a in value.args
+            if a in self.unsure
+        ]
+        if known:
+            self.note(value, change(sum(known)))
 
     def length(self, label: Label) -> int:
         """How many entries of a label there are here."""
@@ -89,6 +114,8 @@ def operation(value: Value) -> Operation:
             return _root(value)
         case What.GAP:
             return nearness.gap(value, _spreads(value))
+        case What.MIX:
+            return nearness.mixed(value, _spreads(value))
         case _:
             return _expectation(value)
 
@@ -135,7 +162,12 @@ def _call(value: Value) -> Operation:
     if name == "ratio":
         return lambda frame, args: _ratio(*_aligned(args, spreads))
     if name in GAPS:
-        return lambda frame, args: GAPS[name](*_aligned(args, spreads))
+
+        def of_gaps(frame: Frame, args: list[Any]) -> Any:
+            frame.carried(value)
+            return GAPS[name](*_aligned(args, spreads))
+
+        return of_gaps
     if name in ("add", "mul"):
         return _chain(value, np.add if name == "add" else np.multiply, spreads)
     evaluate = functions.registry()[name].evaluate
@@ -283,6 +315,15 @@ def _pair(f: Univariate, g: Univariate, covariance: Any, rtol: float) -> Expecta
     return expect_pair(f, g, general, rtol)
 
 
+def _unsure(frame: Frame, value: Value, f: Univariate, g: Univariate, covariance: Any) -> Any:
+    """What the error of a gap makes of E f(z_a) g(z_b)."""
+    error = frame.unsure.get(value.args[0])
+    if error is None:
+        return 0.0
+    general = covariance.general if isinstance(covariance, bent.Bent) else covariance
+    return jump_error(f, g, general, error)
+
+
 def _after(f: Univariate, covariance: Any) -> Array | None:
     found = bent.after(f, covariance)
     if found is not None:
@@ -302,6 +343,7 @@ def _covariance(value: Value) -> Operation:
     def run(frame: Frame, args: list[Any]) -> Any:
         left, right, *rest = _aligned(args, spreads)
         left, right = np.atleast_1d(left), np.atleast_1d(right)
+        frame.carried(value)
         if isinstance(value.attr, tuple):
             return bent.child(value.attr[1], rest[0], left, right)
         cross, *gap = (np.atleast_1d(x) for x in rest)
@@ -357,7 +399,23 @@ def _expectation(value: Value) -> Operation:
 
     def correlation(frame: Frame, args: list[Any]) -> Any:
         frame.methods[value] = CLOSED
-        return _shaped(value, bent.correlation(value.attr, args[0]))
+        found = bent.correlation(value.attr, args[0])
+        error = _unsure(frame, value, value.attr, value.attr, args[0])
+        if np.any(error):
+            frame.errors[value] = float(np.max(error)) / float(np.max(np.abs(found)))
+        return _shaped(value, found)
+
+    def after(frame: Frame, args: list[Any]) -> Any:
+        # a jump makes theta of its root
+        jump = orthant.jump(normal_form(value.attr.node))
+        frame.carried(value, lambda x: np.sqrt(2 * x) if jump else x)
+        return _shaped(value, _after(value.attr, args[0]))
+
+    def pair(frame: Frame, args: list[Any]) -> Any:
+        f, g = value.attr
+        found = _pair(f, g, args[0], frame.rtol)
+        error = found.error + _unsure(frame, value, f, g, args[0])
+        return note(frame, Expectation(found.value, error, found.method))
 
     match value.what:
         case What.COV:
@@ -365,10 +423,9 @@ def _expectation(value: Value) -> Operation:
         case What.CORRELATION:
             return correlation
         case What.AFTER:
-            return lambda frame, args: _shaped(value, _after(value.attr, args[0]))
+            return after
         case What.PAIR:
-            f, g = value.attr
-            return lambda frame, args: note(frame, _pair(f, g, args[0], frame.rtol))
+            return pair
         case What.ONE:
             return lambda frame, args: note(
                 frame, expect_one(value.attr, np.asarray(args[0]), frame.rtol)

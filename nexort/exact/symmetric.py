@@ -81,11 +81,9 @@ class _Numbering:
             case What.COV:
                 turned = (args[1], args[0], *args[2:])
                 return value.what, value.attr, *min(args, turned)
-            case What.GAP:
-                columns = args[3:]
-                swapped = [columns[k + 1 - 2 * (k % 2)] for k in range(len(columns))]
-                turned = (args[1], args[0], args[2], *swapped)
-                return value.what, value.attr, min(args, turned)
+            case What.GAP | What.MIX:
+                # a function of the covariances alone
+                return value.what, args[2], *sorted(args[:2])
             case What.PAIR:
                 return self._pair(value)
             case _:

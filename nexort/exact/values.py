@@ -24,6 +24,10 @@ COV     variance, variance, cross   a :class:`nexort.gaussian.covariance.Covaria
                                     with ("after", f) a COV, of which the gap is taken after f
 GAP     variance, variance, cross,  labels summed over in each pair of columns: the gap, 1 - rho
         columns two by two          or -(1 + rho), see :mod:`nexort.gaussian.sides`
+MIX     variance, variance, cross,  labels of the first weights, of the second, and those in place
+        weights, weights, and gaps  of them in the first and the last gaps: the gap of two sums of
+        of the first, of both, of   unit kets, see :mod:`nexort.exact.mixtures`
+        the second
 AFTER   COV                         f: gap after the function
 PAIR    COV                         (f, g): E f(z_a) g(z_b)
 CORRELATION  COV                    f = u z + v |z|: E f(z_a) f(z_b) / (u^2 + v^2) s_a s_b, or
@@ -64,6 +68,7 @@ class What(Enum):
     ROOT = auto()
     COV = auto()
     GAP = auto()
+    MIX = auto()
     AFTER = auto()
     PAIR = auto()
     CORRELATION = auto()
@@ -105,7 +110,7 @@ def binds(what: What, attr: Any) -> tuple[Label, ...]:
     match what:
         case What.SUM:
             return tuple(attr)
-        case What.GAP:
+        case What.GAP | What.MIX:
             return tuple(label for part in attr for label in part)
         case What.ROOT:
             return tuple(attr[0])

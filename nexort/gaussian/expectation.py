@@ -64,7 +64,8 @@ def expect_pair(
     evaluate = pairs.evaluator(f, g)
     if evaluate is not None:
         value = _with_zeros(f, g, covariance, evaluate(covariance))
-        return Expectation(value, jump_error(f, g, covariance), CLOSED)
+        error = jump_error(f, g, covariance, covariance.uncertainty)
+        return Expectation(value, error, CLOSED)
     if pieces.supported(f, g):
         value, error, unsure = pieces.expectation(f, g, covariance)
         if error <= rtol * pieces.scale(f, g, covariance):
@@ -73,12 +74,11 @@ def expect_pair(
     return _split(f, g, covariance, rtol)
 
 
-def jump_error(f: Univariate, g: Univariate, k: Covariance) -> Array | float:
-    """What an error of 1 - rho makes of E f(z_a) g(z_b) with jumps J_f and J_g at 0:
+def jump_error(f: Univariate, g: Univariate, k: Covariance, unsure: Any) -> Array | float:
+    """What errors of 1 - rho make of E f(z_a) g(z_b) with jumps J_f and J_g at 0:
 
     |d E / d theta| = |J_f J_g| / 2 pi,  |d theta| <= d / max(sin theta, (d / 2)^(1/2)).
     """
-    unsure = k.uncertainty
     jump = abs(orthant.jump(normal_form(f.node)) * orthant.jump(normal_form(g.node)))
     if not jump or not np.any(unsure):
         return 0.0
