@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING
 
 from nexort import collector
 from nexort.diagnostics import NexortError, Report, Source, did_you_mean, fail
+from nexort.program.nodes import walk
 from nexort.program.numbers import resolve
 from nexort.program.program import Program
 from nexort.syntax import tree as t
@@ -183,13 +184,19 @@ def derive(program: Program, given: Given, *, unroll: bool = False) -> Derivatio
     if program.training is not None:
         return _derive_training(program, given, unroll=unroll)
     program = simplify(program)
+    _refuse_divergent(program, given)
     if unroll:
         report = Report()
         params, sizes = resolve(program, given.numbers, report)
         report.stop()
         program = unrolled(program, {**params, **sizes}, given.max_instructions)
         verify_program(program)
-    return derived(program)
+    try:
+        return derived(program)
+    except OverflowError as problem:
+        message = f"the formulas leave the range of floating point: {problem}"
+        hint = "divide by the scale: the limit of |x> / c is a formula with numbers in range"
+        raise fail("not-derivable", message, help=hint) from None
 
 
 def _derive_training(program: Program, given: Given, *, unroll: bool) -> Derivation:
@@ -347,9 +354,39 @@ def _some_output(program: Program) -> None:
         raise fail("no-output", "the program has no output", help="output f")
 
 
-def placeholders(program: Program, given: Given) -> Given:
-    """Ones for data that have no values, and small sizes for dims that have none: which limit a
-    training has depends on neither."""
+LOOSE = 3
+"""The number of a param that has none, where any will do."""
+
+
+def _refuse_divergent(program: Program, given: Given) -> None:
+    """Raise NexortError for an expectation that exists for no data: it does not for ones, for
+    positive and for other random numbers, nor for several sizes."""
+    from nexort.exact.existing import examine, singular
+    from nexort.exact.solve import check_divisions
+
+    if not any(singular(x) for _, rule in program.rules() for x in walk([rule.value])):
+        return
+    loose = {n: LOOSE for n, p in program.params.items() if p.default is None}
+    given = replace(given, numbers={**loose, **given.numbers})
+    for draw, size in enumerate((SMALL, 7, 5)):
+        filled = placeholders(program, given, size, draw)
+        try:
+            unrolled = unroll(program, filled)
+        except NexortError:  # sizes that the program does not take
+            return
+        try:
+            examine(unrolled)
+            if filled.arrays.keys() == given.arrays.keys():
+                check_divisions(unrolled)
+            return
+        except NexortError as problem:
+            found = problem
+    raise found
+
+
+def placeholders(program: Program, given: Given, size: int = SMALL, draw: int = 0) -> Given:
+    """Numbers for data that have no values, and sizes for dims that have none: which limit a
+    training has depends on neither. The first ``draw`` is of ones, the second positive."""
     import numpy as np
 
     from nexort.data import LoadedArray
@@ -364,16 +401,20 @@ def placeholders(program: Program, given: Given) -> Given:
         if values is None and data.default is not None:
             values = np.asarray(data.default.attr, dtype=float)
         if values is not None and values.ndim == len(data.axes):
-            for axis, size in zip(data.axes, values.shape, strict=True):
-                sizes.setdefault(axis.name, size)
+            for axis, length in zip(data.axes, values.shape, strict=True):
+                sizes.setdefault(axis.name, length)
     arrays = dict(given.arrays)
     for name, data in program.data.items():
         if name not in arrays and data.default is None:
             shape = [a.size if a.size is not None else sizes.get(a.name) for a in data.axes]
-            filled = np.ones([SMALL if s is None else s for s in shape])
+            filled = np.ones([size if s is None else s for s in shape])
+            if draw:
+                rng = np.random.default_rng(draw)
+                filled = rng.uniform(0.5, 1.5, filled.shape)
+                filled *= rng.choice([1, -1], filled.shape) if draw > 1 else 1
             arrays[name] = LoadedArray(filled, f"ones for {name}")
     used = {a.name for d in program.data.values() for a in d.axes}
-    loose = {name: SMALL for name in dims if name not in sizes and name not in used}
+    loose = {name: size for name in dims if name not in sizes and name not in used}
     return replace(given, arrays=arrays, numbers={**given.numbers, **loose})
 
 

@@ -24,19 +24,19 @@ USES: dict[str, tuple[str, ...]] = {
     "data": ("program", "syntax", "diagnostics"),
     "gaussian": ("program", "functions", "diagnostics"),
     "limit": ("program", "functions", "diagnostics"),
-    "existence": ("gaussian", "program", "functions"),
     "derive": (
         "training", "transform", "limit", "gaussian", "program", "functions", "diagnostics",
     ),
+    "existence": ("gaussian", "program", "functions"),
+    "exact": ("existence", "limit", "gaussian", "program", "functions", "diagnostics"),
     "driver": (
-        "derive", "data", "training", "transform", "elaborate", "program", "syntax",
+        "derive", "data", "training", "transform", "exact", "elaborate", "program", "syntax",
         "diagnostics", "collector",
     ),
     "expand": (
         "driver", "data", "training", "elaborate", "transform", "optimizers", "program", "syntax",
         "functions", "diagnostics",
     ),
-    "exact": ("existence", "limit", "gaussian", "program", "functions", "diagnostics"),
     "workers": ("diagnostics",),
     "lower": ("workers", "exact", "limit", "program", "functions", "diagnostics"),
     "replicates": ("workers", "training", "lower", "exact", "program", "diagnostics"),

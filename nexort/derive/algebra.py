@@ -219,7 +219,9 @@ def mul(*factors: Formula) -> Formula:
             case Product(inner):
                 stack.extend(reversed(inner))
             case Number(value):
-                coefficient = coefficient * value
+                before, coefficient = coefficient, coefficient * value
+                if coefficient == 0 and before and value:
+                    raise OverflowError(f"{before} * {value} is 0 in floating point")
             case Power(base, Number() as exponent):
                 found[base] = add(found.get(base, ZERO), exponent)
             case _:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import isfinite
 
 from nexort.program.index import Affine
 from nexort.program.nodes import Node
@@ -20,9 +21,16 @@ Indices = tuple[Affine, ...]
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A literal number: exact where the program's is (integers, fractions), else a float."""
+    """A literal number: exact where the program's is (integers, fractions), else a float.
+
+    Raises OverflowError for what is none.
+    """
 
     value: Fraction | float
+
+    def __post_init__(self) -> None:
+        if isinstance(self.value, float) and not isfinite(self.value):
+            raise OverflowError(f"a number of the formulas is {self.value}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def examine(program: Unrolled) -> frozenset[Node]:
     """
     roots = [m for output in program.outputs for m in output.members]
     nodes = walk(roots)
-    if not any(map(_is_risky, nodes)):
+    if not any(map(is_risky, nodes)):
         return frozenset()
     report = Report()
     with deep():
@@ -55,7 +55,12 @@ def examine(program: Unrolled) -> frozenset[Node]:
     return frozenset(integrands.unknown)
 
 
-def _is_risky(node: Node) -> bool:
+def singular(node: Node) -> bool:
+    """A function that is not real or not finite everywhere, or grows faster than polynomials."""
+    return node.op is Op.CALL and str(node.attr) in ("div", "pow", *SINGULAR)
+
+
+def is_risky(node: Node) -> bool:
     """A function of a ket that may be singular, not real, or grow faster than any polynomial."""
     if node.op is not Op.CALL or node.type.kind is not Kind.KET:
         return False
@@ -78,7 +83,7 @@ def _risky(engine: Engine) -> set[Node]:
         if x.op is Op.MATMUL:
             risky = any(y.args[0] in found for y in engine.dots[x])
         else:
-            risky = _is_risky(x) or any(a in found for a in x.args)
+            risky = is_risky(x) or any(a in found for a in x.args)
         if risky:
             found.add(x)
     return found

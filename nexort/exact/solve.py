@@ -93,7 +93,7 @@ def solve(
         roots = [*good.values(), *found.values()]
         shown = sum(8 * math.prod(program.shape(m.type.axes)) for m in good)
         _check_room(shown + whole.footprint(roots, frame), memory)
-        arrays = run(engine, roots, frame)
+        arrays = run(engine, roots, frame, divisions(engine))
     errors = whole.relative_errors({*good.values(), *found.values()}, frame.errors)
     outputs = {}
     for output in program.outputs:
@@ -109,12 +109,43 @@ def solve(
     return Solution(outputs, shapes, routes)
 
 
-def run(engine: Engine, roots: Iterable[Value], frame: Frame) -> dict[Value, Array]:
-    """The arrays of some values. Raises NexortError for what has no value."""
+def run(
+    engine: Engine, roots: Iterable[Value], frame: Frame, checked: Iterable[Value] = ()
+) -> dict[Value, Array]:
+    """The arrays of some values. Raises NexortError for what has no value, ``checked`` too."""
     try:
-        return whole.evaluate(roots, frame)
+        return whole.evaluate(roots, frame, checked)
     except failures.PROBLEMS as problem:
         raise failures.diagnosed(engine, problem) from None
+
+
+PARTIAL = ("div", "log", "sqrt", "pow")
+
+
+def divisions(engine: Engine) -> list[Value]:
+    """What scalars divide by, take roots and logarithms of, as values that have to be finite even
+    where they are multiplied by 0."""
+    values = engine.values
+    found = []
+    for n in engine.nodes:
+        if n.op is not Op.CALL or n.attr not in PARTIAL or n.args[-1].type.kind is not Kind.SCALAR:
+            continue
+        ket = n.type.kind is Kind.KET
+        if ket and n.attr != "div":
+            continue
+        value = _attempt(engine, n.args[1] if ket else n)
+        if isinstance(value, Value):
+            value = values.div(values.one, value) if ket else value
+            engine.origin.setdefault(value, n)
+            found.append(value)
+    return found
+
+
+def check_divisions(program: Unrolled) -> None:
+    """Raises NexortError for a scalar that has no value, such as 0 / 0."""
+    with deep():
+        engine = Engine(program)
+        run(engine, [], whole.frame_of(program, 1e-8), divisions(engine))
 
 
 def _check_room(needed: int, memory: int) -> None:

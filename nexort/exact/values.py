@@ -221,7 +221,7 @@ class Values:
                 if a.number is None
                 else self.number(a.number / b.number)
             )
-        return self.zero if a is self.zero else self.make(What.CALL, (a, b), "div")
+        return self.make(What.CALL, (a, b), "div")  # 0 / b too: b may be 0
 
     def call(self, name: str, *args: Value) -> Value:
         """An entrywise function of numbers, folded where all are known."""

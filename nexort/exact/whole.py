@@ -38,10 +38,15 @@ def frame_of(program: Unrolled, rtol: float) -> Frame:
     return Frame(size, source, rtol=rtol, same=True)
 
 
-def evaluate(roots: Iterable[Value], frame: Frame) -> dict[Value, Array]:
-    """The arrays of some values. Raises NotFiniteError, IndefiniteError, NotIntegrable."""
+def evaluate(
+    roots: Iterable[Value], frame: Frame, checked: Iterable[Value] = ()
+) -> dict[Value, Array]:
+    """The arrays of some values; those of ``checked`` are found too, as they must be finite.
+
+    Raises NotFiniteError, IndefiniteError, NotIntegrable.
+    """
     roots = list(roots)
-    order = ordered(roots)
+    order = ordered([*roots, *checked])
     last: dict[Value, int] = {}
     for position, value in enumerate(order):
         for a in value.args:
@@ -53,7 +58,8 @@ def evaluate(roots: Iterable[Value], frame: Frame) -> dict[Value, Array]:
             found = operation(value)(frame, [arrays[a] for a in value.args])
             if value.what is not What.COV and not np.all(np.isfinite(found)):
                 raise NotFiniteError(value)
-            arrays[value] = found
+            if value in last or value in kept:
+                arrays[value] = found
             for a in value.args:
                 if last[a] == position and a not in kept:
                     arrays.pop(a, None)

@@ -122,10 +122,13 @@ def _sampled(plan: Plan, settings: Settings, progress: Progress | None) -> dict[
 
 def _exact(plan: Plan) -> dict[str, LimitValue]:
     replicate = Replicate(plan, 2, np.random.SeedSequence(0))
+    members = replicate.run(watch=True)
+    if replicate.first_bad is not None:
+        raise _not_finite(plan, 2, np.random.SeedSequence(0))
     return {
         output.name: LimitValue(value, np.zeros_like(value), "exact")
         for output, value in zip(
-            plan.program.outputs, _assembled(plan.program, replicate.run()), strict=True
+            plan.program.outputs, _assembled(plan.program, members), strict=True
         )
     }
 

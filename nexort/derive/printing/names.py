@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from math import isclose, pi, sqrt
+from math import isclose, isinf, pi, sqrt
 
 from nexort.derive.printing.boxes import Glyph
 
@@ -114,6 +114,8 @@ def recognised(value: float) -> tuple[Fraction, Glyph | None, Glyph | None]:
     its last digits. A number without such a form comes with a decimal glyph as ``top``."""
     for glyph, size in _RADICALS.items():
         for top, bottom, rest in ((glyph, None, value / size), (None, glyph, value * size)):
+            if isinf(rest):
+                continue
             near = Fraction(rest).limit_denominator(24)
             if abs(near.numerator) <= 24 and near and isclose(rest, near, rel_tol=4e-16):
                 return near, top, bottom

@@ -1,0 +1,103 @@
+"""Values that do not exist are refused, with the place and the true integrand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nexort
+from nexort import NexortError
+
+CASES = Path(__file__).parent
+VECTORS = "vector v, w ~ N(0, 1)\nmatrix W ~ N(0, 1/n)\n"
+
+
+def refusal(p: nexort.api.TensorProgram, *, exact: bool = True) -> NexortError:
+    with pytest.raises(NexortError) as caught:
+        p.limit(exact=exact)
+    assert all(d.span is not None for d in caught.value.diagnostics)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("diverge-reciprocal", ["1/z of a Gaussian", "z^(-2)"]),
+        ("diverge-reciprocal-product", ["1/(z_1*z_2)", "1/(z_1^2*z_2^2)"]),
+        ("diverge-inverse-root", ["1/Abs(z)", "square of |y>"]),
+        ("diverge-message", ["exp(z^2/2)", "square of |y>", "2 c Var z < 1"]),
+        ("diverge-zero-over-zero", ["root of a negative number"]),
+    ],
+)
+def test_cases(name: str, words: list[str]) -> None:
+    p = nexort.load(CASES / f"{name}.nxt")
+    for exact in (True, False):
+        text = str(refusal(p, exact=exact))
+        assert all(word in text for word in words)
+    for derived in (p.derive, p.emit):
+        with pytest.raises(NexortError, match="does not exist"):
+            derived()
+
+
+def test_overflow_is_refused() -> None:
+    p = nexort.load(CASES / "derive-overflow.nxt")
+    for derived in (p.derive, p.emit):
+        with pytest.raises(NexortError, match="range of floating point"):
+            derived()
+    with pytest.raises(NexortError, match="range of floating point"):
+        nexort.loads("vector w ~ N(0, 1)\n|y> = 1e-200 * |w>\noutput <y|y>").derive()
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("c = <v|v> - <v|v>\nd = 0 / c\noutput d", "d = 0 / c"),
+        ("c = <v|v> - <v|v>\nd = 0 * (1 / c)\noutput d", "d = 0"),
+        ("d = sqrt(<v|w> - 1)\noutput d", "d = sqrt"),
+        ("d = log(<v|w>)\noutput <v|v> * (0 * d)", "d = log"),
+        ("c = 0\nd = 0 / c\noutput d", "d = 0 / c"),
+        ("|x> = |v> / <v|w>\n|y> = 0 * |x>\noutput <w|y>", "|x>"),
+        ("|x> = 0 * sqrt(|v>)\noutput <1|x>", "root of a negative number"),
+        ("|x> = W exp(exp(|v>))\noutput <w|x>", "faster than every"),
+        ("|x> = 1 / (W tanh(|v>))\noutput <1|x>", "|z|^-1"),
+        ("|x> = 1 / (|v> - |w>)\noutput <v|x>", "-1"),
+        ("|x> = 1 / (1 - |v>^2)\noutput <1|x>", "z = -1"),
+        ("|x> = |v> / relu(|w>)\noutput <1|x>", "division by 0"),
+        ("|x> = 1 / E{1}[1 / |v>{1} * |w>]\noutput <1|x>", "iid copies"),
+    ],
+)
+def test_refused(body: str, words: str) -> None:
+    assert words in str(refusal(nexort.loads(VECTORS + body)))
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        ("|x> = abs(|v>)^(-1/2)\noutput <1|x>", 1.720079974),
+        ("|x> = 1 / |v>\noutput <v|x>", 1.0),
+        ("|x> = log(abs(|v>))\noutput <1|x>", -(np.euler_gamma + np.log(2)) / 2),
+        ("|x> = log(abs(|v>))\noutput <x|x>", np.pi**2 / 8 + (np.euler_gamma + np.log(2)) ** 2 / 4),
+        ("|x> = exp(|v>^2 / 4)\noutput <1|x>", np.sqrt(2)),
+        ("|x> = |v> / sqrt(<v|v>)\noutput <x|x>", 1.0),
+        ("|x> = 0 * (1 / |v>)\noutput <1|x>", 0.0),
+    ],
+)
+def test_exists(body: str, value: float) -> None:
+    found = nexort.loads(VECTORS + body).limit()
+    [estimate] = found.values()
+    assert "sampled" not in estimate.method
+    assert float(estimate) == pytest.approx(value, rel=1e-8, abs=1e-12)
+
+
+def test_what_is_not_shown_says_so() -> None:
+    body = "|x> = abs(max(|v>, |w>))^(-1/3)\noutput <1|x>"
+    [estimate] = nexort.loads(VECTORS + body).limit().values()
+    assert estimate.method.endswith("existence not shown")
+
+
+def test_derivations_of_data_that_may_be_anything() -> None:
+    """Batch statistics: that no data are given is no reason to refuse."""
+    p = nexort.load(CASES / "good" / "kernel-batchnorm.nxt")
+    assert p.derive() is not None
