@@ -97,7 +97,7 @@ def section(lines: list[str]) -> list[Statement]:
 
 def goes_on(stripped: str) -> bool:
     """Whether a line may be the rest of a sentence."""
-    return " = " not in stripped and not stripped.startswith("⟨")
+    return " = " not in stripped and not stripped.startswith(("⟨", "Cov("))
 
 
 def partition(line: str) -> tuple[str, str, str]:
