@@ -48,57 +48,107 @@ class Trajectory:
 @dataclass(frozen=True)
 class Stage:
     """The replicates of one sample size; ``draws[name]`` has shape (R, *shape), ``notes`` are the
-    largest of all."""
+    largest of all, ``roundings[name]`` is what single precision changes in one of them."""
 
     size: int
     draws: dict[str, Array]
     stopped: tuple[int, str] | None
     notes: Mapping[str, float]
+    roundings: Mapping[str, Array] = field(default_factory=dict)
+
+    def rounding(self, name: str, axes: int) -> Array:
+        """Of an output, the largest over its last ``axes``, those of one entry of its family: what
+        one replicate has of it by chance is small in some entries."""
+        if name not in self.roundings:
+            return np.zeros(self.draws[name].shape[1:])
+        found = self.roundings[name]
+        over = tuple(range(found.ndim - axes, found.ndim))
+        most = found.max(axis=over, keepdims=True, initial=0.0)
+        return np.asarray(np.broadcast_to(most, found.shape))
+
+
+TWIN = -1
+"""The first replicate in double precision, among others that are not."""
 
 
 class Replicates:
     """Runs replicates, or finds them in the checkpoint under ``name``. ``simulate`` runs one of a
-    sample size, which takes ``cost`` bytes."""
+    sample size, with pairs of points in a dtype, which takes ``cost`` bytes.
+
+    Pairs of points are in float32 as long as that is seen to change less than what is sampled does:
+    of N/2 points the first replicate is run in float64 too, and the difference is part of the
+    error. Without ``pairs`` all is in float64.
+    """
 
     def __init__(
         self,
         name: str,
-        simulate: Callable[[int, np.random.SeedSequence], Trajectory],
-        cost: Callable[[int], float],
+        simulate: Callable[[int, np.random.SeedSequence, str], Trajectory],
+        cost: Callable[[int, str], float],
         settings: Settings,
         progress: Progress | None = None,
         store: Store | None = None,
+        *,
+        pairs: bool,
     ) -> None:
         self.name, self.simulate, self.cost = name, simulate, cost
         self.settings, self.progress, self.store = settings, progress, store
-        self.known: dict[int, list[Trajectory]] = {}
+        self.dtype = "float32" if pairs else "float64"
+        self.known: dict[tuple[int, str], list[Trajectory]] = {}
+        self.twins: dict[int, Trajectory] = {}
 
-    def run(self, size: int, count: int) -> Stage:
-        """At least the first ``count`` replicates of ``size`` points."""
-        runs = self.known.setdefault(size, [])
-        seeds = np.random.SeedSequence([self.settings.seed, size]).spawn(count)
-        wanted = range(len(runs), count)
+    def stages(self, size: int, count: int) -> tuple[Stage, Stage]:
+        """At least ``count`` replicates of N/2 and of N points."""
+        half = self.run(size // 2, count, twin=self.dtype == "float32")
+        return half, self.run(size, count)
+
+    def run(self, size: int, count: int, *, twin: bool = False) -> Stage:
+        """At least the first ``count`` replicates of ``size`` points, and where asked for the
+        ``twin`` in float64 of the first."""
+        runs = self.known.setdefault((size, self.dtype), [])
+        wanted = list(range(len(runs), count))
+        if twin and size not in self.twins:
+            wanted.append(TWIN)
         found = {k: run for k in wanted if (run := self._stored(size, k)) is not None}
 
         def one(index: int) -> Trajectory:
-            return self.simulate(size, seeds[index])
+            seeds = np.random.SeedSequence([self.settings.seed, size]).spawn(count)
+            twin = index == TWIN
+            return self.simulate(size, seeds[max(index, 0)], "float64" if twin else self.dtype)
 
         def done(index: int, run: Trajectory) -> None:
             found[index] = run
             if self.store is not None:
                 self.store.put(self._key(size, index), _packed(run))
-            if self.progress is not None:
-                self.progress(len(runs) + len(found), count)
+            if self.progress is not None and index != TWIN:
+                self.progress(len(runs) + len(found.keys() - {TWIN}), count)
 
         gathered(one, [k for k in wanted if k not in found], self.workers(size), done)
-        runs.extend(found[k] for k in wanted)
+        if TWIN in found:
+            self.twins[size] = found.pop(TWIN)
+        runs.extend(found[k] for k in sorted(found))
         draws = {name: np.stack([r.outputs[name] for r in runs]) for name in runs[0].outputs}
         stopped = min((r.stopped for r in runs if r.stopped), default=None)
         notes = {name: max(r.notes[name] for r in runs) for name in runs[0].notes}
-        return Stage(size, draws, stopped, notes)
+        return Stage(size, draws, stopped, notes, self._roundings(size) if twin else {})
+
+    def _roundings(self, size: int) -> dict[str, Array]:
+        """What single precision changes in a replicate, infinite where it ends another way."""
+        narrow, wide = self.known[size, self.dtype][0], self.twins[size]
+        return {
+            name: np.where(np.isnan(x) & np.isnan(wide.outputs[name]), 0.0, np.nan_to_num(
+                np.abs(x - wide.outputs[name]), nan=np.inf, posinf=np.inf))
+            for name, x in narrow.outputs.items()
+        }  # fmt: skip
+
+    def widen(self, size: int) -> int:
+        """Go on in float64, in samples of at most ``size`` points: their size."""
+        self.dtype = "float64"
+        return min(size, self.room())
 
     def _key(self, size: int, index: int) -> str:
-        return f"{self.name}/{size}/{index}"
+        wide = "float64/" if self.dtype == "float64" or index == TWIN else ""
+        return f"{self.name}/{wide}{size}/{max(index, 0)}"
 
     def _stored(self, size: int, index: int) -> Trajectory | None:
         known = None if self.store is None else self.store.get(self._key(size, index))
@@ -107,14 +157,14 @@ class Replicates:
     def workers(self, size: int) -> int:
         """Replicates at a time."""
         threads = self.settings.threads or cores()
-        return max(1, min(threads, int(self.settings.memory / self.cost(size))))
+        return max(1, min(threads, int(self.settings.memory / self.cost(size, self.dtype))))
 
     def room(self) -> int:
         """The largest sample, a power of two, of which one replicate fits into the memory."""
         size = LEAST
-        if self.cost(size) > self.settings.memory:
+        if self.cost(size, self.dtype) > self.settings.memory:
             raise _too_large(size)
-        while size < 2**20 and self.cost(2 * size) <= self.settings.memory:
+        while size < 2**20 and self.cost(2 * size, self.dtype) <= self.settings.memory:
             size *= 2
         return size
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +41,9 @@ def limit(
     finite. Raises NexortError.
     """
     from nexort import maximal, tangent
+    from nexort.separation import separates
 
     task = driver.training(program, given)
-    evaluate = maximal.evaluate if task.regime == "maximal" else tangent.evaluate
     told = (
         settings.samples,
         settings.replicates,
@@ -53,7 +54,11 @@ def limit(
         settings.exact,
     )
     store = _part(checkpoint, task, f"limit {told}")
-    return task, evaluate(task, settings, progress, store, _placed(program, warn))
+    said = _placed(program, warn)
+    if task.regime == "tangent":
+        return task, tangent.evaluate(task, settings, progress, store, said)
+    again = partial(separates, task, settings.seed)
+    return task, maximal.evaluate(task, settings, progress, store, said, again)
 
 
 def _placed(program: Program, warn: Warn | None) -> Warn | None:

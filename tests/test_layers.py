@@ -59,8 +59,10 @@ USES: dict[str, tuple[str, ...]] = {
         "diagnostics",
     ),
     "inference": ("functions", "diagnostics"),
+    "separation": ("finite", "training", "program"),
     "trained": (
-        "tangent", "maximal", "finite", "lower", "training", "driver", "program", "diagnostics",
+        "separation", "tangent", "maximal", "finite", "lower", "training", "driver", "program",
+        "diagnostics",
     ),
     "api": (
         "trained", "expand", "compare", "results", "finite", "lower", "exact", "derive", "driver",

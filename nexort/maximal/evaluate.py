@@ -7,6 +7,9 @@ replicates of N/2 points, and where it is significant it is part of the reported
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from nexort.lower.evaluate import EPS, LimitValue, Progress, Settings, met, missed
@@ -45,12 +48,15 @@ def evaluate(
     progress: Progress | None = None,
     checkpoint: Store | None = None,
     warn: Warn | None = None,
+    separates: Callable[[], float | None] | None = None,
 ) -> dict[str, LimitValue]:
     """The limit of every output, shape family_shape + axes.
 
     Replicates that are in ``checkpoint`` are not run again. Where something ceases to be finite,
-    later entries are nan, the value's method says so, and ``warn`` is called. Raises NexortError
-    where the memory does not hold the smallest sample.
+    later entries are nan, the value's method says so, and ``warn`` is called. Where the spread of
+    replicates does not fall with the sample, ``separates`` is asked whether networks of finite
+    width separate, which is chaos, and by how much. Raises NexortError where the memory does not
+    hold the smallest sample.
     """
     settings = settings or Settings()
     plan = Plan.of(task)
@@ -58,13 +64,17 @@ def evaluate(
     size, count = stages.size(_default(plan)), max(2, settings.replicates)
     largest, most = min(settings.max_samples, stages.room()), MORE * count
     while True:
-        half, full = stages.run(size // 2, count), stages.run(size, count)
+        half, full = stages.stages(size, count)
         found = _summary(task, half, full)
-        values = {name: value for name, (value, _) in found.items()}
+        if any(x.rounded for x in found.values()):
+            size = stages.widen(size)
+            largest = min(largest, stages.room())
+            continue
+        values = {name: x.value for name, x in found.items()}
         if settings.rtol is None or all(met(v, settings.rtol) for v in values.values()):
             break
         # pairs of points cost the square of their number: more replicates pay, but for a bias
-        pays = not plan.pairs or any(biased for _, biased in found.values())
+        pays = not plan.pairs or any(x.biased for x in found.values())
         if 2 * size <= largest and (pays or count == most):
             size *= 2
         elif not pays and count < most:
@@ -73,7 +83,21 @@ def evaluate(
             values = {k: missed(v, settings.rtol) for k, v in values.items()}
             break
     tell(full.stopped, warn)
+    if any(x.lasting for x in found.values()):
+        text = _unsettled(None if separates is None else separates())
+        values = {
+            name: replace(v, method=v.method + text) if found[name].lasting else v
+            for name, v in values.items()
+        }
     return values
+
+
+def _unsettled(growth: float | None) -> str:
+    """What is said of a spread that does not fall."""
+    why = "the spread of runs does not fall with the sample"
+    if growth is not None:
+        why = f"chaotic, networks that start apart by 1e-9 separate {growth:.2g}-fold"
+    return f"; {why}: errors are the spread of runs"
 
 
 def replicates(
@@ -85,11 +109,12 @@ def replicates(
     """Replicates of a run."""
     return Replicates(
         "maximal",
-        lambda size, seed: trajectory(plan, size, seed),
+        lambda size, seed, dtype: trajectory(plan, size, seed, dtype),
         plan.bytes,
         settings,
         progress,
         store,
+        pairs=plan.pairs,
     )
 
 
@@ -105,8 +130,19 @@ def _default(plan: Plan) -> int:
 # ---- errors --------------------------------------------------------------------------------------
 
 
-def _summary(task: Task, half: Stage, full: Stage) -> dict[str, tuple[LimitValue, bool]]:
-    """The outputs' values, and whether a bias makes most of the largest error."""
+@dataclass(frozen=True)
+class Summary:
+    """An output's value, whether a bias makes most of the largest error, whether single precision
+    changes more than that is, and whether a spread does not fall with the sample."""
+
+    value: LimitValue
+    biased: bool
+    rounded: bool
+    lasting: bool
+
+
+def _summary(task: Task, half: Stage, full: Stage) -> dict[str, Summary]:
+    """The outputs' values."""
     found = {}
     # what is dropped from hats changes covariances by its square
     rounding = max(half.notes["dropped"], full.notes["dropped"], 1e-7) ** 2
@@ -127,17 +163,20 @@ def _summary(task: Task, half: Stage, full: Stage) -> dict[str, tuple[LimitValue
             scale = np.abs(value).max(axis=axes, keepdims=True, initial=0.0)
             top = np.abs(value[np.isfinite(value)]).max(initial=0.0)
             lasting = _lasting(coarse, fine, axes)
-            floor = np.maximum(scale * rounding, top * EPS)
-            error = np.sqrt(spread**2 + excess + lasting + floor**2)
+            floor = np.maximum(scale * rounding, top * EPS) * (fine != 0).any(axis=0)
+            narrow = half.rounding(output.name, len(axes))
+            sampled = np.sqrt(spread**2 + excess + lasting + floor**2)
+            error = np.hypot(sampled, narrow)
+            most = sampled.max(axis=axes, keepdims=True, initial=0.0)
+            rounded = bool((narrow > np.where(np.isnan(most), np.inf, most)).any())
         known = np.where(np.isfinite(error), error, -1.0)
         worst = int(known.argmax()) if known.size else 0
         biased = bool(known.size and 2 * (excess + lasting).flat[worst] > error.flat[worst] ** 2)
         method = text
+        lasts = bool((lasting > (ROUNDED * top) ** 2).any())
         if _rounded(coarse, fine, top):
-            method = f"exact to rounding: alike in {points}"
-        elif (lasting > (ROUNDED * top) ** 2).any():
-            method += "; chaotic: errors are the spread of runs"
-        found[output.name] = LimitValue(value, error, method), biased
+            method, lasts = f"exact to rounding: alike in {points}", False
+        found[output.name] = Summary(LimitValue(value, error, method), biased, rounded, lasts)
     return found
 
 

@@ -77,11 +77,12 @@ def replicates(
     """Replicates of a run."""
     return Replicates(
         "tangent",
-        lambda size, seed: balanced(plan, size, seed),
+        lambda size, seed, dtype: balanced(plan, size, seed, dtype),
         plan.bytes,
         settings,
         progress,
         store,
+        pairs=plan.pairs,
     )
 
 
@@ -97,9 +98,12 @@ def _sampled(
         stages = replicates(plan, settings, progress, store)
     goal, most, largest = _budget(plan, settings, size, count, stages.room())
     while True:
-        half, full = stages.run(size // 2, count), stages.run(size, count)
-        with np.errstate(over="ignore", invalid="ignore"):
-            found = {name: _Estimate.of(half.draws[name], full.draws[name]) for name in full.draws}
+        half, full = stages.stages(size, count)
+        found = _estimates(plan.task, half, full)
+        if any(x.rounded for x in found.values()):
+            size = stages.widen(size)
+            largest = min(largest, stages.room())
+            continue
         values = {name: x.value(_text(full, count, plan)) for name, x in found.items()}
         if goal is None or all(met(v, goal) for v in values.values()):
             break
@@ -140,19 +144,36 @@ def _text(full: Stage, count: int, plan: Plan) -> str:
 # ---- errors --------------------------------------------------------------------------------------
 
 
+def _estimates(task: Task, half: Stage, full: Stage) -> dict[str, _Estimate]:
+    """Of every output."""
+    found = {}
+    with np.errstate(over="ignore", invalid="ignore"):
+        for output in task.outputs:
+            coarse, fine = half.draws[output.name], full.draws[output.name]
+            own = fine.ndim - 1 - len(output.family_shape)
+            rounding = half.rounding(output.name, own)
+            found[output.name] = _Estimate.of(coarse, fine, rounding, own)
+    return found
+
+
 @dataclass(frozen=True)
 class _Estimate:
-    """A mean, its standard error, and the part of its bias that is told from none."""
+    """A mean, its standard error, the part of its bias that is told from none, and what single
+    precision changes in a replicate."""
 
     mean: Array
     spread: Array
     excess: Array
+    rounding: Array
     biased: bool
     """Whether bias makes most of the largest error."""
+    rounded: bool
+    """Whether single precision changes more than the largest error is, of the same step."""
 
     @staticmethod
-    def of(coarse: Array, fine: Array) -> _Estimate:
-        """From replicates of N/2 and of N points, shapes (R, *shape)."""
+    def of(coarse: Array, fine: Array, rounding: Array, own: int) -> _Estimate:
+        """From replicates of N/2 and of N points, shapes (R, *shape), whose last ``own`` axes are
+        those of an entry."""
         mean = fine.mean(axis=0)
         spread, other = (x.std(axis=0, ddof=1) / np.sqrt(len(x)) for x in (fine, coarse))
         bias = coarse.mean(axis=0) - mean
@@ -163,11 +184,15 @@ class _Estimate:
         excess = np.where(far > least, np.abs(bias), 0.0)
         worst = np.nanargmax(np.hypot(spread, excess)) if np.isfinite(spread).any() else 0
         biased = bool(excess.size and excess.flat[worst] > spread.flat[worst])
-        return _Estimate(mean, spread, excess, biased)
+        inner = tuple(range(mean.ndim - own, mean.ndim))
+        most = np.hypot(spread, excess).max(axis=inner, keepdims=True, initial=0.0)
+        rounded = bool((rounding > np.where(np.isnan(most), np.inf, most)).any())
+        return _Estimate(mean, spread, excess, rounding, biased, rounded)
 
     def value(self, text: str) -> LimitValue:
         """With the error as one number."""
-        return LimitValue(self.mean, np.hypot(self.spread, self.excess), text)
+        error = np.hypot(np.hypot(self.spread, self.excess), self.rounding)
+        return LimitValue(self.mean, error, text)
 
 
 TOGETHER = 1.3

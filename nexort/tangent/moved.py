@@ -1,9 +1,9 @@
 """K_Q on samples: what a weight's updates do to the output (Thm 2.9.19, 2.9.23).
 
 Of a matrix, <left_o| Q(sum_j chi_j |left_j> <right_j|) |right_o> is an average over pairs (row,
-column) of sample points, with Q's states kept pair by pair in float32; of a vector the columns are
-its axes. Rows are taken in blocks, so that a block's gradient, update and states stay in the cache;
-K is never stored, only what it does to the terms of the gradient.
+column) of sample points, with Q's states kept pair by pair; of a vector the columns are its axes.
+Rows are taken in blocks, so that a block's gradient, update and states stay in the cache; K is
+never stored, only what it does to the terms of the gradient.
 
 Where rows and columns are one neuron space the copy must be independent of the row: the sample is
 then two independent halves, and a row's copies are the other half's points.
@@ -25,7 +25,7 @@ BLOCK = 2**16
 """Pairs that are updated at a time: cache-sized."""
 
 LARGE = 1e12
-"""Gradients from which on the states, powers of them in float32, may overflow."""
+"""Gradients from which on the states, powers of them, may overflow in float32."""
 
 
 class Moved(Protocol):
@@ -40,12 +40,13 @@ class Moved(Protocol):
         ...
 
 
-def moved(weight: Weight, terms: Terms, *, sums: bool) -> Moved:
-    """The updates of a weight: as products where they are linear in the gradients."""
+def moved(weight: Weight, terms: Terms, dtype: str, *, sums: bool) -> Moved:
+    """The updates of a weight: as products where they are linear in the gradients, else pair by
+    pair in a dtype."""
     linear = weight.update.coefficients(len(weight.rates))
     if linear is not None:
         return Products(weight, linear, sums=sums)
-    return Pairs(weight, terms, sums=sums)
+    return Pairs(weight, terms, dtype, sums=sums)
 
 
 def divisor(weight: Weight, t: int, size: float) -> float:
@@ -134,10 +135,10 @@ class Pairs:
     """The updates of one weight, pair by pair; with ``sums`` their sum over steps is kept too, less
     what decay takes."""
 
-    def __init__(self, weight: Weight, terms: Terms, *, sums: bool) -> None:
+    def __init__(self, weight: Weight, terms: Terms, dtype: str, *, sums: bool) -> None:
         spans, self.share = _spans(terms)
         self.weight = weight
-        self.blocks = [_Block(weight, *span, sums=sums) for span in spans]
+        self.blocks = [_Block(weight, *span, dtype, sums=sums) for span in spans]
 
     def step(self, t: int, terms: Terms, chi: Array) -> Array:
         """As of :class:`Moved`."""
@@ -160,12 +161,14 @@ class Pairs:
 class _Block:
     """A rectangle of pairs."""
 
-    def __init__(self, weight: Weight, rows: slice, columns: slice, *, sums: bool) -> None:
-        self.weight = weight
+    def __init__(
+        self, weight: Weight, rows: slice, columns: slice, dtype: str, *, sums: bool
+    ) -> None:
+        self.weight, self.dtype = weight, np.dtype(dtype)
         self.row, self.column = rows, columns
         self.rows, self.columns = rows.stop - rows.start, columns.stop - columns.start
-        self.states = weight.update.start((self.rows, self.columns), "float32")
-        self.sums = np.zeros((self.rows, self.columns), np.float32) if sums else None
+        self.states = weight.update.start((self.rows, self.columns), dtype)
+        self.sums = np.zeros((self.rows, self.columns), dtype) if sums else None
         self.height = min(self.rows, max(1, BLOCK // self.columns))
 
     def step(self, t: int, terms: Terms, weighted: Array) -> Array:
@@ -178,7 +181,7 @@ class _Block:
 
     def updates(self, t: int, terms: Terms, weighted: Array) -> Array:
         """Q_t of every pair."""
-        whole = np.empty((self.rows, self.columns), np.float32)
+        whole = np.empty((self.rows, self.columns), self.dtype)
         for part, update in self._runs(t, *self._narrow(terms), weighted):
             whole[part] = update
         return whole
@@ -188,7 +191,7 @@ class _Block:
         left, right = self._narrow(terms)
         targets = np.ascontiguousarray(right.T)
         total = np.zeros(len(terms.outs))
-        updates *= np.float32(1 / by)
+        updates *= 1 / by
         for part in self._parts():
             total += self._taken(t, part, updates[part], left, targets)
         return total
@@ -197,8 +200,8 @@ class _Block:
         """What some rows of updates do to every term, or their place in the sums."""
         if self.sums is None:
             return _between(left[:, part], update @ targets)
-        self.sums[part] *= np.float32(1 - self.weight.decay[t])
-        self.sums[part] += np.float32(self.weight.rates[t]) * update
+        self.sums[part] *= 1 - float(self.weight.decay[t])
+        self.sums[part] += float(self.weight.rates[t]) * update
         return np.zeros(len(left))
 
     def _runs(
@@ -206,7 +209,7 @@ class _Block:
     ) -> Iterator[tuple[slice, Array]]:
         """Q_t, some rows at a time in an array that is used again."""
         used = weighted != 0
-        sources = np.ascontiguousarray((left[used] * weighted[used, None].astype(np.float32)).T)
+        sources = np.ascontiguousarray((left[used] * weighted[used, None].astype(self.dtype)).T)
         inner = right[used]
         run = self.weight.update.runner(t, self.height * self.columns, left.dtype)
         gradient, update = np.empty((2, self.height, self.columns), left.dtype)
@@ -236,8 +239,8 @@ class _Block:
         return total
 
     def _narrow(self, terms: Terms) -> tuple[Array, Array]:
-        left = terms.left[:, self.row].astype(np.float32)
-        return left, terms.right[:, self.column].astype(np.float32)
+        left = terms.left[:, self.row].astype(self.dtype)
+        return left, terms.right[:, self.column].astype(self.dtype)
 
 
 def _between(left: Array, image: Array) -> Array:

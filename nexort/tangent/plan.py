@@ -89,14 +89,15 @@ class Plan:
         """Whether any update takes pairs of points: it is not linear in the gradients."""
         return any(w.update.coefficients(1) is None for w in self.moving)
 
-    def bytes(self, size: int) -> float:
-        """What one replicate holds at a time: pairs of points with their states, and kets."""
+    def bytes(self, size: int, dtype: str = "float32") -> float:
+        """What one replicate holds at a time: pairs of points with their states, of a dtype, and
+        kets."""
         total = 0.0
         for w in self.moving:
             if w.kind == "matrix" and w.update.coefficients(1) is None:
                 tied = len(set(self.graph.spaces.sides[w.key])) == 1
                 kept = w.update.states + (len(self.steps) > 1) + (w.norm is not None)
-                total += 4.0 * kept * size**2 / (2 if tied else 1)
+                total += np.dtype(dtype).itemsize * kept * size**2 / (2 if tied else 1)
         rows = sum(len(p.lefts) * 2 for s in self.steps[:1] for ps in s.pieces.values() for p in ps)
         return total + 8.0 * size * 4 * rows
 

@@ -16,27 +16,32 @@ from nexort.training.task import Key, weight_name
 
 
 def trajectory(
-    plan: Plan, size: int, seed: np.random.SeedSequence, sign: float = 1.0
+    plan: Plan, size: int, seed: np.random.SeedSequence, dtype: str = "float32", sign: float = 1.0
 ) -> Trajectory:
-    """The run on ``size`` points a neuron space, with ``sign`` times the draw of f_0."""
+    """The run on ``size`` points a neuron space, pairs of them in a dtype, with ``sign`` times the
+    draw of f_0."""
     with np.errstate(all="ignore"):
-        return _Run(plan, size, seed, sign).run()
+        return _Run(plan, size, seed, dtype, sign).run()
 
 
-def balanced(plan: Plan, size: int, seed: np.random.SeedSequence) -> Trajectory:
+def balanced(
+    plan: Plan, size: int, seed: np.random.SeedSequence, dtype: str = "float32"
+) -> Trajectory:
     """The mean of the two runs with f_0 and -f_0 where that is drawn: what is odd in it drops out
     of the mean over draws."""
     if not plan.drawn:
-        return trajectory(plan, size, seed)
-    one, other = (trajectory(plan, size, seed, sign) for sign in (1.0, -1.0))
+        return trajectory(plan, size, seed, dtype)
+    one, other = (trajectory(plan, size, seed, dtype, sign) for sign in (1.0, -1.0))
     outputs = {name: (x + other.outputs[name]) / 2 for name, x in one.outputs.items()}
     stopped = [run.stopped for run in (one, other) if run.stopped is not None]
     return Trajectory(outputs, min(stopped, default=None))
 
 
 class _Run:
-    def __init__(self, plan: Plan, size: int, seed: np.random.SeedSequence, sign: float) -> None:
-        self.plan, self.task, self.sign = plan, plan.task, sign
+    def __init__(
+        self, plan: Plan, size: int, seed: np.random.SeedSequence, dtype: str, sign: float
+    ) -> None:
+        self.plan, self.task, self.dtype, self.sign = plan, plan.task, dtype, sign
         key = tuple(seed.spawn_key)
         kets, self.draws = (
             np.random.SeedSequence(seed.entropy, spawn_key=(*key, k)) for k in range(2)
@@ -49,7 +54,7 @@ class _Run:
         task, recorder = self.task, Recorder(self.task)
         values, terms = self.sample.terms(self.plan.steps[0])
         decays = len(self.plan.steps) > 1
-        pairs = {w.key: moved(w, terms[w.key], sums=decays) for w in self.plan.moving}
+        pairs = {w.key: moved(w, terms[w.key], self.dtype, sums=decays) for w in self.plan.moving}
         untrained = self.untrained()
         change, t = np.zeros(self.shape), 0
         try:

@@ -16,7 +16,7 @@ from nexort.driver import Given
 from nexort.finite.training import train
 from nexort.lower.evaluate import LimitValue, Settings
 from nexort.lower.evaluate import evaluate as generic
-from nexort.maximal.evaluate import _summary
+from nexort.maximal.evaluate import Summary, _summary
 from nexort.program.unrolled import Array
 from nexort.replicates import Stage
 from nexort.training.task import Task
@@ -204,13 +204,15 @@ def test_outputs_that_start_at_zero_do_so_exactly() -> None:
 # ---- chaotic runs --------------------------------------------------------------------------------
 
 
-def summary(half: Array, full: Array) -> tuple[LimitValue, bool]:
+def summary(half: Array, full: Array) -> Summary:
     """The value of a run over 9 steps of 3 outputs, from given replicates, shape (R, 9, 3)."""
     data = {"xi": np.ones((2, 3)), "y": np.zeros(3), "train": np.ones(3)}
     run = run_of(HEAD + "f = <v|x[1]>", data, update("sgd"), rate=0.1, steps=8)
     notes = {"dropped": 0.0, "rank": 3.0}
     stages = [Stage(size, {"f": x}, None, notes) for size, x in ((512, half), (1024, full))]
-    return _summary(run, *stages)["f"]
+    found = _summary(run, *stages)["f"]
+    assert not found.rounded
+    return found
 
 
 def test_the_error_of_a_chaotic_run_is_its_spread() -> None:
@@ -219,9 +221,10 @@ def test_the_error_of_a_chaotic_run_is_its_spread() -> None:
     shared = rng.standard_normal((2, 32, 9, 1)) * np.arange(1, 10)[:, None]
     half, full = shared + 0.3 * rng.standard_normal((2, 32, 9, 3))
     half[:, :5] *= np.sqrt(2)
-    value, larger = summary(half, full)
-    assert "chaotic" in value.method
-    assert larger  # more points may help, more replicates do not
+    found = summary(half, full)
+    value = found.value
+    assert found.lasting
+    assert found.biased  # more points may help, more replicates do not
     spread = full.std(axis=0, ddof=1)
     assert np.median(value.error[:5] / spread[:5]) < 0.5
     assert 0.7 < np.median(value.error[5:] / spread[5:]) < 1.1
@@ -232,6 +235,5 @@ def test_spreads_that_fall_are_not_taken_for_chaos() -> None:
     found = 0
     for _ in range(300):
         half, full = np.cumsum(rng.standard_normal((2, 16, 9, 1)), axis=2) + np.zeros(3)
-        value, _ = summary(np.sqrt(2) * half, full)
-        found += "chaotic" in value.method
+        found += summary(np.sqrt(2) * half, full).lasting
     assert found <= 6
