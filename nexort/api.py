@@ -105,6 +105,7 @@ class TensorProgram:
         from nexort.lower import evaluate as lower
         from nexort.results import Estimate, Results
 
+        _positive(samples=samples, replicates=replicates, max_samples=max_samples, rtol=rtol)
         settings = lower.Settings(
             samples,
             replicates or lower.DEFAULT_REPLICATES,
@@ -183,12 +184,14 @@ class TensorProgram:
         declared = {n: tuple(a.name for a in d.axes) for n, d in self.program.data.items()}
         return exact.entry_of(declared, first.axes[0].name, first.span)
 
-    def explain(self, rtol: float = 1e-8, *, data: Mapping[str, Any] | None = None) -> list[Any]:
+    def explain(
+        self, rtol: float = 1e-8, *, data: Mapping[str, Any] | None = None, **more_data: Any
+    ) -> list[Any]:
         """A row an expectation of the limit: its text, the route by which it is found (closed form,
         Hermite series, quadrature, sampling), and its error."""
         from nexort.exact.explain import explain
 
-        return list(explain(self.unrolled(data or {}), rtol))
+        return list(explain(self.unrolled({**(data or {}), **more_data}), rtol))
 
     def derive(self, *, unroll: bool = False) -> Limits:
         """The infinite-width limit as mathematics, loop indices and inputs kept symbolic.
@@ -265,12 +268,30 @@ class TensorProgram:
         width: int,
         seeds: int,
         *,
+        seed: int = 0,
+        dtype: str | None = None,
+        entries: str | None = None,
+        threads: int | None = None,
+        memory: int = 2 * 2**30,
+        progress: Callable[[int], None] | None = None,
+        checkpoint: str | Path | None = None,
         data: Mapping[str, Any] | None = None,
-        **options: Any,
+        **more_data: Any,
     ) -> dict[str, Any]:
         """The outputs of every run at width n: arrays of shape (seeds, ...). Options as for
         :meth:`simulate`."""
-        return self._runs(data or {}, width, seeds, **options)[1]
+        return self._runs(
+            {**(data or {}), **more_data},
+            width,
+            seeds,
+            seed=seed,
+            dtype=dtype,
+            entries=entries,
+            threads=threads,
+            memory=memory,
+            progress=progress,
+            checkpoint=checkpoint,
+        )[1]
 
     def _runs(
         self, data: Mapping[str, Any], width: int, seeds: int, **options: Any
@@ -294,25 +315,41 @@ class TensorProgram:
         limit: Results | None = None,
         confidence: float = 0.999,
         dtype: str | None = None,
+        seed: int = 0,
+        entries: str | None = None,
+        threads: int | None = None,
+        memory: int = 2 * 2**30,
+        checkpoint: str | Path | None = None,
         watch: Callable[[int], Callable[[int], None] | None] | None = None,
         keep: dict[int, dict[str, Any]] | None = None,
-        **options: Any,
+        **more_data: Any,
     ) -> Verification:
         """The limit against finite widths: does the Master Theorem (2.6.10) hold in numbers?
 
-        ``limit`` is evaluated with default settings where it is not given; ``watch`` makes the
-        progress function of a width; ``keep`` is filled with the runs of every width; further
-        options as for :meth:`simulate`.
+        ``limit`` is evaluated within the same memory and threads where it is not given; ``watch``
+        makes the progress function of a width; ``keep`` is filled with the runs of every width;
+        further options and data as for :meth:`simulate`.
         """
         from nexort.compare import verify
 
-        found = limit if limit is not None else self.limit(data=data)
+        arrays = {**(data or {}), **more_data}
+        found = limit
+        if found is None:
+            found = self.limit(threads=threads, memory=memory, checkpoint=checkpoint, data=arrays)
         runs = {}
         for width in widths or self.default_widths():
-            progress = None if watch is None else watch(width)
-            runs[width] = self.runs(
-                width, seeds, data=data, dtype=dtype, progress=progress, **options
-            )
+            runs[width] = self._runs(
+                arrays,
+                width,
+                seeds,
+                seed=seed,
+                dtype=dtype,
+                entries=entries,
+                threads=threads,
+                memory=memory,
+                progress=None if watch is None else watch(width),
+                checkpoint=checkpoint,
+            )[1]
         if keep is not None:
             keep.update(runs)
         kind = dtype or (trained.DTYPE if self.program.training is not None else "float64")
@@ -379,6 +416,13 @@ def _refuse_checkpoint(checkpoint: object) -> None:
     if checkpoint is not None:
         message = "a checkpoint keeps parts of a training, this program has none"
         raise fail("bad-option", message, help="leave out --checkpoint")
+
+
+def _positive(**given: float | None) -> None:
+    """Raises NexortError unless all that is given is above 0."""
+    for name, value in given.items():
+        if value is not None and not value > 0:
+            raise fail("bad-option", f"{name} is {value}, expected a number above 0")
 
 
 def _labels(output: UnrolledOutput) -> tuple[tuple[int, ...], ...]:

@@ -16,6 +16,7 @@ from nexort.classification.optimizers import Optimizer, optimizer
 from nexort.classification.slices import in_gauge
 from nexort.classification.subject import (
     Subject,
+    divided,
     in_regime,
     rational,
     regime,
@@ -114,18 +115,26 @@ def classify(
     perceptron: one (a, b, c, d) for every layer 1, ..., L + 1, each a number, Fraction or text such
     as '1/2'; or the name of a parametrization, with ``depth`` = L. An array of shape (N, L + 1, 4)
     gives an array of N verdicts. ``optimizer`` ('adam', 'adam(eps=0)', 'sgd', ...) says in which
-    degree updates are homogeneous; by default a program's own, for exponents in none.
+    degree updates are homogeneous; by default a program's own, for exponents in none; and
+    ``normalization`` what they are divided by, where it is not 'none'. ``parametrization`` is
+    another one for a program, ``depth`` is for a name alone.
     Raises NexortError.
     """
     by = None if optimizer is None else _optimizer(optimizer, normalization)
-    if isinstance(what, str | Path) and (depth is None or str(what).endswith(".nxt")):
+    file = isinstance(what, str | Path) and (depth is None or str(what).endswith(".nxt"))
+    named_alone = isinstance(what, str) and not file
+    if depth is not None and not named_alone:
+        raise fail("bad-option", "'depth' is for the name of a parametrization alone")
+    if file:
         source = with_training(driver.read(what))
         found = subject(driver.compile_source(source), Given({}, {}))
-        return of_subject(_changed(found, by, parametrization))
+        return of_subject(_changed(found, by, normalization, parametrization))
     if hasattr(what, "program"):
         given = Given(what.numbers, {}, what.max_instructions)
         found = subject(what.program, given)
-        return of_subject(_changed(found, by, parametrization))
+        return of_subject(_changed(found, by, normalization, parametrization))
+    if parametrization is not None:
+        raise fail("bad-option", "'parametrization' is for programs, these are exponents")
     degree = None if by is None else by.degree
     norm = normalization if by is None else by.normalization
     if isinstance(what, str):
@@ -153,8 +162,12 @@ def _optimizer(text: str, normalization: Normalization) -> Optimizer:
     return optimizer(text, None if normalization == "none" else normalization)
 
 
-def _changed(found: Subject, by: Optimizer | None, parametrization: str | None) -> Subject:
+def _changed(
+    found: Subject, by: Optimizer | None, normalization: Normalization, parametrization: str | None
+) -> Subject:
     found = found if by is None else under(found, by)
+    if by is None and normalization != "none":
+        found = divided(found, normalization)
     return found if parametrization is None else in_regime(found, parametrization)
 
 

@@ -17,7 +17,7 @@ from nexort.program.parametrization import NAMED, part, uniform
 from nexort.program.parametrization import Table as Named
 from nexort.program.program import Program
 from nexort.scaling.graph import Graph
-from nexort.scaling.layers import Layer, Table
+from nexort.scaling.layers import Layer, Normalization, Table
 from nexort.syntax import tree as t
 from nexort.syntax.parser import parse
 from nexort.training.sizes import graph, inner, is_perceptron
@@ -158,6 +158,12 @@ def under(found: Subject, by: Optimizer) -> Subject:
         replace(x, degree=by.degree, normalization=by.normalization) for x in found.table.layers
     )
     return replace(found, table=replace(found.table, layers=layers), optimizer=by.name)
+
+
+def divided(found: Subject, by: Normalization) -> Subject:
+    """The same network with all updates divided by something else."""
+    layers = tuple(replace(x, normalization=by) for x in found.table.layers)
+    return replace(found, table=replace(found.table, layers=layers))
 
 
 def by_name(found: Subject) -> Mapping[str, Exponents]:

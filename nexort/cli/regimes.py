@@ -69,17 +69,11 @@ def changed(
     found: Subject, regime: str | None, optimizer: str | None, normalization: str | None
 ) -> Subject:
     """The network under other updates, then in another parametrization. Raises NexortError."""
-    from dataclasses import replace
-
     from nexort.classification.optimizers import optimizer as by_name
-    from nexort.classification.subject import in_regime, under
+    from nexort.classification.subject import divided, in_regime, under
 
     if optimizer is not None:
         found = under(found, by_name(optimizer))
     if normalization is not None:
-        layers = tuple(
-            replace(x, normalization=normalization)  # type: ignore[arg-type]
-            for x in found.table.layers
-        )
-        found = replace(found, table=replace(found.table, layers=layers))
+        found = divided(found, normalization)  # type: ignore[arg-type]
     return found if regime is None else in_regime(found, regime)
