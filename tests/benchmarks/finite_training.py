@@ -23,11 +23,12 @@ from nexort.finite.training import train
 from nexort.training.task import Task
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
-WIDTHS = (1024, 4096, 7000)
+QUICK = "--quick" in sys.argv
+WIDTHS = (64,) if QUICK else (1024, 4096, 7000)
 
 
 def figure(data: str = "figure_5_2") -> tuple[Task, dict[str, np.ndarray]]:
-    """The task of figure 5.2, and its data; on those of ``figures`` it becomes chaotic."""
+    """The task of figure 5.2, and its data; on those of ``figures`` it is more sensitive."""
     arrays = dict(np.load(PROGRAMS / "data" / f"{data}.npz"))
     path = PROGRAMS / "figure_5_2.nxt"
     program = driver.compile_source(Source(path.name, path.read_text()))
@@ -101,4 +102,4 @@ def main(widths: tuple[int, ...]) -> None:
 
 
 if __name__ == "__main__":
-    main(tuple(map(int, sys.argv[1:])) or WIDTHS)
+    main(tuple(int(x) for x in sys.argv[1:] if x != "--quick") or WIDTHS)

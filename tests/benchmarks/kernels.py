@@ -1,6 +1,6 @@
 """Kernels over data, side by side with neural-tangents where it can be imported:
 
-    python tests/benchmarks/kernels.py [gram | tanh | deep | memory | derive ...]
+    python tests/benchmarks/kernels.py [gram | tanh | deep | memory | derive ...] [--quick]
 
 Times are wall-clock seconds of this machine at this moment; runs of both sides alternate, after a
 pause (each side's idle threads spin for a while), and the ratio is the median of the ratios of
@@ -25,7 +25,9 @@ import numpy as np
 import nexort
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
-REPEATS = 7
+QUICK = "--quick" in sys.argv
+REPEATS = 1 if QUICK else 7
+INPUTS, FEATURES, DEPTH = (24, 5, 4) if QUICK else (2000, 784, 100)
 PAUSE = 0.1
 CASES = (("relu", 10), ("erf", 3), ("gelu", 3))
 
@@ -90,7 +92,7 @@ def compare(name: str, ours: Callable[[], object], theirs: Callable[[], object] 
 def gram() -> None:
     """NNGP and NTK together of 2,000 inputs of dimension 784."""
     stax = rival()
-    inputs = np.random.default_rng(0).standard_normal((2000, 784))
+    inputs = np.random.default_rng(0).standard_normal((INPUTS, FEATURES))
     for activation, depth in CASES:
         for dtype in ("float64", "float32"):
             p = program(activation, depth)
@@ -111,15 +113,15 @@ def tanh() -> None:
     """tanh at depth 3: 1,000 inputs, and neural-tangents' quadrature on 200 of them, scaled up."""
     stax = rival()
     p = program("tanh", 3)
-    inputs = np.random.default_rng(0).standard_normal((1000, 784))
+    inputs = np.random.default_rng(0).standard_normal((INPUTS // 2, FEATURES))
     p.kernel(inputs[:10].T)
     mine = statistics.median(seconds(lambda: p.kernel(inputs.T)) for _ in range(3))
-    print(f"tanh, depth 3, 1000 inputs: nexort {mine:.3f} s")
+    print(f"tanh, depth 3, {len(inputs)} inputs: nexort {mine:.3f} s")
     if stax is None:
         return
     import jax
 
-    few = inputs[:200]
+    few = inputs[: INPUTS // 10]
     layer = stax.ElementwiseNumerical(jax.numpy.tanh, deg=25)
     run = network(stax, layer, 3, "float64")
     found = run(few)
@@ -127,17 +129,17 @@ def tanh() -> None:
     ours = p.kernel(few.T)
     apart = [np.abs(a - b).max() for a, b in zip(found, (ours["nngp"], ours["ntk"]), strict=True)]
     print(
-        f"  neural-tangents, 200 inputs: {other:.2f} s, at 1000 inputs by their pairs "
+        f"  neural-tangents, {len(few)} inputs: {other:.2f} s, at {len(inputs)} by their pairs "
         f"{25 * other:.1f} s: {25 * other / mine:.0f} times faster; it is off by {max(apart):.1e}"
     )
 
 
 def deep() -> None:
     """relu at depth 100: 2,000 inputs."""
-    inputs = np.random.default_rng(0).standard_normal((2000, 784))
-    p = program("relu", 100)
+    inputs = np.random.default_rng(0).standard_normal((INPUTS, FEATURES))
+    p = program("relu", DEPTH)
     p.kernel(inputs[:10].T)
-    print(f"relu, depth 100: {seconds(lambda: p.kernel(inputs.T)):.2f} s")
+    print(f"relu, depth {DEPTH}: {seconds(lambda: p.kernel(inputs.T)):.2f} s")
 
 
 def memory() -> None:
@@ -155,13 +157,13 @@ def memory() -> None:
         "      f'results {held:.2f} GiB')\n"
     )
     for dtype in ("float64", "float32"):
-        arguments = [str(Path(__file__).parent), "10000", dtype]
+        arguments = [str(Path(__file__).parent), str(5 * INPUTS), dtype]
         subprocess.run([sys.executable, "-c", code, *arguments], check=True)
 
 
 def derive() -> None:
     """`nexort derive mlp.nxt --latex`, cold, medians of seven; 3 and 100 layers."""
-    for depth in (3, 100):
+    for depth in (3, DEPTH):
         command = [sys.executable, "-m", "nexort", "derive", str(PROGRAMS / "mlp.nxt"), "--latex",
                    "--set", f"L={depth}"]  # fmt: skip
         runs = [
@@ -174,6 +176,6 @@ def derive() -> None:
 ALL = {f.__name__: f for f in (gram, tanh, deep, memory, derive)}
 
 if __name__ == "__main__":
-    for chosen in sys.argv[1:] or ALL:
+    for chosen in [x for x in sys.argv[1:] if x != "--quick"] or ALL:
         print(f"-- {chosen}: {ALL[chosen].__doc__}")
         ALL[chosen]()

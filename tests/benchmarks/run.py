@@ -1,5 +1,6 @@
-"""Benchmarks, run on demand: ``python tests/benchmarks/run.py [NAME ...]``.
+"""Benchmarks, run on demand: ``python tests/benchmarks/run.py [NAME ...] [--quick]``.
 
+``--quick``, of every benchmark here, is a run at tiny sizes that shows that it runs to its end.
 Every line is a measurement; nothing here passes or fails. Times are wall-clock seconds of this
 machine at this moment: quote medians and ratios.
 """
@@ -22,7 +23,9 @@ from answers import ANSWERS, DATA, catalan
 
 import nexort
 
-WIDE_RUNS = 16
+QUICK = "--quick" in sys.argv
+WIDTH, WIDE_RUNS = (128, 4) if QUICK else (4000, 16)
+WIDEST = 200 if QUICK else 7000
 PROGRAMS = Path(__file__).parents[2] / "programs"
 
 
@@ -33,10 +36,13 @@ def timed(action: Callable[[], object]) -> tuple[float, object]:
     return time.perf_counter() - start, result
 
 
+ORDERS = (("wishart", 8), ("semicircle", 4))
+
+
 def moments() -> None:
     """Wishart and semicircle moments up to order 8: relative error and time."""
     nexort.load(PROGRAMS / "wishart.nxt", K=1).limit()  # imports
-    for name, order in (("wishart", 8), ("semicircle", 4)):
+    for name, order in (("wishart", 2), ("semicircle", 2)) if QUICK else ORDERS:
         program = nexort.load(PROGRAMS / f"{name}.nxt", K=order)
         seconds, found = timed(program.limit)
         value, error = np.asarray(found["m"]), found["m"].error  # type: ignore[index]
@@ -54,15 +60,15 @@ def symmetric() -> None:
     """All <x_j|x_k> of the symmetric iterations against simulation at width 4000."""
     for name in ("symmetric_tanh", "symmetric_sign"):
         program = nexort.load(PROGRAMS / f"{name}.nxt")
-        seconds, limit = timed(lambda p=program: p.limit(rtol=2e-3))  # type: ignore[misc]
+        seconds, limit = timed(lambda p=program: p.limit(rtol=0.2 if QUICK else 2e-3))  # type: ignore[misc]
         value, error = np.asarray(limit["q"]), limit["q"].error  # type: ignore[index]
-        spent, runs = timed(lambda p=program: p.runs(4000, WIDE_RUNS))  # type: ignore[misc]
+        spent, runs = timed(lambda p=program: p.runs(WIDTH, WIDE_RUNS))  # type: ignore[misc]
         finite = runs["q"]  # type: ignore[index]
         sem = finite.std(axis=0, ddof=1) / np.sqrt(WIDE_RUNS)
         z = (finite.mean(axis=0) - value) / np.maximum(np.hypot(sem, error), 1e-12)
         print(
             f"{name}: limit {seconds:.2f} s (errors up to {error.max():.1e}), "
-            f"width 4000 x {WIDE_RUNS} "
+            f"width {WIDTH} x {WIDE_RUNS} "
             f"{spent:.1f} s, rms z {np.sqrt(np.mean(z**2)):.2f}, max |z| {np.abs(z).max():.2f}"
         )
 
@@ -70,16 +76,17 @@ def symmetric() -> None:
 def coverage() -> None:
     """How often the truth lies within two reported errors, 20 seeds a program."""
     inside = total = 0
-    for name, answer in ANSWERS.items():
+    for name, answer in list(ANSWERS.items())[:: 8 if QUICK else 1]:
         program = nexort.load(PROGRAMS / f"{name}.nxt")
         known = {k: np.asarray(v, dtype=float) for k, v in answer().items()}
         hits: list[bool] = []
-        for seed in range(20):
+        for seed in range(1 if QUICK else 20):
             found = program.limit(seed=seed, data=DATA.get(name))
             for output, truth in known.items():
-                value, error = np.asarray(found[output]), np.asarray(found[output].error)
-                sampled = np.isfinite(truth) & (error > 1e-8 * np.abs(value).max())
-                hits += list(np.abs(value - truth)[sampled] <= 2 * error[sampled])
+                both = np.asarray(found[output]), np.asarray(found[output].error)
+                value, error, wanted = np.broadcast_arrays(*both, truth)
+                sampled = np.isfinite(wanted) & (error > 1e-8 * np.abs(value).max())
+                hits += list(np.abs(value - wanted)[sampled] <= 2 * error[sampled])
         inside, total = inside + sum(hits), total + len(hits)
         if hits:
             print(f"{name}: {np.mean(hits):.3f} of {len(hits)}")
@@ -90,7 +97,7 @@ def compile_time() -> None:
     """`nexort check` of long programs, as lines and as a loop: time and peak memory."""
     head = "vector v ~ N(0, 1)\nmatrix W ~ N(0, 1/n)\n"
     with tempfile.TemporaryDirectory() as folder:
-        for count in (10_000, 100_000):
+        for count in (100,) if QUICK else (10_000, 100_000):
             lines = "".join(f"|a{k}> = relu(W |a{k - 1}>)\n" for k in range(1, count))
             long = Path(folder) / "lines.nxt"
             long.write_text(f"{head}|a0> = |v>\n{lines}output <v|a{count - 1}>\n")
@@ -114,7 +121,7 @@ def start() -> None:
         command = [sys.executable, "-m", "nexort", *args]
         runs = [
             timed(lambda c=command: subprocess.run(c, check=True, stdout=subprocess.DEVNULL))[0]  # type: ignore[misc]
-            for _ in range(7)
+            for _ in range(1 if QUICK else 7)
         ]
         print(f"nexort {args[0]}: {statistics.median(runs):.2f} s")
 
@@ -125,9 +132,9 @@ def wide() -> None:
         "import nexort, time, resource\n"
         "p = nexort.loads('matrix W ~ N(0, 1/n)\\nvector x, w ~ N(0, 1)\\n"
         "A = W + sign(|x> <w|)\\n|y> = A |w>\\n|z> = A^T |y>\\noutput <y|y>, <w|z>')\n"
-        "t = time.perf_counter(); p.runs(7000, 1, dtype='float32')\n"
+        f"t = time.perf_counter(); p.runs({WIDEST}, 1, dtype='float32')\n"
         "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20\n"
-        "print(f'width 7000: {time.perf_counter() - t:.2f} s, peak {peak:.2f} GiB')\n"
+        f"print(f'width {WIDEST}: {{time.perf_counter() - t:.2f}} s, peak {{peak:.2f}} GiB')\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -135,6 +142,6 @@ def wide() -> None:
 ALL = {f.__name__: f for f in (start, compile_time, moments, symmetric, wide, coverage)}
 
 if __name__ == "__main__":
-    for chosen in sys.argv[1:] or ALL:
+    for chosen in [x for x in sys.argv[1:] if x != "--quick"] or ALL:
         print(f"-- {chosen}: {ALL[chosen].__doc__}")
         ALL[chosen]()

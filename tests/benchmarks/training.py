@@ -1,5 +1,5 @@
-"""Limits of training runs: ``python training.py [small] [reference] [figure] [steps]``, all by
-default.
+"""Limits of training runs: ``python training.py [small] [reference] [figure] [steps] [--quick]``,
+all by default.
 
 * small: time x variance of the maximal update limit against width 4096 (muP, two hidden layers,
   relu, 4 inputs, 8 steps), for Adam and SGD. The variance is the largest over the outputs at all
@@ -39,7 +39,8 @@ from nexort.maximal.plan import Plan
 from nexort.training.task import Task
 
 REFERENCE = Path(__file__).parents[1] / "training" / "reference.json"
-WIDTH = 4096
+QUICK = "--quick" in sys.argv
+WIDTH = 64 if QUICK else 4096
 
 TEXT = """
 param L = 2
@@ -160,8 +161,9 @@ def compared(name: str, widths: list[np.ndarray], limit: np.ndarray, wanted: int
 def small(turns: int = 4) -> None:
     """Time x variance on four inputs."""
     case = json.loads(REFERENCE.read_text())["mup_L2_tanh_adam"]
-    _small(case, "adam", "adam(lr=0.1, eps=1e-4)", 300, 1024, turns)
-    _small(case, "sgd", "sgd(lr=0.1)", 10_000, 32768, turns)
+    turns, pairs, points = (1, 128, 256) if QUICK else (turns, 1024, 32768)
+    _small(case, "adam", "adam(lr=0.1, eps=1e-4)", 300, pairs, turns)
+    _small(case, "sgd", "sgd(lr=0.1)", 10_000, points, turns)
 
 
 def _small(case: dict, name: str, optimizer: str, wanted: int, size: int, turns: int) -> None:
@@ -192,7 +194,7 @@ def reference() -> None:
         rest = f", eps={cfg['eps']}" if "eps" in cfg else ""
         run = task(case, cfg["phi"], f"{cfg['opt']}(lr={cfg['eta']}{rest})", cfg["T"])
         start = time.perf_counter()
-        value = maximal.evaluate(run, Settings())["f"]
+        value = maximal.evaluate(run, Settings(samples=256 if QUICK else None))["f"]
         seconds = time.perf_counter() - start
         error = np.hypot(value.error, case["limit_sem"])
         far = np.abs((value.value - case["limit_mean"]) / np.maximum(error, 1e-12)).max()
@@ -203,13 +205,15 @@ def reference() -> None:
 def figure_limit(turns: int = 12) -> None:
     """Figure 5.2: 100 training inputs, 20 steps; the outputs are those on the first four inputs.
     Outputs of different steps move together: variances of few runs say little."""
-    for data in ("figure_5_2", "figures"):
+    for data in ("figure_5_2",) if QUICK else ("figure_5_2", "figures"):
         _figure_limit(data, turns)
 
 
 def _figure_limit(data: str, turns: int) -> None:
     run, _ = figure(data)
     settings = Settings(memory=3 * 2**30, replicates=32)
+    if QUICK:
+        settings, turns = Settings(samples=128, replicates=2), 1
     start = time.perf_counter()
     value = maximal.evaluate(run, settings)["f"]
     seconds = time.perf_counter() - start
@@ -219,11 +223,11 @@ def _figure_limit(data: str, turns: int) -> None:
     print(f"figure 5.2 on {data}.npz: {seconds:.0f} s (180 wanted), memory {memory:.2f} GiB (4), "
           f"error {100 * error.max() / scale:.1f} % of the outputs' scale at most, "
           f"{100 * np.sqrt((error**2).mean()) / scale:.1f} % rms (1); {value.method}")  # fmt: skip
-    sizes = (256, 512, 1024)
+    sizes = (128,) if QUICK else (256, 512, 1024)
     ways = {f"width {WIDTH}": Tally(lambda k: train(run, WIDTH, 4, seed=k)["f"])}
     for size in sizes:
         ways[f"limit, {size} points"] = Tally(
-            lambda k, size=size: replicates(run, size, 24 * 512 // size, k)
+            lambda k, size=size: replicates(run, size, 2 if QUICK else 24 * 512 // size, k)
         )
     for k in range(turns + 1):
         for way in ways.values():
@@ -236,11 +240,13 @@ def _figure_limit(data: str, turns: int) -> None:
 def steps() -> None:
     """Processor seconds a step after 10, 20, 40, ... steps, from runs of different lengths."""
     case = json.loads(REFERENCE.read_text())["mup_L2_tanh_adam"]
+    counts = (2, 4, 8) if QUICK else (2, 10, 20, 40, 80, 160)
     for optimizer, size in (("adam(lr=0.01, eps=1e-4)", 1024), ("sgd(lr=0.05)", 4096)):
+        size = 128 if QUICK else size  # noqa: PLW2901
         whole = task(case, "tanh", optimizer, 160)
         last, before, rows = 0.0, 0, []
         replicates(replace(whole, steps=1, errors=whole.errors[:1]), size, 2, 0)
-        for count in (2, 10, 20, 40, 80, 160):
+        for count in counts:
             run = replace(whole, steps=count, errors=whole.errors[:count])
             start = processor_seconds()
             replicates(run, size, 4, 0)
@@ -254,5 +260,5 @@ def steps() -> None:
 PARTS = {"small": small, "reference": reference, "figure": figure_limit, "steps": steps}
 
 if __name__ == "__main__":
-    for part in sys.argv[1:] or PARTS:
+    for part in [x for x in sys.argv[1:] if x != "--quick"] or PARTS:
         PARTS[part]()
