@@ -51,9 +51,10 @@ from nexort.program.nodes import Node
 UNFOLDED = frozenset(("ratio", "complement", "both", "signed"))
 """Functions of CALL that are no entrywise functions of the language."""
 
-FLAT = 64
+FLAT = 4096
 """Terms or factors that are written into a longer sum or product; more stay one of its own, as
-those of chains of thousands would be copied at every link."""
+those of longer chains would be copied at every link; common factors of sums are found across
+what is flat (``nexort.exact.factored``)."""
 
 
 class What(Enum):

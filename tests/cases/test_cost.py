@@ -53,7 +53,8 @@ def test_convolution_with_gradients() -> None:
 
 
 def test_factors_of_deep_sums() -> None:
-    """Horner's rule for the tangent kernel: planning and the kernel grow as the depth."""
+    """Horner's rule for the tangent kernel, whose size grows as the depth; its L(L + 1) / 2 factors
+    are written once and taken out once."""
     sizes = []
     for depth in (100, 200):
         p = nexort.load(CASES.parents[1] / "programs" / "mlp.nxt", L=depth)
@@ -65,7 +66,7 @@ def test_factors_of_deep_sums() -> None:
             roots = factored(engine.values, roots)
         sizes.append((taken, len(ordered(roots))))
     (few, small), (many, large) = sizes
-    assert many < 2.6 * few
+    assert many < 4.2 * few
     assert large < 2.2 * small
 
 
