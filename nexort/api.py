@@ -116,6 +116,7 @@ class TensorProgram:
             memory,
             exact,
         )
+        _check_seed(seed)
         arrays = {**(data or {}), **more_data}
         if self.program.training is not None:
             task, found = trained.limit(
@@ -297,6 +298,7 @@ class TensorProgram:
         self, data: Mapping[str, Any], width: int, seeds: int, **options: Any
     ) -> tuple[Sequence[UnrolledOutput], dict[str, Any]]:
         """The outputs, and every run of them."""
+        _check_seed(options.get("seed", 0))
         if self.program.training is not None:
             task, runs = trained.runs(self.program, self._given(data), width, seeds, **options)
             return task.outputs, runs
@@ -410,6 +412,11 @@ def _simulate(program: Unrolled, width: int, seeds: int, **options: Any) -> dict
     if width < 1 or seeds < 1:
         raise fail("bad-option", f"width and seeds are at least 1, found {width} and {seeds}")
     return simulate(program, width, seeds, **options)
+
+
+def _check_seed(seed: int) -> None:
+    if seed < 0:
+        raise fail("bad-option", f"a seed is at least 0, found {seed}")
 
 
 def _refuse_checkpoint(checkpoint: object) -> None:

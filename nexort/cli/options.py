@@ -52,7 +52,13 @@ checkpoint_option = click.option(
     metavar="FILE.npz",
     help="Keep a training's finished parts here, and go on from them.",
 )
-seed_option = click.option("--seed", default=0, show_default=True, help="Seed of all randomness.")
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of all randomness.",
+)
 threads_option = click.option(
     "--threads",
     type=click.IntRange(min=1),

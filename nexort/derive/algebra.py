@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from fractions import Fraction
 from functools import lru_cache
+from math import isqrt, log
 from typing import Any
 
 from nexort.derive.formula import (
@@ -263,7 +264,7 @@ def power(base: Formula, exponent: Formula) -> Formula:
             return Power(base, exponent) if root is None else Number(root)
         case Number(), Number(e) if abs(e) == HALF.value:
             return Power(base, exponent)  # its square is exact
-        case Number(b), Number(e) if b > 0:
+        case Number(b), Number(e) if b > 0 and abs(float(e) * log(b)) < LARGEST:
             return Number(float(b) ** float(e))
         case Power(inner, Number(p)), Number(q) if isinstance(q, Fraction) and q.denominator == 1:
             return power(inner, Number(p * q))
@@ -273,12 +274,21 @@ def power(base: Formula, exponent: Formula) -> Formula:
             return Power(base, exponent)
 
 
+LARGEST = 690.0
+"""The logarithm of numbers beyond which a power stays as it is written."""
+
+LONGEST = 20_000
+"""Bits of the numerator or denominator of an exact power."""
+
+
 def _exact_power(base: Fraction, exponent: Fraction) -> Fraction | None:
+    bits = base.numerator.bit_length(), base.denominator.bit_length()
+    power = abs(exponent.numerator)
+    if power * max(bits) > LONGEST or power * abs(bits[0] - bits[1]) * log(2) > LARGEST:
+        return None
     if exponent.denominator == 1:
         return None if base == 0 and exponent < 0 else base**exponent.numerator
     if exponent.denominator == 2 and base > 0:
-        from math import isqrt
-
         top, bottom = isqrt(base.numerator), isqrt(base.denominator)
         if top * top == base.numerator and bottom * bottom == base.denominator:
             return Fraction(top, bottom) ** exponent.numerator

@@ -34,21 +34,35 @@ def affine(e: Elaborator, expr: t.Item) -> Affine:
             entry = _indexing(e, name, expr.span)
             if isinstance(entry, LoopVariable | Param | Dim):
                 return Affine.variable(name)
-        case t.Binary("+" | "-" as op, left, right):
-            a, b = affine(e, left), affine(e, right)
-            return a + b if op == "+" else a - b
-        case t.Binary("*", left, right):
-            a, b = affine(e, left), affine(e, right)
-            if not a.terms:
-                return b.scaled(a.constant)
-            if not b.terms:
-                return a.scaled(b.constant)
+        case t.Binary():
+            found = _chain(e, expr)
+            if found is not None:
+                return found
         case _:
             pass
     hint = "an index is an integer expression in loop variables, params and dims, such as l - 1"
     if isinstance(expr, t.Range):
         hint = "a range selects in declarations and loops only: x[k] for k in 1..4"
     raise e.problem("bad-index", f"'{expr.span.text}' is not an index", expr.span, help=hint)
+
+
+def _chain(e: Elaborator, expr: t.Binary) -> Affine | None:
+    """A chain of sums and products, walked from its left end; None where it is not affine."""
+    spine = [expr]
+    while isinstance(spine[-1].left, t.Binary):
+        spine.append(spine[-1].left)
+    if any(link.op not in "+-*" for link in spine):
+        return None
+    a = affine(e, spine[-1].left)
+    for link in reversed(spine):
+        b = affine(e, link.right)
+        if link.op != "*":
+            a = a + b if link.op == "+" else a - b
+        elif a.terms and b.terms:
+            return None
+        else:
+            a = a.scaled(b.constant) if a.terms else b.scaled(a.constant)
+    return a
 
 
 def _indexing(e: Elaborator, name: str, span: Span) -> Entry:

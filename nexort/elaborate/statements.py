@@ -68,7 +68,9 @@ class Elaboration(Declarations):
     def _with_imports(self, statements: Iterable[t.Statement]) -> list[t.Statement]:
         """The statements with imported modules in place; each file once."""
         flat: list[t.Statement] = []
-        for statement in statements:
+        waiting = list(statements)[::-1]
+        while waiting:
+            statement = waiting.pop()
             if not isinstance(statement, t.Import):
                 flat.append(statement)
                 continue
@@ -82,7 +84,7 @@ class Elaboration(Declarations):
             name = module.span.source.name
             if name not in self.imported:
                 self.imported.add(name)
-                flat += self._with_imports(module.statements)
+                waiting += module.statements[::-1]
         return flat
 
     def body(self, statements: Iterable[t.Statement]) -> tuple[Rule | Block, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,18 +19,18 @@ T = TypeVar("T")
 def flattened(source: Source) -> list[t.Statement]:
     """The statements of a file, imports in their place, each file once."""
     seen = {source.name}
-
-    def of(source: Source) -> Iterator[t.Statement]:
-        for x in parse(source).statements:
-            if not isinstance(x, t.Import):
-                yield x
-                continue
-            path = os.path.normpath(Path(source.name).parent / x.path)
-            if path not in seen:
-                seen.add(path)
-                yield from of(driver.read(path))
-
-    return list(of(source))
+    found: list[t.Statement] = []
+    waiting = list(parse(source).statements[::-1])
+    while waiting:
+        x = waiting.pop()
+        if not isinstance(x, t.Import):
+            found.append(x)
+            continue
+        path = os.path.normpath(Path(x.span.source.name).parent / x.path)
+        if path not in seen:
+            seen.add(path)
+            waiting += parse(driver.read(path)).statements[::-1]
+    return found
 
 
 def comment_of(statement: t.Statement) -> str:

@@ -45,6 +45,10 @@ def _smooth_power(x: Node) -> bool:
     return bool(x.args[1].attr == int(x.args[1].attr) and x.args[1].attr >= 0)
 
 
+MAX_DEGREE = 64
+"""Of a polynomial whose roots are found as eigenvalues, at a cost of its cube."""
+
+
 @lru_cache(4096)
 def roots(node: Node) -> tuple[float, ...]:
     """Where a graph changes its sign, or touches 0 from one side."""
@@ -54,9 +58,11 @@ def roots(node: Node) -> tuple[float, ...]:
         slope = terms.get(Atom(1), 0.0)
         return () if slope == 0 else (-terms.get(ONE, 0.0) / slope + 0.0,)
     if all(a.kink and not a.edge for a in powers):
-        degree = max(a.power for a in powers)
-        dense = [terms.get(Atom(k), 0.0) for k in range(degree, -1, -1)]
-        return tuple(sorted(_polished(dense)))
+        least, degree = min(a.power for a in powers), max(a.power for a in powers)
+        if degree - least > MAX_DEGREE:
+            return _located(graph(terms))
+        dense = [terms.get(Atom(k), 0.0) for k in range(degree, least - 1, -1)]
+        return tuple(sorted(_polished(dense) | ({0.0} if least else set())))
     return _located(node if any(a.other for a in powers) else graph(terms))
 
 
