@@ -24,6 +24,7 @@ from nexort.exact.factored import ordered
 from nexort.exact.labels import Label
 from nexort.exact.operations import Frame, NotFiniteError, Operation, operation
 from nexort.exact.schedule import scheduled
+from nexort.exact.sizes import Sides, sizes
 from nexort.exact.symmetric import is_symmetric, twins
 from nexort.exact.tape import Tables, Tape, machine
 from nexort.exact.values import Value, What
@@ -163,9 +164,9 @@ def evaluate(
     memory: int = 2**31,
     progress: Progress | None = None,
     size: int | None = None,
-) -> None:
+) -> list[Sides | None]:
     """Fill ``results``, arrays of shape (rows, columns), one a root. ``symmetric`` says that the
-    columns are the same inputs as the rows."""
+    columns are the same inputs as the rows. Their sizes, where they are known."""
     count = threads or cores()
     rows, columns = frame.sizes(plan.row), frame.sizes(plan.column)
     mirrored = [symmetric and s for s in plan.symmetric]
@@ -210,6 +211,9 @@ def evaluate(
         frame.methods.update(own.methods)
         for v, error in own.errors.items():
             frame.errors[v] = max(error, frame.errors.get(v, 0.0))
+    outside = {v: vectors[place] for v, place in plan.outside.items()}
+    known = sizes([s.value for s in plan.steps], outside, plan.row, plan.column, frame.rtol)
+    return [known.get(root) for root in plan.roots]
 
 
 def _write(

@@ -65,7 +65,7 @@ def not_finite(engine: Engine, value: Value | None) -> NexortError:
         f"a value of {name} is infinite or not a number in the limit",
         span,
         help="look for a division by zero, a root or logarithm of a negative number, or growth "
-        "without bound",
+        "beyond floating point (1.8e308)",
     )
 
 

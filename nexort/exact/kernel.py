@@ -18,6 +18,7 @@ from nexort.exact.labels import Index, Label, top
 from nexort.exact.normal import normal
 from nexort.exact.operations import Frame, NotFiniteError
 from nexort.exact.scaled import shared
+from nexort.exact.sizes import Sides
 from nexort.exact.solve import text_of
 from nexort.exact.values import Value, What
 from nexort.gaussian.scratch import Kept
@@ -31,13 +32,18 @@ RESULTS = Kept(2**26)
 
 class Kernels(Mapping[str, Array]):
     """Gram matrices by output name, shape (inputs of X, inputs of Y); ``methods`` says how each was
-    found, ``errors`` how large its relative error is estimated to be."""
+    found, ``errors`` how large its relative error is estimated to be: of an entry (a, b) relative
+    to its size, sqrt(K_aa K_bb) for bra-kets (``nexort.exact.sizes``)."""
 
     def __init__(
-        self, arrays: Mapping[str, Array], methods: Mapping[str, str], errors: Mapping[str, float]
+        self,
+        arrays: Mapping[str, Array],
+        methods: Mapping[str, str],
+        errors: Mapping[str, float],
+        sizes: Mapping[str, Sides | None],
     ) -> None:
         self._arrays = dict(arrays)
-        self.methods, self.errors = dict(methods), dict(errors)
+        self.methods, self.errors, self._sizes = dict(methods), dict(errors), dict(sizes)
 
     def __getitem__(self, name: str) -> Array:
         return self._arrays[name]
@@ -48,12 +54,19 @@ class Kernels(Mapping[str, Array]):
     def __len__(self) -> int:
         return len(self._arrays)
 
-    def results(self) -> dict[str, tuple[Array, float, str]]:
-        """By name the array, a bound on the error of its entries, and the method."""
-        return {
-            n: (a, self.errors[n] * np.max(np.abs(a), initial=0.0), self.methods[n])
-            for n, a in self.items()
-        }
+    def results(self) -> dict[str, tuple[Array, Array, str]]:
+        """By name the array, the errors of its entries, and the method."""
+        return {n: (a, self.errors[n] * self._size(n), self.methods[n]) for n, a in self.items()}
+
+    def _size(self, name: str) -> Array:
+        """Of every entry; of all the largest where no more is known."""
+        array, sides = self._arrays[name], self._sizes[name]
+        largest = np.max(np.abs(array), initial=0.0)
+        if sides is None:
+            return np.full(array.shape, largest)
+        first, second = (np.ravel(x) for x in sides)
+        found = np.broadcast_to(np.multiply.outer(first, second), array.shape)
+        return np.where(np.isfinite(found), found, largest)
 
     def __repr__(self) -> str:
         parts = [f"{n}: {a.shape[0]} x {a.shape[1]} ({self.methods[n]})" for n, a in self.items()]
@@ -236,9 +249,11 @@ def kernels(
     frame = _frame(program, inputs, plan.row, plan.column, kind, options.rtol)
     results = [make_result(options.out, c.name, inputs.shape, kind, len(picked)) for c in picked]
     try:
-        blocks.evaluate(plan, frame, results, symmetric=inputs.columns is None,
-                        threads=options.threads, memory=options.memory,
-                        progress=options.progress, size=options.size)  # fmt: skip
+        sizes = blocks.evaluate(
+            plan, frame, results, symmetric=inputs.columns is None,
+            threads=options.threads, memory=options.memory,
+            progress=options.progress, size=options.size,
+        )  # fmt: skip
     except NotFiniteError as problem:
         functions = [v for v in ordered([problem.value]) if v in engine.origin]
         raise failures.not_finite(engine, functions[0] if functions else None) from None
@@ -252,8 +267,9 @@ def kernels(
         used = {frame.methods[v] for v in below if v in frame.methods}
         methods[name] = text_of(used, error)
     return Kernels(
-        dict(zip(outputs, results, strict=True)), methods, dict(zip(outputs, errors, strict=True))
-    )
+        dict(zip(outputs, results, strict=True)), methods, dict(zip(outputs, errors, strict=True)),
+        dict(zip(outputs, sizes, strict=True)),
+    )  # fmt: skip
 
 
 def make_result(

@@ -7,7 +7,7 @@ not depend on is absent. An operation is made once and used for the whole and fo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,8 @@ class NotFiniteError(Exception):
 @dataclass
 class Frame:
     """What operations read beside their arguments: sizes, the range of each label (of a block), a
-    source of arrays, and the tolerance. ``errors`` and ``methods`` collect what expectations say.
+    source of arrays, and the tolerance. ``errors`` and ``methods`` collect what expectations say:
+    errors entry by entry, or the largest as a part of what they are relative to.
     """
 
     sizes: Callable[[Label], int]
@@ -62,12 +63,13 @@ class Frame:
     dtype: Any = np.float64
     rtol: float = 1e-8
     ranges: Mapping[Label, slice] = field(default_factory=dict)
-    errors: dict[Value, float] = field(default_factory=dict)
+    errors: dict[Value, Any] = field(default_factory=dict)
     methods: dict[Value, str] = field(default_factory=dict)
     same: bool = False
     """Whether labels of one axis, with equal ranges, count the same inputs."""
     opposite: set[Value] = field(default_factory=set)
     """The GAPs with pairs near to opposite."""
+    entrywise: bool = False
     unsure: dict[Value, Any] = field(default_factory=dict)
     """Estimates of the errors of gaps, where these are more than roundings of themselves."""
 
@@ -113,9 +115,9 @@ def operation(value: Value) -> Operation:
         case What.ROOT:
             return _root(value)
         case What.GAP:
-            return nearness.gap(value, _spreads(value))
+            return nearness.gap(value, spreads(value))
         case What.MIX:
-            return nearness.mixed(value, _spreads(value))
+            return nearness.mixed(value, spreads(value))
         case _:
             return _expectation(value)
 
@@ -127,12 +129,14 @@ def _spread(value: Value, labels: tuple[Label, ...]) -> Any:
     return tuple(slice(None) if x in value.labels else None for x in labels)
 
 
-def _spreads(value: Value) -> list[Any]:
+def spreads(value: Value) -> list[Any]:
+    """The indices that give the arguments' arrays the axes of the value."""
     return [_spread(a, value.labels) for a in value.args]
 
 
-def _aligned(args: list[Any], spreads: list[Any]) -> list[Any]:
-    return [a if s is None else a[s] for a, s in zip(args, spreads, strict=True)]
+def aligned(args: list[Any], places: list[Any]) -> list[Any]:
+    """Arrays with the axes that :func:`spreads` gives them."""
+    return [a if s is None else a[s] for a, s in zip(args, places, strict=True)]
 
 
 def ordered(array: Array, indices: tuple[Index, ...], labels: tuple[Label, ...]) -> Array:
@@ -157,21 +161,21 @@ def _array(value: Value) -> Operation:
 
 
 def _call(value: Value) -> Operation:
-    spreads = _spreads(value)
+    places = spreads(value)
     name = str(value.attr)
     if name == "ratio":
-        return lambda frame, args: _ratio(*_aligned(args, spreads))
+        return lambda frame, args: _ratio(*aligned(args, places))
     if name in GAPS:
 
         def of_gaps(frame: Frame, args: list[Any]) -> Any:
             frame.carried(value)
-            return GAPS[name](*_aligned(args, spreads))
+            return GAPS[name](*aligned(args, places))
 
         return of_gaps
     if name in ("add", "mul"):
-        return _chain(value, np.add if name == "add" else np.multiply, spreads)
+        return _chain(value, np.add if name == "add" else np.multiply, places)
     evaluate = functions.registry()[name].evaluate
-    return lambda frame, args: evaluate(*_aligned(args, spreads))
+    return lambda frame, args: evaluate(*aligned(args, places))
 
 
 def _complement(gap: Any) -> Any:
@@ -210,7 +214,7 @@ GAPS: dict[str, Callable[..., Any]] = {
 """Functions of gaps."""
 
 
-def _chain(value: Value, step: np.ufunc, spreads: list[Any]) -> Operation:
+def _chain(value: Value, step: np.ufunc, places: list[Any]) -> Operation:
     """Terms or factors one after another, in place once the result has all axes."""
     labels: set[Label] = set(value.args[0].labels)
     fits = []
@@ -219,7 +223,7 @@ def _chain(value: Value, step: np.ufunc, spreads: list[Any]) -> Operation:
         labels.update(a.labels)
 
     def run(frame: Frame, args: list[Any]) -> Any:
-        total, *rest = _aligned(args, spreads)
+        total, *rest = aligned(args, places)
         for k, (x, fit) in enumerate(zip(rest, fits, strict=True)):
             if k and fit:
                 total = step(total, x, out=total)
@@ -236,11 +240,21 @@ def _ratio(a: Any, b: Any) -> Any:
     return np.where(zero, 0, np.divide(a, np.where(zero, 1, b)))
 
 
-def _sum(value: Value) -> Operation:
+def _letters(value: Value) -> dict[Label, str]:
     names = sorted({x for a in value.args for x in a.labels})
-    letters = {x: chr(97 + k) for k, x in enumerate(names)}
+    return {x: chr(97 + k) for k, x in enumerate(names)}
+
+
+def einsum_of(value: Value) -> str:
+    """What a SUM does, for numpy.einsum."""
+    letters = _letters(value)
     sides = ["".join(letters[x] for x in a.labels) for a in value.args]
-    spec = ",".join(sides) + "->" + "".join(letters[x] for x in value.labels)
+    return ",".join(sides) + "->" + "".join(letters[x] for x in value.labels)
+
+
+def _sum(value: Value) -> Operation:
+    letters, spec = _letters(value), einsum_of(value)
+    sides = spec.partition("->")[0].split(",")
     if len(sides) == 2 and len(value.attr) == 1 and len(value.labels) == 2:
         s = letters[value.attr[0]]
         if len(sides[0]) == len(sides[1]) == 2 and sides[0] != sides[1]:
@@ -275,11 +289,11 @@ def _eye(value: Value) -> Operation:
 def _stack(value: Value) -> Operation:
     rest = tuple(x for x in value.labels if x != value.attr)
     axis = value.labels.index(value.attr)
-    spreads = [_spread(a, rest) for a in value.args]
+    places = [_spread(a, rest) for a in value.args]
 
     def run(frame: Frame, args: list[Any]) -> Any:
         shape = tuple(frame.length(x) for x in rest)
-        parts = [np.broadcast_to(a, shape) for a in _aligned(args, spreads)]
+        parts = [np.broadcast_to(a, shape) for a in aligned(args, places)]
         found = np.stack(parts, axis).astype(frame.dtype, copy=False)
         cut = [slice(None)] * found.ndim
         cut[axis] = frame.ranges.get(value.attr, slice(None))
@@ -324,7 +338,9 @@ def _unsure(frame: Frame, value: Value, f: Univariate, g: Univariate, covariance
     return jump_error(f, g, general, error)
 
 
-def _after(f: Univariate, covariance: Any) -> Array | None:
+def gap_of(value: Value, covariance: Any) -> Array | None:
+    """The numbers of an AFTER, from its covariance."""
+    f = value.attr
     found = bent.after(f, covariance)
     if found is not None:
         return found
@@ -334,14 +350,14 @@ def _after(f: Univariate, covariance: Any) -> Array | None:
 
 def _shaped(value: Value, array: Any) -> Any:
     """Without the axis that numbers are given in covariances."""
-    return array if value.labels else np.asarray(array).reshape(())
+    return array if value.labels else np.asarray(array).reshape(-1)[0]
 
 
 def _covariance(value: Value) -> Operation:
-    spreads = _spreads(value)
+    places = spreads(value)
 
     def run(frame: Frame, args: list[Any]) -> Any:
-        left, right, *rest = _aligned(args, spreads)
+        left, right, *rest = aligned(args, places)
         left, right = np.atleast_1d(left), np.atleast_1d(right)
         frame.carried(value)
         if isinstance(value.attr, tuple):
@@ -381,21 +397,38 @@ def _one_variable(
     return cross, (at, at)
 
 
-def _expectation(value: Value) -> Operation:
-    def note(frame: Frame, found: Expectation) -> Any:
-        frame.methods[value] = found.method
-        if isinstance(found.error, float) and not found.error:
-            return _shaped(value, found.value)
-        error = float(np.max(found.error, initial=0.0))
-        if error:
-            size = float(np.max(np.abs(found.value), initial=0.0))
-            known = frame.errors.get(value, 0.0)
-            frame.errors[value] = max(known, error / size if size > 0 else 0.0)
-        return _shaped(value, found.value)
+def expectation_of(value: Value, frame: Frame, arg: Any) -> Any:
+    """The numbers of a PAIR, a ONE or a STEIN, from its covariance or variance."""
+    return _shaped(value, _found(value, frame, arg)[0])
 
-    def stein(frame: Frame, args: list[Any]) -> Any:
-        found = note(frame, expect_one(value.attr.times_power(1), np.asarray(args[0]), frame.rtol))
-        return _ratio(found, args[0])
+
+def _found(value: Value, frame: Frame, arg: Any) -> tuple[Any, Expectation]:
+    """The numbers, and the expectation that they come from."""
+    if value.what is What.PAIR:
+        f, g = value.attr
+        found = _pair(f, g, arg, frame.rtol)
+        error = _unsure(frame, value, f, g, arg)
+        found = replace(found, absolute=found.absolute + error) if np.any(error) else found
+        return found.value, found
+    variance = np.asarray(arg)
+    if value.what is What.ONE:
+        found = expect_one(value.attr, variance, frame.rtol)
+        return found.value, found
+    found = expect_one(value.attr.times_power(1), variance, frame.rtol)
+    return _ratio(found.value, variance), found
+
+
+def _expectation(value: Value) -> Operation:
+    def run(frame: Frame, args: list[Any]) -> Any:
+        array, found = _found(value, frame, args[0])
+        frame.methods[value] = found.method
+        if frame.entrywise:
+            error = found.error
+            error = _ratio(error, np.abs(args[0])) if value.what is What.STEIN else error
+            frame.errors[value] = _shaped(value, error)
+        elif part := found.part:
+            frame.errors[value] = max(part, frame.errors.get(value, 0.0))
+        return _shaped(value, array)
 
     def correlation(frame: Frame, args: list[Any]) -> Any:
         frame.methods[value] = CLOSED
@@ -409,13 +442,7 @@ def _expectation(value: Value) -> Operation:
         # a jump makes theta of its root
         jump = orthant.jump(normal_form(value.attr.node))
         frame.carried(value, lambda x: np.sqrt(2 * x) if jump else x)
-        return _shaped(value, _after(value.attr, args[0]))
-
-    def pair(frame: Frame, args: list[Any]) -> Any:
-        f, g = value.attr
-        found = _pair(f, g, args[0], frame.rtol)
-        error = found.error + _unsure(frame, value, f, g, args[0])
-        return note(frame, Expectation(found.value, error, found.method))
+        return _shaped(value, gap_of(value, args[0]))
 
     match value.what:
         case What.COV:
@@ -424,11 +451,5 @@ def _expectation(value: Value) -> Operation:
             return correlation
         case What.AFTER:
             return after
-        case What.PAIR:
-            return pair
-        case What.ONE:
-            return lambda frame, args: note(
-                frame, expect_one(value.attr, np.asarray(args[0]), frame.rtol)
-            )
         case _:
-            return stein
+            return run

@@ -22,16 +22,13 @@ from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array, Unrolled
 
-ROUNDING = 64 * whole.EPS
-"""Relative error of a closed form at the least: constants are folded with rounding too."""
-
 DEFAULT_MEMORY = 2 * 2**30
 
 
 @dataclass(frozen=True)
 class Exact:
-    """An output's numbers, shape family_shape + axes; ``error`` is a bound up to rounding for
-    closed forms, an estimate to first order for quadrature."""
+    """An output's numbers, shape family_shape + axes; ``error`` is a bound, to first order in
+    roundings, with estimates of what quadrature and series leave out."""
 
     value: Array
     error: Array
@@ -94,14 +91,13 @@ def solve(
         shown = sum(8 * math.prod(program.shape(m.type.axes)) for m in good)
         _check_room(shown + whole.footprint(roots, frame), memory)
         arrays = run(engine, roots, frame, divisions(engine))
-    errors = whole.relative_errors({*good.values(), *found.values()}, frame.errors)
     outputs = {}
     for output in program.outputs:
         if all(m in good for m in output.members):
-            outputs[output.name] = _assembled(program, output.name, good, arrays, errors, frame)
-    shapes = {n: _filled(program, n, v, arrays[v]) for n, v in known.items()}
+            outputs[output.name] = _assembled(program, output.name, good, arrays, frame)
+    shapes = {n: _filled(program, n, v, arrays[v][0]) for n, v in known.items()}
     routes = [
-        route_of(n, found[n], frame, errors[found[n]])
+        route_of(n, found[n], frame, _relative(*arrays[found[n]]))
         if n in found
         else Route(n, "sampled", None, str(missing[n]))
         for n in _scalars(engine.nodes)
@@ -109,10 +105,16 @@ def solve(
     return Solution(outputs, shapes, routes)
 
 
+def _relative(value: Array, error: Array) -> float:
+    """The largest error as a part of the largest entry."""
+    size = float(np.max(np.abs(value), initial=0.0))
+    return float(np.max(error, initial=0.0)) / size if size else 0.0
+
+
 def run(
     engine: Engine, roots: Iterable[Value], frame: Frame, checked: Iterable[Value] = ()
-) -> dict[Value, Array]:
-    """The arrays of some values. Raises NexortError for what has no value, ``checked`` too."""
+) -> dict[Value, whole.Bounded]:
+    """Some values. Raises NexortError for what has no value, ``checked`` too."""
     try:
         return whole.evaluate(roots, frame, checked)
     except failures.PROBLEMS as problem:
@@ -195,27 +197,20 @@ def _assembled(
     program: Unrolled,
     name: str,
     good: dict[Node, Value],
-    arrays: dict[Value, Array],
-    errors: dict[Value, float],
+    arrays: dict[Value, whole.Bounded],
     frame: Frame,
 ) -> Exact:
     """The members of an output stacked to family_shape + axes."""
     [output] = [o for o in program.outputs if o.name == name]
     shape = program.shape(output.axes)
-    values, bounds, random = [], [], False
-    for m in output.members:
-        value = good[m]
-        array = _filled(program, m, value, np.asarray(arrays[value], dtype=float))
-        size = float(np.max(np.abs(array), initial=0.0))
-        random = random or any(n.op in (Op.INNER, Op.AVERAGE) for n in walk([m]))
-        values.append(array)
-        bounds.append(np.full(shape, max(errors[value], ROUNDING) * size if random else 0.0))
+    both = [[_filled(program, m, good[m], x) for x in arrays[good[m]]] for m in output.members]
     full = output.family_shape + shape
-    worst = max((errors[good[m]] for m in output.members), default=0.0)
+    value, error = (np.stack(x).astype(float).reshape(full) for x in zip(*both, strict=True))
     used = {frame.methods[v] for v in ordered(good[m] for m in output.members)
             if v in frame.methods}  # fmt: skip
-    method = text_of(used, worst) if random else "exact"
-    return Exact(np.stack(values).reshape(full), np.stack(bounds).reshape(full), method)
+    random = any(n.op in (Op.INNER, Op.AVERAGE) for n in walk(output.members))
+    method = text_of(used, _relative(value, error)) if random else "exact"
+    return Exact(value, error, method)
 
 
 def text_of(used: Iterable[str], error: float) -> str:

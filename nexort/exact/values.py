@@ -8,7 +8,7 @@ the same operations as the whole.
 ======  ==========================  ================================================================
 what    args                        attr
 ======  ==========================  ================================================================
-NUMBER                              a float
+NUMBER                              a float, and a bound on its error
 ARRAY                               (data name or nested tuple, an index an axis)
 CALL    values                      entrywise function's name, or ratio: a / b, 0 where b = 0, or,
                                     of gaps, complement: 1 - g; both: (a g + b h + c) / d of
@@ -44,6 +44,7 @@ from enum import Enum, auto
 from itertools import count
 from typing import Any
 
+from nexort.exact import folding
 from nexort.exact.budget import Budget
 from nexort.exact.labels import BOUND, Index, Label, Names, labels_of, renamed
 from nexort.program.nodes import Node
@@ -81,9 +82,9 @@ class What(Enum):
 
 class Value:
     """One interned value; ``labels`` are sorted, ``serial`` grows in order of creation; ``depth``
-    is one more than the places that it binds."""
+    is one more than the places that it binds, ``error`` bounds that of a number."""
 
-    __slots__ = ("args", "attr", "depth", "labels", "serial", "what")
+    __slots__ = ("args", "attr", "depth", "error", "labels", "serial", "what")
 
     def __init__(
         self,
@@ -96,6 +97,7 @@ class Value:
     ) -> None:
         self.what, self.args, self.attr, self.labels = what, args, attr, labels
         self.depth, self.serial = depth, serial
+        self.error = 0.0
 
     @property
     def number(self) -> float | None:
@@ -160,9 +162,16 @@ class Values:
 
     # ---- arithmetic, simplified ------------------------------------------------------------------
 
-    def number(self, value: float) -> Value:
-        """A number."""
-        return self.make(What.NUMBER, (), float(value))
+    def number(self, value: float, error: float | None = None) -> Value:
+        """A number; its error is that of the float next to a decimal fraction where not given."""
+        value = float(value)
+        error = folding.rounding(value) if error is None else error
+        key = (What.NUMBER, value, error)
+        if key not in self._known:
+            found = Value(What.NUMBER, (), value, (), 0, next(self._serial))
+            found.error = error
+            self._known[key] = found
+        return self._known[key]
 
     def array(self, source: Hashable, indices: Sequence[Index]) -> Value:
         """Entries of data or of a literal."""
@@ -171,57 +180,55 @@ class Values:
 
     def mul(self, *factors: Value) -> Value:
         """A product; numbers are collected in front, and factors put in order."""
-        number, others = 1.0, []
+        number, others = folding.ONE, []
         for f in factors:
             for part in _flat(f, "mul"):
                 if part.number is not None:
-                    number *= part.number
+                    number = folding.times(number, (part.number, part.error))
                 else:
                     others.append(part)
-        if number == 0:
+        if number == folding.ZERO:
             return self.zero
         others.sort(key=lambda v: v.serial)
-        if number != 1 or not others:
-            others.insert(0, self.number(number))
+        if number != folding.ONE or not others:
+            others.insert(0, self.number(*number))
         return others[0] if len(others) == 1 else self.make(What.CALL, tuple(others), "mul")
 
     def add(self, *terms: Value) -> Value:
         """A sum; multiples of one value are collected."""
-        number, others = 0.0, []
+        number, others = folding.ZERO, []
         for f in terms:
             for part in _flat(f, "add"):
                 if part.number is not None:
-                    number += part.number
+                    number = folding.plus(number, (part.number, part.error))
                 else:
                     others.append(part)
         others = self._collected(others)
         others.sort(key=lambda v: v.serial)
-        if number != 0 or not others:
-            others.insert(0, self.number(number))
+        if number != folding.ZERO or not others:
+            others.insert(0, self.number(*number))
         return others[0] if len(others) == 1 else self.make(What.CALL, tuple(others), "add")
 
     def _collected(self, terms: list[Value]) -> list[Value]:
         """c x + d x as (c + d) x, with numbers c and d."""
-        alike: dict[tuple[Value, ...], float] = {}
+        alike: dict[tuple[Value, ...], folding.Known] = {}
         for v in terms:
             rest: tuple[Value, ...] = (v,)
-            number = 1.0
+            number = folding.ONE
             if v.what is What.CALL and v.attr == "mul" and v.args[0].number is not None:
-                rest, number = v.args[1:], float(v.args[0].attr)
-            alike[rest] = alike.get(rest, 0.0) + number
+                rest, number = v.args[1:], (float(v.args[0].attr), v.args[0].error)
+            alike[rest] = folding.plus(alike.get(rest, folding.ZERO), number)
         if len(alike) == len(terms):
             return terms
-        found = [self.mul(self.number(c), *rest) for rest, c in alike.items()]
+        found = [self.mul(self.number(*c), *rest) for rest, c in alike.items()]
         return [v for v in found if v is not self.zero]
 
     def div(self, a: Value, b: Value) -> Value:
         """A quotient."""
         if b.number is not None and b.number != 0:
-            return (
-                self.mul(self.number(1 / b.number), a)
-                if a.number is None
-                else self.number(a.number / b.number)
-            )
+            if a.number is not None:
+                return self.number(*folding.over((a.number, a.error), (b.number, b.error)))
+            return self.mul(self.number(*folding.over(folding.ONE, (b.number, b.error))), a)
         return self.make(What.CALL, (a, b), "div")  # 0 / b too: b may be 0
 
     def call(self, name: str, *args: Value) -> Value:
@@ -241,10 +248,12 @@ class Values:
             import numpy as np
 
             from nexort import functions
+            from nexort.exact.errors import of_function
 
             with np.errstate(all="ignore"):
                 plain = [np.asarray(a.number) for a in args]
-                return self.number(float(functions.registry()[name].evaluate(*plain)))
+                found = float(functions.registry()[name].evaluate(*plain))
+                return self.number(found, of_function(name, plain, [a.error for a in args], found))
         return self.make(What.CALL, args, name)
 
     def sum(self, product: Value, over: Iterable[Label]) -> Value:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nexort.exact.errors import bound
 from nexort.exact.factored import ordered
 from nexort.exact.labels import FREE, Index, Label
 from nexort.exact.operations import Frame, NotFiniteError, operation
@@ -35,13 +36,17 @@ def frame_of(program: Unrolled, rtol: float) -> Frame:
             case _:
                 return np.asarray(name, dtype=float)
 
-    return Frame(size, source, rtol=rtol, same=True)
+    return Frame(size, source, rtol=rtol, same=True, entrywise=True)
+
+
+Bounded = tuple[Array, Array]
+"""An array, and bounds on the errors of its entries."""
 
 
 def evaluate(
     roots: Iterable[Value], frame: Frame, checked: Iterable[Value] = ()
-) -> dict[Value, Array]:
-    """The arrays of some values; those of ``checked`` are found too, as they must be finite.
+) -> dict[Value, Bounded]:
+    """Some values; those of ``checked`` are found too, as they must be finite.
 
     Raises NotFiniteError, IndefiniteError, NotIntegrable.
     """
@@ -53,17 +58,26 @@ def evaluate(
             last[a] = position
     kept = set(roots)
     arrays: dict[Value, Any] = {}
+    bounds: dict[Value, Any] = {}
     with np.errstate(all="ignore"):
         for position, value in enumerate(order):
-            found = operation(value)(frame, [arrays[a] for a in value.args])
+            args = [arrays[a] for a in value.args]
+            found = operation(value)(frame, args)
             if value.what is not What.COV and not np.all(np.isfinite(found)):
                 raise NotFiniteError(value)
             if value in last or value in kept:
                 arrays[value] = found
+                bounds[value] = bound(value, frame, args, [bounds[a] for a in value.args], found)
+            frame.errors.pop(value, None)
             for a in value.args:
                 if last[a] == position and a not in kept:
                     arrays.pop(a, None)
-    return {v: np.asarray(arrays[v]) for v in roots}
+                    bounds.pop(a, None)
+    return {v: (np.asarray(arrays[v]), _full(bounds[v], arrays[v])) for v in roots}
+
+
+def _full(error: Any, array: Any) -> Array:
+    return np.broadcast_to(np.asarray(error, float), np.shape(array))
 
 
 def filled(value: Value, array: Array, labels: Sequence[Label], shape: tuple[int, ...]) -> Array:
@@ -74,10 +88,11 @@ def filled(value: Value, array: Array, labels: Sequence[Label], shape: tuple[int
 
 
 def footprint(roots: Iterable[Value], frame: Frame) -> int:
-    """The bytes of the arrays that :func:`evaluate` holds at a time, temporaries as large again."""
+    """The bytes of the arrays that :func:`evaluate` holds at a time with their bounds, temporaries
+    as large again."""
     roots = list(roots)
     order = ordered(roots)
-    sizes = {v: 8 * math.prod(frame.length(x) for x in v.labels) for v in order}
+    sizes = {v: 16 * math.prod(frame.length(x) for x in v.labels) for v in order}
     last = {a: position for position, v in enumerate(order) for a in v.args}
     kept = set(roots)
     live = peak = 0
@@ -88,18 +103,11 @@ def footprint(roots: Iterable[Value], frame: Frame) -> int:
     return peak
 
 
-def relative_errors(
-    roots: Iterable[Value], errors: Mapping[Value, float], eps: float = EPS
-) -> dict[Value, float]:
-    """For every root the sum of the relative errors of the expectations below it, times what
-    differences and divisions may amplify them by, and of the rounding of every step: an estimate
-    of its own relative error."""
-    return {root: relative_error(ordered([root]), errors, eps) for root in roots}
-
-
 def relative_error(
     below: Iterable[Value], errors: Mapping[Value, float], eps: float = EPS
 ) -> float:
-    """Of a root with these values below it, itself included."""
+    """Of a root with these values below it, itself included: the sum of the errors of the
+    expectations, times what divisions may amplify them by, and of the rounding of every step; an
+    estimate, relative to the root's size (nexort.exact.sizes)."""
     random = [v for v in below if v.what is not What.NUMBER]
     return AMPLIFIED * sum(errors.get(v, 0.0) for v in random) + 4 * eps * len(random)

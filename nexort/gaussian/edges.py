@@ -151,16 +151,20 @@ def _reduced(left: tuple[Any, Any], right: tuple[Any, Any], state: State) -> Arr
 
 
 def gelu(covariance: Covariance) -> Array:
-    """E gelu gelu = c / 4 + [c arcsin(c / (p q)^(1/2)) + (det + c^2 (1/p + 1/q)) / D^(1/2)] / 2 pi
+    """E gelu gelu = c / 4 + [c arcsin(r) + (det (p q)^(-1/2) + c r (1/p + 1/q)) / w^(1/2)] / 2 pi
 
-    with p = 1 + a, q = 1 + b, D = p q - c^2 = 1 + a + b + det; from the recursion above."""
+    with p = 1 + a, q = 1 + b, r = c (p q)^(-1/2), w = 1 - r^2; from the recursion above."""
     if direct.applies(covariance):
         return direct.gelu(covariance)
-    c, inverse, det, root = _gelu_parts(covariance)
-    value = covariance.cross * covariance.cross
+    c = covariance.cross
+    ratio, inverse, _, rest = _gelu_parts(covariance)
+    first, second = (
+        s * s / np.sqrt(1 + s * s) for s in (covariance.left_std, covariance.right_std)
+    )
+    value = c * ratio
     value = value * inverse
-    value += det
-    value /= root
+    value += first * second * covariance.sine_squared
+    value /= np.sqrt(rest)
     value += c * _gelu_arcsine(covariance)
     value *= 0.5 / math.pi
     value += 0.25 * c
@@ -168,14 +172,14 @@ def gelu(covariance: Covariance) -> Array:
 
 
 def gelu_slope(covariance: Covariance) -> Array:
-    """E gelu' gelu' = 1/4 + [arcsin(c / (p q)^(1/2)) + c (1/p + 1/q + 1/D) / D^(1/2)] / 2 pi."""
+    """E gelu' gelu' = 1/4 + [arcsin(r) + r (1/p + 1/q + 1 / (p q w)) / w^(1/2)] / 2 pi."""
     if direct.applies(covariance):
         return direct.gelu_slope(covariance)
-    c, inverse, _, root = _gelu_parts(covariance)
-    value = 1 / np.square(root)
+    ratio, inverse, both, rest = _gelu_parts(covariance)
+    value = both / rest
     value = value + inverse
-    value *= c
-    value /= root
+    value *= ratio
+    value /= np.sqrt(rest)
     value += _gelu_arcsine(covariance)
     value *= 0.5 / math.pi
     value += 0.25
@@ -183,10 +187,12 @@ def gelu_slope(covariance: Covariance) -> Array:
 
 
 def _gelu_parts(k: Covariance) -> tuple[Array, Array, Array, Array]:
-    det = k.determinant
-    root = np.asarray(np.sqrt(det + (1 + k.left) + k.right))
-    inverse = np.asarray(1 / (1 + k.left) + 1 / (1 + k.right))
-    return k.cross, inverse, det, root
+    """r, 1/p + 1/q, 1 / (p q) and 1 - r^2 as of :func:`_reduced`; nothing overflows."""
+    p, q = 1 / (1 + k.left), 1 / (1 + k.right)
+    t, u = k.left * p, k.right * q
+    ratio = np.asarray(k.rho * np.sqrt(t) * np.sqrt(u))
+    rest = np.asarray((p + q * t) + t * u * k.sine_squared)
+    return ratio, np.asarray(p + q), np.asarray(p * q), rest
 
 
 def _gelu_arcsine(k: Covariance) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,12 +34,34 @@ class NotIntegrable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """``value``, an absolute ``error`` (bound or estimate; roundings for closed forms are not
-    counted), and the route."""
+    """``value`` and the route, with an ``absolute`` error and one ``relative`` to the products of
+    ``scales``, (E f^2)^(1/2) of rows and (E g^2)^(1/2) of columns (bounds or estimates; roundings
+    of closed forms are not counted)."""
 
     value: Array
-    error: Array | float
+    absolute: Array | float
     method: str
+    relative: float = 0.0
+    scales: tuple[Array, Array] | None = None
+
+    @property
+    def error(self) -> Array | float:
+        """Both errors, absolute."""
+        if not self.relative or self.scales is None:
+            return self.absolute
+        return self.absolute + self.relative * (self.scales[0] * self.scales[1])
+
+    @property
+    def part(self) -> float:
+        """The largest error, as a part of the product of scales."""
+        if isinstance(self.absolute, float) and not self.absolute:
+            return self.relative
+        if self.scales is None:
+            scale: Any = float(np.max(np.abs(self.value), initial=0.0))
+        else:
+            scale = self.scales[0] * self.scales[1]
+        part = np.divide(self.absolute, scale, where=scale > 0, out=np.zeros(np.shape(self.value)))
+        return self.relative + float(np.max(part, initial=0.0))
 
 
 def method_of(f: Univariate, g: Univariate) -> str:
@@ -68,9 +90,14 @@ def expect_pair(
         return Expectation(value, error, CLOSED)
     if pieces.supported(f, g):
         value, error, unsure = pieces.expectation(f, g, covariance)
-        if error <= rtol * pieces.scale(f, g, covariance):
-            value = _with_zeros(f, g, covariance, value)
-            return Expectation(value, error + unsure, PIECEWISE)
+        scales = pieces.scales(f, g, covariance)
+        size = np.asarray(scales[0] * scales[1])
+        far = ~(error <= rtol * size) & ~(size == 0)
+        value = _with_zeros(f, g, covariance, value)
+        if covariance.least <= 0:
+            error = np.where((covariance.left > 0) & (covariance.right > 0), error, 0)
+        found = Expectation(value, error + unsure, PIECEWISE, 0.0, scales)
+        return _joined(far, _split(f, g, covariance, rtol), found) if far.any() else found
     return _split(f, g, covariance, rtol)
 
 
@@ -87,23 +114,31 @@ def jump_error(f: Univariate, g: Univariate, k: Covariance, unsure: Any) -> Arra
     return np.asarray(angle * (jump / (2 * math.pi)))
 
 
+def _joined(where: Array, first: Expectation, second: Expectation) -> Expectation:
+    """The first at some entries, the second at the others."""
+    shape = np.shape(second.value)
+    value = np.where(where, first.value, second.value).astype(second.value.dtype, copy=False)
+    error = np.where(where, np.broadcast_to(first.error, shape), second.error)
+    return Expectation(value, error, first.method, 0.0, second.scales)
+
+
 def _split(f: Univariate, g: Univariate, covariance: Covariance, rtol: float) -> Expectation:
     """What is known in closed form of the sum, and the rest by series and quadrature."""
     f_known, f_rest, g_known, g_rest = pairs.split(f, g)
     value: Any = 0.0
-    error: Any = 0.0
-    methods: set[str] = set()
+    parts = []
     if f_known and g_known:
         value = pairs.of_terms(f_known, g_known)(covariance)
     for first, second in ((f_rest, None), (f_known, g_rest)):
         if first and (second is None or second):
             left, right = _function(first, f), g if second is None else _function(second, g)
-            part = _numeric(left, right, covariance, rtol)
-            value, error = value + part.value, error + part.error
-            methods.add(part.method)
-    method = QUADRATURE if QUADRATURE in methods else SERIES
-    value = np.asarray(value).astype(covariance.dtype, copy=False)
-    return Expectation(_with_zeros(f, g, covariance, value), error, method)
+            parts.append(_numeric(left, right, covariance, rtol))
+            value = value + parts[-1].value
+    method = QUADRATURE if any(p.method == QUADRATURE for p in parts) else SERIES
+    value = _with_zeros(f, g, covariance, np.asarray(value).astype(covariance.dtype, copy=False))
+    if len(parts) == 1:
+        return replace(parts[0], value=value)
+    return Expectation(value, sum(p.error for p in parts), method)
 
 
 def _function(terms: Terms, whole: Univariate) -> Univariate:
@@ -222,12 +257,13 @@ def _numeric(f: Univariate, g: Univariate, k: Covariance, rtol: float) -> Expect
         hard = np.abs(rho) > limit
     value = series.sparing(first, second, rho, terms, rtol / 4)
     reached = min(top, limit)
-    scale = float(np.sqrt(first.square.max() * second.square.max())) if rho.size else 0.0
+    scales = first.scale, second.scale
     part = float(first.relative[terms] * second.relative[terms]) * reached ** (terms + 1)
-    error: Any = (max(part, rtol / 4) + first.error + second.error + 1e-15) * scale
+    relative = max(part, rtol / 4) + first.error + second.error + 1e-15
     if not hard.any():
-        return Expectation(value.astype(k.dtype, copy=False), error, SERIES)
-    value, error = np.array(value), np.array(np.broadcast_to(error, k.shape))
+        return Expectation(value.astype(k.dtype, copy=False), 0.0, SERIES, relative, scales)
+    scale = np.broadcast_to(scales[0] * scales[1], k.shape)
+    value, error = np.array(value), relative * scale
     same = hard & _alike(f, g, k)
     if same.any():  # on the diagonal of a Gram matrix: E f g of one variable
         variance = np.broadcast_to(k.left, k.shape)[same]
@@ -238,11 +274,11 @@ def _numeric(f: Univariate, g: Univariate, k: Covariance, rtol: float) -> Expect
             product = Univariate(build.call("mul", f.node, g.node))
             one = expect_one(product, variance, rtol)
             value[same] = one.value
-            error[same] = np.asarray(one.error) + ALIKE * series.TERMS * scale
+            error[same] = np.asarray(one.error) + ALIKE * series.TERMS * scale[same]
         hard &= ~same
     if hard.any():
         value[hard], error[hard] = _hard_entries(f, g, k, hard, rtol)
-    return Expectation(value.astype(k.dtype, copy=False), error, QUADRATURE)
+    return Expectation(value.astype(k.dtype, copy=False), error, QUADRATURE, 0.0, scales)
 
 
 def _alike(f: Univariate, g: Univariate, k: Covariance) -> Array:

@@ -161,30 +161,28 @@ def supported(f: Univariate, g: Univariate) -> bool:
     return bool(f.kinks or g.kinks) and pieces(f) is not None and pieces(g) is not None
 
 
-def expectation(f: Univariate, g: Univariate, k: Covariance) -> tuple[Array, float, float]:
-    """E f(z_a) g(z_b) of :func:`supported` functions, a bound on its error from roundings, and an
+def expectation(f: Univariate, g: Univariate, k: Covariance) -> tuple[Array, Array, float]:
+    """E f(z_a) g(z_b) of :func:`supported` functions, bounds on its error from roundings, and an
     estimate of what roundings of the correlation itself change it by, where functions jump.
     Entries with a variance of 0 have no meaning."""
     first, second = pieces(f), pieces(g)
     assert first is not None
     assert second is not None
     law = Law.of(k)
-    found = np.empty(k.shape, k.dtype)
-    largest = 0.0
+    found, error = np.empty(k.shape, k.dtype), np.empty(k.shape)
     step = max(1, PART * len(found) // max(1, found.size)) if found.ndim else 1
     with np.errstate(all="ignore"):
         for start in range(0, len(found) if found.ndim else 1, step):
             rows = slice(start, start + step) if found.ndim else ...
             value, size = _total(first, second, law.part(rows, k.shape))
-            found[rows] = value
             # a NaN, of exponentials that overflow, stays one
-            largest = float(np.maximum(largest, np.max(size, initial=0.0)))
+            found[rows], error[rows] = value, ROUNDING * size
     # a jump changes E by its size times the density of (z_a, z_b) there
     unsure = float(np.max(k.uncertainty, initial=UNSURE * float(np.finfo(k.dtype).eps)))
     least = max(float(law.sine.min(initial=1.0, where=law.sine > 0)), math.sqrt(unsure))
     least = 1.0 if k.gap is not None and k.unsure is None else least
     jump = sum(map(abs, first.jumps.values())) * sum(map(abs, second.jumps.values()))
-    return found, ROUNDING * largest, jump * unsure / least
+    return found, error, jump * unsure / least
 
 
 def _total(first: Pieces, second: Pieces, law: Law) -> tuple[Any, Any]:
@@ -198,10 +196,11 @@ def _total(first: Pieces, second: Pieces, law: Law) -> tuple[Any, Any]:
     return total, size
 
 
-def scale(f: Univariate, g: Univariate, k: Covariance) -> float:
-    """The largest (E f^2 E g^2)^(1/2)."""
-    squares = (expectation(h, h, Covariance(v, v, v))[0] for h, v in ((f, k.left), (g, k.right)))
-    return math.prod(math.sqrt(max(float(x.max(initial=0.0)), 0.0)) for x in squares)
+def scales(f: Univariate, g: Univariate, k: Covariance) -> tuple[Array, Array]:
+    """(E f^2)^(1/2) and (E g^2)^(1/2)."""
+    left, right = (np.sqrt(np.maximum(expectation(h, h, Covariance(v, v, v))[0], 0))
+                   for h, v in ((f, k.left), (g, k.right)))  # fmt: skip
+    return left, right
 
 
 def _halves(a: Half, f: Powers, b: Half, g: Powers, law: Law) -> tuple[Any, Any]:

@@ -13,6 +13,8 @@ from nexort.gaussian.univariate import Univariate, _compiled
 
 ORDER = 16
 MAX_ROUNDS = 60
+NARROW = 1e-20
+"""Parts of a law around 0 that are narrower than this part of it weigh nothing."""
 MAX_PANELS = 20_000
 
 
@@ -122,7 +124,7 @@ def breaks(f: Univariate, std: float, mean: float = 0.0) -> list[float]:
     points = set(np.arange(-limit, limit + 0.25, 0.5).clip(-limit, limit).tolist())
     special = [0.0, *f.kinks]
     if std > 2:
-        size = 0.5
+        size = max(0.5, NARROW * std)
         while size < std * 0.5:
             special += [size, -size]
             size *= 1.5
@@ -192,7 +194,7 @@ def _graded(center: Array, width: float, g: Univariate) -> tuple[Array, Array]:
     fixed = np.linspace(-limit, limit, int(np.ceil(limit / 0.75)) + 1)
     special = [0.0, *g.kinks]
     if width > 1:
-        size = 0.5
+        size = max(0.5, NARROW * width)
         while size < width * 2:
             special += [size, -size]
             size *= 1.7

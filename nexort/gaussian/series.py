@@ -20,6 +20,10 @@ from nexort.gaussian.univariate import Univariate, _compiled
 TERMS = 96
 SPARSE = 28
 """Coefficients are interpolated from this many standard deviations in an octave."""
+UNDERFLOW = 1e-290
+"""A mean square below this has lost digits."""
+LIGHT = 1e-23
+"""The part of a sum that a node may be left out for: there are fewer than 10^6."""
 BLOCK = 2**15
 """Entries at a time."""
 
@@ -40,9 +44,15 @@ class Coefficients:
         return Coefficients(full[:, where], square, self.error)
 
     @cached_property
+    def scale(self) -> Array:
+        """(E f^2)^(1/2)."""
+        return np.asarray(np.sqrt(self.square))
+
+    @cached_property
     def largest(self) -> Array:
-        """The largest |c_k| for every k."""
-        return np.asarray(np.abs(self.values.reshape(TERMS, -1)).max(1))
+        """The largest |c_k| / (E f^2)^(1/2) for every k."""
+        parts = self.values / np.where(self.scale > 0, self.scale, 1)
+        return np.asarray(np.abs(parts.reshape(TERMS, -1)).max(1))
 
     @cached_property
     def relative(self) -> Array:
@@ -50,7 +60,7 @@ class Coefficients:
         quadrature resolves."""
         if not self.square.size:
             return np.zeros(TERMS)
-        square = np.maximum(self.square, 1e-300)
+        square = np.maximum(self.square, UNDERFLOW)
         rest = 1 - np.cumsum(np.square(self.values), 0) / square
         found = np.maximum(rest.reshape(TERMS, -1).max(1), self.error + 1e-14)
         return np.asarray(np.sqrt(np.where(np.any(self.square > 0), found, 0)))
@@ -91,7 +101,8 @@ def _coefficients(
 
 @lru_cache(256)
 def _rule(f: Univariate, exponent: int, rtol: float) -> tuple[Array, Array, Array, float]:
-    """Nodes z, weights, f(z) for s in [2^(e-1), 2^e], and the relative error of E f^2."""
+    """Nodes z and weights over 2^e, f(z) for s in [2^(e-1), 2^e], and the relative error of
+    E f^2."""
     low, high = math.ldexp(1.0, exponent - 1), math.ldexp(1.0, exponent)
     run = _compiled(f.node)
     square = Univariate(f.node)
@@ -111,17 +122,23 @@ def _rule(f: Univariate, exponent: int, rtol: float) -> tuple[Array, Array, Arra
     points |= set(np.arange(-13 * low, 13 * low + low / 4, low / 2).tolist())
     points |= {1.3 * reachable, -1.3 * reachable}
     found = integrate(integrand, points, 1e-2 * rtol**1.25)
-    relative = float(np.max(found.error[1::2] / np.maximum(found.value[1::2], 1e-300)))
-    return found.nodes, found.weights, run(found.nodes), relative
+    relative = float(np.max(found.error[1::2] / np.maximum(found.value[1::2], UNDERFLOW)))
+    nodes, weights, values = found.nodes, np.ldexp(found.weights, -exponent), run(found.nodes)
+    # panels around 0 that are much narrower than the law weigh nothing
+    total = float(np.max(found.value[1::2], initial=0.0))
+    sizes = weights * np.abs(values)
+    kept = (sizes > LIGHT * math.sqrt(total)) | (sizes * np.abs(values) > LIGHT * total)
+    return np.ldexp(nodes[kept], -exponent), weights[kept], values[kept], relative
 
 
 def _octave(f: Univariate, exponent: int, std: Array, rtol: float) -> tuple[Array, Array, float]:
     """c_k and E f^2 at some s of one octave, and the relative error of E f^2."""
     nodes, weights, value, relative = _rule(f, exponent, rtol)
+    std = np.ldexp(std, -exponent)
     spectrum, slack = _spectrum(f, exponent, rtol)
     if slack > max(1e-4 * rtol, 1e-13):
         return (*_transform(nodes, weights * value, weights * value * value, std), relative)
-    t = np.clip(2 * (np.log2(std) - exponent) + 1, -1, 1)
+    t = np.clip(2 * np.log2(std) + 1, -1, 1)
     found = spectrum @ np.cos(np.outer(np.arange(SPARSE), np.arccos(t)))
     return found[:-1], found[-1], relative + slack
 
@@ -132,14 +149,16 @@ def _spectrum(f: Univariate, exponent: int, rtol: float) -> tuple[Array, float]:
     of the last of them relative to (E f^2)^(1/2)."""
     nodes, weights, value, _ = _rule(f, exponent, rtol)
     angles = (2 * np.arange(SPARSE) + 1) * np.pi / (2 * SPARSE)
-    places = np.exp2(exponent + (np.cos(angles) - 1) / 2)
+    places = np.exp2((np.cos(angles) - 1) / 2)
     table, squares = _transform(nodes, weights * value, weights * value * value, places)
     both = np.concatenate([table, squares[None]])
     spectrum = both @ np.cos(np.outer(angles, np.arange(SPARSE))) * (2 / SPARSE)
     spectrum[:, 0] /= 2
-    size = np.sqrt(squares.min()) + 1e-300
-    slack = float(np.abs(spectrum[:-1, -3:]).max() / size)
-    return spectrum, slack + float(np.abs(spectrum[-1, -3:]).max() / size**2)
+    least = float(squares.min())
+    if not least > UNDERFLOW:
+        return spectrum, math.inf
+    slack = float(np.abs(spectrum[:-1, -3:]).max()) / math.sqrt(least)
+    return spectrum, slack + float(np.abs(spectrum[-1, -3:]).max()) / least
 
 
 def _transform(z: Array, first: Array, second: Array, std: Array) -> tuple[Array, Array]:
@@ -191,8 +210,7 @@ def evaluate(f: Coefficients, g: Coefficients, rho: Array, terms: int) -> Array:
     total = np.zeros(shape)
     if not total.size:
         return total
-    tiny = 1e-17 * math.sqrt(float(f.square.max()) * float(g.square.max()))
-    kept = np.flatnonzero((f.largest * g.largest)[: terms + 1] > tiny).tolist()
+    kept = np.flatnonzero((f.largest * g.largest)[: terms + 1] > 1e-17).tolist()
     if not kept:
         return total
     flat = shape or (1,)

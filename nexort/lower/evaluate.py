@@ -294,7 +294,7 @@ def _not_finite(plan: Plan, size: int, seed: np.random.SeedSequence) -> NexortEr
                 span,
                 (),
                 "look for a division by zero, a root or logarithm of a negative number, or growth "
-                "without bound",
+                "beyond floating point (1.8e308)",
             )
         ]
     )

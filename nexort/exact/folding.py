@@ -1,0 +1,62 @@
+"""Arithmetic of numbers with bounds on their errors; what is exact stays so.
+
+The rounding of a sum is known without error (Knuth 1969), so that sums of integers, halves and
+the like have none.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+Known = tuple[float, float]
+"""A float and a bound on its error."""
+
+ZERO: Known = (0.0, 0.0)
+ONE: Known = (1.0, 0.0)
+
+UNIT = 2.0**-53
+DIGITS = 2.0**20
+"""Multiples of its inverse are taken for what was written, all other floats for decimals next to
+it."""
+
+
+def rounding(x: float) -> float:
+    """Half a unit in the last place of a float that stands for a decimal fraction."""
+    if not math.isfinite(x) or (abs(x) < 2.0**53 and (x * DIGITS).is_integer()):
+        return 0.0
+    return UNIT * abs(x)
+
+
+def plus(a: Known, b: Known) -> Known:
+    """The sum."""
+    (x, e), (y, d) = a, b
+    total = x + y
+    back = total - x
+    rest = (x - (total - back)) + (y - back)
+    return total, e + d + (abs(rest) if math.isfinite(rest) else 0.0)
+
+
+def times(a: Known, b: Known) -> Known:
+    """The product."""
+    (x, e), (y, d) = a, b
+    product = x * y
+    exact = 1.0 in (abs(x), abs(y)) or not math.isfinite(product) or _is_product(x, y, product)
+    own = 0.0 if exact else UNIT * abs(product) + 5e-324
+    return product, abs(x) * d + abs(y) * e + e * d + own
+
+
+def over(a: Known, b: Known) -> Known:
+    """The quotient, by a number that is not 0."""
+    (x, e), (y, d) = a, b
+    found = x / y
+    exact = not math.isfinite(found) or _is_product(found, y, x)
+    own = 0.0 if exact else UNIT * abs(found) + 5e-324
+    room = abs(y) - d
+    return found, (e + abs(found) * d) / room + own if room > 0 else math.inf
+
+
+def _is_product(x: float, y: float, product: float) -> bool:
+    if not (math.isfinite(x) and math.isfinite(y)):
+        return False
+    return Fraction(x) * Fraction(y) == Fraction(product)
