@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -230,15 +231,51 @@ def _assembled(program: Unrolled, members: list[Array]) -> list[Array]:
 # ---- errors --------------------------------------------------------------------------------------
 
 
+COVERED = 0.945
+"""The probability by which two errors cover a limit by spread alone; biases that are added make it
+95 to 97 %."""
+
+SKEWED = 0.6
+"""How much the square of a skewness widens an error. Means of quasi-random points are skewed where
+few points of a sample make most of their spread; found on means of exponentials of Gaussians, and
+no wider than 97 % for a normal law, at 16 replicates."""
+
+
+def standard_error(draws: Array, others: Array) -> Array:
+    """Of the mean of R independent draws, along the first axis: half of what covers it by Student's
+    law of R - 1 degrees of freedom, wider where the draws and ``others`` of their kind are skewed.
+    """
+    count = len(draws)
+    skewness = (_skewness(draws) + _skewness(others)) / 2
+    width = student(count - 1) * (1 + SKEWED * skewness**2)
+    return np.asarray(draws.std(axis=0, ddof=1) / np.sqrt(count) * width, float)
+
+
+def _skewness(draws: Array) -> Array:
+    rest = draws - draws.mean(axis=0)
+    scale = np.sqrt((rest**2).mean(axis=0))
+    with np.errstate(all="ignore"):
+        found = ((rest / np.where(scale > 0, scale, 1)) ** 3).mean(axis=0)
+    return np.asarray(np.nan_to_num(found))
+
+
+@cache
+def student(freedom: int) -> float:
+    """Half of what covers a mean, in standard errors."""
+    from scipy.stats import t
+
+    return float(t.ppf((1 + COVERED) / 2, freedom)) / 2
+
+
 def _summary(plan: Plan, half: _Stage, full: _Stage, seed: int) -> dict[str, LimitValue]:
     count = len(full.draws[0])
     method = f"sampled: {count} x {full.size} points"
     doubtful = vanishing_jumps(plan, full.squares, full.size, seed)
     found = {}
     for output, coarse, fine in zip(plan.program.outputs, half.draws, full.draws, strict=True):
-        value, spread = fine.mean(axis=0), fine.std(axis=0, ddof=1) / np.sqrt(count)
+        value, spread = fine.mean(axis=0), standard_error(fine, coarse)
         bias = coarse.mean(axis=0) - value
-        noise = np.hypot(spread, coarse.std(axis=0, ddof=1) / np.sqrt(count))
+        noise = np.hypot(spread, standard_error(coarse, fine))
         # a bias within twice its own error is not told from none
         excess = np.where(np.abs(bias) > 2 * noise, bias**2, 0.0)
         scale = np.abs(value).max() if value.size else 0.0

@@ -12,7 +12,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nexort.lower.evaluate import EPS, LimitValue, Progress, Settings, met, missed
+from nexort.lower.evaluate import (
+    EPS,
+    LimitValue,
+    Progress,
+    Settings,
+    met,
+    missed,
+    standard_error,
+)
 from nexort.maximal.initial import FULL
 from nexort.maximal.plan import Plan
 from nexort.maximal.run import trajectory
@@ -157,8 +165,8 @@ def _summary(task: Task, half: Stage, full: Stage) -> dict[str, Summary]:
         coarse, fine = half.draws[output.name], full.draws[output.name]
         axes = tuple(range(len(output.family_shape), fine.ndim - 1))
         with np.errstate(all="ignore"):
-            value, spread = fine.mean(axis=0), _error(fine)
-            noise = np.hypot(spread, _error(coarse))
+            value, spread = fine.mean(axis=0), standard_error(fine, coarse)
+            noise = np.hypot(spread, standard_error(coarse, fine))
             excess = _significant(coarse.mean(axis=0) - value, noise)
             scale = np.abs(value).max(axis=axes, keepdims=True, initial=0.0)
             top = np.abs(value[np.isfinite(value)]).max(initial=0.0)
@@ -178,11 +186,6 @@ def _summary(task: Task, half: Stage, full: Stage) -> dict[str, Summary]:
             method, lasts = f"exact to rounding: alike in {points}", False
         found[output.name] = Summary(LimitValue(value, error, method), biased, rounded, lasts)
     return found
-
-
-def _error(draws: Array) -> Array:
-    """The standard error of a mean."""
-    return np.asarray(draws.std(axis=0, ddof=1) / np.sqrt(len(draws)))
 
 
 def _rounded(coarse: Array, fine: Array, top: float) -> bool:
@@ -218,7 +221,7 @@ def _lasting(coarse: Array, fine: Array, axes: tuple[int, ...]) -> Array:
         np.nan_to_num(weight * x, nan=0.0, posinf=0.0).reshape(len(x), -1).sum(axis=1)
         for x in (2 * full, half)
     ]
-    noise = np.hypot(*(_error(x) for x in rest))
+    noise = np.hypot(*(x.std(ddof=1) / np.sqrt(len(x)) for x in rest))
     if not noise > 0 or (rest[0].mean() - rest[1].mean()) < UNSETTLED * noise:
         return np.zeros(fine.shape[1:])
     now = full.mean(axis=0)

@@ -18,6 +18,7 @@ from nexort.lower.evaluate import (
     Settings,
     met,
     missed,
+    standard_error,
 )
 from nexort.program.unrolled import Array
 from nexort.replicates import Replicates, Stage, Warn, more, tell
@@ -175,7 +176,7 @@ class _Estimate:
         """From replicates of N/2 and of N points, shapes (R, *shape), whose last ``own`` axes are
         those of an entry."""
         mean = fine.mean(axis=0)
-        spread, other = (x.std(axis=0, ddof=1) / np.sqrt(len(x)) for x in (fine, coarse))
+        spread, other = standard_error(fine, coarse), standard_error(coarse, fine)
         bias = coarse.mean(axis=0) - mean
         far = np.abs(bias) / np.where(spread > 0, np.hypot(spread, other), np.inf)
         good = far[np.isfinite(far) & (far > 0)]
