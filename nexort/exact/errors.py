@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -56,12 +56,14 @@ ENOUGH = 1 / 64
 
 @dataclass(frozen=True)
 class Law:
-    """The covariance of an expectation, with bounds of its variances and of the gap 1 - rho."""
+    """The covariance of an expectation, with bounds of its variances and of the gap 1 - rho;
+    ``own`` says where both sides are one variable."""
 
     covariance: Covariance
     left: Array
     right: Array
     gap: Array
+    own: Array
 
 
 def bound(value: Value, frame: Frame, args: list[Any], errors: list[Any], found: Any) -> Any:
@@ -253,18 +255,16 @@ def _gap(value: Value, frame: Frame, args: list[Any], errors: list[Any], found: 
 def _law(value: Value, frame: Frame, args: list[Any], errors: list[Any], found: Any) -> Law:
     k = found.general if isinstance(found, bent.Bent) else found
     left, right, *rest = (np.asarray(e, float) for e in _aligned(errors, spreads(value)))
-    if len(args) > 3:
-        return Law(k, left, right, rest[1])
-    if value.args[0] is value.args[1] is value.args[2]:
-        return Law(k, left, right, np.zeros(()))
-    scale = np.asarray(k.left_std * k.right_std)
-    gap = _part(rest[0], scale) + (_part(left, k.left) + _part(right, k.right)) / 2 + 2 * EPS
-    gap = np.where(scale > 0, gap, 0.0)
+    own = np.asarray(value.args[0] is value.args[1] is value.args[2])
     if frame.same and len(k.shape) == 2 and k.shape[0] == k.shape[1]:
         # an entry and itself, whose covariance has been made its variance
-        at = np.eye(len(gap), dtype=bool) & (k.left == k.right) & (k.cross == k.left)
-        gap = np.where(at, 0.0, gap)
-    return Law(k, left, right, gap)
+        own = own | np.eye(k.shape[0], dtype=bool) & (k.left == k.right) & (k.one_minus_rho == 0)
+    if len(args) > 3:
+        return Law(k, left, right, rest[1], own)
+    scale = np.asarray(k.left_std * k.right_std)
+    gap = _part(rest[0], scale) + (_part(left, k.left) + _part(right, k.right)) / 2 + 2 * EPS
+    gap = np.where((scale > 0) & ~own, gap, 0.0)
+    return Law(k, left, right, gap, own)
 
 
 # ---- expectations --------------------------------------------------------------------------------
@@ -286,12 +286,11 @@ def _pair(value: Value, frame: Frame, law: Law, found: Any) -> Any:
     left, right = _part(law.left, k.left), _part(law.right, k.right)
     changes = left + right + law.gap
     if (changes * scale <= ENOUGH * base).all():
-        total = total + ENOUGH * base
-    elif frame.methods.get(value) == CLOSED or not _smooth(f, g, changes):
-        for moved in _moved(law):
-            total = total + _change(value, frame, moved, found)
-    else:
-        total = total + _slope(f, g, k, (left, right, law.gap), frame.rtol)
+        return _shaped(value, total + ENOUGH * base)
+    if frame.methods.get(value) != CLOSED and _smooth(f, g, changes):
+        return _shaped(value, total + _slope(f, g, k, (left, right, law.gap), frame.rtol))
+    for moved in _moved(law):
+        total = total + _change(value, frame, moved, found)
     return _shaped(value, total)
 
 
@@ -311,13 +310,13 @@ def _slope(f: Univariate, g: Univariate, k: Covariance, parts: Any, rtol: float)
         (size(h, v, rtol), np.sqrt(v) * size(d, v, rtol), size(d.times_power(1), v, rtol))
         for h, d, v in (first, second)
     )
-    return 1.1 * (gap * da * db + left / 2 * za * b + right / 2 * a * zb)
+    return (1 + SMALL) * (gap * da * db + left / 2 * za * b + right / 2 * a * zb)
 
 
 def _after(value: Value, law: Law, found: Any) -> Any:
     """Of a gap after a function, which depends on the gap alone."""
     total: Any = 2 * ROUNDINGS * EPS * np.abs(found)
-    alone = Law(law.covariance, np.zeros(()), np.zeros(()), law.gap)
+    alone = replace(law, left=np.zeros(()), right=np.zeros(()))
     for moved in _moved(alone):
         other = np.asarray(_shaped(value, gap_of(value, moved)))
         same = (other < 0) == (np.asarray(found) < 0)
@@ -338,19 +337,20 @@ def _change(value: Value, frame: Frame, moved: Any, found: Any) -> Any:
 def _moved(law: Law) -> Iterator[Covariance]:
     """The covariance with each variance, and the gap, moved by its error."""
     k = law.covariance
-    for side, error in (("left", law.left), ("right", law.right)):
-        if np.any(error):
-            own = getattr(k, side)
-            grown = own + error
-            ratio = np.sqrt(np.divide(grown, own, where=own > 0, out=np.ones_like(grown)))
-            left, right = (grown, k.right) if side == "left" else (k.left, grown)
-            yield Covariance(left, right, k.cross * ratio, k.gap)
+    gap = sides.joined(k.one_minus_rho, k.one_plus_rho) if k.gap is None else k.gap
+    if np.any(law.left):
+        yield _with(k, k.left + law.left, k.right + np.where(law.own, law.left, 0), gap)
+    if np.any(law.right) and not np.all(law.own):
+        yield _with(k, k.left, k.right + np.where(law.own, 0, law.right), gap)
     if np.any(law.gap):
-        gap = k.one_minus_rho if k.gap is None else k.gap
         less, more = sides.minus(gap), sides.plus(gap)
         step = np.where(less <= 1, law.gap, -law.gap)
         gap = sides.joined(np.clip(less + step, 0, 2), np.clip(more - step, 0, 2))
-        yield Covariance(k.left, k.right, sides.correlation(gap) * (k.left_std * k.right_std), gap)
+        yield _with(k, k.left, k.right, gap)
+
+
+def _with(k: Covariance, left: Array, right: Array, gap: Array) -> Covariance:
+    return Covariance(left, right, sides.correlation(gap) * (np.sqrt(left) * np.sqrt(right)), gap)
 
 
 def _one(value: Value, frame: Frame, variance: Any, error: Any, found: Any) -> Any:

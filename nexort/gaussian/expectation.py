@@ -91,8 +91,7 @@ def expect_pair(
     if pieces.supported(f, g):
         value, error, unsure = pieces.expectation(f, g, covariance)
         scales = pieces.scales(f, g, covariance)
-        size = np.asarray(scales[0] * scales[1])
-        far = ~(error <= rtol * size) & ~(size == 0)
+        far = ~(error <= rtol * (scales[0] * scales[1]))
         value = _with_zeros(f, g, covariance, value)
         if covariance.least <= 0:
             error = np.where((covariance.left > 0) & (covariance.right > 0), error, 0)
@@ -119,7 +118,8 @@ def _joined(where: Array, first: Expectation, second: Expectation) -> Expectatio
     shape = np.shape(second.value)
     value = np.where(where, first.value, second.value).astype(second.value.dtype, copy=False)
     error = np.where(where, np.broadcast_to(first.error, shape), second.error)
-    return Expectation(value, error, first.method, 0.0, second.scales)
+    known = (first if np.any(value[where]) else second).method
+    return Expectation(value, error, known, 0.0, second.scales)
 
 
 def _split(f: Univariate, g: Univariate, covariance: Covariance, rtol: float) -> Expectation:
