@@ -113,15 +113,15 @@ def _arc(variance: float, rho: float) -> float:
 
 
 def plain(count: int) -> Iterator[float]:
-    return _runs(PLAIN, _exact(PLAIN), count, exact=False, samples=64)
+    return _runs(PLAIN, _exact(PLAIN), count, exact=False, samples=512)
 
 
 def dots(count: int) -> Iterator[float]:
-    return _runs(DOTS, _exact(DOTS), count, exact=False, samples=64)
+    return _runs(DOTS, _exact(DOTS), count, exact=False, samples=512)
 
 
 def heavy(count: int) -> Iterator[float]:
-    return _runs(HEAVY, _exact(HEAVY), count, exact=False, samples=256)
+    return _runs(HEAVY, _exact(HEAVY), count, exact=False, samples=1024)
 
 
 def order_1(count: int) -> Iterator[float]:
