@@ -1,9 +1,11 @@
 """Randomized quasi-Monte Carlo: standard normal coordinates, handed out in order of importance.
 
-Scrambled Sobol points through the normal quantile, in blocks of ``BLOCK`` coordinates. The first
-block is used as it comes; each later one is a fresh scrambling in random order: pairs of high Sobol
-coordinates fill the square badly at a few thousand points, and would bias what is quadratic in an
-average, while randomly paired blocks keep the low discrepancy within and are independent across.
+Scrambled Sobol points through the normal quantile, in blocks. The first block is used as it comes;
+each later one is a fresh scrambling in random order, so that blocks are independent of each other.
+A block has as many coordinates as fill every square evenly: two coordinates with primitive
+polynomials of degrees d and e are a (t, m, 2)-net in base 2 with t <= d + e - 2, which says nothing
+of 2^m points where t >= m. Later pairs can be correlated far more than independent ones; kets that
+are made uncorrelated from such pairs have other moments with a bias that outweighs their spread.
 Where there are many coordinates those after the ``even`` most important ones are pseudo-random:
 averages over all of them gain nothing from evenness in any few.
 """
@@ -14,7 +16,15 @@ import numpy as np
 
 from nexort.program.unrolled import Array
 
-BLOCK = 64
+DEGREES = (1, 2, 3, 5, 7, 13, 19, 37, 53, 101)
+"""How many Sobol coordinates have primitive polynomials of degree 0, 1, 2, ... at the most."""
+
+
+def block(size: int) -> int:
+    """How many coordinates fill every square evenly at 2^m points: those of the degrees e with
+    2 e - 2 < m."""
+    m = size.bit_length() - 1
+    return DEGREES[min((m + 1) // 2, len(DEGREES) - 1)]
 
 
 class Points:
@@ -51,7 +61,9 @@ class Points:
         """Uniform coordinates."""
         from scipy.stats import qmc
 
-        count = BLOCK if self.even is None else min(BLOCK, self.even - self.used)
+        count = block(self.size)
+        if self.even is not None:
+            count = min(count, self.even - self.used)
         engine = qmc.Sobol(count, scramble=True, bits=32, rng=self.rng)
         uniform = engine.random(self.size).T
         if self.used:

@@ -1,8 +1,9 @@
 """Quasi-Monte Carlo coordinates."""
 
 import numpy as np
+import pytest
 
-from nexort.lower.points import BLOCK, Points
+from nexort.lower.points import Points, block
 
 
 def seed(k: int) -> np.random.SeedSequence:
@@ -10,16 +11,17 @@ def seed(k: int) -> np.random.SeedSequence:
 
 
 def test_coordinates_are_standard_normal_and_uncorrelated() -> None:
-    points = Points(4096, seed(0)).take(3 * BLOCK)
+    points = Points(4096, seed(0)).take(3 * block(4096))
     gram = points @ points.T / 4096
     assert np.abs(points.mean(axis=1)).max() < 5 / 64
     assert np.abs(gram - np.eye(len(points))).max() < 6 / 64
 
 
 def test_taking_in_parts_is_taking_at_once() -> None:
-    whole = Points(256, seed(3)).take(BLOCK + 10)
+    count = block(256)
+    whole = Points(256, seed(3)).take(count + 10)
     points = Points(256, seed(3))
-    parts = [points.take(k) for k in (1, 5, BLOCK, 4)]
+    parts = [points.take(k) for k in (1, 5, count, 4)]
     np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
@@ -31,3 +33,17 @@ def test_one_coordinate_integrates_better_than_random() -> None:
 def test_values_are_finite_at_any_size() -> None:
     for size in (2, 64, 2**14):
         assert np.isfinite(Points(size, seed(1)).take(5)).all()
+
+
+@pytest.mark.parametrize("size", [64, 128, 256, 512, 1024, 2048, 4096])
+def test_no_pair_is_correlated_more_than_independent_ones(size: int) -> None:
+    """N E c^2 = 1 for the sample correlation c of independent coordinates."""
+    runs = 80
+    squares = np.zeros((64, 64))
+    for k in range(runs):
+        points = Points(size, seed(k)).take(64)
+        squares += (points @ points.T) ** 2 / size / runs
+    pairs = squares[np.triu_indices(64, 1)]
+    # the largest of 2016 means of 80 squares of normal variables
+    assert pairs.max() < 1 + 6 * np.sqrt(2 / runs)
+    assert pairs.mean() < 1.05
