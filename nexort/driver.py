@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexort import collector
-from nexort.diagnostics import NexortError, Report, Source, did_you_mean, fail
+from nexort.diagnostics import NexortError, Report, Source, Span, did_you_mean, fail
 from nexort.program.nodes import walk
 from nexort.program.numbers import resolve
 from nexort.program.program import Program
@@ -210,6 +210,7 @@ def _derive_training(program: Program, given: Given, *, unroll: bool) -> Derivat
     known = _known(program, given)
     if len(known) == len(program.params):
         judge(program, given)
+        refuse_divergent_training(program, given)
     return derive_training(program, known)
 
 
@@ -382,6 +383,33 @@ def _refuse_divergent(program: Program, given: Given) -> None:
         except NexortError as problem:
             found = problem
     raise found
+
+
+def refuse_divergent_training(program: Program, given: Given) -> None:
+    """Raise NexortError for a training of which an expectation exists at initialization for no
+    data, as :func:`_refuse_divergent`."""
+    from nexort.beginning import exists
+
+    told = all(d.default is not None or n in given.arrays for n, d in program.data.items())
+    for draw, size in enumerate((SMALL, 7, 5)):
+        try:
+            task = training(program, placeholders(program, given, size, draw))
+        except NexortError:  # sizes that the program does not take
+            return
+        try:
+            exists(task, declared(program))
+            return
+        except NexortError as problem:
+            found = problem
+        if told:
+            break
+    raise found
+
+
+def declared(program: Program) -> dict[str, Span]:
+    """Where the weights of a training are declared."""
+    assert program.training is not None
+    return {name: w.span for name, w in program.training.network.weights.items()}
 
 
 def placeholders(program: Program, given: Given, size: int = SMALL, draw: int = 0) -> Given:

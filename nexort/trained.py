@@ -41,9 +41,12 @@ def limit(
     finite. Raises NexortError.
     """
     from nexort import maximal, tangent
+    from nexort.beginning import exists
+    from nexort.exact.engine import NOT_SHOWN
     from nexort.separation import separates
 
     task = driver.training(program, given)
+    shown = exists(task, driver.declared(program))
     told = (
         settings.samples,
         settings.replicates,
@@ -56,9 +59,13 @@ def limit(
     store = _part(checkpoint, task, f"limit {told}")
     said = _placed(program, warn)
     if task.regime == "tangent":
-        return task, tangent.evaluate(task, settings, progress, store, said)
-    again = partial(separates, task, settings.seed)
-    return task, maximal.evaluate(task, settings, progress, store, said, again)
+        found = tangent.evaluate(task, settings, progress, store, said)
+    else:
+        again = partial(separates, task, settings.seed)
+        found = maximal.evaluate(task, settings, progress, store, said, again)
+    if not shown:
+        found = {k: replace(v, method=f"{v.method}, {NOT_SHOWN}") for k, v in found.items()}
+    return task, found
 
 
 def _placed(program: Program, warn: Warn | None) -> Warn | None:

@@ -29,14 +29,6 @@ USES: dict[str, tuple[str, ...]] = {
     ),
     "existence": ("gaussian", "program", "functions"),
     "exact": ("existence", "limit", "gaussian", "program", "functions", "diagnostics"),
-    "driver": (
-        "derive", "data", "training", "transform", "exact", "elaborate", "program", "syntax",
-        "diagnostics", "collector",
-    ),
-    "expand": (
-        "driver", "data", "training", "elaborate", "transform", "optimizers", "program", "syntax",
-        "functions", "diagnostics",
-    ),
     "workers": ("diagnostics",),
     "lower": ("workers", "exact", "limit", "program", "functions", "diagnostics"),
     "replicates": ("workers", "training", "lower", "exact", "program", "diagnostics"),
@@ -46,6 +38,15 @@ USES: dict[str, tuple[str, ...]] = {
     "tangent": (
         "maximal", "replicates", "training", "lower", "exact", "limit", "program", "functions",
         "diagnostics",
+    ),
+    "beginning": ("tangent", "training", "exact", "program", "diagnostics"),
+    "driver": (
+        "beginning", "derive", "data", "training", "transform", "exact", "elaborate", "program", "syntax",
+        "diagnostics", "collector",
+    ),
+    "expand": (
+        "driver", "data", "training", "elaborate", "transform", "optimizers", "program", "syntax",
+        "functions", "diagnostics",
     ),
     "finite": ("training", "program", "functions", "diagnostics"),
     "results": ("program", "diagnostics"),
@@ -61,8 +62,8 @@ USES: dict[str, tuple[str, ...]] = {
     "inference": ("functions", "diagnostics"),
     "separation": ("finite", "training", "program"),
     "trained": (
-        "separation", "tangent", "maximal", "finite", "lower", "training", "driver", "program",
-        "diagnostics",
+        "beginning", "separation", "tangent", "maximal", "finite", "lower", "training", "exact", "driver",
+        "program", "diagnostics",
     ),
     "api": (
         "trained", "expand", "compare", "results", "finite", "lower", "exact", "derive", "driver",

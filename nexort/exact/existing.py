@@ -7,6 +7,7 @@ them; so is that of <x|x> for every |Wx>, the variance of its hat.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice, product
 
 from nexort.diagnostics import Diagnostic, Report, Span
@@ -21,17 +22,29 @@ from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
 from nexort.program.unrolled import Unrolled
 
-ENTRIES = 48
-"""Of one multi-ket's expectation that are looked at."""
 
-HARD, HARD_OF_ONE = 32, 6
-"""Integrands of a program and of one expectation that take more than interval arithmetic."""
+@dataclass(frozen=True)
+class Effort:
+    """How much is looked at: ``entries`` of one multi-ket's expectation, and ``pairs`` of the
+    first entries; ``hard`` integrands of a program, of at most ``variables``, take more than
+    interval arithmetic, which alone refuses nothing."""
+
+    entries: int = 48
+    pairs: int = 7
+    hard: int = 32
+    variables: int = 1000
+
+
+FULL = Effort()
+
+HARD_OF_ONE = 6
+"""Integrands of one expectation that take more than interval arithmetic."""
 
 SINGULAR = ("log", "sqrt", "exp", "sinh", "cosh")
 EXPECTED = (Op.INNER, Op.AVERAGE, Op.MEAN, Op.MATMUL)
 
 
-def examine(program: Unrolled) -> frozenset[Node]:
+def examine(program: Unrolled, effort: Effort = FULL) -> frozenset[Node]:
     """The expectations of a program that are not shown to exist: INNER, AVERAGE and MEAN nodes, and
     MATMUL nodes for the variances of their hats.
 
@@ -45,10 +58,10 @@ def examine(program: Unrolled) -> frozenset[Node]:
     with deep():
         engine = Engine(program)
         risky = _risky(engine)
-        integrands = Integrands(engine)
+        integrands = Integrands(engine, effort.hard)
         for node in nodes:
             if node.op in EXPECTED and any(a in risky for a in node.args):
-                refused = _examined(engine, integrands, node)
+                refused = _examined(engine, integrands, node, effort)
                 if refused is not None:
                     report.add(refused)
     report.stop()
@@ -89,11 +102,13 @@ def _risky(engine: Engine) -> set[Node]:
     return found
 
 
-def _examined(engine: Engine, integrands: Integrands, node: Node) -> Diagnostic | None:
+def _examined(
+    engine: Engine, integrands: Integrands, node: Node, effort: Effort
+) -> Diagnostic | None:
     """Why an expectation does not exist, at one of some entries."""
     seen: set[Node] = set()
     hard = 0
-    for factors in _entries(engine, node):
+    for factors in _entries(engine, node, effort):
         integrand = integrands.of(factors)
         if integrand.graph in seen:
             continue
@@ -101,10 +116,11 @@ def _examined(engine: Engine, integrands: Integrands, node: Node) -> Diagnostic 
         if tame(integrand.graph, integrands.ranges):
             continue
         hard += 1
-        integrands.hard += 1
+        integrands.hard -= 1
         if hard > HARD_OF_ONE:
             break
-        if integrands.hard > HARD or (hard > 2 and node in integrands.unknown):
+        large = len(integrand.leaves) > effort.variables
+        if large or integrands.hard < 0 or (hard > 2 and node in integrands.unknown):
             integrands.unknown.add(node)
             break
         verdict = _judged(node, integrand, integrands)
@@ -124,18 +140,20 @@ def _judged(node: Node, integrand: Integrand, integrands: Integrands) -> Verdict
     return judged(graph, integrands.covariance, integrands.ranges)
 
 
-def _entries(engine: Engine, node: Node) -> Iterator[list[tuple[Node, tuple[int, ...]]]]:
+def _entries(
+    engine: Engine, node: Node, effort: Effort
+) -> Iterator[list[tuple[Node, tuple[int, ...]]]]:
     """The factors of an expectation at some entries: equal ones, and others."""
     kets = node.args * 2 if node.op is Op.MATMUL else node.args
     shapes = [engine.program.shape(x.type.axes) for x in kets]
-    grids = [list(islice(product(*map(range, s)), ENTRIES)) for s in shapes]
+    grids = [list(islice(product(*map(range, s)), effort.entries)) for s in shapes]
     if len(kets) == 1:
         for at in grids[0]:
             yield [(kets[0], at)]
         return
     first, second = grids
     pairs = [(a, b) for a, b in zip(first, second, strict=False)]
-    pairs += [(a, b) for a, b in product(first[:7], second[:7]) if a != b]
+    pairs += [(a, b) for a, b in product(first[: effort.pairs], second[: effort.pairs]) if a != b]
     for a, b in pairs:
         yield [(kets[0], a), (kets[1], b)]
 
@@ -186,4 +204,5 @@ def _ket(engine: Engine, node: Node) -> str:
     if node.op is Op.INIT_VECTOR:
         name, indices = node.attr
         return f"|{name}{list(indices) if indices else ''}>"
-    return failures.place(engine, node)[1].strip("'")
+    span, name = failures.place(engine, node)
+    return "a ket" if span is None else name.strip("'")

@@ -39,7 +39,7 @@ def plus(a: Known, b: Known) -> Known:
 
 def times(a: Known, b: Known) -> Known:
     """The product."""
-    (x, e), (y, d) = a, b
+    (x, e), (y, d) = map(float, a), map(float, b)
     product = x * y
     exact = 1.0 in (abs(x), abs(y)) or not math.isfinite(product) or _is_product(x, y, product)
     own = 0.0 if exact else UNIT * abs(product) + 5e-324

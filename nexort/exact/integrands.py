@@ -50,11 +50,11 @@ class Integrand:
 class Integrands:
     """Graphs of kets at entries; ``unknown`` are expectations that are not known to exist."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, hard: int) -> None:
         self.engine = engine
         self.unknown: set[Node] = set()
-        self.hard = 0
-        """How many integrands have taken more than interval arithmetic."""
+        self.hard = hard
+        """How many more integrands may take more than interval arithmetic."""
         self.ranges: dict[Node, Range] = {}
         """Of the leaves that are not Gaussian."""
         self._gaussians: dict[Node, tuple[Gaussian, int]] = {}

@@ -12,7 +12,8 @@ import numpy as np
 from nexort.diagnostics import NexortError, Span, fail
 from nexort.exact import blocks, failures, gaps, whole
 from nexort.exact.budget import NotExact
-from nexort.exact.engine import Engine, deep
+from nexort.exact.engine import NOT_SHOWN, Engine, deep
+from nexort.exact.existing import examine
 from nexort.exact.factored import factored, ordered
 from nexort.exact.labels import Index, Label, top
 from nexort.exact.normal import normal
@@ -243,6 +244,7 @@ def kernels(
     of inputs depends on the others.
     """
     _check_inputs(inputs, options)
+    shown = _shown(program, names, inputs)
     found = compiled(program, names, inputs, known)
     picked, engine, plan = found.picked, found.engine, found.plan
     kind = np.dtype(options.dtype)
@@ -265,11 +267,23 @@ def kernels(
     methods = {}
     for name, below, error in zip(outputs, found.below, errors, strict=True):
         used = {frame.methods[v] for v in below if v in frame.methods}
-        methods[name] = text_of(used, error)
+        methods[name] = text_of(used, error) + ("" if shown else f", {NOT_SHOWN}")
     return Kernels(
         dict(zip(outputs, results, strict=True)), methods, dict(zip(outputs, errors, strict=True)),
         dict(zip(outputs, sizes, strict=True)),
     )  # fmt: skip
+
+
+def _shown(program: Unrolled, names: Sequence[str] | None, inputs: Inputs) -> bool:
+    """Whether the kernels' expectations are shown to exist. Raises NexortError."""
+    outputs = tuple(over_inputs(program.outputs, names))
+    found = []
+    for array in (inputs.rows, inputs.columns):
+        if array is not None:
+            sizes = {**program.sizes, outputs[0].axes[0].name: array.shape[inputs.axis]}
+            data = {**program.data, inputs.name: array}
+            found.append(examine(replace(program, outputs=outputs, data=data, sizes=sizes)))
+    return not any(found)
 
 
 def make_result(

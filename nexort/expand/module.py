@@ -38,6 +38,7 @@ def expand(source: Source, given: Given) -> str:
     if program.training is None:
         return _without_training(source, given)
     driver.judge(program, given)
+    driver.refuse_divergent_training(program, given)
     try:
         return written_out(source, given, symbolic=True)
     except NotSymbolicError:

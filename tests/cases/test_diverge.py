@@ -101,3 +101,92 @@ def test_derivations_of_data_that_may_be_anything() -> None:
     """Batch statistics: that no data are given is no reason to refuse."""
     p = nexort.load(CASES / "good" / "kernel-batchnorm.nxt")
     assert p.derive() is not None
+
+
+# ---- trainings and kernels -----------------------------------------------------------------------
+
+TRAINING = """fn phi(z) = {phi}
+dim d, M
+data xi[d, M] = [[0.6, 1.4], [-0.3, 0.5]]
+data y[M] = [0.7, -0.4]
+network f(xi) {{
+  weight u : vector[d]
+  weight W : matrix
+  weight v : vector
+  |h> = |u> @ xi
+  |x> = {body}
+  return <v|x>
+}}
+train f {{
+  parametrization {parametrization}
+  optimizer {optimizer}
+  error f - y
+  steps 2
+  centre
+}}
+output f
+"""
+
+WIDE, NARROW = "W phi(|h>)", "phi(W |h>)"
+"""A matrix that acts on phi, and one below it."""
+
+
+def trained(
+    phi: str, body: str, parametrization: str = "mup", optimizer: str = "sgd(lr=0.1)"
+) -> nexort.api.TensorProgram:
+    return nexort.loads(
+        TRAINING.format(phi=phi, body=body, parametrization=parametrization, optimizer=optimizer)
+    )
+
+
+@pytest.mark.parametrize("parametrization", ["mup", "ntp"])
+@pytest.mark.parametrize(
+    ("phi", "body", "words"),
+    [
+        ("1 / z", WIDE, ["W acts on |x>", "z^(-2)"]),
+        ("1 / z", NARROW, ["product of v and |x>", "z_1/z_2"]),
+        ("exp(z^2)", WIDE, ["<x|x> of it", "exp(2*z^2)"]),
+        ("log(z)", NARROW, ["logarithm of a negative number"]),
+        ("sqrt(abs(z))", NARROW, ["in the gradient by 'u'", "W^T acts on", "Abs(z_2)"]),
+    ],
+)
+def test_training_is_refused(parametrization: str, phi: str, body: str, words: list[str]) -> None:
+    p = trained(phi, body, parametrization)
+    told = refusal(p)
+    assert "does not exist" in str(told)
+    assert all(word in str(told) for word in words)
+    for other in (p.expand, p.derive):
+        with pytest.raises(NexortError, match="does not exist"):
+            other()
+
+
+def test_gradients() -> None:
+    """Of one layer: the tangent kernel takes <g|g> of the gradient g by u, here E 1/|z|; what else
+    is made of g may exist."""
+    layer = TRAINING.replace("  weight W : matrix\n", "").format
+    told = {"phi": "sqrt(abs(z))", "body": "phi(|h>)"}
+    linear, adam = "sgd(lr=0.1)", "adam(lr=0.1)"
+    p = nexort.loads(layer(parametrization="ntp", optimizer=linear, **told))
+    assert "in the gradient by 'u'" in str(refusal(p))
+    for parametrization, optimizer in (("mup", linear), ("mup", adam), ("ntp", adam)):
+        p = nexort.loads(layer(parametrization=parametrization, optimizer=optimizer, **told))
+        assert "existence not shown" in p.limit(samples=256, replicates=2)["f"].method
+
+
+@pytest.mark.parametrize("parametrization", ["mup", "ntp"])
+@pytest.mark.parametrize("phi", ["z / sqrt(1 + z^2)", "exp(-z^2)", "gelu(z)", "log(1 + z^2)"])
+def test_training_exists(parametrization: str, phi: str) -> None:
+    p = trained(phi, WIDE, parametrization)
+    found = p.limit(samples=256, replicates=2)["f"]
+    assert np.isfinite(found).all()
+    assert "existence" not in found.method
+
+
+def test_kernel_is_refused() -> None:
+    text = "fn phi(z) = {}\ndim d, M\ndata xi[d, M]\nvector u[d] ~ N(0, 1)\n"
+    text += "|x> = phi(|u> @ xi)\noutput <x|x> as k"
+    xi = np.array([[0.6, 1.4, 0.0], [-0.3, 0.5, 0.2]])
+    for second in (None, xi[:, :2]):
+        with pytest.raises(NexortError, match="does not exist"):
+            nexort.loads(text.format("1 / z")).kernel(xi, second)
+    assert "existence" not in nexort.loads(text.format("tanh(z)")).kernel(xi).methods["k"]
