@@ -41,8 +41,8 @@ USES: dict[str, tuple[str, ...]] = {
     ),
     "beginning": ("tangent", "training", "exact", "program", "diagnostics"),
     "driver": (
-        "beginning", "derive", "data", "training", "transform", "exact", "elaborate", "program", "syntax",
-        "diagnostics", "collector",
+        "beginning", "derive", "data", "training", "transform", "exact", "elaborate", "program",
+        "syntax", "diagnostics", "collector",
     ),
     "expand": (
         "driver", "data", "training", "elaborate", "transform", "optimizers", "program", "syntax",
