@@ -62,8 +62,8 @@ USES: dict[str, tuple[str, ...]] = {
     "inference": ("functions", "diagnostics"),
     "separation": ("finite", "training", "program"),
     "trained": (
-        "beginning", "separation", "tangent", "maximal", "finite", "lower", "training", "exact", "driver",
-        "program", "diagnostics",
+        "beginning", "separation", "tangent", "maximal", "finite", "lower", "training", "exact",
+        "driver", "program", "diagnostics",
     ),
     "api": (
         "trained", "expand", "compare", "results", "finite", "lower", "exact", "derive", "driver",
