@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
-from program_routes import Disagreement, disagreement
+from program_routes import Disagreement, disagreement, singular_disagreement
 from shrink import candidates, shrunk
+from singular_programs import singular
 from structured_programs import Structured, structured
 from structured_trainings import Training, training
 from training_routes import disagreement as training_disagreement
@@ -32,6 +33,12 @@ def hunt_program(seed: int) -> tuple[int, Disagreement | None, str]:
 
     small = shrunk(program, shows, candidates, 60)
     return seed, disagreement(small.text) or found, small.text
+
+
+def hunt_singular(seed: int) -> tuple[int, Disagreement | None, str]:
+    """The same for a singular integrand, which is small as it is."""
+    given = singular(seed)
+    return seed, singular_disagreement(given.text, given.truth), given.text
 
 
 def hunt_training(seed: int) -> tuple[int, Disagreement | None, str]:
@@ -74,6 +81,7 @@ def hunt(
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--programs", type=int, default=2000)
+    parser.add_argument("--singular", type=int, default=400)
     parser.add_argument("--trainings", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0, help="the first")
     parser.add_argument("--workers", type=int, default=2)
@@ -82,6 +90,8 @@ def main() -> int:
     until = time.perf_counter() + 60 * given.minutes
     seeds = range(given.seed, given.seed + given.programs)
     found = hunt("program", hunt_program, seeds, given.workers, until)
+    seeds = range(given.seed, given.seed + given.singular)
+    found += hunt("singular program", hunt_singular, seeds, given.workers, until)
     seeds = range(given.seed, given.seed + given.trainings)
     found += hunt("training", hunt_training, seeds, given.workers, until)
     return 1 if found else 0

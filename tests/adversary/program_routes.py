@@ -208,6 +208,44 @@ def in_blocks(p: TensorProgram, limit: Any) -> Disagreement | None:
     return None
 
 
+SHOWN = "existence not shown"
+
+
+def existence(text: str, truth: float | None) -> Disagreement | None:
+    """A value that exists is printed, another refused, by every route."""
+    p = loads(text)
+    routes: dict[str, Callable[[], Any]] = {
+        "exact": p.limit,
+        "sampled": lambda: p.limit(exact=False, samples=512),
+        "derive": p.derive,
+        "emit": p.emit,
+    }
+    for name, route in routes.items():
+        found, refused = outcome(route)
+        if truth is None and refused is None:
+            if name in ("exact", "sampled") and SHOWN in found["o"].method:
+                continue
+            return Disagreement("does not exist", f"{name}: {found if name == 'exact' else ''}")
+        if truth is not None and name in ("exact", "sampled"):
+            if refused is not None:
+                return Disagreement("exists", f"{name} refuses {truth}: {refused}")
+            value, error = float(found["o"]), float(found["o"].error)
+            if abs(value - truth) > WRONG * error + 1e-9 * abs(truth) and name == "exact":
+                return Disagreement("known value", f"{name}: {value!r} ± {error:.2g}, {truth!r}")
+    return None
+
+
+def singular_disagreement(text: str, truth: float | None) -> Disagreement | None:
+    """As :func:`disagreement`, of a program whose value is known."""
+    try:
+        with bounded():
+            return existence(text, truth)
+    except TooLong:
+        return Disagreement("too long", f"more than {SECONDS} s")
+    except Exception as error:
+        return Disagreement("crash", f"{type(error).__name__}: {error}"[:500])
+
+
 def scales(value: Any) -> Any:
     """Of an entry of a square table, the root of the product of its two diagonal entries."""
     if value.ndim == 2 and value.shape[0] == value.shape[1]:
