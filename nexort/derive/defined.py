@@ -54,13 +54,14 @@ class _Following:
         for w in derivation.weights:
             if isinstance(w.weight, Ket):
                 self.kets.append((w.weight, w.ranges, (w.value,)))
-        self.kets += [
-            (side, g.ranges, ())
+        # of which members there are is the unroller's to check, at the program's own sizes
+        self.initial = {
+            side.name
             for g in derivation.gaussians
             if g.reason == "initial"
             for side in (g.left, g.right)
             if isinstance(side, Ket)
-        ]
+        }
         self.seen: set[Any] = set()
         self.missing: dict[Any, Formula] = {}
         self.waiting: list[tuple[Formula, dict[str, int]]] = []
@@ -111,7 +112,7 @@ class _Following:
         return bool(d.regime) and item.name in {*weights, *(o.name for o in d.outputs)}
 
     def _ket(self, item: Ket, at: tuple[int, ...]) -> None:
-        if not self._visit(("ket", item.name, at)):
+        if item.name in self.initial or not self._visit(("ket", item.name, at)):
             return
         for left, ranges, values in self.kets:
             if left.name != item.name:

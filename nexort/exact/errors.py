@@ -35,7 +35,7 @@ from nexort.exact.values import Value, What
 from nexort.gaussian import sides
 from nexort.gaussian.covariance import Covariance, NotPositive
 from nexort.gaussian.expectation import CLOSED, NotIntegrable
-from nexort.gaussian.sizes import order, size
+from nexort.gaussian.sizes import order, overlap, size
 from nexort.gaussian.univariate import Univariate
 from nexort.program.unrolled import Array
 
@@ -301,16 +301,16 @@ def _smooth(f: Univariate, g: Univariate, changes: Any) -> bool:
 def _slope(f: Univariate, g: Univariate, k: Covariance, parts: Any, rtol: float) -> Any:
     """Of functions without jumps, by Price's theorem and Cauchy and Schwarz,
 
-    |dE / d rho| <= |s f'| |t g'|,    |dE / d log s| <= |z f'| |g|,
+    dE / d rho = s t E f'(y) g'(z),    |dE / d log s| <= |z f'| |g|,
 
     to first order, with the variances' relative errors twice those of s and t."""
     left, right, gap = parts
     first, second = ((h, h.derivative(), v) for h, v in ((f, k.left), (g, k.right)))
-    (a, da, za), (b, db, zb) = (
-        (size(h, v, rtol), np.sqrt(v) * size(d, v, rtol), size(d.times_power(1), v, rtol))
-        for h, d, v in (first, second)
+    (a, za), (b, zb) = (
+        (size(h, v, rtol), size(d.times_power(1), v, rtol)) for h, d, v in (first, second)
     )
-    return (1 + SMALL) * (gap * da * db + left / 2 * za * b + right / 2 * a * zb)
+    slope = k.left_std * k.right_std * overlap(first[1], second[1], k, rtol)
+    return (1 + SMALL) * (gap * slope + left / 2 * za * b + right / 2 * a * zb)
 
 
 def _after(value: Value, law: Law, found: Any) -> Any:

@@ -30,7 +30,7 @@ def rounding(x: float) -> float:
 
 def plus(a: Known, b: Known) -> Known:
     """The sum."""
-    (x, e), (y, d) = a, b
+    (x, e), (y, d) = map(float, a), map(float, b)
     total = x + y
     back = total - x
     rest = (x - (total - back)) + (y - back)
@@ -48,7 +48,7 @@ def times(a: Known, b: Known) -> Known:
 
 def over(a: Known, b: Known) -> Known:
     """The quotient, by a number that is not 0."""
-    (x, e), (y, d) = a, b
+    (x, e), (y, d) = map(float, a), map(float, b)
     found = x / y
     exact = not math.isfinite(found) or _is_product(found, y, x)
     own = 0.0 if exact else UNIT * abs(found) + 5e-324

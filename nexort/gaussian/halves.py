@@ -149,6 +149,9 @@ NODES, WEIGHTS = (_RULE[0] + 1) / 2, _RULE[1] / 2
 LONGEST = 9.0
 """exp(-u^2 / 2) is less than a rounding beyond."""
 
+BEYOND = 1e100
+"""For an infinite b, of equal or opposite variables: the integral is 0 in float64."""
+
 DIRECT = 4.0
 """h^2 + b^2 up to which P(x > h, y > k) is not small."""
 
@@ -237,6 +240,7 @@ class Lifted(Moments):
 
 def _ray(h: Array, b: Array) -> Array:
     """1 / 2 pi int_0^oo exp(-b u - u^2 / 2) h / (h^2 + (b + u)^2) du, for h^2 + b^2 > DIRECT."""
+    b = np.minimum(b, BEYOND)
     length = np.minimum(LONGEST, 40 / np.maximum(b, 1))
     total = np.zeros(h.shape)
     for node, weight in zip(NODES, WEIGHTS, strict=True):

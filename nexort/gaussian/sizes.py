@@ -15,9 +15,13 @@ import numpy as np
 
 from nexort.functions import Array
 from nexort.gaussian import series
+from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.growth import quadratic_growth
 from nexort.gaussian.terms import INFINITE, Atom, normal_form
 from nexort.gaussian.univariate import Univariate
+
+FIRST = 8
+"""Terms of Mehler's sum."""
 
 
 def size(f: Univariate, variance: Any, rtol: float = 1e-8) -> Array:
@@ -32,6 +36,27 @@ def size(f: Univariate, variance: Any, rtol: float = 1e-8) -> Array:
         for atom, c in terms.items():
             total = total + abs(c) * _atom(atom, variance)
     return np.where(np.isnan(total), np.inf, total)
+
+
+def overlap(f: Univariate, g: Univariate, k: Covariance, rtol: float = 1e-8) -> Array:
+    """|E f(y) g(z)| from above: the first terms of Mehler's sum_k a_k b_k rho^k, and Cauchy and
+    Schwarz for the rest."""
+    whole = size(f, k.left, rtol) * size(g, k.right, rtol)
+    if not np.isfinite(whole).all():
+        return whole
+    a, b = series.coefficients(f, k.left, rtol), series.coefficients(g, k.right, rtol)
+    rho = k.rho
+    total: Array = np.zeros(k.shape)
+    first, second = a.square, b.square
+    for j in range(FIRST):
+        total = total + a.values[j] * b.values[j] * rho**j
+        first, second = first - a.values[j] ** 2, second - b.values[j] ** 2
+    first, second = (
+        np.maximum(x, (c.error + 1e-14) * c.square) for x, c in ((first, a), (second, b))
+    )
+    return np.asarray(
+        np.minimum(whole, np.abs(total) + np.abs(rho) ** FIRST * np.sqrt(first * second))
+    )
 
 
 @lru_cache(4096)
