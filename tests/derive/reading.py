@@ -245,7 +245,9 @@ class Reading:
             case Product(factors):
                 return reduce(operator.mul, [of(f) for f in factors])
             case Power(base, exponent):
-                return of(base) ** of(exponent)
+                value, by = of(base), of(exponent)
+                # an update that is 0 stays 0 when it is divided by its norm
+                return 0.0 if np.ndim(value) == 0 and value == 0 and by < 0 else value**by
             case Apply(name, args):
                 return functions.registry()[name].evaluate(*(np.asarray(of(a)) for a in args))
             case CopyMean(copies, body):
