@@ -45,8 +45,8 @@ def printed(capsys: pytest.CaptureFixture[str], *options: str) -> str:
 
 def same(text: str, found: str, limit: float = 4.5) -> None:
     """Every output within some standard errors, and of the same shape."""
-    one = nexort.loads(text).limit(samples=512, replicates=16)
-    two = nexort.loads(found).limit(samples=256, replicates=16, seed=1)
+    one = nexort.loads(text).limit(samples=1024, replicates=16)
+    two = nexort.loads(found).limit(samples=512, replicates=16, seed=1)
     for (name, a), (other, b) in zip(one.items(), two.items(), strict=True):
         assert np.asarray(a).shape == np.asarray(b).shape, (name, other)
         error = np.maximum(np.hypot(a.error, b.error), 1e-12)
