@@ -117,11 +117,15 @@ class Integrands:
                 return self._mean(node, at, copy)
         return self.graph(node.args[0], _ints(moved(node, at)), copy)
 
-    def _initial(self, node: Node, at: At, copy: int) -> Node:
+    def _gaussian(self, node: Node, at: At) -> Gaussian | None:
+        """The Gaussian that an entry of a ket is, None where it is not known to be one."""
         try:
-            z = self.engine.form(node, at).gaussian
+            return self.engine.form(node, at).gaussian
         except (NotExact, NeedsPin):
-            z = None
+            return None
+
+    def _initial(self, node: Node, at: At, copy: int) -> Node:
+        z = self._gaussian(node, at)
         if z is not None and z.items:
             return self._leaf((z, copy), None, (z, copy))
         if z is not None:
@@ -160,10 +164,7 @@ class Integrands:
         return self._leaves[key]
 
     def _contracted(self, node: Node, at: At, copy: int) -> Node:
-        try:
-            z = self.engine.form(node, at).gaussian
-        except (NotExact, NeedsPin):
-            z = None
+        z = self._gaussian(node, at)
         if z is not None and z.items:
             return self._leaf((z, copy), None, (z, copy))
         left, right = node.args
