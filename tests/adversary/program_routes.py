@@ -32,9 +32,6 @@ ROUNDING = 1e-9
 SECONDS = 60
 """A program of a few lines that takes longer is a disagreement of its own."""
 
-HEAVY = 1e12
-"""Runs whose entries differ by such a factor are not compared: float64 has no digits left."""
-
 
 @dataclass(frozen=True)
 class Disagreement:
@@ -87,6 +84,19 @@ def outcome(action: Callable[[], Any]) -> tuple[Any, NexortError | None]:
             return action(), None
     except NexortError as error:
         return None, error
+
+
+def judged(
+    route: Callable[[], Disagreement | None], seconds: float = SECONDS
+) -> Disagreement | None:
+    """What a route finds; that it takes too long, or raises what is no refusal, are findings."""
+    try:
+        with bounded(seconds):
+            return route()
+    except TooLong:
+        return Disagreement("too long", f"more than {seconds} s")
+    except Exception as error:
+        return Disagreement("crash", f"{type(error).__name__}: {error}"[:500])
 
 
 def code(error: NexortError) -> str:
@@ -142,8 +152,8 @@ def limit_and_widths(p: TensorProgram, limit: Any) -> Disagreement | None:
             extrapolated = b.mean(axis=0) - change
             spread = np.sqrt(4 * b.var(axis=0, ddof=1) / len(b) + a.var(axis=0, ddof=1) / len(a))
             size = np.sqrt(np.mean(b**2, axis=0))
-            allowed = 0.15 * np.abs(change) / (1 + np.hypot(spread, error))
-            off = np.maximum(np.abs(extrapolated - value) - 0.15 * np.abs(change), 0)
+            allowed = 0.15 * np.abs(change)
+            off = np.maximum(np.abs(extrapolated - value) - allowed, 0)
             by, at = worst(ratio(off, np.hypot(spread, error), size))
             if by > bound:
                 found = Disagreement(
@@ -237,13 +247,7 @@ def existence(text: str, truth: float | None) -> Disagreement | None:
 
 def singular_disagreement(text: str, truth: float | None) -> Disagreement | None:
     """As :func:`disagreement`, of a program whose value is known."""
-    try:
-        with bounded():
-            return existence(text, truth)
-    except TooLong:
-        return Disagreement("too long", f"more than {SECONDS} s")
-    except Exception as error:
-        return Disagreement("crash", f"{type(error).__name__}: {error}"[:500])
+    return judged(lambda: existence(text, truth))
 
 
 def scales(value: Any) -> Any:
@@ -257,13 +261,7 @@ def scales(value: Any) -> Any:
 def disagreement(text: str, *, finite: bool = True) -> Disagreement | None:
     """The first disagreement between routes to the limit of a program; None where all agree or
     all refuse."""
-    try:
-        with bounded():
-            return _disagreement(text, finite)
-    except TooLong:
-        return Disagreement("too long", f"more than {SECONDS} s")
-    except Exception as error:
-        return Disagreement("crash", f"{type(error).__name__}: {error}"[:500])
+    return judged(lambda: _disagreement(text, finite))
 
 
 def _disagreement(text: str, finite: bool) -> Disagreement | None:

@@ -16,9 +16,8 @@ from program_routes import (
     SUSPECT,
     WRONG,
     Disagreement,
-    TooLong,
-    bounded,
     code,
+    judged,
     outcome,
     ratio,
     worst,
@@ -181,13 +180,7 @@ def coordinates(text: str, said: str) -> Disagreement | None:
 
 def disagreement(given: Training, *, coordcheck: bool = True) -> Disagreement | None:
     """The first disagreement between routes."""
-    try:
-        with bounded(SECONDS):
-            return _disagreement(given, coordcheck)
-    except TooLong:
-        return Disagreement("too long", f"more than {SECONDS} s")
-    except Exception as error:
-        return Disagreement("crash", f"{type(error).__name__}: {error}"[:500])
+    return judged(lambda: _disagreement(given, coordcheck), SECONDS)
 
 
 def _disagreement(given: Training, coordcheck: bool) -> Disagreement | None:
