@@ -440,7 +440,7 @@ def placeholders(program: Program, given: Given, size: int = SMALL, draw: int = 
                 rng = np.random.default_rng(draw)
                 filled = rng.uniform(0.5, 1.5, filled.shape)
                 filled *= rng.choice([1, -1], filled.shape) if draw > 1 else 1
-            arrays[name] = LoadedArray(filled, f"ones for {name}")
+            arrays[name] = LoadedArray(filled, f"numbers for {name}")
     used = {a.name for d in program.data.values() for a in d.axes}
     loose = {name: size for name in dims if name not in sizes and name not in used}
     return replace(given, arrays=arrays, numbers={**given.numbers, **loose})

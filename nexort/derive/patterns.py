@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from nexort.derive.algebra import Names, place
 from nexort.derive.derivation import Range
 from nexort.derive.formula import Average, Bracket, Formula, Indices, Ket, Response
-from nexort.derive.lines import Line, System, surely_at_most
+from nexort.derive.lines import Line, System
 from nexort.program.index import Affine
 
 Offset = tuple[int, ...] | None
@@ -158,8 +158,3 @@ def _cut(mine: Range, first: Affine, last: Affine) -> Range | None:
     if not gap.terms and gap.constant < 0:
         return None
     return Range(mine.var, low, high)
-
-
-def known_at_most(low: Affine, high: Affine, ranges: tuple[Range, ...]) -> bool:
-    """Whether low <= high surely."""
-    return surely_at_most(low, high, ranges)

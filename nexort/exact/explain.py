@@ -10,8 +10,6 @@ from nexort.exact.texts import text_of_scalar
 from nexort.gaussian.closed import closed_form
 from nexort.program.unrolled import Unrolled
 
-HEADER = ("expectation", "route", "relative error")
-
 
 @dataclass(frozen=True)
 class Row:

@@ -132,7 +132,7 @@ def _product(a: float, b: float) -> float:
 
 def _call(x: Node, args: list[Range]) -> Range:
     name = str(x.attr)
-    if name in ("mul", "div") and x.args[0] is x.args[1] and name == "mul":
+    if name == "mul" and x.args[0] is x.args[1]:
         return _square(args[0])
     if name == "pow":
         return _pow(args[0], args[1], x.args[1])
