@@ -12,6 +12,7 @@ from nexort.functions import Array
 from nexort.gaussian import orthant, pairs, pieces, series
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.growth import quadratic_growth
+from nexort.gaussian.sizes import size
 from nexort.gaussian.terms import Terms, graph, normal_form
 from nexort.gaussian.univariate import Univariate
 from nexort.program import build
@@ -90,7 +91,7 @@ def expect_pair(
         return Expectation(value, error, CLOSED)
     if pieces.supported(f, g):
         value, error, unsure = pieces.expectation(f, g, covariance)
-        scales = pieces.scales(f, g, covariance)
+        scales = size(f, covariance.left, rtol), size(g, covariance.right, rtol)
         far = ~(error <= rtol * (scales[0] * scales[1]))
         value = _with_zeros(f, g, covariance, value)
         if covariance.least <= 0:

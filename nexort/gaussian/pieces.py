@@ -196,13 +196,6 @@ def _total(first: Pieces, second: Pieces, law: Law) -> tuple[Any, Any]:
     return total, size
 
 
-def scales(f: Univariate, g: Univariate, k: Covariance) -> tuple[Array, Array]:
-    """(E f^2)^(1/2) and (E g^2)^(1/2)."""
-    left, right = (np.sqrt(np.maximum(expectation(h, h, Covariance(v, v, v))[0], 0))
-                   for h, v in ((f, k.left), (g, k.right)))  # fmt: skip
-    return left, right
-
-
 def _halves(a: Half, f: Powers, b: Half, g: Powers, law: Law) -> tuple[Any, Any]:
     """The sum over powers of E z_a^p z_b^q exp(...) 1(...) 1(...), and of its terms' sizes."""
     # x and y point away from the edges
