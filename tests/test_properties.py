@@ -245,4 +245,6 @@ def test_independent_copies_factor_without_change(monkeypatch: pytest.MonkeyPatc
     for name, a in values[0].items():
         b = values[1][name]
         assert np.abs(a.value - b.value) <= 6 * np.hypot(a.error, b.error)
-    assert values[1]["c"].value == pytest.approx(3, abs=1e-2)
+    for found in values:
+        assert abs(found["c"].value - 3) <= 4 * found["c"].error
+        assert found["c"].error < 0.1

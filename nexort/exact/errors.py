@@ -288,7 +288,9 @@ def _pair(value: Value, frame: Frame, law: Law, found: Any) -> Any:
     if (changes * scale <= ENOUGH * base).all():
         return _shaped(value, total + ENOUGH * base)
     if frame.methods.get(value) != CLOSED and _smooth(f, g, changes):
-        return _shaped(value, total + _slope(f, g, k, (left, right, law.gap), frame.rtol))
+        change = _slope(f, g, k, (left, right, law.gap), frame.rtol)
+        if np.isfinite(change).all():  # f and g have sizes
+            return _shaped(value, total + change)
     for moved in _moved(law):
         total = total + _change(value, frame, moved, found)
     return _shaped(value, total)

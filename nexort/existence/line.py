@@ -110,6 +110,14 @@ def _singular(p: Any, side: Local) -> str:
     return f"it grows like {size}^{order} at {where}, and only powers above -1 are integrable"
 
 
+def ends(node: Node, variance: float | None, beyond: float) -> tuple[float, float]:
+    """The rates at both ends, of what falls too: bounds, 0, where they are not found."""
+    reach = 2 * beyond + 10
+    found = [far(_without_waves(node), variance, side, reach) for side in (1, -1)]
+    first, second = (0.0 if x.known is Known.UNKNOWN else x.rate for x in found)
+    return first, second
+
+
 def _tails(
     node: Node, variance: float | None, beyond: float
 ) -> tuple[Verdict, tuple[float, float]]:

@@ -117,9 +117,11 @@ def _grown(points: list[Any], logs: list[Any], q: Any, variance: float | None) -
     (a, b, c), (a2, b2, c2) = fits
     if abs(a - a2) > mpf("1e-6") * (1 + abs(a)):
         low, high = logs[5], logs[-1]  # a power z^p: p from a distance to one three times as far
-        if high <= 0 or low <= 0:
+        if low * high <= 0:
             return Tail(Known.EXISTS if high <= 0 else Known.UNKNOWN, 0.0)
         p = float(mp.log(high / low) / mp.log(points[-1] / points[5]))
+        if high < 0:
+            return Tail(Known.EXISTS, 0.0 if p < 1.9 else -math.inf)
         if p > 2.1:
             return Tail(Known.DIVERGES, math.inf)
         return Tail(Known.EXISTS if p < 1.9 else Known.UNKNOWN, 0.0 if p < 1.9 else math.inf)

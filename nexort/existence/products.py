@@ -17,7 +17,7 @@ import numpy as np
 from mpmath import mp, mpf
 
 from nexort.existence.forms import collected, factors, polynomials, powered, quadratic
-from nexort.existence.line import judged, profile
+from nexort.existence.line import ends, judged, profile
 from nexort.existence.precise import Undefined, logarithm
 from nexort.existence.ranges import VARIABLE, bounds
 from nexort.existence.rays import along_lines
@@ -107,7 +107,9 @@ def _component(parts: list[_Part], space: Space, lines: bool) -> Verdict:
     whole = parts[0].node
     for p in parts[1:]:
         whole = build.call("mul", whole, p.node)
-    known = [_of_line(p, space) if p.line is not None else _of_many(p, space) for p in parts]
+    known = [_shape(p, space) for p in parts]
+    if any(k is not None and k.growth.any() for k in known):  # what falls may outweigh it
+        known = [_shape(p, space, falls=True) for p in parts]
     sure = [k for k in known if k is not None]
     found = UNKNOWN
     if len(sure) == len(parts):
@@ -153,23 +155,33 @@ class _Shape:
     even: bool = True
 
 
-def _of_line(part: _Part, space: Space) -> _Shape | None:
-    """The singular hyperplanes and the growth of a function of one linear form."""
+def _shape(part: _Part, space: Space, *, falls: bool = False) -> _Shape | None:
+    return _of_many(part, space) if part.line is None else _of_line(part, space, falls=falls)
+
+
+def _of_line(part: _Part, space: Space, *, falls: bool = False) -> _Shape | None:
+    """The singular hyperplanes and the growth of a function of one linear form; with ``falls`` that
+    of what falls like exp(-a z^2) is negative, not 0 as a bound."""
     assert part.line is not None
     graph, variance = part.line
     if variance == 0:
         return _Shape([], np.zeros((space.root.shape[1],) * 2))
     found = profile(graph, variance)
-    rate = max(*found.rates, 0.0)
-    if not found.exact or math.isinf(rate) or (found.verdict is UNKNOWN and not rate):
+    least, rate = sorted(found.rates)
+    if not found.exact or rate == math.inf or (found.verdict is UNKNOWN and rate <= 0):
         return None
+    if falls and rate <= 0:
+        beyond = max((abs(z) for z, _ in found.points), default=0.0)
+        least, rate = sorted(min(x, 0.0) for x in ends(graph, variance, beyond))
+    # 0 on one side, as relu is, or the same on both; of what falls faster 0 is a bound
+    even = least > rate - 1e-6 or (rate == 0 and least == -math.inf)
+    rate = 0.0 if rate == -math.inf else rate
     way = part.spread[int(np.linalg.norm(part.spread, axis=1).argmax())]
     unit = (way / np.linalg.norm(way))[None, :]
     sign = _orientation(part, space, unit[0])
     scale = math.sqrt(variance)
     loci = [_Locus(unit * sign, np.array([z / scale]), order)
             for z, order in found.points if math.isfinite(order)]  # fmt: skip
-    even = rate == 0 or min(found.rates) > rate - 1e-6
     return _Shape(loci, rate * variance * unit.T @ unit, even)
 
 
@@ -186,21 +198,21 @@ def _orientation(part: _Part, space: Space, unit: Array) -> float:
 def _of_many(part: _Part, space: Space) -> _Shape | None:
     """The same of a function of several linear forms."""
     nothing = np.zeros((space.root.shape[1],) * 2)
+    known = polynomials(part.base, space.leaves)
+    count = len(space.leaves)
+    if part.base.op is Op.CALL and part.base.attr == "exp" and part.base.args[0] in known:
+        form = quadratic(known[part.base.args[0]], count)
+        if form is not None:
+            return _Shape([], part.exponent * space.root.T @ form.square @ space.root)
     own = bounds(part.base, dict.fromkeys(space.leaves, VARIABLE), almost=True)
-    if (own.up if part.exponent > 0 else own.down) < (1, 2.0):
-        return _Shape([], nothing)
+    up, down = (own.up, own.down) if part.exponent > 0 else (own.down, own.up)
+    if up < (1, 2.0):
+        return _Shape([], nothing, even=down < (1, 2.0))
     if part.exponent > 0 and part.base.op is Op.CALL:
         if part.base.attr == "log":
             return _of_powers(part.base.args[0], space, -LITTLE, even=True)
         if part.base.attr in AT_MOST_LINEAR:
             return _of_powers(part.base.args[0], space, part.exponent)
-    known = polynomials(part.base, space.leaves)
-    count = len(space.leaves)
-    if part.base.op is Op.CALL and part.base.attr == "exp" and part.base.args[0] in known:
-        form = quadratic(known[part.base.args[0]], count)
-        if form is None:
-            return None
-        return _Shape([], part.exponent * space.root.T @ form.square @ space.root)
     if part.base not in known:
         return None
     form = quadratic(known[part.base], count)

@@ -81,14 +81,17 @@ def expect_pair(
 
     Raises NotIntegrable, and NotPositive for a covariance that is none.
     """
+    check_pair(f, g, covariance)
     if covariance.means is not None:
         return _entries(f, g, covariance, rtol)
-    check_pair(f, g, covariance)
     evaluate = pairs.evaluator(f, g)
     if evaluate is not None:
         value = _with_zeros(f, g, covariance, evaluate(covariance))
         error = jump_error(f, g, covariance, covariance.uncertainty)
-        return Expectation(value, error, CLOSED)
+        found = Expectation(value, error, CLOSED)
+        # closed forms are those of laws under which each function has an expectation of its own
+        beyond = np.isnan(value) & _without_moment(f, g, covariance)
+        return _joined(beyond, _entries(f, g, covariance, rtol), found) if beyond.any() else found
     if pieces.supported(f, g):
         value, error, unsure = pieces.expectation(f, g, covariance)
         scales = size(f, covariance.left, rtol), size(g, covariance.right, rtol)
@@ -220,16 +223,30 @@ def check_one(f: Univariate, variance: float) -> None:
 
 
 def check_pair(f: Univariate, g: Univariate, k: Covariance) -> None:
-    """Raise NotIntegrable unless 1 - 2 diag(p, q) Sigma keeps a positive determinant."""
+    """Raise NotIntegrable unless 1 - 2 diag(p, q) Sigma has positive eigenvalues, |f| growing like
+    exp(p z^2) and |g| like exp(q z^2)."""
     p, q = quadratic_growth(f.node), quadratic_growth(g.node)
-    if not (p or q) or not k.left.size or not k.right.size:
+    if (p <= 0 and q <= 0) or not k.left.size or not k.right.size:
         return
-    check_one(f, float(k.left.max()))
-    check_one(g, float(k.right.max()))
-    if p and q:
-        room = (1 - 2 * p * k.left) * (1 - 2 * q * k.right) - 4 * p * q * np.square(k.cross)
-        if room.size and float(room.min()) <= 1e-9:
-            raise NotIntegrable(f, float(k.left.max()))
+    if math.inf in (p, q):
+        raise NotIntegrable(
+            f if p == math.inf else g, float((k.left, k.right)[q == math.inf].max())
+        )
+    first, second = 1 - 2 * p * k.left, 1 - 2 * q * k.right
+    room = np.minimum(first + second, first * second - 4 * p * q * np.square(k.cross))
+    if float(room.min()) <= 1e-9:
+        alone = (f, k.left) if p > 0 else (g, k.right)
+        raise NotIntegrable(alone[0], float(alone[1].max()))
+
+
+def _without_moment(f: Univariate, g: Univariate, k: Covariance) -> Array:
+    """Where f or g has no expectation, though their product may have one."""
+    alone = np.zeros(k.shape, bool)
+    for h, variance in ((f, k.left), (g, k.right)):
+        q = quadratic_growth(h.node)
+        if q > 0:
+            alone |= 2 * q * variance >= 1 - 1e-9
+    return alone
 
 
 # ---- without a closed form -----------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -16,6 +17,8 @@ MAX_ROUNDS = 60
 NARROW = 1e-20
 """Parts of a law around 0 that are narrower than this part of it weigh nothing."""
 MAX_PANELS = 20_000
+FARTHEST = 200.0
+"""Where functions are looked at, in standard deviations."""
 
 
 @cache
@@ -102,25 +105,29 @@ def density(x: Array) -> Array:
 
 @lru_cache(1024)
 def reach(f: Univariate, std: float) -> float:
-    """x beyond which |f(std x)| density(x) is below 1e-20 of its largest."""
-    x = np.linspace(0, 200, 4001)
+    """x beyond which |f(std x)| density(x) is below 1e-20 of its largest, infinite where it does not
+    fall."""
+    x = np.linspace(0, FARTHEST, 4001)
     run = _compiled(f.node)
     logs = np.full(x.shape, -np.inf)
     with np.errstate(all="ignore"):
         for side in (1.0, -1.0):
             size = np.log(np.abs(run(side * std * x)))
             logs = np.fmax(logs, size - x * x / 2)
-    logs = np.where(np.isfinite(logs), logs, -np.inf)
+    over = logs == np.inf
+    logs[over] = -np.inf
     top = logs.max()
     if not np.isfinite(top):
         return 13.0
-    return float(max(13.0, x[np.flatnonzero(logs > top - 46)[-1]] + 0.5))
+    last = np.flatnonzero(logs > top - 46)[-1]
+    return math.inf if last == len(x) - 1 or over[last + 1] else float(max(13.0, x[last] + 0.5))
 
 
-def breaks(f: Univariate, std: float, mean: float = 0.0) -> list[float]:
-    """Panels for E f(mean + std x) in x: uniform ones, f's kinks, and grading around 0 where f
-    has features much narrower than std."""
-    limit = reach(f, std) if mean == 0 else reach(f, std + abs(mean) / 13) + 1
+def breaks(f: Univariate, std: float, mean: float = 0.0, limit: float | None = None) -> list[float]:
+    """Panels for E f(mean + std x) in x: uniform ones up to a limit, f's kinks, and grading around
+    0 where f has features much narrower than std."""
+    if limit is None:
+        limit = reach(f, std) if mean == 0 else reach(f, std + abs(mean) / 13) + 1
     points = set(np.arange(-limit, limit + 0.25, 0.5).clip(-limit, limit).tolist())
     special = [0.0, *f.kinks]
     if std > 2:
@@ -144,8 +151,9 @@ def moment_one(f: Univariate, std: float, rtol: float, mean: float = 0.0) -> tup
         with np.errstate(all="ignore"):
             return np.where(density(x) > 0, run(mean + std * x) * density(x), 0)
 
-    found = integrate(integrand, breaks(f, std, mean), rtol)
-    return float(found.value), float(found.error)
+    limit, cut = _extent(integrand) if reach(f, std) == math.inf else (None, 0.0)
+    found = integrate(integrand, breaks(f, std, mean, limit), rtol)
+    return float(found.value), float(found.error) + cut
 
 
 def moment_two(
@@ -153,7 +161,9 @@ def moment_two(
     rtol: float, means: tuple[float, float] = (0.0, 0.0),
 ) -> tuple[float, float]:  # fmt: skip
     """E f(m + left x) g(n + right (rho x + sine y)) and an error, the inner integral over y split
-    at g's kinks for every x."""
+    at g's kinks for every x. One of the two may grow so that it has no mean of its own."""
+    if reach(g, right) == math.inf:  # what grows is outside: the inner integral of the other falls
+        f, g, left, right, means = g, f, right, left, (means[1], means[0])
     run_f, run_g = _compiled(f.node), _compiled(g.node)
     width = right * sine
 
@@ -176,7 +186,8 @@ def moment_two(
             result: Array = np.where(weight > 0, run_f(means[0] + left * x) * value * weight, 0)
             return result
 
-    points = set(breaks(f, left, means[0]))
+    limit, cut = _extent(integrand) if reach(f, left) == math.inf else (None, 0.0)
+    points = set(breaks(f, left, means[0], limit))
     if rho and right:
         limit = max(points)
         centers = [(z - means[1]) / (right * rho) for z in (0.0, *g.kinks)]
@@ -185,7 +196,23 @@ def moment_two(
         steps = [s * near for s in (-6, -3, -1.5, 1.5, 3, 6)] if near < 0.5 else []
         points.update(c + d for c in centers for d in steps if -limit < c + d < limit)
     found = integrate(integrand, points, rtol)
-    return float(found.value), float(found.error)
+    return float(found.value), float(found.error) + cut
+
+
+def _extent(integrand: Callable[[Array], Array]) -> tuple[float, float]:
+    """x beyond which |integrand| is below 1e-20 of its largest or no longer a number, and a bound
+    on the integral beyond, where its logarithm falls at least as steeply as up to there."""
+    x = np.linspace(0, FARTHEST, 4001)
+    size = np.fmax(np.abs(integrand(x)), np.abs(integrand(-x)))
+    size[np.isinf(size)] = 0.0
+    top = np.nanmax(size)
+    if not top > 0:
+        return 13.0, 0.0
+    last = int(np.flatnonzero(size > 1e-20 * top)[-1])
+    before = last - max(last // 10, 1)
+    fall = np.log(size[before] / size[last]) if last else 0.0
+    steepness = fall / (x[last] - x[before])
+    return float(x[last]), float(2 * size[last] / steepness) if steepness > 0 else math.inf
 
 
 def _graded(center: Array, width: float, g: Univariate) -> tuple[Array, Array]:

@@ -190,3 +190,51 @@ def test_kernel_is_refused() -> None:
         with pytest.raises(NexortError, match="does not exist"):
             nexort.loads(text.format("1 / z")).kernel(xi, second)
     assert "existence" not in nexort.loads(text.format("tanh(z)")).kernel(xi).methods["k"]
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize(
+    ("p", "q", "law"),
+    [
+        (0.3, -0.4, (1.75, 1.75, 1.75)),
+        (0.3, -0.4, (1.75, 1.0, 0.5)),
+        (0.3, -0.4, (1.75, 1.0, -1.2)),
+        (0.6, -1.0, (1.0, 2.0, 1.2)),
+        (0.6, -5.0, (1.0, 1.0, 0.9999)),
+        (0.3, -0.4, (1.75, 1.75, 0.2)),
+        (0.3, 0.1, (1.0, 1.0, 0.5)),
+        (0.3, 0.3, (1.0, 1.0, 0.9)),
+    ],
+)
+def test_growth_is_weighed_against_what_falls(
+    p: float, q: float, law: tuple[float, float, float], swapped: bool
+) -> None:
+    """E exp(p x^2) exp(q y^2) = det(1 - 2 D Sigma)^(-1/2), D = diag(p, q), where the eigenvalues are
+    positive, whether or not each factor has an expectation of its own."""
+    a, b, c = law
+    rest = max(b - c * c / a, 0.0)
+    other = f"{c / a!r} |x>" + (f" + {rest**0.5!r} |u>" if rest > 1e-12 else "")
+    out = "<g|f>" if swapped else "<f|g>"
+    text = (
+        f"vector x ~ N(0, {a})\nvector u ~ N(0, 1)\n|y> = {other}\n"
+        f"|f> = exp({p} |x>^2)\n|g> = exp({q} |y>^2)\noutput {out}"
+    )
+    sigma = np.array([[a, c], [c, b]])
+    eigenvalues = np.linalg.eigvals(np.eye(2) - 2 * np.diag([p, q]) @ sigma)
+    program = nexort.loads(text)
+    if eigenvalues.min() <= 0:
+        with pytest.raises(NexortError, match="does not exist"):
+            program.limit()
+        return
+    found = program.limit()[out]
+    wanted = np.prod(eigenvalues) ** -0.5
+    assert abs(float(found) - wanted) <= found.error <= 1e-5 * wanted
+
+
+@pytest.mark.parametrize(("rate", "wanted"), [(0.3, 0.883574262515713), (0.49, 6.27963509408068),
+                                              (0.4999, 69.9128591698992)])  # fmt: skip
+def test_slowly_falling_integrands_have_honest_errors(rate: float, wanted: float) -> None:
+    """Values by mpmath to 15 digits, where floating point overflows before the density ends."""
+    text = f"vector z ~ N(0, 1)\n|a> = tanh(|z>)^2 * exp({rate} |z>^2)\noutput <1|a>"
+    found = nexort.loads(text).limit()["<1|a>"]
+    assert abs(float(found) - wanted) <= found.error

@@ -86,12 +86,12 @@ def test_schedules_of_rates_and_decoupled_decay() -> None:
 
 
 def test_normalization_of_updates_shifts_the_rates_of_a_named_parametrization() -> None:
-    lines = "optimizer adam(lr=0.1)\nnormalize updates\nclip 0.5 * (t + 1) for v\n"
+    lines = "optimizer adam(lr=0.1)\nnormalize updates\nclip 0.5 * (t + 1) for v, c\n"
     found = task(f"{lines}normalize weights for W[3]").weights
     plain = task("optimizer adam(lr=0.1)").weights
     kinds = {key: w.norm.kind for key, w in found.items() if w.norm is not None}
     assert kinds == {("u", ()): "updates", ("W", (2,)): "updates", ("W", (3,)): "weights",
-                     ("c", ()): "updates", ("v", ()): "clip"}  # fmt: skip
+                     ("c", ()): "clip", ("v", ()): "clip"}  # fmt: skip
     assert found["v", ()].norm is not None
     np.testing.assert_allclose(found["v", ()].norm.thresholds, [0.5, 1, 1.5, 2, 2.5])
     moved = {key: plain[key].exponents.c - w.exponents.c for key, w in found.items()}
@@ -100,7 +100,9 @@ def test_normalization_of_updates_shifts_the_rates_of_a_named_parametrization() 
                      ("v", ()): 0}  # fmt: skip
     table = "u: a=0, b=0, c=-1/2, d=1; W: a=0, b=1/2, c=0, d=1; c: a=0, b=0, c=0, d=0"
     table = f"{{ {table}; v: a=0, b=0, c=-1/2, d=1; out: a=1 }}"
-    explicit = task(f"parametrization {table}\noptimizer adam(lr=0.1)\nnormalize updates")
+    explicit = task(
+        f"parametrization {table}\noptimizer adam(lr=0.1)\nnormalize updates for u, W, v"
+    )
     assert explicit.regime == "maximal"
     assert {e.exponents.c for e in explicit.weights.values()} == {-half, 0}
 
