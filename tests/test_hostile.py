@@ -68,7 +68,7 @@ def test_long_sums_and_products(tmp_path: Path) -> None:
 def test_high_powers_are_refused_or_found(tmp_path: Path) -> None:
     head = "matrix W ~ N(0, 1/n)\nvector v ~ N(0, 1)\n"
     assert value(f"{head}output <v|W^500|v>", tmp_path) == 0
-    with pytest.raises(nexort.NexortError, match="growth without bound|infinite or not a number"):
+    with pytest.raises(nexort.NexortError, match=r"growth without bound|infinite or not a number"):
         value(f"{head}|y> = |v>^100000000\noutput <y|y>", tmp_path)
 
 

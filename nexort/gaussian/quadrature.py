@@ -105,8 +105,8 @@ def density(x: Array) -> Array:
 
 @lru_cache(1024)
 def reach(f: Univariate, std: float) -> float:
-    """x beyond which |f(std x)| density(x) is below 1e-20 of its largest, infinite where it does not
-    fall."""
+    """x beyond which |f(std x)| density(x) is below 1e-20 of its largest: infinite where it does
+    not fall."""
     x = np.linspace(0, FARTHEST, 4001)
     run = _compiled(f.node)
     logs = np.full(x.shape, -np.inf)

@@ -209,7 +209,7 @@ def test_kernel_is_refused() -> None:
 def test_growth_is_weighed_against_what_falls(
     p: float, q: float, law: tuple[float, float, float], swapped: bool
 ) -> None:
-    """E exp(p x^2) exp(q y^2) = det(1 - 2 D Sigma)^(-1/2), D = diag(p, q), where the eigenvalues are
+    """E exp(p x^2) exp(q y^2) = det(1 - 2 diag(p, q) Sigma)^(-1/2) where the eigenvalues are
     positive, whether or not each factor has an expectation of its own."""
     a, b, c = law
     rest = max(b - c * c / a, 0.0)
