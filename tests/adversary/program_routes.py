@@ -178,6 +178,8 @@ def emitted(p: TensorProgram, limit: Any, close: float = 1e-7) -> Disagreement |
         with np.errstate(all="ignore"):
             values = space["limit"]()
     except Exception as error:
+        if type(error) is ArithmeticError:  # of its quadrature: a refusal, which says why
+            return None
         return Disagreement("emitted fails", f"{type(error).__name__}: {error}")
     for name in limit:
         value, error = np.asarray(limit[name]), limit[name].error
