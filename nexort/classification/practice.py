@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
-from nexort.classification.optimizers import Optimizer, described
+from nexort.classification.optimizers import SPECIAL, Optimizer, described
 from nexort.classification.subject import Subject
 from nexort.program.network import Exponents
 from nexort.program.parametrization import Part
@@ -33,16 +33,18 @@ class Row:
     """One tensor, or a family of them.
 
     ``exponents`` are those in the gauge, the readout's a with a_out in it. The others are powers of
-    n: entries start with standard deviation ``scale`` n^``std`` (None: at a number), are multiplied
-    by n^``multiplier``, move with the learning rate lr n^``rate``, epsilon eps n^``epsilon`` (None:
-    there is none) and weight decay n^``decay``; gradients are multiplied by n^``gradient`` where
-    the optimizer's epsilon cannot do that (None: no need); thresholds of clipping are
-    n^``threshold``.
+    n: entries start with mean ``mean`` n^``centre`` and standard deviation ``scale`` n^``std``
+    (None where they all start at the mean), are multiplied by n^``multiplier``, move with the
+    learning rate lr n^``rate``, epsilon eps n^``epsilon`` (None: there is none) and weight decay
+    n^``decay``; gradients are multiplied by n^``gradient`` where the optimizer's epsilon cannot do
+    that (None: no need); thresholds of clipping are n^``threshold``.
     """
 
     name: str
     part: Part
     exponents: Exponents
+    mean: float
+    centre: Fraction
     scale: float
     std: Fraction | None
     multiplier: Fraction
@@ -58,7 +60,7 @@ class Row:
 @dataclass(frozen=True)
 class Practice:
     """The table; ``output`` is the power of n in front of the output, 0 where it is in readouts'
-    multipliers."""
+    multipliers; ``trains`` whether a program's training can have the optimizer."""
 
     name: str
     regime: str
@@ -66,6 +68,7 @@ class Practice:
     gauge: Gauge
     rows: tuple[Row, ...]
     output: Fraction
+    trains: bool = True
 
 
 def practice(found: Subject, by: Optimizer | None, gauge: Gauge) -> Practice:
@@ -80,9 +83,14 @@ def practice(found: Subject, by: Optimizer | None, gauge: Gauge) -> Practice:
         out = found.table.out if merged and layer.part == "readout" else Fraction(0)
         own = by or described(w.update.name, w.update)
         row = _row(layer, Exponents(e.a + out, e.b, e.c, e.d), own, gauge)
-        if w.kind != "scalar":
-            row = replace(row, scale=w.scale)
-        same = (key[0], row.exponents, row.scale)
+        constant = w.kind == "scalar" or not w.scale
+        row = replace(
+            row,
+            mean=w.mean,
+            scale=0.0 if constant else w.scale,
+            std=None if constant else row.std,
+        )
+        same = (key[0], row.exponents, row.mean, row.scale)
         rows.setdefault(same, row)
         families.setdefault(same, []).append(layer.name)
     return Practice(
@@ -92,6 +100,7 @@ def practice(found: Subject, by: Optimizer | None, gauge: Gauge) -> Practice:
         gauge,
         tuple(replace(row, name=_joined(families[same])) for same, row in rows.items()),
         Fraction(0) if merged else -found.table.out,
+        by is None or by.name not in SPECIAL,
     )
 
 
@@ -110,10 +119,9 @@ def _row(layer: Layer, e: Exponents, by: Optimizer, gauge: Gauge) -> Row:
     grown = m * moved.d
     rate = -c + (grown if layer.normalization in ("none", "weight", "clipping") else 0)
     threshold = layer.norm - grown if layer.normalization in CLIPPED else None
-    std = None if layer.part == "scalar" else -b
     return Row(
-        layer.name, layer.part, moved, 1.0, std, -moved.a, rate, epsilon, -rate, gradient,
-        threshold, CLIPPED.get(layer.normalization, ""),
+        layer.name, layer.part, moved, 0.0, theta, 1.0, -b, -moved.a, rate, epsilon, -rate,
+        gradient, threshold, CLIPPED.get(layer.normalization, ""),
     )  # fmt: skip
 
 

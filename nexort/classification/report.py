@@ -60,7 +60,7 @@ def _weights(x: Classification) -> tuple[tuple[str, ...], list[tuple[str, ...]]]
         for layer, e in zip(x.table.layers, x.table.exponents, strict=True)
     ]  # fmt: skip
     if x.table.out:
-        rows.append(("out", "", str(x.table.out), "", "", "", ""))
+        rows.append(("a_out", "", str(x.table.out), "", "", "", ""))
     return header, rows
 
 
@@ -95,7 +95,7 @@ def _summary(x: Classification) -> list[str]:
     lines.append(f"verdict: {x.verdict}{reason}")
     if x.changes:
         name = f"repair, to {x.nearest}" if x.nearest else "smallest repair"
-        lines.append(f"{name}: " + "; ".join(map(change, x.changes)))
+        lines.append(f"{name}: {'; '.join(map(change, x.changes))}")
     elif x.changes is None:
         lines.append("smallest repair: none is known")
     return lines
@@ -104,7 +104,8 @@ def _summary(x: Classification) -> list[str]:
 def change(x: Change) -> str:
     """``c of W[2] from 0 to 1 (+1)``."""
     sign = "+" if x.by > 0 else ""
-    return f"{x.exponent} of {x.layer} from {x.old} to {x.new} ({sign}{x.by})"
+    whose = f"{x.exponent} of {x.layer}" if x.layer else x.exponent
+    return f"{whose} from {x.old} to {x.new} ({sign}{x.by})"
 
 
 def as_json(x: Classification) -> dict[str, object]:
@@ -134,7 +135,8 @@ def as_json(x: Classification) -> dict[str, object]:
         "learned": list(x.learned),
         "verdict": x.verdict,
         "repair": None if x.changes is None else [
-            {"weight": c.layer, "exponent": c.exponent, "from": str(c.old), "to": str(c.new)}
+            {"weight": c.layer or None, "exponent": c.exponent, "from": str(c.old),
+             "to": str(c.new)}
             for c in x.changes
         ],
         "repair_to": x.nearest or None,

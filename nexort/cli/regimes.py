@@ -39,8 +39,8 @@ format_option = click.option(
 output_option = click.option("-o", "--output", type=click.Path(), help="Write to a file.")
 
 
-def regime_option(name: str, default: str | None = None) -> Callable[[F], F]:
-    """The option that names a parametrization."""
+def regime_option(name: str, default: str | None = None, more: str = "") -> Callable[[F], F]:
+    """The option that names a parametrization, or one of ``more``."""
     return click.option(
         name,
         "regime",
@@ -49,7 +49,7 @@ def regime_option(name: str, default: str | None = None) -> Callable[[F], F]:
         show_default=default is not None,
         help="mup, ntp, sp or ups(1/4); by default the program's own."
         if default is None
-        else "mup, ntp, sp or ups(1/4).",
+        else f"{more}mup, ntp, sp or ups(1/4).",
     )
 
 

@@ -17,6 +17,7 @@ Examples:
   nexort scaling mlp.nxt --optimizer adam
   nexort scaling mlp.nxt --optimizer sgd --gauge init --base-width 256
   nexort scaling mlp.nxt --optimizer lamb --base-width 256 --width 4096
+  nexort scaling mine.nxt --regime own
   nexort scaling mlp.nxt --optimizer 'adam(eps=0)' --format latex -o table.tex""",
 )
 @options.program_argument
@@ -24,7 +25,7 @@ Examples:
 @options.data_option
 @regimes.optimizer_option
 @regimes.normalization_option
-@regimes.regime_option("--regime", "mup")
+@regimes.regime_option("--regime", "mup", "own (the program's exponents), ")
 @click.option(
     "--gauge",
     default="mup-package",
@@ -51,10 +52,10 @@ def command(
     form: str,
     output: str | None,
     max_instructions: int,
-) -> None:
+) -> int:
     """The scaling table of a model: initialization, multiplier, learning rate, epsilon and weight
-    decay of every tensor as functions of width."""
-    from nexort.classification.classifying import of_subject
+    decay of every tensor as functions of width; exit code 1 if the table is not good."""
+    from nexort.classification.classifying import GOOD, of_subject
     from nexort.classification.optimizers import optimizer as by_name
     from nexort.classification.practice import GAUGES, practice
     from nexort.classification.table import Widths, practical
@@ -64,8 +65,10 @@ def command(
         raise fail("unknown-name", f"unknown gauge '{gauge}'", help=hint)
     by = None if optimizer is None else by_name(optimizer)
     found = regimes.load(file, settings, data, max_instructions)
-    found = regimes.changed(found, regime, optimizer, normalization)
+    own = regime == "own"
+    found = regimes.changed(found, None if own else regime, optimizer, normalization)
     made = practice(found, by, gauge)
-    verdict = of_subject(found).verdict
-    text = practical(made, Widths(base_width, width), form, verdict)  # type: ignore[arg-type]
+    judged = of_subject(found)
+    text = practical(made, Widths(base_width, width), form, judged)  # type: ignore[arg-type]
     options.write(text + "\n", output)
+    return 0 if judged.verdict in GOOD else 1

@@ -46,7 +46,7 @@ def _explicit(s: Elaboration, network: Network, tree: t.Setting) -> Parametrizat
     members: dict[Member, Exponents] = {}
     out: Fraction | None = None
     for line in tree.exponents:
-        if line.name == "out" and "out" not in network.weights:
+        if line.name == "out" and ("out" not in network.weights or _is_output(line)):
             out = _numbers(s, line, ("a",))["a"]
             continue
         key = weight_set(s, network, line.name, line.items, line.span)
@@ -62,6 +62,11 @@ def _explicit(s: Elaboration, network: Network, tree: t.Setting) -> Parametrizat
         hint = "u: a=0, b=0, c=0, d=1; out: a=1"
         raise s.e.problem("bad-training", f"no exponents for {names}", tree.span, help=hint)
     return Parametrization("explicit", weights, members, out, tree.span)
+
+
+def _is_output(line: t.Exponents) -> bool:
+    """Whether a line of that name is the output's, not a weight's: it has an a alone."""
+    return [x.keyword for x in line.values] == ["a"]
 
 
 def _numbers(s: Elaboration, line: t.Exponents, wanted: tuple[str, ...]) -> dict[str, Fraction]:

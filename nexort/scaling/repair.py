@@ -21,7 +21,7 @@ GOOD = ("feature learning", "operator regime")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One exponent of one layer and its new value."""
+    """One exponent of one layer and its new value; a_out is that of no layer, ''."""
 
     layer: str
     exponent: str
@@ -65,7 +65,7 @@ def repair(table: Table) -> Repair | None:
 
 
 def changes(old: Table, new: Table) -> tuple[Change, ...]:
-    """What differs between two tables of the same layers; a_out is the a of 'out'."""
+    """What differs between two tables of the same layers."""
     found = [
         Change(layer.name, name, getattr(before, name), getattr(after, name))
         for layer, before, after in zip(old.layers, old.exponents, new.exponents, strict=True)
@@ -73,7 +73,7 @@ def changes(old: Table, new: Table) -> tuple[Change, ...]:
         if getattr(before, name) != getattr(after, name)
     ]
     if old.out != new.out:
-        found.append(Change("out", "a", old.out, new.out))
+        found.append(Change("", "a_out", old.out, new.out))
     return tuple(found)
 
 
