@@ -20,7 +20,12 @@ from nexort.diagnostics import fail
 from nexort.driver import Given
 from nexort.program.program import Program
 from nexort.program.view import outer_order
-from nexort.training.stability import degree
+from nexort.scaling.judge import Judge
+from nexort.scaling.orders import exact
+from nexort.scaling.repair import GOOD
+from nexort.scaling.theorem import VERDICTS
+from nexort.training.sizes import graph
+from nexort.training.stability import degree, failures, table
 from nexort.training.task import Key, Task
 
 WIDTHS = (64, 128, 256, 512, 1024, 2048)
@@ -63,7 +68,8 @@ def check(
                 raise fail("bad-option", message)
         return _core(program, given, widths, seeds, tolerance, dtype=dtype, watch=watch, **options)
     task = shortened(program, given, steps)
-    wanted = task if expect is None else shortened(expecting(program, expect), given, steps)
+    other = program if expect is None else expecting(program, expect)
+    wanted = task if expect is None else shortened(other, given, steps)
     measured = measure(task, widths, seeds, dtype=dtype, watch=watch, **options)
     fits = {q: fit(widths, s, pure=q.what in OWN) for q, s in measured.squares.items()}
     degrees, notes = _degrees(wanted, fits)
@@ -74,8 +80,25 @@ def check(
     )
     return Check(
         widths, seeds, task.steps, measured.tensors, rows, expect or "", tolerance, blames(rows),
-        behaviour(rows, tolerance), tuple(notes),
+        behaviour(rows, tolerance), tuple(notes), True, *_verdict(other, wanted),
     )  # fmt: skip
+
+
+def _verdict(program: Program, task: Task) -> tuple[str, str]:
+    """The verdict on a training's exponents, and which size is not as it should be."""
+    assert program.training is not None
+    whole = table(program.training, task.weights)
+    layers = dict(zip(task.weights, whole.layers, strict=True))
+    judge = Judge(graph(task, program.training.network, layers))
+    judged = judge.of(whole.array, np.array([whole.out], dtype=object))
+    verdict = VERDICTS[int(judged.code[0])]
+    if verdict in GOOD:
+        return verdict, ""
+    first = failures(judged.asked())
+    if not first:
+        return verdict, "every gradient is exactly 0" if verdict == "trivial" else ""
+    size = -exact(float(first[0].left[0]))
+    return verdict, f"the {first[0].formula} is {'n' if size == 1 else f'n^({size})'}"
 
 
 def _core(
@@ -137,15 +160,11 @@ def _notes(measured: Measured, prediction: Prediction, task: Task) -> list[str]:
             "no power of n is predicted"
         )
     reached = max((q.step for q in measured.squares), default=0)
-    lost = sorted(
-        {
-            n
-            for n, squares in zip(
-                measured.widths, zip(*measured.squares.values(), strict=True), strict=True
-            )
-            if not all(np.isfinite(s).all() for s in squares)
-        }
-    )
+    # of the forward pass, which every run takes as far as it gets
+    sizes = [s for q, s in measured.squares.items() if q.what == "size"]
+    lost = [
+        n for k, n in enumerate(measured.widths) if not np.isfinite([s[k] for s in sizes]).all()
+    ]
     if lost or reached < task.steps:
         where = f" at n = {', '.join(map(str, lost))}" if lost else ""
         text = "runs reach values that are not finite: fits are of those that do not, or not yet"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from nexort.coordcheck.findings import Behaviour, Blame
 from nexort.coordcheck.rows import Row
 from nexort.coordcheck.tensors import OWN, Tensor
+from nexort.scaling.repair import GOOD
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Check:
     notes: tuple[str, ...]
     trains: bool = True
     """Whether it is a training; else there is no step but 0."""
+    verdict: str = ""
+    why: str = ""
 
     @property
     def judged(self) -> tuple[Row, ...]:
@@ -48,6 +51,18 @@ class Check:
         return cause if cause.first <= first.quantity.order else None
 
     @property
+    def good(self) -> bool:
+        """Whether what is expected is a parametrization to train in."""
+        return self.verdict in ("", *GOOD)
+
+    @property
+    def learns(self) -> bool:
+        """Whether f changes at all, if it should."""
+        moves = [r for r in self.rows if r.quantity.tensor.role == "output"]
+        moves = [r for r in moves if r.quantity.what == "change"]
+        return not moves or not all(r.fit.zero for r in moves)
+
+    @property
     def holds(self) -> bool:
-        """Whether no quantity is off."""
-        return self.first is None
+        """Whether no quantity is off, and the sizes are those of a training that learns."""
+        return self.first is None and self.good and self.learns

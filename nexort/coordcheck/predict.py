@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal
 
@@ -32,10 +32,15 @@ HOMOGENEOUS = frozenset(("relu", "leaky_relu", "abs", "sign", "step"))
 @dataclass(frozen=True)
 class Prediction:
     """Exponents by quantity; what is absent is not predicted. ``until``: the first step at which
-    arguments of bounded functions grow with n, from which on no power of n is predicted."""
+    arguments of bounded functions grow with n, from which on no power of n is predicted.
+
+    ``least`` are the exponents of terms that lead at widths that are not large enough for a small
+    learning rate: what was there before, and what is of first order in the changes of weights. The
+    exponent of a sum of powers lies between theirs."""
 
     exponents: Mapping[Quantity, Exponent]
     until: int | None
+    least: Mapping[Quantity, Fraction] = field(default_factory=dict)
 
 
 def predict(
@@ -47,14 +52,26 @@ def predict(
     hand (:func:`response`); by default in general.
     """
     counting = _Everything(task, degrees or {})
-    exponents: dict[Quantity, Exponent] = {
+    exponents = _exponents(counting, tensors)
+    first = _exponents(_Everything(task, degrees or {}, second=False), tensors)
+    least: dict[Quantity, Fraction] = {}
+    for q in exponents:
+        earlier = [replace(q, step=t) for t in range(q.step + 1)]
+        known = [x for p in earlier for x in (exponents.get(p), first.get(p))]
+        numbers = [x for x in known if isinstance(x, Fraction)]
+        if numbers:
+            least[q] = min(numbers)
+    for x in tensors:
+        exponents |= _own(task, x)
+    return Prediction(exponents, counting.until, least)
+
+
+def _exponents(counting: _Everything, tensors: Sequence[Tensor]) -> dict[Quantity, Exponent]:
+    return {
         Quantity(what, tensor, t): power(order)
         for t, found in enumerate(counting.steps(tensors))
         for (what, tensor), order in found.items()
     }
-    for x in tensors:
-        exponents |= _own(task, x)
-    return Prediction(exponents, counting.until)
 
 
 def power(order: Order) -> Exponent:
@@ -111,7 +128,9 @@ class _Adjoints(Reverse):
 class _Everything(Counting):
     """Sizes counted over every step, with an error signal as large as f, for tables of any kind."""
 
-    def __init__(self, task: Task, degrees: Mapping[Key, int | None]) -> None:
+    def __init__(
+        self, task: Task, degrees: Mapping[Key, int | None], *, second: bool = True
+    ) -> None:
         self.task = task
         adjoints = _Adjoints(set(task.weights), task.step.sizes)
         adjoints.run([task.out], {task.out: [seed_slot(task.out.type.axes)]})
@@ -127,7 +146,7 @@ class _Everything(Counting):
         graph = Graph(
             task.out, slopes(task), parameters, named={str(k): x for k, x in enumerate(kets)}
         )
-        super().__init__(graph, exponents(task))
+        super().__init__(graph, exponents(task), second=second)
         self.decayed = {key for key, w in task.weights.items() if (w.decay > 0).any()}
         self.chi: Order = ONE
         self.effects: dict[Node, Size] = {}
@@ -225,7 +244,7 @@ class _Everything(Counting):
 
     def moved(self, x: Node) -> Size:
         if x.op is Op.MATMUL:
-            now = added(self.first[x.args[0]], self.change[x.args[0]])
+            now = self.argument(x)
             updates = self.matrices.get(x.attr[:2], [])
             parts = [self.acted(u, x, now) for u in updates]
             # of W - decay W, the second part

@@ -21,12 +21,23 @@ beyond the tolerance, but the error would allow for it; ``open``: not fitted, or
 
 @dataclass(frozen=True)
 class Row:
-    """One quantity: fitted, predicted (None: not), and how they compare."""
+    """One quantity: fitted, predicted (None: not), and how they compare. Where several terms may
+    lead at these widths, the prediction is anything from ``low`` on."""
 
     quantity: Quantity
     fit: Fit
     predicted: Exponent | None
     status: Status
+    low: Fraction | None = None
+
+    @property
+    def several(self) -> bool:
+        """Whether several terms may lead."""
+        return (
+            isinstance(self.predicted, Fraction)
+            and self.low is not None
+            and self.low < self.predicted
+        )
 
     @property
     def difference(self) -> float:
@@ -36,15 +47,20 @@ class Row:
         return self.fit.exponent - float(self.predicted)
 
 
-def status(fit: Fit, predicted: Exponent | None, tolerance: float) -> Status:
-    """How a fit compares with a prediction."""
+def status(
+    fit: Fit, predicted: Exponent | None, tolerance: float, low: Fraction | None = None
+) -> Status:
+    """How a fit compares with a prediction, or with what lies between ``low`` and it."""
     if predicted is None or (np.isnan(fit.exponent) and not fit.zero):
         return "open"
     if predicted == "zero":
         return "holds" if fit.zero else "off"
     if fit.zero:  # a rate of 0, a mask of zeros: smaller than any power of n
         return "open"
-    distance = abs(fit.exponent - float(predicted))
+    nearest = float(predicted)
+    if low is not None and low < predicted:
+        nearest = min(max(fit.exponent, float(low)), nearest)
+    distance = abs(fit.exponent - nearest)
     if distance <= tolerance:
         return "holds"
     return "off" if distance > tolerance + 2 * fit.error else "unsure"
@@ -61,7 +77,8 @@ def judged(
     found = {}
     for q in sorted(fits, key=lambda q: q.order):
         wanted = prediction.exponents.get(q)
-        found[q] = Row(q, fits[q], wanted, status(fits[q], wanted, tolerance))
+        low = prediction.least.get(q)
+        found[q] = Row(q, fits[q], wanted, status(fits[q], wanted, tolerance, low), low)
     for q, row in found.items():
         known = None if q.tensor.key is None else degrees[q.tensor.key]
         if row.status == "off" and known is not None and _redundant(q, known, found):

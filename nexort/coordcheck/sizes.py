@@ -141,13 +141,14 @@ class Sizes:
             update = _mean(_entries(run, x.key) - keep * self.before[x])
             self._put("seen", x, t, seen)
             self._put("update", x, t, update)
+            # once, at the first step at which there is a gradient
             gradient = self.found.get(Quantity("gradient", x, t), 0.0)
-            if gradient > 0 and t == 0:
-                self._put("pull", x, t, seen / gradient)
+            if gradient > 0 and Quantity("pull", x, 0) not in self.found:
+                self._put("pull", x, 0, seen / gradient)
             rate = float(w.rates[t])
             said = _said(w, t, result)
-            if said > 0 and rate > 0 and t == 0:
-                self._put("push", x, t, update / said / rate**2)
+            if said > 0 and rate > 0 and Quantity("push", x, 0) not in self.found:
+                self._put("push", x, 0, update / said / rate**2)
 
     def finished(self) -> None:
         """Arrays are let go, ``found`` stays."""

@@ -82,6 +82,8 @@ def _cell(row: Row | None) -> str:
     predicted = "-" if row.predicted is None else str(row.predicted)
     if predicted == "zero":
         predicted = "0 exactly"
+    if row.several:
+        predicted = f"{row.low} to {predicted}"
     if row.fit.zero:
         fitted = "0 exactly"
     elif np.isnan(row.fit.exponent):
@@ -113,8 +115,12 @@ def _agreement(check: Check) -> list[str]:
     unsure = sum(r.status == "unsure" for r in judged)
     texts = []
     if not off:
-        whole = f"No size is off: {len(judged) - unsure} of {len(judged)} exponents are within "
-        texts.append(f"{whole}{check.tolerance:g} of the prediction{_noisy(unsure)}.")
+        whole = f"{len(judged) - unsure} of {len(judged)} exponents are within "
+        whole += f"{check.tolerance:g} of the prediction{_noisy(unsure)}."
+        if check.holds:
+            return [f"No size is off: {whole}"]
+        texts.append(f"NOT GOOD: {_fault(check)}.")
+        texts.append(f"Sizes are as {check.expected or 'the exponents'} predict: {whole}")
         return texts
     first = check.first
     assert first is not None
@@ -137,6 +143,13 @@ def _agreement(check: Check) -> list[str]:
     return texts
 
 
+def _fault(check: Check) -> str:
+    """What is wrong though sizes are as predicted."""
+    if not check.good:
+        return f"the parametrization is {check.verdict}" + (f", {check.why}" if check.why else "")
+    return "nothing is learned, f does not change at any width"
+
+
 def _noisy(unsure: int) -> str:
     return f", {unsure} {'is' if unsure == 1 else 'are'} too noisy to tell" if unsure else ""
 
@@ -146,11 +159,10 @@ def _conduct(check: Check) -> list[str]:
     texts = []
     if found.grows is not None:
         q, fit = found.grows.quantity, found.grows.fit
-        texts.append(
-            f"Unstable: {q.label} at step {q.step} grows like n^{exponent_text(fit.exponent)}, "
-            "first of all vectors and scalars."
-        )
-        return texts
+        grows = f"{q.label} at step {q.step} grows like n^{exponent_text(fit.exponent)}"
+        if not check.holds:
+            return [f"Unstable: {grows}, first of all vectors and scalars."]
+        texts.append(f"As predicted, {grows}; nothing that reads it grows.")
     if check.steps == 0:
         return texts
     if found.moves is False:
@@ -175,6 +187,8 @@ def as_json(check: Check) -> dict[str, Any]:
         "expected": check.expected or None,
         "tolerance": check.tolerance,
         "holds": check.holds,
+        "verdict": check.verdict or None,
+        "why": check.why or None,
         "first": None if first is None else _key(first),
         "blame": None if blame is None else _blame(blame.tensor.label, blame.exponents),
         "own": [_blame(b.tensor.label, b.exponents) for b in check.blames],
@@ -198,6 +212,7 @@ def _row(row: Row) -> dict[str, Any]:
         "exponent": _number(fit.exponent),
         "error": _number(fit.error),
         "predicted": None if row.predicted is None else str(row.predicted),
+        "predicted_from": str(row.low) if row.several else None,
         "status": row.status,
         "exactly_zero": fit.zero,
         "sizes": [_number(v) for v in fit.sizes],

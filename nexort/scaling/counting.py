@@ -80,7 +80,9 @@ class Counting:
     :meth:`step`.
 
     ``only`` lets those weights alone move. ``generic``: no average is 0 by symmetry, and scalars do
-    not start at 0. ``settled`` has the tables on which the last step changed nothing.
+    not start at 0. ``second``: changes are counted to the second order in the weights' changes,
+    else to the first, which leads where learning rates are small. ``settled`` has the tables on
+    which the last step changed nothing.
     """
 
     def __init__(
@@ -90,11 +92,13 @@ class Counting:
         only: frozenset[Key] | None = None,
         *,
         generic: bool = False,
+        second: bool = True,
     ) -> None:
         self.graph = graph
         self.exponents = exponents
         self.only = only
         self.generic = generic
+        self.second = second
         roots = [graph.out, *graph.features, *graph.bounded, *graph.named.values()]
         roots += [n for s in graph.slopes.values() for n in s.nodes]
         self.order = walk(roots)
@@ -183,21 +187,23 @@ class Counting:
             case Op.INIT_VECTOR | Op.INIT_SCALAR:
                 return self.vectors.get(x.attr, self.plain(ZERO))
             case Op.MATMUL:
-                now = added(args[0], moves[0])
+                now = self.argument(x)
                 updates = self.matrices.get(x.attr[:2], ())
                 return added(self.applied(x, moves[0]), *(self.acted(u, x, now) for u in updates))
             case _ if all(m.is_zero for m in moves):
                 return self.plain(ZERO)
             case Op.CALL:
-                return self._typed(x, moved(x, args, moves))
+                return self._typed(x, moved(x, args, moves, second=self.second))
             case Op.INNER | Op.CONTRACT:
-                return added(
-                    self._joined(x, [moves[0], args[1]], args),
-                    self._joined(x, [args[0], moves[1]], args),
-                    self._joined(x, moves, args),
-                )
+                pairs = [[moves[0], args[1]], [args[0], moves[1]], moves]
+                return added(*(self._joined(x, p, args) for p in pairs[: 2 + self.second]))
             case _:
                 return self._joined(x, moves, args)
+
+    def argument(self, x: Node) -> Size:
+        """What updates of a matrix act on in a product."""
+        [value] = x.args
+        return added(self.first[value], self.change[value]) if self.second else self.first[value]
 
     def _joined(self, x: Node, args: Sequence[Size], values: Sequence[Size]) -> Size:
         """An instruction that is linear in each argument."""

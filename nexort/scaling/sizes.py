@@ -137,9 +137,9 @@ def applied(x: Node, args: Sequence[Size]) -> Size:
             return _smooth(name, args)
 
 
-def moved(x: Node, args: Sequence[Size], moves: Sequence[Size]) -> Size:
+def moved(x: Node, args: Sequence[Size], moves: Sequence[Size], *, second: bool = True) -> Size:
     """The size of a function's change where its arguments, of sizes ``args``, change by ``moves``,
-    to the second order, and never more than the function itself."""
+    never more than the function itself: to the second order, or the first alone."""
     name = str(x.attr)
     flips = args[0].parts.shape[1]
     if all(m.is_zero for m in moves):
@@ -148,27 +148,29 @@ def moved(x: Node, args: Sequence[Size], moves: Sequence[Size]) -> Size:
         case "add" | "sub" | "neg":
             return added(*moves)
         case "mul":
-            return added(
-                product(args[0], moves[1]), product(moves[0], args[1]), product(moves[0], moves[1])
-            )
+            parts = [product(args[0], moves[1]), product(moves[0], args[1])]
+            return added(*parts, *([product(*moves)] if second else []))
         case "div":
             # x / y - x0 / y0 = (x - x0) / y - x0 (y - y0) / (y0 y)
-            start, now = power(args[1], -1), power(added(args[1], moves[1]), -1)
+            start = power(args[1], -1)
+            now = power(added(args[1], moves[1]), -1) if second else start
             change = product(product(args[0], moves[1]), product(start, now))
-            return added(product(moves[0], now), product(moves[0], start), change)
+            return added(product(moves[0], now), change)
         case "max" | "min":
             whole = added(*moves)
             return added(whole, product(whole, _sign(added(*args))))
         case _:
-            parts = [_by_one(x, args, k, m) for k, m in enumerate(moves) if not m.is_zero]
-            return added(*parts)
+            several = [(k, m) for k, m in enumerate(moves) if not m.is_zero]
+            return added(*(_by_one(x, args, k, m, second=second) for k, m in several))
 
 
-def _by_one(x: Node, args: Sequence[Size], k: int, move: Size) -> Size:
+def _by_one(x: Node, args: Sequence[Size], k: int, move: Size, *, second: bool) -> Size:
     """The change by argument k."""
     name, exponent = str(x.attr), _exponent(x)
     slope, bend = _derivatives(x, args, k)
-    found = added(product(slope, move), product(bend, product(move, move)))
+    found = product(slope, move)
+    if second:
+        found = added(found, product(bend, product(move, move)))
     if k > 0 or (exponent is None and name not in KINKED | JUMPING):
         return found
     # homogeneous functions: from 0 they move by f(move) - f(0), else by no more than f
