@@ -87,6 +87,7 @@ def practice(found: Subject, by: Optimizer | None, gauge: Gauge) -> Practice:
         row = replace(
             row,
             mean=w.mean,
+            centre=row.centre if w.mean else Fraction(0),
             scale=0.0 if constant else w.scale,
             std=None if constant else row.std,
         )

@@ -7,14 +7,16 @@ same size; f changes by 1 at some step. Then features that change by 1 are learn
 this is the operator regime.
 
 Features must also be at least 1, and gradients too, but for what passes: averages that symmetry
-makes vanish at the start, and weights that start at 0. What must not be small is the size that they
-have with no average 0 and those weights moved (``reference``). What is exactly 0 is left out.
+makes vanish at the start, and, in gradients, weights that start at 0. What must not be small is the
+size that they have with no average 0 and those weights moved (``reference``). What is exactly 0 is
+left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property, reduce
 from typing import Literal
 
 import numpy as np
@@ -75,13 +77,21 @@ class Sizes:
 
 class Judged:
     """The conditions of a network on tables of exponents, step after step to the fixed point, or as
-    far as some table has not failed yet, two steps at least.
+    far as some table has not failed yet, two steps at least, or ``steps`` alone.
 
-    ``code`` has the verdicts, entries of theorem.VERDICTS; ``learned`` which features change by 1.
+    ``failed`` has the verdicts of tables that fail a condition, -1 for others, ``code`` has the
+    verdicts, entries of theorem.VERDICTS; ``learned`` which features change by 1.
     """
 
-    def __init__(self, graph: Graph, exponents: Exponents, only: frozenset[Key] | None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        exponents: Exponents,
+        only: frozenset[Key] | None = None,
+        steps: int = MOST_STEPS,
+    ) -> None:
         self.graph = graph
+        self.steps = steps
         self.counting = Counting(graph, exponents, only)
         self.reference = Counting(graph, exponents, _zeros(graph), generic=True)
         for _ in range(MOST_STEPS):
@@ -107,7 +117,7 @@ class Judged:
             sizes.reference[layer.name] = self.reference.heard(key)
         self._hear()
         self._ask(self._initial())
-        for t in range(1, MOST_STEPS + 1):
+        for t in range(1, self.steps + 1):
             made = {key: counting.updated(key, s)[0] for key, s in self.graph.slopes.items()}
             settled = counting.step()
             if t > STEPS and settled.all():
@@ -121,6 +131,8 @@ class Judged:
             self._ask(self._later(t))
             if t >= STEPS and (settled | (self.failed >= 0)).all():
                 return
+        if t < MOST_STEPS:
+            return
         grows: Group = "stable in training"
         order = np.where(settled, 0.0, -1.0)
         self._ask([Wanted(grows, "", "sizes grow at every step", order, ">=", t)])
@@ -143,11 +155,11 @@ class Judged:
         g, s = self.graph, self.sizes
         stable: Group = "stable at initialization"
         for x, text in {**g.features, **g.bounded}.items():
-            start, usual = self.counting.first[x].total, self.reference.now(x).total
+            start, usual = self.counting.first[x].total, self.reference.first[x].total
             relation: Relation = "=" if x in g.features and _equal(start, usual) else ">="
             yield Wanted(stable, text, f"size of {text}", start, relation, 0)
         for x, text in g.features.items():
-            start, usual = self.counting.first[x].total, self.reference.now(x).total
+            start, usual = self.counting.first[x].total, self.reference.first[x].total
             if not _equal(start, usual):
                 yield Wanted(stable, text, f"usual size of {text}", usual, "<=", 0)
         yield Wanted(stable, "f", "size of f", s.output, ">=", 0)
@@ -250,16 +262,32 @@ class Judge:
         return found
 
     def codes(self, tables: Array, out: Array, unit: int = 1) -> Array:
-        """The verdicts: an entry's is theorem.VERDICTS[code]."""
-        size = self.numbers
-        chunk = max(1, NUMBERS // size)
-        parts = [
-            self.of(tables[k : k + chunk], out[k : k + chunk], unit).code
-            for k in range(0, len(tables), chunk)
-        ]
-        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+        """The verdicts: an entry's is theorem.VERDICTS[code]. Most tables fail early: fewer and
+        fewer are counted on."""
+        codes = np.full(len(tables), -1)
+        for stage in (self._start, self._first, self._all):
+            left = np.flatnonzero(codes < 0)
+            size = max(1, NUMBERS // self.numbers)
+            for k in range(0, len(left), size):
+                some = left[k : k + size]
+                codes[some] = stage(self.exponents(tables[some], out[some], unit))
+        return codes
 
-    @property
+    def _start(self, exponents: Exponents) -> Array:
+        """0 (unstable) where values are too large at the start."""
+        counting = Counting(self.graph, exponents)
+        read = [counting.first[x].total for x in (*self.graph.features, *self.graph.bounded)]
+        large = [rounded(x) < 0 for x in [*read, counting.output(counting.first[self.graph.out])]]
+        return np.where(reduce(np.logical_or, large), FAILURE["stable at initialization"], -1)
+
+    def _first(self, exponents: Exponents) -> Array:
+        """The verdicts of tables that fail until step 1."""
+        return Judged(self.graph, exponents, steps=1).failed
+
+    def _all(self, exponents: Exponents) -> Array:
+        return Judged(self.graph, exponents).code
+
+    @cached_property
     def numbers(self) -> int:
         """How many orders a table has."""
         counting = Counting(self.graph, self.exponents(*self._any()))

@@ -21,7 +21,7 @@ GOOD = VERDICTS.index("feature learning")
 MOST = 200_000
 """Tables that are tried."""
 
-WORK = 4e9
+WORK = 5e8
 """Orders that are counted for them, of all tables together."""
 
 

@@ -142,10 +142,10 @@ def test_clipping() -> None:
 def test_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(PROGRAMS)
 
-    def run(*args: str) -> str:
+    def run(*args: str, code: int = 0) -> str:
         with pytest.raises(SystemExit) as exit_:
             main(["scaling", "mup_mlp_adam.nxt", *args])
-        assert exit_.value.code == 0
+        assert exit_.value.code == code
         return capsys.readouterr().out
 
     assert "n^(-1/2)  1           lr * n^-1" in run("--optimizer", "adam")
@@ -160,4 +160,4 @@ def test_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     assert row["powers"]["rate"] == "-1"
     assert row["factors"]["std"] == 0.5
     assert found["verdict"] == "feature learning"
-    assert "classified as: unstable" in run("--regime", "sp", "--optimizer", "sgd")
+    assert "classified as: unstable" in run("--regime", "sp", "--optimizer", "sgd", code=1)
