@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import lcm
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 
 from nexort import driver
 from nexort.classification.optimizers import Optimizer, optimizer
+from nexort.classification.repeated import judged, shallow
 from nexort.classification.slices import in_gauge
 from nexort.classification.subject import (
     Subject,
@@ -36,6 +37,9 @@ from nexort.scaling.search import searched
 from nexort.scaling.theorem import VERDICTS, Condition, Conditions, Group, Verdict
 
 REGIMES = ("mup", "ntp", "ups(1/4)")
+FINE = 10**6
+"""Denominators of exponents up to which counted sizes are exact."""
+
 GOOD = ("feature learning", "operator regime")
 
 
@@ -243,26 +247,33 @@ def of_table(table: Table, parametrization: str, optimizer: str) -> Classificati
 
 def of_subject(found: Subject) -> Classification:
     """A program's network: by counted sizes, a perceptron by the theorem, which must agree."""
-    judge = Judge(found.graph())
-    judged = judge.of(found.table.array, np.array([found.table.out], dtype=object))
-    verdict = VERDICTS[int(judged.code[0])]
-    method, conditions = "counted", judged.asked()
+    judge, near = Judge(found.graph()), found
+    less = shallow(found, judge)
+    if less is None:
+        sizes = judged(found, judge)
+    else:
+        near, judge, sizes = less.subject, less.judge, less.judged
+    verdict = VERDICTS[int(sizes.code[0])]
+    method, conditions = "counted", sizes.asked()
     if found.is_perceptron():
         known = Conditions(found.table.layers, found.table.array, found.table.out)
-        if VERDICTS[int(known.codes()[0])] != verdict:
+        fine = max(x.denominator for x in found.table.array.reshape(-1)) < FINE
+        if VERDICTS[int(known.codes()[0])] != verdict and fine:
             raise InternalError(f"counted sizes say {verdict}, the conditions do not")
         method, conditions = "theorem", known.all()
-    return _made(
+        verdict = VERDICTS[int(known.codes()[0])]
+    made = _made(
         found.program.source.title, found.table, found.parametrization, found.optimizer,
-        (method, verdict, conditions, _learned(judged)), judge, found, judged
+        (method, verdict, conditions, _learned(sizes)), judge, near, sizes
     )  # fmt: skip
+    return replace(made, notes=(*made.notes, *([less.note] if less else [])))
 
 
-def _learned(judged: Judged) -> tuple[str, ...]:
+def _learned(sizes: Judged) -> tuple[str, ...]:
     """Names of the features that change by 1."""
-    moved = [x for x, value in judged.learned.items() if value[0]]
-    names = [text for text, x in judged.graph.named.items() if x in moved]
-    others = [judged.graph.features[x] for x in moved if x not in judged.graph.named.values()]
+    moved = [x for x, value in sizes.learned.items() if value[0]]
+    names = [text for text, x in sizes.graph.named.items() if x in moved]
+    others = [sizes.graph.features[x] for x in moved if x not in sizes.graph.named.values()]
     return (*names, *others)
 
 
@@ -274,7 +285,7 @@ def _made(
     found: tuple[str, Verdict, list[Condition], tuple[str, ...]],
     judge: Judge | None = None,
     subject: Subject | None = None,
-    judged: Judged | None = None,
+    sizes: Judged | None = None,
 ) -> Classification:
     method, verdict, conditions, learned = found
     known = Conditions(table.layers, table.array, table.out)
@@ -291,9 +302,9 @@ def _made(
         r,
         None if known.least is None else Fraction(known.least[0]),
         learned,
-        *_repair(table, verdict, judge, subject),
-        (*_notes(table), *_still(judged)),
-        () if judged is None else _sizes(judged),
+        *_repair(table if subject is None else subject.table, verdict, judge, subject),
+        (*_notes(table), *_still(sizes)),
+        () if sizes is None else _sizes(sizes),
     )  # fmt: skip
 
 
@@ -301,9 +312,9 @@ def _exact(value: Any) -> Fraction:
     return exact(value) if isinstance(value, float) else Fraction(value)
 
 
-def _sizes(judged: Judged) -> tuple[Counted, ...]:
+def _sizes(found: Judged) -> tuple[Counted, ...]:
     """Every size that was counted, at the table's exponents."""
-    s = judged.sizes
+    s = found.sizes
     rows: list[tuple[str, str, Sequence[Order]]] = []
     for name, start in s.start.items():
         rows += [("size", name, (start,)), ("change", name, s.change[name])]
@@ -318,15 +329,15 @@ def _power(order: Order) -> Fraction | None:
     return None if np.isinf(order[0]) else -exact(float(order[0]))
 
 
-def _still(judged: Judged | None) -> Iterator[str]:
+def _still(known: Judged | None) -> Iterator[str]:
     """What is said of weights that never move, or by less and less as n grows."""
-    if judged is None:
+    if known is None:
         return
-    layers = [p.layer.name for p in judged.graph.parameters.values()]
-    found = {name: orders[-1][0] for name, orders in judged.sizes.gradients.items()}
+    layers = [p.layer.name for p in known.graph.parameters.values()]
+    found = {name: orders[-1][0] for name, orders in known.sizes.gradients.items()}
     if still := [name for name in layers if np.isinf(found.get(name, np.inf))]:
         yield f"never moved, their gradients are exactly 0: {', '.join(still)}"
-    usual = {name: order[0] for name, order in judged.sizes.reference.items()}
+    usual = {name: order[0] for name, order in known.sizes.reference.items()}
     fading = [x for x in layers if x in found and usual[x] < found[x] < np.inf]
     if fading:
         yield (

@@ -31,6 +31,7 @@ class Subject:
     table of its weights' exponents, and whether its weights' text says how it is parametrized."""
 
     program: Program
+    given: Given
     task: Task
     table: Table
     parametrization: str
@@ -97,6 +98,7 @@ def subject(program: Program, given: Given) -> Subject:
     names = dict.fromkeys(w.update.name for w in task.weights.values())
     return Subject(
         program,
+        given,
         task,
         table(training, task.weights),
         training.parametrization.name,

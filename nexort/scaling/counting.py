@@ -72,6 +72,20 @@ class Update:
         return found
 
 
+def nodes(graph: Graph) -> list[Node]:
+    """The nodes whose sizes are counted, arguments first."""
+    roots = [graph.out, *graph.features, *graph.bounded, *graph.named.values()]
+    return walk([*roots, *(n for s in graph.slopes.values() for n in s.nodes)])
+
+
+def flips(graph: Graph, order: Sequence[Node]) -> tuple[list[Key], int]:
+    """The initial objects whose sign may change, those of mean 0, and of how many copies."""
+    keys = dict.fromkeys(x.attr[:2] for x in order if x.op in (Op.INIT_VECTOR, Op.MATMUL))
+    known = graph.parameters
+    copies = max((int(x.attr) for x in order if x.op is Op.COPY), default=0)
+    return [k for k in keys if k not in known or known[k].random], copies + 1
+
+
 CONSTANT = frozenset((Op.DATA, Op.SLOT, Op.PARAM, Op.SIZE, Op.INDEX))
 
 
@@ -99,10 +113,11 @@ class Counting:
         self.only = only
         self.generic = generic
         self.second = second
-        roots = [graph.out, *graph.features, *graph.bounded, *graph.named.values()]
-        roots += [n for s in graph.slopes.values() for n in s.nodes]
-        self.order = walk(roots)
-        self._find_flips()
+        self.order = nodes(graph)
+        objects, several = flips(graph, self.order)
+        self.stride, self.flips = len(objects), len(objects) * several
+        self.flip = {key: k for k, key in enumerate(objects)}
+        self.own = slice(0, self.stride)
         self.first: dict[Node, Size] = {}
         self.change: dict[Node, Size] = {}
         self.vectors: dict[Key, Size] = {}
@@ -112,18 +127,6 @@ class Counting:
         self.settled = np.zeros(1, bool)
         for x in self.order:
             self.first[x] = self._value(x)
-
-    def _find_flips(self) -> None:
-        """Initial objects whose sign may change: those of mean 0."""
-        several = (x for x in self.order if x.op in (Op.INIT_VECTOR, Op.MATMUL))
-        keys = dict.fromkeys(x.attr[:2] for x in several)
-        known = self.graph.parameters
-        objects = [k for k in keys if k not in known or known[k].random]
-        copies = max((int(x.attr) for x in self.order if x.op is Op.COPY), default=0)
-        self.stride = len(objects)
-        self.flips = len(objects) * (copies + 1)
-        self.flip = {key: k for k, key in enumerate(objects)}
-        self.own = slice(0, self.stride)
 
     def step(self) -> Order:
         """A step of training: updates by the gradients at hand, and the changes that follow.

@@ -21,7 +21,8 @@ from typing import Literal
 
 import numpy as np
 
-from nexort.scaling.counting import Counting
+from nexort.diagnostics import fail
+from nexort.scaling.counting import Counting, flips, nodes
 from nexort.scaling.graph import Graph, Key
 from nexort.scaling.layers import Array, Layer
 from nexort.scaling.orders import OUT, Exponents, Order, rounded
@@ -35,6 +36,9 @@ MOST_STEPS = 100
 
 NUMBERS = 2**24
 """Orders that are held at a time: it tells how many tables."""
+
+MOST_NUMBERS = 2**26
+"""Orders of a single table that are held at most."""
 
 Relation = Literal["<=", ">=", "="]
 
@@ -249,7 +253,10 @@ class Judge:
         self, tables: Array, out: Array, unit: int = 1, only: frozenset[Key] | None = None
     ) -> Judged:
         """Tables (N, weights, 4) and a_out (N,), in units of 1/unit; ``only`` lets those weights
-        alone move."""
+        alone move. Raises NexortError for a network that is too large."""
+        if self.numbers > MOST_NUMBERS:
+            message = f"a network of {len(self.layers)} weights is too large to count sizes in"
+            raise fail("too-long", message, help="fewer rounds of a loop: --set L=4")
         return Judged(self.graph, self.exponents(tables, out, unit), only)
 
     def exponents(self, tables: Array, out: Array, unit: int = 1) -> Exponents:
@@ -290,8 +297,6 @@ class Judge:
     @cached_property
     def numbers(self) -> int:
         """How many orders a table has."""
-        counting = Counting(self.graph, self.exponents(*self._any()))
-        return 4 * len(counting.order) * (2 * counting.flips + 1)
-
-    def _any(self) -> tuple[Array, Array]:
-        return np.zeros((1, len(self.layers), 4)), np.zeros(1)
+        order = nodes(self.graph)
+        objects, several = flips(self.graph, order)
+        return 4 * len(order) * (2 * len(objects) * several + 1)
