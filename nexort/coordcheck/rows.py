@@ -15,8 +15,12 @@ from nexort.coordcheck.tensors import Quantity, What
 from nexort.training.task import Key
 
 Status = Literal["holds", "off", "unsure", "open"]
-"""``off``: further from the prediction than the tolerance and two standard errors; ``unsure``:
+"""``off``: further from the prediction than the tolerance and SURE standard errors; ``unsure``:
 beyond the tolerance, but the error would allow for it; ``open``: not fitted, or not predicted."""
+
+
+SURE = 3
+"""Standard errors: of hundreds of fits some are off by two."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ def status(
     distance = abs(fit.exponent - nearest)
     if distance <= tolerance:
         return "holds"
-    return "off" if distance > tolerance + 2 * fit.error else "unsure"
+    return "off" if distance > tolerance + SURE * fit.error else "unsure"
 
 
 def judged(
