@@ -230,7 +230,8 @@ def _part(error: Any, x: Any) -> Any:
 
 def _gap(value: Value, frame: Frame, args: list[Any], errors: list[Any], found: Any) -> Any:
     """1 - rho = |x / s - y / t|^2 / 2 of columns x and y: a difference d of unit vectors known to r
-    has its square known to 2 |d| r + r^2."""
+    has its square known to 2 |d| r + r^2. That of numbers as they are stored is found to roundings
+    of itself (``nexort.exact.nearness``)."""
     places = spreads(value)[:3]
     left, right = (np.asarray(x) for x in aligned(args[:2], places[:2]))
     e, d, c = _aligned(errors[:3], places)
@@ -238,13 +239,14 @@ def _gap(value: Value, frame: Frame, args: list[Any], errors: list[Any], found: 
         value.attr if value.what is What.GAP else [x for x in value.attr if isinstance(x, tuple)]
     )
     width = max((math.prod(frame.length(x) for x in b) for b in bound), default=1)
-    known = EPS * (4 + 2 * math.sqrt(width))
+    stored = value.what is What.GAP and not any(np.any(e) for e in errors[3:])
+    known = 0.0 if stored else EPS * (4 + 2 * math.sqrt(width))
     for column, error in zip(args[3:], errors[3:], strict=True):
         if np.any(error):
             size = float(np.max(np.abs(column), initial=0.0))
             known += float(np.max(error)) / size if size else 0.0
     small = np.abs(found)
-    columns = np.sqrt(2 * small) * known + known * known
+    columns = np.sqrt(2 * small) * known + known * known + EPS * (16 + 4 * width) * small
     scale = np.sqrt(left) * np.sqrt(right)
     products = _part(c, scale) + (_part(e, left) + _part(d, right)) / 2 + 4 * EPS
     # an input and itself
