@@ -8,6 +8,7 @@ some thousand programs have a probability below 1e-3).
 
 from __future__ import annotations
 
+import math
 import signal
 import warnings
 from collections.abc import Callable, Iterator
@@ -253,11 +254,14 @@ def singular_disagreement(text: str, truth: float | None) -> Disagreement | None
 
 
 def scales(value: Any) -> Any:
-    """Of an entry of a square table, the root of the product of its two diagonal entries."""
-    if value.ndim == 2 and value.shape[0] == value.shape[1]:
-        own = np.sqrt(np.abs(np.diag(value)))
-        return np.maximum(own[:, None] * own[None, :], np.abs(value))
-    return np.abs(value)
+    """Of an entry of a square table, over an axis or several, the root of the product of its two
+    diagonal entries."""
+    half = value.ndim // 2
+    if not half or value.shape[:half] != value.shape[half:]:
+        return np.abs(value)
+    count = math.prod(value.shape[:half])
+    own = np.sqrt(np.abs(np.diag(value.reshape(count, count))))
+    return np.maximum(np.outer(own, own).reshape(value.shape), np.abs(value))
 
 
 def disagreement(text: str, *, finite: bool = True) -> Disagreement | None:
