@@ -32,10 +32,11 @@ from nexort.exact.operations import (
 )
 from nexort.exact.univariates import jumps
 from nexort.exact.values import Value, What
-from nexort.gaussian import sides
+from nexort.gaussian import orthant, sides
 from nexort.gaussian.covariance import Covariance, NotPositive
 from nexort.gaussian.expectation import CLOSED, NotIntegrable
 from nexort.gaussian.sizes import order, overlap, size
+from nexort.gaussian.terms import normal_form
 from nexort.gaussian.univariate import Univariate
 from nexort.program.unrolled import Array
 
@@ -289,6 +290,12 @@ def _pair(value: Value, frame: Frame, law: Law, found: Any) -> Any:
     changes = left + right + law.gap
     if (changes * scale <= ENOUGH * base).all():
         return _shaped(value, total + ENOUGH * base)
+    kinks = _straight(f), _straight(g)
+    if kinks[0] and kinks[1] and (changes < SMALL).all():
+        # homogeneous, and |dE / d rho| <= s t |f'| |g'|
+        slope = k.left_std * k.right_std * (math.hypot(*kinks[0]) * math.hypot(*kinks[1]))
+        change = (left + right) / 2 * np.abs(found) + law.gap * slope
+        return _shaped(value, total + (1 + SMALL) * change)
     if frame.methods.get(value) != CLOSED and _smooth(f, g, changes):
         change = _slope(f, g, k, (left, right, law.gap), frame.rtol)
         if np.isfinite(change).all():  # f and g have sizes
@@ -296,6 +303,11 @@ def _pair(value: Value, frame: Frame, law: Law, found: Any) -> Any:
     for moved in _moved(law):
         total = total + _change(value, frame, moved, found)
     return _shaped(value, total)
+
+
+def _straight(f: Univariate) -> tuple[float, float] | None:
+    """(u, v) of f = u z + v |z|, of E f^2 = (u^2 + v^2) E z^2."""
+    return orthant.straight(normal_form(f.node))
 
 
 def _smooth(f: Univariate, g: Univariate, changes: Any) -> bool:
@@ -318,8 +330,11 @@ def _slope(f: Univariate, g: Univariate, k: Covariance, parts: Any, rtol: float)
 
 
 def _after(value: Value, law: Law, found: Any) -> Any:
-    """Of a gap after a function, which depends on the gap alone."""
+    """Of a gap after a function, which depends on the gap alone; that of u z + v |z| changes by no
+    more than the gap does."""
     total: Any = 2 * ROUNDINGS * EPS * np.abs(found)
+    if _straight(value.attr) is not None:
+        return total + _shaped(value, np.broadcast_to(law.gap, np.shape(law.covariance.rho)))
     alone = replace(law, left=np.zeros(()), right=np.zeros(()))
     for moved in _moved(alone):
         other = np.asarray(_shaped(value, gap_of(value, moved)))
