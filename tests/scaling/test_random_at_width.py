@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from random_networks import program
+from random_blocks import program
 
 import nexort
 from nexort.classification import Classification

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from random_networks import program
+from random_blocks import program
 from rewriting import rewritten
 
 from nexort.classification.classifying import of_subject
