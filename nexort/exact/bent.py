@@ -200,7 +200,14 @@ class Bent:
 
     def signs_after(self, a: float, b: float) -> Array:
         """E g(z_a) g(z_b) / (a^2 + b^2) of g = a + b sign(z), not to be written to."""
-        return self.sloped(2 / math.pi * b * b / (a * a + b * b))
+        square = a * a + b * b
+        found = self.sloped(2 / math.pi * b * b / square)
+        if self.left.all() and self.right.all():
+            return found
+        # g(0) = a
+        return np.where(
+            (self.left == 0) | (self.right == 0), found.dtype.type(a * a / square), found
+        )
 
 
 @dataclass

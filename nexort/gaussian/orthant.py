@@ -212,7 +212,9 @@ def gap_after(f: Terms, covariance: Covariance) -> Array | None:
         f = u + v sign(z):     1 - rho' = share 2 theta / pi,
                                1 + rho' = 2 (1 - share) + share 2 (pi - theta) / pi,
 
-    1 - J = 1 - |rho| - (2 / pi) (sin t - t cos t) with t = arccos |rho|. None for other f.
+    1 - J = 1 - |rho| - (2 / pi) (sin t - t cos t) with t = arccos |rho|. Where z_a is 0, so is
+    u z + v |z|, but u + v sign(z) is u: rho' = |u| / (u^2 + v^2)^(1/2), 1 where z_b is 0 too. None
+    for other f.
     """
     found = straight(f)
     if found is None or found == (0.0, 0.0):
@@ -247,4 +249,9 @@ def _gap_after_signs(f: Terms, covariance: Covariance) -> Array | None:
     share = 2 / math.pi * v * v / (u * u + v * v)
     less = np.asarray(covariance.angle * share)
     rest = 2 * np.arcsin(np.sqrt(np.asarray(covariance.one_plus_rho) * 0.5))
-    return sides.joined(less, share * rest + 2 * u * u / (u * u + v * v))
+    found = sides.joined(less, share * rest + 2 * u * u / (u * u + v * v))
+    if covariance.least > 0:
+        return found
+    none, other = covariance.left == 0, covariance.right == 0
+    one = 1 - abs(u) / math.hypot(u, v)
+    return np.where(none & other, 0.0, np.where(none | other, one, found)).astype(found.dtype)

@@ -188,7 +188,7 @@ def emitted(p: TensorProgram, limit: Any, close: float = 1e-7) -> Disagreement |
         if other.shape != value.shape:
             return Disagreement("emitted", f"{name}: shapes {value.shape}, {other.shape}")
         scale = scales(value)
-        off = np.abs(other - value) - close * scale
+        off = np.abs(other - value) - close * scale - 1e-12
         by, at = worst(np.where(np.isfinite(other), off / np.maximum(error, 1e-300), np.inf))
         if by > WRONG:
             return Disagreement("emitted", f"{name}{list(at)}: {value[at]!r}, {other[at]!r}")
