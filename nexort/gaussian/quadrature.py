@@ -267,7 +267,8 @@ def moment_two(
         if not rests:
             grid, weights = _graded(center, width, g)
             values = run_g(center[:, None] + width * grid) * density(grid)
-            return np.where(weights > 0, values * weights, 0).sum(-1)[None]
+            sums: Array = np.where(weights > 0, values * weights, 0).sum(-1)
+            return sums[None]
         grid, weights = _graded_at_poles(center, width, g)
         total: Array = np.where(weights > 0, run_g(grid) * weights, 0).sum(-1)
         unsure = (GRADED + EPS * np.abs(center) / width) * np.abs(total)
