@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from nexort.exact import kets, moments, scalars
 from nexort.exact.budget import Budget, NotExact
+from nexort.exact.folding import Known
 from nexort.exact.forms import Atom, Form, Gaussian, Item, relabelled
 from nexort.exact.kets import NeedsPin
 from nexort.exact.labels import At, Label, canonical, renamed, sortable, top
@@ -132,7 +133,7 @@ class Engine:
             if not a.families & b.families:
                 self._covariances[pair] = self.values.zero
             elif number is not None:
-                self._covariances[pair] = self.values.number(number)
+                self._covariances[pair] = self.values.number(*number)
             else:
                 terms = [
                     moments.pair_of_items(self, x, y)
@@ -151,10 +152,11 @@ class Engine:
         if node in self.unknown:
             raise NotExact(NOT_SHOWN, node)
 
-    def _of_atoms(self, a: Atom, b: Atom) -> float | None:
+    def _of_atoms(self, a: Atom, b: Atom) -> Known | None:
         """Cov of two atoms, where it is a number."""
         one = self.values.one
-        return moments.pair_of_items(self, Item(one, a), Item(one, b)).number
+        found = moments.pair_of_items(self, Item(one, a), Item(one, b))
+        return None if found.number is None else (found.number, found.error)
 
     def atoms(self, a: Atom, b: Atom) -> Value:
         """Cov(hat(Wx)_a, hat(Wy)_b) = <x_a|y_b> for two hats of one family. Raises NotExact."""

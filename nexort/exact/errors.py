@@ -22,6 +22,7 @@ import numpy as np
 
 from nexort import functions
 from nexort.exact import bent
+from nexort.exact.folding import adds_exactly
 from nexort.exact.operations import (
     Frame,
     aligned,
@@ -34,6 +35,7 @@ from nexort.exact.univariates import jumps
 from nexort.exact.values import Value, What
 from nexort.gaussian import orthant, sides
 from nexort.gaussian.covariance import Covariance, NotPositive
+from nexort.gaussian.covariance import product as two_product
 from nexort.gaussian.expectation import CLOSED, NotIntegrable
 from nexort.gaussian.sizes import order, overlap, size
 from nexort.gaussian.terms import normal_form
@@ -124,8 +126,10 @@ def _added(args: list[Any], errors: list[Any]) -> Any:
     partial: Any = args[0]
     total: Any = errors[0]
     for x, e in zip(args[1:], errors[1:], strict=True):
-        partial = partial + x
-        total = total + e + EPS / 2 * np.abs(partial)
+        before, partial = partial, partial + x
+        back = partial - x
+        rest = np.abs((before - back) + (x - (partial - back)))  # exactly (Knuth 1969)
+        total = total + e + np.fmin(EPS / 2 * np.abs(partial), rest)
     return total
 
 
@@ -136,10 +140,10 @@ def _multiplied(args: list[Any], errors: list[Any]) -> Any:
         size = np.abs(x)
         total = total * size + product * e + total * e
         zero = (product == 0) | (size == 0)
-        product = product * size
+        product, rest = two_product(product, size)
         lost = np.where((product < LEAST) & ~zero, TINY, 0)
-        total = total + EPS / 2 * product + lost
-    return total
+        total = total + np.fmin(EPS / 2 * product, np.abs(rest)) + lost
+    return np.where(np.isnan(total), np.inf, total)  # 0 times what is not known
 
 
 def _divided(args: list[Any], errors: list[Any], found: Any) -> Any:
@@ -192,7 +196,10 @@ def _sum(value: Value, frame: Frame, args: list[Any], errors: list[Any]) -> Any:
             total = total + np.einsum(spec, *others, optimize=True)
     count = math.prod(frame.length(x) for x in value.attr)
     roundings = min(count, 4 * math.sqrt(count)) + len(args)
-    return 1.01 * total + EPS / 2 * roundings * np.einsum(spec, *sizes, optimize=True)
+    size = np.einsum(spec, *sizes, optimize=True)
+    if adds_exactly(args, float(np.max(size, initial=0.0))):
+        roundings = 0
+    return 1.01 * total + EPS / 2 * roundings * size
 
 
 def _stacked(value: Value, frame: Frame, errors: list[Any], found: Any) -> Any:
@@ -302,6 +309,8 @@ def _pair(value: Value, frame: Frame, law: Law, found: Any) -> Any:
             return _shaped(value, total + change)
     for moved in _moved(law):
         total = total + _change(value, frame, moved, found)
+    for moved in _vanishing(law):
+        total = np.maximum(total, _change(value, frame, moved, found))
     return _shaped(value, total)
 
 
@@ -368,6 +377,22 @@ def _moved(law: Law) -> Iterator[Covariance]:
         yield _with(k, k.left, k.right, gap)
 
 
+def _vanishing(law: Law) -> Iterator[Covariance]:
+    """Where it is not known that a variance is not 0: the covariances with 0 there, and with the
+    largest variances and both ends of the correlation. In between f and g are constants beside
+    their jumps at 0, whose expectation is monotonic in the correlation."""
+    k = law.covariance
+    gap = sides.joined(k.one_minus_rho, k.one_plus_rho) if k.gap is None else k.gap
+    first = (law.left > 0) & (k.left <= law.left)
+    second = (law.right > 0) & (k.right <= law.right)
+    if not (np.any(first) or np.any(second)):
+        return
+    yield _with(k, np.where(first, 0, k.left), np.where(second, 0, k.right), gap)
+    unsure = (first | second) & ~law.own
+    for end in (0.0, -sides.LEAST):
+        yield _with(k, k.left + law.left, k.right + law.right, np.where(unsure, end, gap))
+
+
 def _with(k: Covariance, left: Array, right: Array, gap: Array) -> Covariance:
     return Covariance(left, right, sides.correlation(gap) * (np.sqrt(left) * np.sqrt(right)), gap)
 
@@ -383,4 +408,7 @@ def _one(value: Value, frame: Frame, variance: Any, error: Any, found: Any) -> A
     total = np.asarray(frame.errors.get(value, 0.0)) + ROUNDINGS * EPS * order(f) * scale
     if np.any(error):
         total = total + _change(value, frame, variance + error, found)
+        if np.any(variance <= error):
+            least = np.where(variance <= error, 0.0, variance)
+            total = np.maximum(total, _change(value, frame, least, found))
     return _shaped(value, total)

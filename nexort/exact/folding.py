@@ -7,7 +7,11 @@ the like have none.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
+
+import numpy as np
 
 Known = tuple[float, float]
 """A float and a bound on its error."""
@@ -54,6 +58,19 @@ def over(a: Known, b: Known) -> Known:
     own = 0.0 if exact else UNIT * abs(found) + 5e-324
     room = abs(y) - d
     return found, (e + abs(found) * d) / room + own if room > 0 else math.inf
+
+
+GRAINS = (1.0, 2.0**10)
+
+
+def adds_exactly(factors: Sequence[Any], size: float) -> bool:
+    """Whether products of entries, and their sums no larger than ``size``, have no roundings: of
+    multiples of 1 / g, k at a time, they are multiples of 1 / g^k."""
+    return any(
+        size * grain ** len(factors) < 2.0**53
+        and all(np.all(a * grain == np.rint(a * grain)) for a in factors)
+        for grain in GRAINS
+    )
 
 
 def _is_product(x: float, y: float, product: float) -> bool:

@@ -8,10 +8,11 @@ from functools import cached_property, reduce
 
 import numpy as np
 
-from nexort.existence.precise import Undefined, value
+from nexort.existence.precise import FUNCTIONS, Undefined, number
 from nexort.existence.zeros import natural
 from nexort.functions import Array
 from nexort.program import build
+from nexort.program.differentiate import substitute
 from nexort.program.nodes import Node, Op, rewrite, walk
 
 Polynomial = dict[tuple[int, ...], float]
@@ -56,10 +57,21 @@ def polynomials(root: Node, leaves: Sequence[Node]) -> dict[Node, Polynomial]:
     return found
 
 
+def without_vanishing(node: Node, leaves: Sequence[Node]) -> Node:
+    """The graph with numbers in place of polynomials that are constant, as x - x is."""
+    known = polynomials(node, leaves)
+    fixed = {
+        x: build.constant(p.get((), 0.0))
+        for x, p in known.items()
+        if x.op is not Op.CONST and not any(p)
+    }
+    return substitute(node, fixed) if fixed else node
+
+
 def _combined(x: Node, args: list[Polynomial]) -> Polynomial | None:
     name = str(x.attr)
     if all(set(a) <= {()} for a in args):
-        return _constant(x)
+        return _constant(x, args)
     a, b = args[0], args[-1]
     match name:
         case "neg":
@@ -80,9 +92,11 @@ def _combined(x: Node, args: list[Polynomial]) -> Polynomial | None:
     return None
 
 
-def _constant(x: Node) -> Polynomial | None:
+def _constant(x: Node, args: Sequence[Polynomial]) -> Polynomial | None:
+    """A function of numbers."""
+    numbers = [number(p.get((), 0.0)) for p in args]
     try:
-        return {(): float(value(x, {}))}
+        return {(): float(FUNCTIONS[str(x.attr)](*numbers))}
     except (Undefined, OverflowError):
         return None
 
@@ -164,7 +178,7 @@ def plain(node: Node) -> Node:
             return x
         if any(y.op not in (Op.CONST, Op.CALL) for y in walk([x.args[1]])):
             return x
-        known = _constant(x.args[1])
+        known = polynomials(x.args[1], ()).get(x.args[1])
         return x if known is None else build.call("pow", x.args[0], _literal(known[()]))
 
     return rewrite([node], rule)[node]

@@ -11,7 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from nexort.existence import line
-from nexort.existence.forms import collected, factors, multiplied, plain, polynomials
+from nexort.existence.forms import (
+    collected,
+    factors,
+    multiplied,
+    plain,
+    polynomials,
+    without_vanishing,
+)
 from nexort.existence.products import product
 from nexort.existence.ranges import BOUNDED, VARIABLE, NotShown, Range, bounds
 from nexort.existence.rays import along_lines, undefined_at
@@ -56,7 +63,7 @@ def judged(
     if found is None:
         alone = len(leaves) == 1
         return line.judged(substitute(node, {leaves[0]: SLOT}), None) if alone else UNKNOWN
-    return _judged(node, Space.of(leaves, found))
+    return _judged(without_vanishing(node, leaves), Space.of(leaves, found))
 
 
 def tame(node: Node, ranges: Mapping[Node, Range]) -> bool:

@@ -12,6 +12,7 @@ from nexort.functions import Array
 from nexort.gaussian import orthant, pairs, pieces, series
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.growth import quadratic_growth
+from nexort.gaussian.quadrature import squared
 from nexort.gaussian.sizes import size
 from nexort.gaussian.terms import Terms, graph, normal_form
 from nexort.gaussian.univariate import Univariate
@@ -257,6 +258,8 @@ def _numeric(f: Univariate, g: Univariate, k: Covariance, rtol: float) -> Expect
     (E f^2 E g^2)^(1/2), quadrature for the others."""
     if {f.parity, g.parity} == {"odd", "even"}:
         return Expectation(np.zeros(k.shape, k.dtype), 0.0, SERIES)
+    if not (squared(f) and squared(g)):  # no series
+        return _entries(f, g, k, rtol)
     try:
         check_pair(f, f, Covariance(k.left, k.left, k.left))
         check_pair(g, g, Covariance(k.right, k.right, k.right))

@@ -32,9 +32,19 @@ def kinks(node: Node) -> tuple[float, ...]:
             found.update(roots(x.args[0]))
         elif name in ("max", "min"):
             found.update(roots(build.call("sub", *x.args)))
-        elif name in ("sqrt", "log", "pow") and not _smooth_power(x):
+    return tuple(sorted(found.union(singularities(node))))
+
+
+@lru_cache(4096)
+def singularities(node: Node) -> tuple[float, ...]:
+    """Sorted points where a graph may be infinite or have a branch."""
+    found: set[float] = set()
+    for x in walk([node]):
+        if x.op is not Op.CALL:
+            continue
+        if x.attr in ("sqrt", "log", "pow") and not _smooth_power(x):
             found.update(roots(x.args[0]))
-        elif name == "div":
+        elif x.attr == "div":
             found.update(roots(x.args[1]))
     return tuple(sorted(found))
 

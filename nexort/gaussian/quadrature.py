@@ -1,4 +1,8 @@
-"""Adaptive Gauss-Legendre quadrature of Gaussian expectations, panels split at kinks."""
+"""Adaptive Gauss-Legendre quadrature of Gaussian expectations, panels split at kinks.
+
+At a singularity p, where functions are like t^a log(t)^b at the distance t, panels next to it are
+integrals over s, t = h exp(-s), and what is left beyond the last s by the power law there.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -19,6 +24,19 @@ NARROW = 1e-20
 MAX_PANELS = 20_000
 FARTHEST = 200.0
 """Where functions are looked at, in standard deviations."""
+DEEPEST = 160.0
+"""The largest s: fourth powers of exp(-s) do not underflow."""
+STEP = 4.0
+RESOLVED = 1e-12
+"""Distances from a point other than 0 are known down to this part of it."""
+NOISE = 1e-3
+"""What roundings make of functions there, as a part."""
+GRADE = 5.0
+DEPTH = 27
+"""Panels next to a singularity of an inner integral, each so many times as wide as the last."""
+EPS = float(np.finfo(float).eps)
+GRADED = 1e-13
+"""Their error, as a part."""
 
 
 @cache
@@ -37,17 +55,87 @@ class Integral:
     error: Array
     nodes: Array
     weights: Array
+    beyond: Array | float = 0.0
+    """The size of what the value has and the nodes have not."""
 
 
 def integrate(
-    integrand: Callable[[Array], Array], breaks: Iterable[float], rtol: float
+    integrand: Callable[[Array], Array],
+    breaks: Iterable[float],
+    rtol: float,
+    singular: Iterable[float] = (),
 ) -> Integral:
-    """Integrals of functions (last axis: points) over panels between breaks, each panel halved
-    until its halves agree with it within its share of rtol of the integrals of |integrand|."""
-    edges = np.array(sorted(set(breaks)))
-    low, high = edges[:-1], edges[1:]
-    keep = high > low
-    low, high = low[keep], high[keep]
+    """Integrals of functions (last axis: points) between the outermost breaks."""
+    points = set(breaks)
+    low, high = min(points), max(points)
+    poles = {p for p in singular if low <= p <= high}
+    points |= poles
+    edges = sorted(points)
+    points.update((a + b) / 2 for a, b in pairwise(edges) if a in poles and b in poles)
+    edges = sorted(points)
+    panels = list(pairwise(edges))
+    plain = [x for x in panels if not poles.intersection(x)]
+    parts = [_adaptive(integrand, np.array(plain), rtol)] if plain else []
+    for a, b in panels:
+        if a in poles or b in poles:
+            parts.append(_towards(integrand, *((a, b) if a in poles else (b, a)), rtol))
+    if len(parts) == 1:
+        return parts[0]
+    return Integral(
+        np.asarray(sum(x.value for x in parts)),
+        np.asarray(sum(x.error for x in parts)),
+        np.concatenate([x.nodes for x in parts]),
+        np.concatenate([x.weights for x in parts]),
+        np.asarray(sum(x.beyond for x in parts)),
+    )
+
+
+def _towards(integrand: Callable[[Array], Array], p: float, end: float, rtol: float) -> Integral:
+    """From a singularity p to an end, h away: with t = h exp(-s),
+
+    int_0^S F(s) ds + F(S) / r,    F(s) = t f(p + t) ~ exp(-r s).
+    """
+    h = end - p
+    last = min(DEEPEST, math.log(abs(h) / (RESOLVED * abs(p)))) if p else DEEPEST
+    if last < 2 * STEP:
+        return _adaptive(integrand, np.array([sorted((p, end))]), rtol)
+
+    def moved(s: Array) -> Array:
+        t = np.exp(-s)
+        return integrand(p + h * t) * (abs(h) * t)
+
+    edges = [0.0, *(x for x in 2.0 ** np.arange(8) if x < last), last]
+    found = _adaptive(moved, np.array(list(pairwise(edges))), rtol)
+    tail, error = _tail(moved(last - STEP * np.arange(2, -1, -1)))
+    if p:
+        error = error + NOISE * np.abs(tail)
+    t = np.exp(-found.nodes)
+    return Integral(
+        found.value + tail, found.error + error, p + h * t, found.weights * abs(h) * t,
+        np.abs(tail),
+    )  # fmt: skip
+
+
+def _tail(values: Array) -> tuple[Array, Array]:
+    """The integral beyond of F ~ exp(-r s), from F at three last s; its error from how r differs
+    between them."""
+    sizes = np.abs(values)
+    with np.errstate(all="ignore"):
+        first, second = np.moveaxis(np.log(sizes[..., :-1] / sizes[..., 1:]) / STEP, -1, 0)
+        tail = values[..., -1] / second
+        error = np.abs(tail * (first - second) / second)
+    none = sizes[..., -1] == 0
+    falls = second > 0
+    return (
+        np.where(none | ~falls, 0.0, tail),
+        np.where(none, 0.0, np.where(falls & np.isfinite(error), error, np.inf)),
+    )
+
+
+def _adaptive(integrand: Callable[[Array], Array], panels: Array, rtol: float) -> Integral:
+    """Each panel halved until its halves agree with it within its share of rtol of the integrals
+    of |integrand|."""
+    low, high = panels.T
     coarse = _panels(integrand, low, high)[0]
     total: Array | float = 0.0
     error: Array | float = 0.0
@@ -152,7 +240,8 @@ def moment_one(f: Univariate, std: float, rtol: float, mean: float = 0.0) -> tup
             return np.where(density(x) > 0, run(mean + std * x) * density(x), 0)
 
     limit, cut = _extent(integrand) if reach(f, std) == math.inf else (None, 0.0)
-    found = integrate(integrand, breaks(f, std, mean, limit), rtol)
+    poles = [(z - mean) / std for z in f.singularities]
+    found = integrate(integrand, breaks(f, std, mean, limit), rtol, poles)
     return float(found.value), float(found.error) + cut
 
 
@@ -167,27 +256,43 @@ def moment_two(
     run_f, run_g = _compiled(f.node), _compiled(g.node)
     width = right * sine
 
+    rests = [_rest(g, p, side, width) for p in g.singularities for side in (1, -1)] if width else []
+
+    rows = 2 if rests else 1
+
     def inner(center: Array) -> Array:
         if width == 0:
             plain: Array = run_g(center)
-            return plain
-        grid, weights = _graded(center, width, g)
-        values = run_g(center[:, None] + width * grid) * density(grid)
-        total: Array = np.where(weights > 0, values * weights, 0).sum(-1)
-        return total
+            return plain[None]
+        if not rests:
+            grid, weights = _graded(center, width, g)
+            values = run_g(center[:, None] + width * grid) * density(grid)
+            sums: Array = np.where(weights > 0, values * weights, 0).sum(-1)
+            return sums[None]
+        grid, weights = _graded_at_poles(center, width, g)
+        total: Array = np.where(weights > 0, run_g(grid) * weights, 0).sum(-1)
+        unsure = (GRADED + EPS * np.abs(center) / width) * np.abs(total)
+        for p, rest, error in rests:
+            weight = density((p - center) / width) / width
+            total, unsure = total + rest * weight, unsure + error * weight
+        return np.stack([total, unsure])
 
     def integrand(x: Array) -> Array:
         with np.errstate(all="ignore"):
             weight = density(x)
-            value = np.empty_like(x)
+            value = np.empty((rows, len(x)))
             for start in range(0, len(x), 2048):
                 part = x[start : start + 2048]
-                value[start : start + 2048] = inner(means[1] + right * rho * part)
-            result: Array = np.where(weight > 0, run_f(means[0] + left * x) * value * weight, 0)
+                value[:, start : start + 2048] = inner(means[1] + right * rho * part)
+            factor = run_f(means[0] + left * x) * weight
+            value[0] *= factor
+            value[1:] = np.abs(value[1:] * factor)
+            result: Array = np.where(weight > 0, value, 0)
             return result
 
-    limit, cut = _extent(integrand) if reach(f, left) == math.inf else (None, 0.0)
+    limit, cut = _extent(lambda x: integrand(x)[0]) if reach(f, left) == math.inf else (None, 0.0)
     points = set(breaks(f, left, means[0], limit))
+    poles = [(z - means[0]) / left for z in f.singularities]
     if rho and right:
         limit = max(points)
         centers = [(z - means[1]) / (right * rho) for z in (0.0, *g.kinks)]
@@ -195,8 +300,30 @@ def moment_two(
         near = sine / abs(rho)
         steps = [s * near for s in (-6, -3, -1.5, 1.5, 3, 6)] if near < 0.5 else []
         points.update(c + d for c in centers for d in steps if -limit < c + d < limit)
-    found = integrate(integrand, points, rtol)
-    return float(found.value), float(found.error) + cut
+        if width == 0:
+            poles += [(z - means[1]) / (right * rho) for z in g.singularities]
+    found = integrate(integrand, points, rtol, poles)
+    return float(found.value[0]), float(found.error[0] + found.value[1:].sum()) + cut
+
+
+def _rest(g: Univariate, p: float, side: int, width: float) -> tuple[float, float, float]:
+    """Next to a singularity p the integral of g over the innermost panel less what nodes make of
+    it, and its error."""
+    size = _grades(p, width)[-1]
+    x, w = legendre()
+    run = _compiled(g.node)
+    t = size * np.exp(STEP * np.array([2.0, 1.0, 0.0]))
+    with np.errstate(all="ignore"):
+        tail, error = _tail(run(p + side * t) * t)
+        nodes = float((run(p + side * size * (1 + x) / 2) * w).sum() * size / 2)
+    noise = NOISE * abs(float(tail)) if p else 0.0
+    return p, float(tail) - nodes, float(error) + noise
+
+
+def _grades(p: float, width: float) -> Array:
+    """Distances from a singularity between panels."""
+    found: Array = min(0.5, width) / GRADE ** np.arange(DEPTH)
+    return found[found > RESOLVED * abs(p)] if p else found
 
 
 def _extent(integrand: Callable[[Array], Array]) -> tuple[float, float]:
@@ -218,6 +345,29 @@ def _extent(integrand: Callable[[Array], Array]) -> tuple[float, float]:
 def _graded(center: Array, width: float, g: Univariate) -> tuple[Array, Array]:
     """Nodes and weights in y for each center: panels split at kinks and around 0."""
     limit = max(reach(g, width), 9.0)
+    fixed, special = _edges(limit, width, g)
+    moving = (np.array(special)[None, :] - center[:, None]) / width
+    edges = np.concatenate([np.broadcast_to(fixed, (len(center), len(fixed))), moving], 1)
+    return _panels_of(np.sort(np.clip(edges, -limit, limit), axis=1))
+
+
+def _graded_at_poles(center: Array, width: float, g: Univariate) -> tuple[Array, Array]:
+    """Nodes in z = center + width y, whose distances from singularities have no roundings, and
+    weights with the density: panels grow from the singularities."""
+    limit = max(reach(g, width), 9.0)
+    fixed, special = _edges(limit, width, g)
+    for p in g.singularities:
+        special += [p + side * d for d in _grades(p, width) for side in (1, -1)]
+    column = center[:, None]
+    moving = np.broadcast_to(np.array(special), (len(center), len(special)))
+    edges = np.concatenate([column + width * fixed, moving], 1)
+    edges = np.clip(edges, column - limit * width, column + limit * width)
+    nodes, weights = _panels_of(np.sort(edges, axis=1))
+    return nodes, weights / width * density((nodes - column) / width)
+
+
+def _edges(limit: float, width: float, g: Univariate) -> tuple[Array, list[float]]:
+    """In y, and in z."""
     fixed = np.linspace(-limit, limit, int(np.ceil(limit / 0.75)) + 1)
     special = [0.0, *g.kinks]
     if width > 1:
@@ -225,12 +375,30 @@ def _graded(center: Array, width: float, g: Univariate) -> tuple[Array, Array]:
         while size < width * 2:
             special += [size, -size]
             size *= 1.7
-    moving = (np.array(special)[None, :] - center[:, None]) / width
-    edges = np.concatenate([np.broadcast_to(fixed, (len(center), len(fixed))), moving], 1)
-    edges = np.sort(np.clip(edges, -limit, limit), axis=1)
+    return fixed, special
+
+
+def _panels_of(edges: Array) -> tuple[Array, Array]:
+    """Nodes and weights of rows of edges."""
     x, w = legendre()
     half = (edges[:, 1:] - edges[:, :-1]) / 2
     middle = (edges[:, 1:] + edges[:, :-1]) / 2
     nodes = middle[..., None] + half[..., None] * x
     weights = half[..., None] * w
-    return nodes.reshape(len(center), -1), weights.reshape(len(center), -1)
+    return nodes.reshape(len(edges), -1), weights.reshape(len(edges), -1)
+
+
+@lru_cache(1024)
+def squared(f: Univariate) -> bool:
+    """Whether f^2 is integrable next to f's singularities: |f| ~ t^a with a > -1/2."""
+    run = _compiled(f.node)
+    found = [0.0]
+    for p in f.singularities:
+        t = np.array([1.0, GRADE**2]) * _grades(p, 1.0)[-1]
+        for side in (1, -1):
+            with np.errstate(all="ignore"):
+                sizes = np.abs(run(p + side * t))
+                slope = float(np.log(sizes[1] / sizes[0]) / (2 * math.log(GRADE)))
+            if math.isfinite(slope):
+                found.append(slope)
+    return min(found) > -0.5 + 1e-6

@@ -121,8 +121,13 @@ def _rule(f: Univariate, exponent: int, rtol: float) -> tuple[Array, Array, Arra
     reachable = max(points)
     points |= set(np.arange(-13 * low, 13 * low + low / 4, low / 2).tolist())
     points |= {1.3 * reachable, -1.3 * reachable}
-    found = integrate(integrand, points, 1e-2 * rtol**1.25)
-    relative = float(np.max(found.error[1::2] / np.maximum(found.value[1::2], UNDERFLOW)))
+    found = integrate(integrand, points, 1e-2 * rtol**1.25, f.singularities)
+    squares: Array = np.maximum(found.value[1::2], UNDERFLOW)
+    error: Array = found.error[1::2] / squares
+    if f.singularities:  # what the nodes have not
+        missing = np.broadcast_to(found.beyond, found.value.shape)
+        error = error + missing[1::2] / squares + missing[::2] / np.sqrt(squares)
+    relative = float(np.max(error))
     nodes, weights, values = found.nodes, np.ldexp(found.weights, -exponent), run(found.nodes)
     # panels around 0 that are much narrower than the law weigh nothing
     total = float(np.max(found.value[1::2], initial=0.0))

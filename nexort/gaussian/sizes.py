@@ -17,6 +17,7 @@ from nexort.functions import Array
 from nexort.gaussian import series
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.growth import quadratic_growth
+from nexort.gaussian.quadrature import squared
 from nexort.gaussian.terms import INFINITE, Atom, normal_form
 from nexort.gaussian.univariate import Univariate
 
@@ -68,7 +69,8 @@ def order(f: Univariate) -> int:
 
 def _numeric(f: Univariate, variance: Array, rtol: float) -> Array:
     q = quadratic_growth(f.node)
-    if q and variance.size and not 4 * q * float(variance.max()) < 1:
+    grows = q and variance.size and not 4 * q * float(variance.max()) < 1
+    if grows or not squared(f):
         return np.full(variance.shape, np.inf)
     return np.sqrt(series.coefficients(f, variance, rtol).square)
 

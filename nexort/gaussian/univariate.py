@@ -60,6 +60,13 @@ class Univariate:
 
         return kinks(self.node)
 
+    @property
+    def singularities(self) -> tuple[float, ...]:
+        """The kinks where f may be infinite or have a branch."""
+        from nexort.gaussian.kinks import singularities
+
+        return singularities(self.node)
+
     def derivative(self) -> Univariate:
         """f', right almost everywhere: jumps contribute nothing."""
         return Univariate(_derivative(self.node))
