@@ -169,6 +169,8 @@ class Declarations:
         known = self.e.scope.find(name)
         if known is None and name not in self.e.later and not self.e.incomplete:
             hint = f"declare it: dim {name}"
+            if name == "n":
+                hint = "matrices and kets have the width without saying so: matrix W ~ N(0, 1/n)"
             raise self.e.problem("unknown-name", f"unknown dim '{name}'", span, help=hint)
         if not isinstance(self.e.lookup(name, span), Dim):
             message = f"'{name}' is not a dim"
