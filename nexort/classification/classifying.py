@@ -333,7 +333,9 @@ def _still(known: Judged | None) -> Iterator[str]:
     """What is said of weights that never move, or by less and less as n grows."""
     if known is None:
         return
-    layers = [p.layer.name for p in known.graph.parameters.values()]
+    if stuck := [p.layer.name for p in known.graph.parameters.values() if p.stuck]:
+        yield f"never moved, since their norms, which weigh updates, are 0: {', '.join(stuck)}"
+    layers = [p.layer.name for p in known.graph.parameters.values() if not p.stuck]
     found = {name: orders[-1][0] for name, orders in known.sizes.gradients.items()}
     if still := [name for name in layers if np.isinf(found.get(name, np.inf))]:
         yield f"never moved, their gradients are exactly 0: {', '.join(still)}"

@@ -20,7 +20,7 @@ from nexort.scaling.graph import Graph
 from nexort.scaling.layers import Layer, Normalization, Table
 from nexort.syntax import tree as t
 from nexort.syntax.parser import parse
-from nexort.training.sizes import graph, inner, is_perceptron
+from nexort.training.sizes import graph, is_linear, is_perceptron
 from nexort.training.stability import table
 from nexort.training.task import Key, Task
 
@@ -55,8 +55,8 @@ class Subject:
 
     @property
     def merged(self) -> bool:
-        """Whether a_out is the same as a multiplier of the readouts: nothing else reads these."""
-        return bool(self.heads) and not self.heads & inner(self.task)
+        """Whether a_out is the same as a multiplier of the readouts, f being linear in them."""
+        return is_linear(self.task, self.heads)
 
     def graph(self) -> Graph:
         """What sizes are counted in."""

@@ -104,6 +104,7 @@ def command(
         )
         _explained(table, aside=as_json)
         return
+    options.check_output(output, ".npz", ".json")
     with progress("limit") as bar:
         results = TensorProgram(program, given.numbers, max_instructions).limit(
             samples=samples,

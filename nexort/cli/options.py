@@ -145,6 +145,14 @@ def check_plot(plot: str | None) -> None:
         check_path(plot)
 
 
+def check_output(output: str | None, *known: str) -> None:
+    """Raises NexortError for a name that results cannot be written to, before any work."""
+    if output:
+        from nexort.results.saving import check_path
+
+        check_path(output, known)
+
+
 def draw_training(
     program: Program,
     limit: Mapping[str, Any] | None,

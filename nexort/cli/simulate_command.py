@@ -60,6 +60,7 @@ def command(
 
     program, given = options.load(file, settings, data, max_instructions)
     options.check_plot(plot)
+    options.check_output(output, ".npz")
     if plot is not None and program.training is None:
         message = "only the runs of a training are drawn here"
         raise fail("bad-option", message, help="nexort verify --plot draws a comparison")

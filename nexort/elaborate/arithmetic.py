@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nexort.diagnostics import Span
-from nexort.elaborate.strangers import NO_INVERSE
+from nexort.elaborate.strangers import IDENTITY, NO_INVERSE
 from nexort.elaborate.values import BraValue, Value
 from nexort.program import build
 from nexort.program.nodes import Node, Op
@@ -60,7 +60,8 @@ def _binary(e: Elaborator, expr: t.Binary, left: Value) -> Value:
         if not all(operators):
             kinds = f"{x.type.kind.value} and {y.type.kind.value}"
             message = f"'{op}' joins two of a kind, found {kinds}"
-            raise e.problem("wrong-kind", message, span)
+            number = any(v.type.kind is Kind.SCALAR for v in (x, y))
+            raise e.problem("wrong-kind", message, span, help=IDENTITY if number else None)
         if op == "-":
             y = build.scale(build.constant(-1), y)
         return e.typed([a, b], span, lambda: build.add_operators(x, y))

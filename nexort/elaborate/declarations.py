@@ -68,13 +68,18 @@ class Declarations:
         if name in RESERVED:
             message = f"'{name}' has a fixed meaning and cannot be redefined"
             raise self.e.problem("redefinition", message, span, help=RESERVED[name])
-        old = self.e.scope.find(name)
+        old = self.taken(name)
         if old is not None:
             raise self.e.problem(
                 "redefinition", f"'{name}' is defined twice", span,
-                notes=(("first defined here", old.span),), help="choose another name",
+                notes=(("first defined here", old),), help="choose another name",
             )  # fmt: skip
         self.e.scope.declarations().entries[name] = entry
+
+    def taken(self, name: str) -> Span | None:
+        """Where a name is defined, if it is."""
+        old = self.e.scope.find(name)
+        return None if old is None else old.span
 
     def _params(self, tree: t.Declaration) -> None:
         self.top_level(tree.span, "a param")
@@ -164,6 +169,8 @@ class Declarations:
         known = self.e.scope.find(name)
         if known is None and name not in self.e.later and not self.e.incomplete:
             hint = f"declare it: dim {name}"
+            if name == "n":
+                hint = "matrices and kets have the width without saying so: matrix W ~ N(0, 1/n)"
             raise self.e.problem("unknown-name", f"unknown dim '{name}'", span, help=hint)
         if not isinstance(self.e.lookup(name, span), Dim):
             message = f"'{name}' is not a dim"

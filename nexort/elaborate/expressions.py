@@ -316,6 +316,10 @@ class Elaborator:
         self._no_matrix(expr.base, expr.span)
         message = f"'{expr.span.text}' is a function, expected a value"
         hint = f"call it: {expr.span.text}(|x>)"
+        name = expr.base.name if isinstance(expr.base, t.Name) else None
+        if name is not None and isinstance(self.scope.find(name), Data | Family):
+            message = f"'{name}' is no function, it has no derivative"
+            hint = f"{name}^T is the transpose"
         raise self.problem("wrong-kind", message, expr.span, help=hint)
 
     def _no_matrix(self, base: t.Expr, span: Span) -> None:

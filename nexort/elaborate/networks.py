@@ -24,7 +24,8 @@ KINDS: tuple[WeightKind, ...] = ("matrix", "vector", "scalar")
 class Draft:
     """A network while its body is read."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, span: Span) -> None:
+        self.name, self.span = name, span
         self.weights: dict[str, WeightFamily] = {}
         self.initial: dict[str, Initial] = {}
         self.output: tuple[Node, Span, tuple[tuple[Node, Span], ...]] | None = None
@@ -45,7 +46,7 @@ def network(s: Elaboration, tree: t.Network) -> None:
     outer_families, s.families = s.families, {}
     outer, s.e.scope = s.e.scope, Scope(s.e.scope, frame=True)
     later, s.e.later = s.e.later, {**s.e.later, **s.defined_names(tree.body)}
-    s.draft = draft = Draft()
+    s.draft = draft = Draft(tree.name, tree.span)
     errors = len(list(s.report))
     try:
         body = s.body(tree.body)

@@ -46,6 +46,12 @@ class Elaboration(Declarations):
         self.blocks: list[Block] = []
         """The rules of outputs over every step."""
 
+    def taken(self, name: str) -> Span | None:
+        """Where a name is defined, if it is; the name of a network is taken inside it as well."""
+        if self.draft is not None and name == self.draft.name:
+            return self.draft.span
+        return super().taken(name)
+
     def run(self, module: t.Module) -> Program:
         statements = self._with_imports(module.statements)
         self.e.later = defined_names(statements)

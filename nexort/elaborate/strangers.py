@@ -13,9 +13,20 @@ NO_INVERSE = (
 _AVERAGE = "<1|x> is the average of a ket; E{1}[...] averages over an iid copy"
 _STEP = "step(|v>) is 1 where |v> is positive, else 0"
 _NORM = "the size of an entry: sqrt(<x|x>)"
-_IDENTITY = "the identity needs no name: (W + c) |x> is W |x> + c |x>"
+IDENTITY = "the identity needs no name: write W |x> + c |x>, not (W + c) |x>"
 _TRACE = "<v|W^T W|v> of a vector v ~ N(0, 1) that is used for nothing else"
 _BRAKET = "<x|y>"
+_SUM = "over a range: sum(l in 1..3) x[l]; over an axis T: one @ x, with data one[T] of ones"
+_PRODUCT = "a rule in a loop: p[l] = p[l-1] * x[l]"
+_LAYERNORM = "|y> = |x> - <1|x>, then |y> / sqrt(<y|y>), diag(<y|y>) where |x> has an axis"
+_BATCHNORM = (
+    "over an axis M: |y> = |x> - |x> @ J, then |y> / sqrt((|y> * |y>) @ J), with data J[M, M] of "
+    "entries 1/M"
+)
+_CLIP = "min(max(|x>, -1), 1)"
+_CASES = "step(x) is 1 where x is positive, else 0; both of two is their product"
+_LOSS = "error is the derivative of the loss by the output: error f - y"
+_FINITE = "numbers are finite"
 _SPECTRUM = "moments tell a spectrum: <v|W^T W|v> of a vector v ~ N(0, 1)"
 
 STRANGERS = {
@@ -28,12 +39,20 @@ STRANGERS = {
     "inv": NO_INVERSE, "inverse": NO_INVERSE, "pinv": NO_INVERSE, "solve": NO_INVERSE,
     "det": _SPECTRUM, "eig": _SPECTRUM, "eigvals": _SPECTRUM, "svd": _SPECTRUM,
     "dot": _BRAKET, "inner": _BRAKET, "vdot": _BRAKET, "cov": _BRAKET, "cosine": _BRAKET,
-    "var": "<x|x> - <1|x>^2",
+    "var": "<x|x> - <1|x>^2", "std": "sqrt(<x|x> - <1|x>^2)",
+    "sum": _SUM, "Sum": _SUM, "prod": _PRODUCT, "product": _PRODUCT,
+    "log_softmax": "over an axis T: s - log(one @ exp(s)), with data one[T, T] of ones",
+    "layernorm": _LAYERNORM, "LayerNorm": _LAYERNORM, "layer_norm": _LAYERNORM,
+    "batchnorm": _BATCHNORM, "BatchNorm": _BATCHNORM, "batch_norm": _BATCHNORM,
+    "clip": _CLIP, "clamp": _CLIP, "hardtanh": _CLIP,
+    "if": _CASES, "else": _CASES, "and": _CASES, "or": _CASES, "not": _CASES,
+    "mse": _LOSS, "mse_loss": _LOSS, "cross_entropy": _LOSS, "loss": _LOSS,
+    "inf": _FINITE, "nan": _FINITE,
     "norm": _NORM, "norm2": _NORM,
     "where": f"{_STEP}: step(|v>) * |v>", "heaviside": _STEP, "relu6": "min(relu(|x>), 6)",
     "transpose": "W^T", "matmul": "W |x>", "mm": "W |x>",
-    "outer": "|x> <y|", "I": _IDENTITY, "Id": _IDENTITY, "eye": _IDENTITY,
-    "identity": _IDENTITY, "id": _IDENTITY,
+    "outer": "|x> <y|", "I": IDENTITY, "Id": IDENTITY, "eye": IDENTITY,
+    "identity": IDENTITY, "id": IDENTITY,
     "linear": "W |x>", "normalize": "|x> / sqrt(<x|x>)", "rmsnorm": "|x> / sqrt(<x|x>)",
     "normal": "vector v ~ N(0, 1)", "randn": "vector v ~ N(0, 1)", "gaussian": "vector v ~ N(0, 1)",
     "ones": "a number stands for all entries: 1 + |x>", "zeros": "a number stands for all entries",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from nexort.diagnostics import Diagnostic, NexortError, Span
 from nexort.elaborate import indices
@@ -17,6 +17,7 @@ from nexort.program.network import (
     OUTPUT,
     STEP_VARIABLE,
     Network,
+    Start,
     Training,
 )
 from nexort.program.nodes import Node, Op, walk
@@ -27,7 +28,6 @@ from nexort.syntax import tree as t
 if TYPE_CHECKING:
     from nexort.elaborate.statements import Elaboration
 
-Start = Node | Literal["plain", "centre"]
 NORMALIZING = ("normalize", "clip", "clip paper")
 ONCE = ("parametrization", "error", "steps", "start", "centre")
 
@@ -73,8 +73,8 @@ def _training(s: Elaboration, network: Network, tree: t.Train) -> Training:
         error,
         refs,
         indices.affine(s.e, steps),
-        steps.span,
         _start(s, network, settings),
+        {word: x.value.span for word, x in settings.items() if x.value is not None},
         tree.span,
     )
 

@@ -41,7 +41,7 @@ class Points:
         """The next ``count`` coordinates of every point: shape (count, size), standard normal."""
         from scipy.special import ndtri
 
-        parts = []
+        parts = [] if count else [np.empty((0, self.size))]
         while count > 0:
             if not len(self.ready) and self.even is not None and self.used >= self.even:
                 parts.append(self.rng.standard_normal((count, self.size)))

@@ -184,6 +184,10 @@ class Parametrization:
         return self.weights.get(weight)
 
 
+Start = Node | Literal["plain", "centre"]
+"""How outputs start: as they come, at 0, or at what is given."""
+
+
 @dataclass(frozen=True, slots=True)
 class Training:
     """``train f { ... }``.
@@ -201,8 +205,9 @@ class Training:
     error: Node
     error_refs: tuple[tuple[Node, Span], ...]
     steps: Affine
-    steps_span: Span
-    start: Node | Literal["plain", "centre"]
+    start: Start
+    spans: Mapping[str, Span]
+    """Where the values of the error, the steps and the start are written."""
     span: Span
 
 

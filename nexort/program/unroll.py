@@ -263,7 +263,7 @@ class Unroller:
             case Op.CALL:
                 self._agree(node)
                 return self.call(node, args)
-            case Op.CONTRACT | Op.OUTER:
+            case Op.CONTRACT | Op.OUTER | Op.SPREAD:
                 self._agree(node)
                 return node.with_args(args)
             case Op.ENTRY:
@@ -403,7 +403,7 @@ def _aligned(node: Node) -> Iterator[tuple[Axis, Axis]]:
         assert isinstance(joined, int)
         yield from zip(axes[0][len(axes[0]) - joined :], axes[1][:joined], strict=True)
         return
-    widest = max(axes, key=len)
+    widest = node.type.axes if node.op is Op.SPREAD else max(axes, key=len)
     for other in axes:
         yield from zip(reversed(other), reversed(widest), strict=False)
 

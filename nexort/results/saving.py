@@ -31,6 +31,14 @@ def suffix_of(path: str | Path, known: Sequence[str]) -> str:
     return suffix
 
 
+def check_path(path: str | Path, known: Sequence[str]) -> None:
+    """Raises NexortError unless results can be written to a path, as far as names tell."""
+    suffix_of(path, known)
+    place = Path(path).parent
+    if not place.is_dir():
+        raise fail("bad-output-file", f"{path}: there is no folder {place}")
+
+
 def save_arrays(path: str | Path, arrays: Mapping[str, Array]) -> None:
     """Write a ``.npz`` file; equal arrays give equal bytes, and any name is allowed."""
     try:

@@ -350,6 +350,8 @@ class Counting:
 
     def updated(self, key: Key, slope: Slope) -> tuple[Size, Update | None]:
         """The size of a weight's next update, and of a matrix its sides."""
+        if self.graph.parameters[key].stuck:
+            return self.plain(ZERO), None
         a, _, c, d = self.numbers(key)
         layer = self.graph.parameters[key].layer
         gradient = self.gradient(key, slope)

@@ -41,6 +41,11 @@ class Parameter:
         """Whether it starts at 0."""
         return not self.mean and not self.random
 
+    @property
+    def stuck(self) -> bool:
+        """Whether it stays at 0: updates that are weighed by the norm |w| = 0 are none."""
+        return self.zero and self.layer.normalization in ("weight", "trust")
+
 
 @dataclass(frozen=True)
 class Graph:

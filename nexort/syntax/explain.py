@@ -127,10 +127,20 @@ def _unclosed(opened: Token, span: Span) -> Diagnostic:
     return Diagnostic("unclosed-bracket", message, span, (), f"add {closing}")
 
 
+_PLAIN = {
+    "²": "x^2", "³": "x^3", "√": "sqrt(x)", "÷": "/", "–": "-", "—": "-", "…": "..", "≈": "=",
+    "≤": "step(b - a)", "≥": "step(a - b)", "“": '"', "”": '"', "∂": "phi'(|x>) for a derivative",
+    "₀": "x[0]", "₁": "x[1]", "₂": "x[2]",
+}  # fmt: skip
+"""What stands for a character of mathematics or of a word processor."""
+
+
 def _unknown_character(character: str, span: Span) -> Diagnostic:
     help_text = None
     if character == '"':
         help_text = 'a string ends on the line where it starts: import "layers.nxt"'
+    elif character in _PLAIN:
+        help_text = f"write {_PLAIN[character]}"
     shown = repr(character)
     if not character.isprintable():
         name = unicodedata.name(character, "a control character").lower()

@@ -48,8 +48,16 @@ SLIPS = (
     Slip(r"/", r"\*", "'/*' starts no comment", "comments start with #"),
     Slip(r"", r"%", "'%' starts no comment", "comments start with #"),
     Slip(
-        rf"({NAME})", r"\.(?:T|t|mT|H)\b", "values have no attributes", "the transpose: {0}^T"
+        rf"({NAME})", r"\.(?:T|t|mT|H|transpose)\b",
+        "values have no attributes", "the transpose: {0}^T",
     ),
+    Slip(r"", r":\s*=", "':=' is not an operator", "one = defines: |h> = W |x>"),
+    Slip(r"\^", r"\{", "an exponent has no braces", "x^2, or in parentheses: x^(a + 1)"),
+    Slip(r"(?:\bsum|[Σ∑])_", r"\{", "a sum has its range in parentheses", "sum(l in 1..3) x[l]"),
+    Slip(r"\b(prod|product|max|min|mean)\s*\(\s*\w+\s*", r"in\b", "'{0}' runs over no range",
+         "sum(l in 1..3) x[l] does; else a rule in a loop: p[l] = p[l-1] * x[l]"),
+    Slip(r"\b(?:np|numpy|torch|jnp)", r"\.(?:array|asarray|tensor)\b",
+         "functions are named without a module", "lists are numbers in brackets: [1, 2, 3]"),
     Slip(
         r"\b(?:np|numpy|torch|jnp|jax|math|tf|F|nn)", r"\.(\w+)",
         "functions are named without a module", "write {0}",
@@ -75,11 +83,21 @@ SLIPS = (
     Slip(rf"{LOOP}\bin\s+range\s*\(([^()]*)\)\s*", r"\{", "a loop runs over a range",
          "write both ends, which are included: for l in 1..3"),
     Slip(rf"({LOOP})", r":", "a loop's body stands in braces", "for l in 1..3 {{ ... }}"),
+    Slip(r"^\s*data\s+([^\W\d]\w*)[^=]*=\s*", r"\"|load\b",
+         "data in a file is given beside the program", "--data {0}=file.npy"),
+    Slip(r"^\s*(param|dim|data)\s+(\w[^=:]*?)\s*", r":", "a value is given by =", "{0} {1} = ..."),
+    Slip(r"^\s*scalar\s+([^=~]*?)\s*", r"=", "a law is written with ~",
+         "{0} = 3 names a number, scalar {0} ~ N(3, 1/n) is random"),
+    Slip(r"^\s*vector\s+([^=~]*?)\s*", r"=", "a law is written with ~", "vector {0} ~ N(0, 1)"),
     Slip(LAW, r"=", "a law is written with ~", "{0} {1} ~ N(0, 1/n)"),
     Slip(r"^\s*(?:let|const|var|val|auto|local|set|double|float|int)\s+", rf"({NAME})",
          "a name is defined by = alone", "{0} = ..., or param {0} = 3"),
     Slip(r"^\s*(?:def|function|func|lambda)\s+", rf"({NAME})",
          "a function is defined by fn", "fn {0}(z) = tanh(z)"),
+    Slip(rf"^\s*fn\s+({NAME})\s*", r"=", "a function names its arguments", "fn {0}(z) = tanh(z)"),
+    Slip(rf"^\s*fn\s+({NAME}\s*\([^()]*\))\s*", r":|\{|->", "a function is one expression",
+         "fn {0} = ..."),
+    Slip(r"\blambda\b[^:]*", r":", "a function is defined by fn", "fn phi(z) = tanh(z)"),
     Slip(r"^\s*(?:if|elif|else|while|switch|unless)\b.*", r"", "there is no 'if' and no 'while'",
          "step(x) is 1 where x > 0; two cases are two programs"),
     Slip(r"^\s*print\b.*", r"", "'print' is not a statement", "output <x|x>"),
@@ -100,12 +118,20 @@ SETTINGS = (
 )  # fmt: skip
 _LOSS = "error is the derivative of the loss by the output: error f - y"
 _RATE = "the optimizer takes it: optimizer sgd(lr=0.1)"
+_SCHEDULE = "rates are expressions of the step t: optimizer sgd(lr=0.1 / (1 + t))"
+_CLIPPED = "clip 0.5"
+_MOMENTS = "the optimizer takes them: optimizer adam(lr=0.1, beta1=0.9)"
 _BATCH = "a training sees all inputs; a mask picks some: error (f - y) * train"
 _SETTINGS = {
     "weight_decay": "decay 0.05", "wd": "decay 0.05", "l2": "decay 0.05", "decays": "decay 0.05",
     "loss": _LOSS, "criterion": _LOSS, "objective": _LOSS, "cost": _LOSS, "mse": _LOSS,
     "epochs": "steps 3", "epoch": "steps 3", "iterations": "steps 3", "iters": "steps 3",
     "T": "steps 3", "lr": _RATE, "learning_rate": _RATE, "rate": _RATE, "eta": _RATE,
+    "scheduler": _SCHEDULE, "schedule": _SCHEDULE, "warmup": _SCHEDULE,
+    "grad_clip": _CLIPPED, "clip_norm": _CLIPPED, "max_norm": _CLIPPED, "clipping": _CLIPPED,
+    "gradient_clipping": _CLIPPED, "betas": _MOMENTS, "beta1": _MOMENTS, "beta2": _MOMENTS,
+    "freeze": "optimizer sgd(lr=0) for u", "frozen": "optimizer sgd(lr=0) for u",
+    "seed": "an option: --seed 3", "width": "an option of simulate: --width 64,256",
     "batch": _BATCH, "batch_size": _BATCH, "batches": _BATCH,
     "init": "start gives the outputs at initialization: start 0.1",
     "momentum": "optimizer momentum(lr=0.1)", "adam": "optimizer adam(lr=0.1)",
@@ -114,8 +140,17 @@ _SETTINGS = {
 }  # fmt: skip
 
 
+_EXAMPLES = {
+    "parametrization": "parametrization mup", "optimizer": "optimizer sgd(lr=0.1) for u",
+    "error": "error f - y", "steps": "steps 3", "decay": "decay 0.05 for u", "start": "start 0.1",
+    "centre": "centre", "normalize": "normalize updates for u", "clip": "clip 0.5 for u",
+}  # fmt: skip
+
+
 def unknown_setting(word: str) -> tuple[str, str]:
     """Message and help for a line of a training that is none."""
+    if word in _EXAMPLES:
+        return f"'{word}' is not written so", _EXAMPLES[word]
     near = _SETTINGS.get(word) or did_you_mean(word, SETTINGS)
     takes = f"a training takes {', '.join(SETTINGS)}"
     return f"'{word}' is no setting of a training", near or takes

@@ -12,6 +12,7 @@ from nexort.program.missing import Missing
 from nexort.program.network import (
     OUTPUT,
     Network,
+    Start,
     Training,
 )
 from nexort.program.nodes import Node, Op, rewrite, walk
@@ -107,7 +108,9 @@ def check(
         whole = Unroller(program, params, sizes, report, most)
         named = {key: node for key, node in inside.members.items() if node is not None}
         named[training.network.name, ()] = out
-        _run(whole, training, named, _steps(whole, training))
+        steps = _steps(whole, training)
+        _run(whole, training, named, steps)
+        _signals(training, Numbers(whole, {}, min(steps, 1)))
     return inside
 
 
@@ -157,10 +160,11 @@ def _all_used(unroller: Unroller, network: Network, out: Node) -> None:
 
 
 def _steps(unroller: Unroller, training: Training) -> int:
-    [steps] = unroller.integers((training.steps,), unroller.base, training.steps_span)
+    where = training.spans["steps"]
+    [steps] = unroller.integers((training.steps,), unroller.base, where)
     if steps < 0:
         message = f"the number of steps is {steps}, expected 0 or more"
-        raise fail("bad-training", message, training.steps_span)
+        raise fail("bad-training", message, where)
     return steps
 
 
@@ -244,11 +248,11 @@ def _task(training: Training, step: Unrolled, run: Run, numbers: Numbers) -> Tas
     }
     keys = _keys(numbers.unroller, training.network)
     weights = {key: weight(key, shapes.get(key, ()), training, numbers) for key in keys}
-    start = training.start if isinstance(training.start, str) else numbers.graph(training.start)
+    errors, start = _signals(training, numbers)
     return Task(
         step=step,
         out=out,
-        errors=tuple(_error(training, numbers, t) for t in range(numbers.steps)),
+        errors=errors,
         gradients=gradients(out, seed_slot(axes), list(weights), step.sizes),
         weights=weights,
         steps=numbers.steps,
@@ -260,9 +264,18 @@ def _task(training: Training, step: Unrolled, run: Run, numbers: Numbers) -> Tas
     )
 
 
+def _signals(training: Training, numbers: Numbers) -> tuple[tuple[Node, ...], Start]:
+    """The error signal at every step, and what the output is at the start. Raises NexortError."""
+    start = training.start
+    if not isinstance(start, str):
+        start = numbers.graph(start, where=training.spans["start"])
+    return tuple(_error(training, numbers, t) for t in range(numbers.steps)), start
+
+
 def _error(training: Training, numbers: Numbers, t: int) -> Node:
     """The error signal at a step, f as the task's slot."""
-    node = numbers.graph(training.error, t)
+    where = training.spans["error"]
+    node = numbers.graph(training.error, t, where=where, refs=training.error_refs)
     slot = output_slot(training.network.axes)
 
     def place(x: Node) -> Node:

@@ -3,7 +3,7 @@ perceptron, of which the theorem's conditions speak."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -50,6 +50,28 @@ def inner(task: Task) -> set[Key]:
     ]
     below = walk([a for x in inside for a in x.args])
     return {x.attr for x in below if x.op is Op.INIT_VECTOR and x.attr in task.weights}
+
+
+def is_linear(task: Task, weights: Collection[Key]) -> bool:
+    """Whether the output is of degree 1 in some vectors, f(s v) = s f(v): each term of the sum of
+    products that it is has one of them as one factor, whatever functions read none of them."""
+    degree: dict[Node, int | None] = {}
+    for x in walk([task.out]):
+        parts = [degree[a] for a in x.args]
+        match x.op:
+            case Op.INIT_VECTOR:
+                degree[x] = int(x.attr in weights)
+            case Op.CALL if x.attr == "mul":
+                degree[x] = None if None in parts else sum(p for p in parts if p)
+            case Op.CALL if x.attr == "div":
+                degree[x] = parts[0] if parts[1] == 0 else None
+            case Op.INNER | Op.CONTRACT:
+                degree[x] = None if None in parts else sum(p for p in parts if p)
+            case Op.CALL if x.attr not in ("add", "sub", "neg"):
+                degree[x] = 0 if all(p == 0 for p in parts) else None
+            case _:
+                degree[x] = parts[0] if len(set(parts)) == 1 else None if parts else 0
+    return degree[task.out] == 1
 
 
 def graph(task: Task, network: Network, layers: Mapping[Key, Layer]) -> Graph:

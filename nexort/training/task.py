@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from nexort.program.network import Exponents, NormKind, WeightKind
+from nexort.program.network import Exponents, NormKind, Start, WeightKind
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Axes, ket, scalar
 from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
@@ -137,7 +137,7 @@ class Task:
     weights: Mapping[Key, Weight]
     steps: int
     output_exponent: Fraction
-    start: Node | Literal["plain", "centre"]
+    start: Start
     """'plain': f_0 as it comes; 'centre': f_0 is subtracted; or f_0 given (data and numbers)."""
     outputs: tuple[UnrolledOutput, ...]
     moments: Mapping[Node, tuple[Node, int]]

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nexort.diagnostics import Span, fail
+from nexort.program.missing import Missing
 from nexort.program.network import (
+    OUTPUT,
     STEP_VARIABLE,
     IsMember,
     Normalization,
@@ -17,6 +19,7 @@ from nexort.program.network import (
     last_of,
 )
 from nexort.program.nodes import Node
+from nexort.program.program import OutputRule
 from nexort.program.unroll import Unroller
 from nexort.program.unrolled import Array
 from nexort.training.hyperparameters import check_hyperparameters
@@ -34,16 +37,28 @@ class Numbers:
     data: Mapping[str, Array]
     steps: int
 
-    def graph(self, root: Node, t: int | None = None) -> Node:
-        """A graph with its numbers, at a step."""
+    def graph(
+        self,
+        root: Node,
+        t: int | None = None,
+        *,
+        where: Span,
+        refs: tuple[tuple[Node, Span], ...] = (),
+    ) -> Node:
+        """A graph with its numbers, at a step. Raises NexortError where it has none."""
         env = self.unroller.base if t is None else {**self.unroller.base, STEP_VARIABLE: t}
-        return self.unroller.instance(root, env)
+        self.unroller.rule = OutputRule(OUTPUT[0], root, None, root.type.axes, where, refs)
+        try:
+            return self.unroller.instance(root, env)
+        except Missing:
+            self.unroller.report.stop()
+            raise
 
     def values(self, root: Node, *, where: Span) -> Array:
         """A scalar graph at every step, shape (steps,). Raises NexortError unless finite."""
         found = np.empty(self.steps)
         for t in range(self.steps):
-            found[t] = scalar_value(self.graph(root, t), {}, self.data, lambda _: ())
+            found[t] = scalar_value(self.graph(root, t, where=where), {}, self.data, lambda _: ())
         if not np.isfinite(found).all():
             t = int(np.argmin(np.isfinite(found)))
             raise fail("no-value", f"this is {found[t]} at step {t}", where)
@@ -51,7 +66,7 @@ class Numbers:
 
     def number(self, root: Node, *, where: Span) -> float:
         """A scalar graph without a step."""
-        value = float(scalar_value(self.graph(root), {}, self.data, lambda _: ()))
+        value = float(scalar_value(self.graph(root, where=where), {}, self.data, lambda _: ()))
         if not np.isfinite(value):
             raise fail("no-value", f"this is {value}, expected a finite number", where)
         return value
@@ -86,6 +101,10 @@ def weight(key: Key, shape: tuple[int, ...], training: Training, numbers: Number
     exponents = table.of(name, is_member)
     if exponents is None:
         raise fail("bad-training", f"no exponents for '{weight_name(key)}'", table.span)
+
+    def number(root: Node) -> Node:
+        return numbers.graph(root, where=use.span)
+
     found = Weight(
         key,
         declared.kind,
@@ -93,7 +112,7 @@ def weight(key: Key, shape: tuple[int, ...], training: Training, numbers: Number
         mean,
         deviation,
         exponents,
-        Update(rule_at(use.rule, numbers.graph, numbers.data), hyperparameters),
+        Update(rule_at(use.rule, number, numbers.data), hyperparameters),
         rates,
         1 - keep,
         norm=_norm(last_of(training.normalizations, name, is_member), numbers),

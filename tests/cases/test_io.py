@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from nexort.cli import main
+
 HERE = Path(__file__).parent
 
 
@@ -68,3 +70,18 @@ def test_closed_and_broken_streams() -> None:
     assert (code, shown.splitlines()[0]) == (0, "<v|v> = 1")
     code, shown = shell("nexort derive io-pipe.nxt | head -1")
     assert (code, shown) == (0, "io-pipe.nxt\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "name"), [("eval", "none/x.npz"), ("eval", "x.txt"), ("simulate", "none/x.npz")]
+)
+def test_where_results_go_is_looked_at_before_any_work(
+    command: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "x.nxt"
+    file.write_text("vector v ~ N(0, 1)\noutput <v|v>\n", "utf-8")
+    with pytest.raises(SystemExit) as left:
+        main([command, str(file), "-o", str(tmp_path / name)])
+    said = capsys.readouterr()
+    assert (left.value.code, said.out) == (2, "")
+    assert "bad-output-file" in said.err

@@ -50,6 +50,29 @@ def told(text: str) -> str:
 
 
 LINES = {
+    "|h> = W.transpose() |v>": "the transpose: W^T",
+    "output <v|W^{-1}|v>": "in parentheses: x^(a + 1)",
+    "output sum(|v>)": "over a range: sum(l in 1..3) x[l]",
+    "output prod(l in 1..3) l": "p[l] = p[l-1] * x[l]",
+    "output sum_{l=1}^3 l": "sum(l in 1..3) x[l]",
+    "|h> = layernorm(|v>)": "|y> = |x> - <1|x>, then |y> / sqrt(<y|y>)",
+    "|h> = clip(|v>, -1, 1)": "min(max(|x>, -1), 1)",
+    "|h> = |v> if 1 else 0": "step(x) is 1 where x is positive",
+    "|h> = lambda z: z^2": "fn phi(z) = tanh(z)",
+    "fn phi = lambda z: z^2": "fn phi(z) = tanh(z)",
+    "fn phi(z): z^2": "a function is one expression",
+    "|h> := W |v>": "one = defines",
+    "param L: 3": "param L = ...",
+    "scalar c = 3": "c = 3 names a number",
+    "vector w = randn(n)": "vector w ~ N(0, 1)",
+    "matrix V[n, n] ~ N(0, 1/n)": "have the width without saying so",
+    'data z[2] = "z.npy"': "--data z=file.npy",
+    "data z[2] = np.array([1, 2])": "lists are numbers in brackets",
+    "output xi' @ xi": "'xi' is no function.*\nxi\\^T is the transpose",
+    "A = W + 1": "write W |x> + c |x>",
+    "output <v|v>²": "write x^2",
+    "output √2": "write sqrt(x)",
+    "output <v|v> – 1": "write -",
     "|h> = |v>**2": "powers are written ^",
     "|h> = W.T |v>": "W^T",
     "|h> = W' |v>": "'W' is a matrix.*\n.*W\\^T",
@@ -101,6 +124,11 @@ SETTINGS = {
     "epochs 3": "steps 3",
     "lr 0.1": "optimizer sgd(lr=0.1)",
     "batch 2": "a training sees all inputs",
+    "decay=0.1": "'decay' is not written so\ndecay 0.05",
+    "scheduler cosine": "rates are expressions of the step t",
+    "grad_clip 1": "clip 0.5",
+    "freeze v": "optimizer sgd(lr=0) for u",
+    "seed 3": "--seed 3",
     "thing 2": "parametrization, optimizer, error, steps, decay, start, centre, normalize, clip",
     "optimiser sgd(lr=0.1)": "did you mean 'optimizer'?",
     "optimizer SGD(lr=0.1)": "did you mean 'sgd'?",
@@ -118,6 +146,21 @@ def test_settings(line: str) -> None:
         body.insert(0, "optimizer sgd(lr=0.1)")
     text = NETWORK + "train f {\n  " + "\n  ".join(body) + "\n}\noutput f\n"
     assert SETTINGS[line] in told(text)
+
+
+@pytest.mark.parametrize("line", ["start [0.1, 0]", "error f - [1, 2]", "error [1, 2] * f"])
+def test_lists_of_another_length_than_the_output(line: str) -> None:
+    lines = ["parametrization ntp", "optimizer sgd(lr=0.1)", "steps 2", line]
+    if line.startswith("start"):
+        lines.append("error f - y")
+    text = NETWORK + "train f {\n  " + "\n  ".join(lines) + "\n}\noutput f\n"
+    for run in (nexort.classify, nexort.TensorProgram.limit, nexort.TensorProgram.simulate):
+        with pytest.raises(NexortError) as caught:
+            run(nexort.loads(text))
+        [found] = caught.value.diagnostics
+        assert found.message == "an axis of size 2 does not match axis M of size 3"
+        assert found.span is not None
+        assert found.span.text == line.split(" ", 1)[1]
 
 
 def test_a_reserved_name_says_what_it_is() -> None:

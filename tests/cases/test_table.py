@@ -95,3 +95,28 @@ def test_optimizers_that_no_training_has(capsys: pytest.CaptureFixture[str]) -> 
     for name in ("lamb", "adafactor"):
         assert "coordcheck cannot check this table" in run(capsys, path, "--optimizer", name)[1]
     assert "cannot" not in run(capsys, path, "--optimizer", "adam")[1]
+
+
+@pytest.mark.parametrize(
+    ("returned", "merged"),
+    [
+        ("|head> * |gain> * |nx>", True),
+        ("|head> * |nx> / sqrt(<gain|gain>) + <head|x> * |gain>", True),
+        ("|head> * |head> * |gain> * |nx>", False),
+        ("|head> * |gain> * |nx> + tanh(|nx>)", False),
+        ("|head> * |gain> * |nx> / sqrt(<head|head>)", False),
+        ("|head> * |gain> * |nx> * (1 + <head|nx>^2)", False),
+    ],
+)
+def test_a_multiplier_of_readouts_is_one_of_the_output_where_it_is_linear_in_them(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, returned: str, merged: bool
+) -> None:
+    """Two readouts in a product would have n^-1 twice, terms without readouts not at all."""
+    text = (HERE / "table-gain-in-return.nxt").read_text("utf-8")
+    file = tmp_path / "x.nxt"
+    file.write_text(text.replace("|head> * |gain> * |nx>", returned), "utf-8")
+    code, shown = run(capsys, file)
+    assert code == 0
+    assert ("\noutput " not in shown) == merged
+    head = next(line.split() for line in shown.splitlines() if line.startswith("head"))
+    assert head[:3] == ["head", "readout", "1" if merged else "0"]

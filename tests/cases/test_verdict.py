@@ -100,3 +100,40 @@ def test_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
             main(["classify", str(HERE / f"{name}.nxt")])
         assert exit_.value.code == 0
         assert "verdict: feature learning" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("weight", "value"),
+    [("f : matrix", "f tanh"), ("f : vector", "|f> * tanh"), ("f : scalar", "f *")],
+)
+def test_nothing_in_a_network_has_its_name(weight: str, value: str) -> None:
+    """f is what is trained: in the error and in outputs it has one meaning."""
+    text = (HERE / "verdict-weight-named-out.nxt").read_text("utf-8")
+    text = text.replace("W : matrix", weight).replace("W tanh", value)
+    with pytest.raises(nexort.NexortError, match="'f' is defined twice"):
+        nexort.loads(text)
+    with pytest.raises(nexort.NexortError, match="'f' is defined twice"):
+        nexort.loads(text.replace("|x>", "|f>").replace("out|x", "out|f"))
+
+
+@pytest.mark.parametrize("normalization", ["weight", "trust"])
+def test_a_norm_of_0_moves_nothing(normalization: str) -> None:
+    """Q / |w| and Q |w| / |Q| are no updates of a weight that is 0, at width n as here."""
+    changes = (
+        ("down: a=0, b=1/2, c=1", "down: a=0, b=1/2, c=0"),
+        ("head : vector ~ N(0, 0)", "head : vector"),
+    )
+    text = (HERE / "verdict-zero-init-rate.nxt").read_text("utf-8")
+    for old, new in changes:
+        text = text.replace(old, new)
+    found = nexort.classify(nexort.loads(text), normalization=normalization)
+    assert isinstance(found, Classification)
+    assert "never moved, since their norms, which weigh updates, are 0: down" in str(found)
+
+
+def test_a_readout_of_norm_0_trains_nothing() -> None:
+    text = (HERE / "verdict-zero-query.nxt").read_text("utf-8")
+    text = text.replace("head : vector", "head : vector ~ N(0, 0)")
+    text = text.replace("steps 3", "normalize weights for head; steps 3")
+    assert nexort.classify(nexort.loads(text)).verdict == "trivial"
+    assert not nexort.loads(text).simulate(width=16, seeds=1)["f"].any()

@@ -47,3 +47,10 @@ def test_no_pair_is_correlated_more_than_independent_ones(size: int) -> None:
     # the largest of 2016 means of 80 squares of normal variables
     assert pairs.max() < 1 + 6 * np.sqrt(2 / runs)
     assert pairs.mean() < 1.05
+
+
+def test_none_may_be_asked_for() -> None:
+    """Kets that are 0 in every sample need none."""
+    points = Points(64, seed(0))
+    assert points.take(0).shape == (0, 64)
+    np.testing.assert_array_equal(points.take(2), Points(64, seed(0)).take(2))
