@@ -138,7 +138,10 @@ class Sizes:
             w = self.weights[x.key]
             seen, result = self.heard[x.key].means()
             keep = 1 - float(w.decay[t])
-            update = _mean(_entries(run, x.key) - keep * self.before[x])
+            entries = _entries(run, x.key)
+            update = _mean(entries - keep * self.before[x])
+            if update <= (4 * float(np.finfo(entries.dtype).eps)) ** 2 * _mean(entries):
+                update = 0.0  # roundings of the decay
             self._put("seen", x, t, seen)
             self._put("update", x, t, update)
             # once, at the first step at which there is a gradient

@@ -42,8 +42,8 @@ class Disagreement:
     what: str
 
 
-class TooLong(Exception):
-    """The time is over."""
+class TooLong(BaseException):
+    """The time is over: no error that a command could answer to."""
 
 
 @contextmanager

@@ -216,6 +216,32 @@ def test_weight_decay(table: str) -> None:
     assert found.holds, render(found)
 
 
+def test_roundings_of_a_decay_are_no_update() -> None:
+    """A readout of 0 leaves the first gradient of W exactly 0."""
+    source = """dim d = 2, M = 2
+data xi[d, M] = [[0.3, 1.36], [-0.3, -0.53]]
+data y[M] = [0.7, -0.1]
+network f(xi) {
+  weight u : vector[d]
+  weight W : matrix
+  weight v : vector ~ N(0, 0)
+  |x> = tanh(W (|u> @ xi))
+  return <v|x>
+}
+train f {
+  parametrization mup
+  optimizer sgd(lr=0.2)
+  error f - y
+  steps 2
+  decay 0.1
+}
+output f
+"""
+    found = run(source, (64, 128, 256), 4, steps=2)
+    assert predicted(found)["update", "W", 0] == "zero"
+    assert found.holds, render(found)
+
+
 def test_nothing_is_predicted_where_bounded_functions_saturate() -> None:
     found = run(text("sp", "sgd(lr=0.05)", "tanh"), FEW, 2, steps=2)
     assert predicted(found)["size", "h[2]", 0] == 0
