@@ -229,7 +229,7 @@ network f(xi) {
   return <v|x>
 }
 train f {
-  parametrization mup
+  parametrization ntp
   optimizer sgd(lr=0.2)
   error f - y
   steps 2
