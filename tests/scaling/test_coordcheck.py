@@ -237,7 +237,7 @@ train f {
 }
 output f
 """
-    found = run(source, (64, 128, 256), 4, steps=2)
+    found = run(source, (48, 96, 192), 4, steps=2)
     assert predicted(found)["update", "W", 0] == "zero"
     assert found.holds, render(found)
 
