@@ -19,6 +19,9 @@ from structured_programs import Structured, structured
 from structured_trainings import Training, training
 from training_routes import disagreement as training_disagreement
 
+EVERY = 20
+"""Seeds between two lines of progress."""
+
 
 def hunt_program(seed: int) -> tuple[int, Disagreement | None, str]:
     """The seed, its disagreement, and a small program that shows it."""
@@ -70,6 +73,8 @@ def hunt(
             if wrong is not None:
                 found += 1
                 print(f"\n{what} {seed}: {wrong.kind}: {wrong.what}\n{text}", flush=True)
+            if done % EVERY == 0 and done < len(seeds):
+                print(f"{what}s: {done} of {len(seeds)}", file=sys.stderr, flush=True)
             if time.perf_counter() > until:
                 pool.shutdown(cancel_futures=True)
                 break
