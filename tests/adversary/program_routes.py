@@ -30,6 +30,12 @@ MORE_RUNS = (192, 192)
 ROUNDING = 1e-9
 """Of an entry's own size, for routes that round differently."""
 
+NOTHING = 1e-30
+"""What squares of roundings are."""
+
+KERNEL = 2e-8
+"""Of kernels' own scale: twice the tolerance that they have where no other is asked for."""
+
 SECONDS = 60
 """A program of a few lines that takes longer is a disagreement of its own."""
 
@@ -64,7 +70,7 @@ def bounded(seconds: float = SECONDS) -> Iterator[None]:
 
 def ratio(difference: Any, error: Any, size: Any) -> Any:
     """In errors, beyond roundings of ``size``; entries where either is not finite do not count."""
-    beyond = np.maximum(np.abs(difference) - ROUNDING * np.abs(size), 0)
+    beyond = np.maximum(np.abs(difference) - ROUNDING * np.abs(size) - NOTHING, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         found = np.where(beyond > 0, beyond / error, 0.0)
     return np.where(np.isfinite(difference), found, np.inf)
@@ -188,7 +194,7 @@ def emitted(p: TensorProgram, limit: Any, close: float = 1e-7) -> Disagreement |
         if other.shape != value.shape:
             return Disagreement("emitted", f"{name}: shapes {value.shape}, {other.shape}")
         scale = scales(value)
-        off = np.abs(other - value) - close * scale - 1e-12
+        off = np.abs(other - value) - close * max(np.max(scale, initial=0.0), 1e-5)
         by, at = worst(np.where(np.isfinite(other), off / np.maximum(error, 1e-300), np.inf))
         if by > WRONG:
             return Disagreement("emitted", f"{name}{list(at)}: {value[at]!r}, {other[at]!r}")
@@ -213,7 +219,8 @@ def in_blocks(p: TensorProgram, limit: Any) -> Disagreement | None:
         for output in kernels:
             value, error = np.asarray(limit[output]), limit[output].error
             found = np.asarray(kernels[output])
-            off = np.maximum(np.abs(found - value[:, wanted]) - 1e-11 * scales(value)[:, wanted], 0)
+            room = KERNEL * scales(value)[:, wanted]
+            off = np.maximum(np.abs(found - value[:, wanted]) - room, 0)
             by, at = worst(ratio(off, np.maximum(error[:, wanted], 1e-300), 0.0))
             if by > WRONG:
                 kind = "kernel, limit"
