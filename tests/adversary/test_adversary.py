@@ -5,15 +5,19 @@ The long run is ``python tests/adversary/hunt.py``.
 
 from __future__ import annotations
 
+import time
+from itertools import count
 from typing import Any
 
 import numpy as np
 import pytest
-from program_routes import disagreement
+from program_routes import disagreement, singular_disagreement
 from shrink import candidates, shrunk
+from singular_programs import singular
 from structured_programs import Structured, structured
-from structured_trainings import Training, training
+from structured_trainings import training
 from training_routes import disagreement as training_disagreement
+from training_routes import same_limit
 
 from nexort.api import TensorProgram, loads
 from nexort.results import Estimate, Results
@@ -31,6 +35,45 @@ def test_structured_trainings_check(seed: int) -> None:
     loads(given.inlined)
     for smaller in given.smaller():
         loads(smaller.text)
+
+
+# ---- the hunt, for a while -----------------------------------------------------------------------
+
+SECONDS = 150.0
+"""Of either slow test."""
+
+FIRST = 100_000
+"""Seeds of their own."""
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + 8))
+def test_programs(seed: int) -> None:
+    program = structured(seed)
+    assert disagreement(program.text) is None, program.text
+
+
+def test_singular_programs() -> None:
+    for seed in range(FIRST, FIRST + 4):
+        given = singular(seed)
+        assert singular_disagreement(given.text, given.truth) is None, given.text
+
+
+@pytest.mark.slow
+def test_more_programs() -> None:
+    seeds = count(FIRST + 8)
+    until = time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        program = structured(next(seeds))
+        assert disagreement(program.text) is None, program.text
+
+
+@pytest.mark.slow
+def test_trainings() -> None:
+    seeds = count(FIRST)
+    until = time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        given = training(next(seeds))
+        assert training_disagreement(given) is None, f"{given.text}\n{given.inlined}"
 
 
 # ---- sharpness -----------------------------------------------------------------------------------
@@ -79,15 +122,10 @@ def test_a_planted_fault_is_found_and_shrunk(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_training_that_is_written_otherwise_is_found() -> None:
-    """A network of another weight under the name of the same one."""
+    """A network of other functions under the names of the same ones."""
     given = training(4)
     assert given.inlined != given.text
     text = given.inlined.replace("tanh(", "relu(").replace("erf(", "relu(")
-
-    class Other(Training):
-        @property
-        def inlined(self) -> str:
-            return text
-
-    other = Other(given.weights, given.rules, given.final, given.settings, given.names, given.kind)
-    assert training_disagreement(other, coordcheck=False) is not None
+    found = same_limit("named, inlined", loads(given.text), loads(text))
+    assert found is not None
+    assert found.kind == "named, inlined"
