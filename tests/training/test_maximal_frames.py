@@ -99,11 +99,11 @@ def test_initial_operators_are_linear_and_have_transposes() -> None:
 def test_bases_of_kets_that_hardly_move_stay_orthonormal() -> None:
     """Every step adds directions that are a hundredth of their argument: what normalizing them
     magnifies must not add up."""
-    rows, columns = (Space(4096, np.random.SeedSequence(k)) for k in (6, 7))
+    rows, columns = (Space(2048, np.random.SeedSequence(k)) for k in (6, 7))
     matrix = InitialOperator(rows, columns, 1.0)
     x, y = columns.fresh(3), rows.fresh(3)
     rng = np.random.default_rng(8)
-    for _ in range(60):
+    for _ in range(40):
         image, back = matrix.apply(x, flipped=False), matrix.apply(y, flipped=True)
         x = x + 0.03 * np.tanh(back + rng.standard_normal(x.shape))
         y = y + 0.03 * np.tanh(image + rng.standard_normal(y.shape))

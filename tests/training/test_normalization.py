@@ -46,7 +46,9 @@ TANGENT = [
     pytest.param("momentum(lr=0.3)", "normalize updates\n  decay 0.05", marks=pytest.mark.slow),
     ("sgd(lr=0.5)", "clip 0.3 for W, v\n  normalize updates for u"),
     pytest.param("sgd(lr=0.3)", "clip paper 0.3", marks=pytest.mark.slow),
-    ("adam(lr=0.1, eps=1e-2)", "normalize weights\n  decay 0.05"),
+    pytest.param(
+        "adam(lr=0.1, eps=1e-2)", "normalize weights\n  decay 0.05", marks=pytest.mark.slow
+    ),
 ]
 
 
