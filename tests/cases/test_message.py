@@ -332,3 +332,9 @@ def test_line_ends(ends: str) -> None:
     assert float(nexort.loads(ends.join(lines)).limit()["<x|x>"]) == 4
     with pytest.raises(NexortError, match=r":3:9\b"):
         nexort.loads(ends.join([*lines[:2], "output <y|x>"]))
+
+
+def test_named_outputs_of_networks() -> None:
+    text = HEAD + NETWORK.split("\n", 3)[3].replace("return <v|x>", "s = <v|x>\n  return s")
+    with pytest.raises(NexortError, match="write out what 's' stands for: return <v"):
+        nexort.loads(text)
