@@ -23,10 +23,15 @@ def printable(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A text with a name; ``name`` is the path as the user wrote it."""
+    """A text with a name; ``name`` is the path as the user wrote it. A carriage return that ends a
+    line by itself is a line break like the others."""
 
     name: str
     text: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if "\r" in self.text:
+            object.__setattr__(self, "text", re.sub("\r(?!\n)", "\n", self.text))
 
     @property
     def title(self) -> str:

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 from nexort import collector
 from nexort.diagnostics import NexortError, Report, Source, Span, did_you_mean, fail
 from nexort.program.nodes import walk
-from nexort.program.numbers import resolve
+from nexort.program.numbers import resolve, written
 from nexort.program.program import Program
 from nexort.syntax import tree as t
 from nexort.syntax.parser import parse
@@ -288,7 +288,8 @@ def _bound(
     params, dims = resolve(program, given.numbers, report)
     report.stop()
     declared = {name: (d.axes, d.span) for name, d in program.data.items()}
-    return params, *bind(declared, {**defaults(program, given), **given.arrays}, dims)
+    arrays = {**defaults(program, given), **given.arrays}
+    return params, *bind(declared, arrays, dims, written(program, given.numbers))
 
 
 def _unrolled(

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import nexort
 from nexort.data import LoadedArray, bind, files, from_array, literal, load_entries
 from nexort.diagnostics import NexortError, Source, Span
 from nexort.program.types import Axes, Axis
@@ -302,6 +303,15 @@ def declare(**axes: Axes) -> dict[str, tuple[Axes, Span | None]]:
 
 def arrays(**values: object) -> dict[str, LoadedArray]:
     return {k: LoadedArray(np.asarray(v, float), f"{k}.npy", True) for k, v in values.items()}
+
+
+def test_bind_names_the_place_of_a_size() -> None:
+    program = nexort.loads("dim d = 2, M = 2\ndata xi[d, M]\nvector u[d] ~ N(0, 1)\n"
+                           "|x> = |u> @ xi\noutput <x|x>")  # fmt: skip
+    with pytest.raises(NexortError) as caught:
+        program.limit(xi=np.ones((3, 2)))
+    assert "axis d is 2 by dim d = 2 but 3" in str(caught.value)
+    assert "--set" not in str(caught.value)
 
 
 def test_bind() -> None:

@@ -21,7 +21,7 @@ from nexort.driver import Given
 from nexort.program import build
 from nexort.program.missing import Missing
 from nexort.program.nodes import Node, Op, walk
-from nexort.program.numbers import resolve
+from nexort.program.numbers import resolve, written
 from nexort.program.outputs import unrolled_outputs
 from nexort.program.program import Program
 from nexort.program.types import ROOT, Kind
@@ -51,7 +51,7 @@ def core(program: Program, given: Given) -> Core:
     report.stop()
     arrays = {**driver.defaults(program, given), **given.arrays}
     declared = {name: (d.axes, d.span) for name, d in program.data.items()}
-    data, sizes = bind(declared, arrays, dims)
+    data, sizes = bind(declared, arrays, dims, written(program, given.numbers))
     unroller = Unroller(program, params, sizes, report, given.max_instructions)
     unroller.run()
     names: dict[Node, str] = {}

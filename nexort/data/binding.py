@@ -23,12 +23,16 @@ class _Size(NamedTuple):
 
 
 def bind(
-    declared: Declared, given: Mapping[str, LoadedArray], dims: Mapping[str, int | None]
+    declared: Declared,
+    given: Mapping[str, LoadedArray],
+    dims: Mapping[str, int | None],
+    written: Mapping[str, Span] | None = None,
 ) -> tuple[dict[str, Array], dict[str, int]]:
     """The array of every declared name and the size of every dim.
 
-    ``dims`` are the declared dims, with the size where ``--set`` gave one. Arrays that came along
-    with a whole ``.npz`` and are not declared are left out. Raises NexortError with every error.
+    ``dims`` are the declared dims, with the size where ``--set`` gave one, or the program itself,
+    at the places ``written``. Arrays that came along with a whole ``.npz`` and are not declared are
+    left out. Raises NexortError with every error.
     """
     report = Report()
     _check_names(declared, given, report)
@@ -40,7 +44,7 @@ def bind(
                 _wrong_rank(name, axes, given[name], span, report)
             else:
                 arrays[name] = array
-    sizes = _sizes(declared, given, arrays, dims, report)
+    sizes = _sizes(declared, given, arrays, dims, written or {}, report)
     for dim in dims:
         used = any(dim == axis.name for axes, _ in declared.values() for axis in axes)
         if dim not in sizes and not used:
@@ -94,6 +98,7 @@ def _sizes(
     given: Mapping[str, LoadedArray],
     arrays: Mapping[str, Array],
     dims: Mapping[str, int | None],
+    written: Mapping[str, Span],
     report: Report,
 ) -> dict[str, int]:
     """Sizes by axis name; what disagrees is reported."""
@@ -113,7 +118,12 @@ def _sizes(
             if first.size == size:
                 continue
             notes: list[tuple[str, Span | None]] = []
-            if first.data is None:
+            fix = _transpose(declared, given, shapes, dims, (name, first.data))
+            if first.data is None and axis.name in written:
+                said = f"{first.size} by dim {axis.name} = {first.size}"
+                notes.append((f"the size of {axis.name} is given here", written[axis.name]))
+                fix = fix or f"--set {axis.name}={size}"
+            elif first.data is None:
                 said = f"{first.size} by --set {axis.name}={first.size}"
             else:
                 origin = given[first.data].origin
@@ -121,7 +131,6 @@ def _sizes(
                 if other := declared[first.data][1]:
                     notes.append((f"{first.data} is declared here", other))
             message = f"axis {axis.name} is {said} but {here}"
-            fix = _transpose(declared, given, shapes, dims, (name, first.data))
             report.error("data-shape", message, span, notes=notes, help=fix)
     return {name: found.size for name, found in known.items()}
 

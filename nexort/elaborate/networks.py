@@ -161,6 +161,9 @@ def returned(s: Elaboration, tree: t.Returned) -> None:
     if value.type.kind is not Kind.SCALAR or not _linear(value):
         message = "a network returns a ket, whose entries are summed, or bra-kets"
         hint = "return |v> * |x[L]>, or <v|x[L]>"
+        named = [x.attr[0] for x in walk([value]) if x.op is Op.REF and x.type.kind is Kind.SCALAR]
+        if named:
+            hint = f"write out what '{named[0]}' stands for: return <v|x[L]>"
         raise s.e.problem("bad-network", message, tree.value.span, help=hint)
     draft.output = value, tree.value.span, tuple(s.e.refs)
 

@@ -37,6 +37,7 @@ from nexort.gaussian import orthant, sides
 from nexort.gaussian.covariance import Covariance, NotPositive
 from nexort.gaussian.covariance import product as two_product
 from nexort.gaussian.expectation import CLOSED, NotIntegrable
+from nexort.gaussian.quadrature import OutOfRange
 from nexort.gaussian.sizes import order, overlap, size
 from nexort.gaussian.terms import normal_form
 from nexort.gaussian.univariate import Univariate
@@ -357,7 +358,7 @@ def _change(value: Value, frame: Frame, moved: Any, found: Any) -> Any:
     """What an expectation changes by with its law; not known where it then has no value."""
     try:
         change = np.abs(expectation_of(value, frame, moved) - found)
-    except (NotIntegrable, NotPositive):
+    except (NotIntegrable, NotPositive, OutOfRange):
         return np.inf
     return np.where(np.isnan(change), np.inf, change)
 

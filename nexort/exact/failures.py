@@ -12,13 +12,14 @@ from nexort.exact.texts import text_of_function
 from nexort.exact.values import Value
 from nexort.gaussian.covariance import NotPositive
 from nexort.gaussian.expectation import NotIntegrable
+from nexort.gaussian.quadrature import OutOfRange
 from nexort.program.nodes import Node, Op, walk
 
 if TYPE_CHECKING:
     from nexort.exact.engine import Engine
 
-Problem = IndefiniteError | NotFiniteError | NotIntegrable | NotPositive
-PROBLEMS = (IndefiniteError, NotFiniteError, NotIntegrable, NotPositive)
+Problem = IndefiniteError | NotFiniteError | NotIntegrable | NotPositive | OutOfRange
+PROBLEMS = (IndefiniteError, NotFiniteError, NotIntegrable, NotPositive, OutOfRange)
 
 
 def diagnosed(engine: Engine, problem: Problem) -> NexortError:
@@ -30,6 +31,8 @@ def diagnosed(engine: Engine, problem: Problem) -> NexortError:
             return not_finite(engine, problem.value)
         case NotIntegrable():
             return _not_integrable(engine, problem)
+        case OutOfRange():
+            return not_finite(engine, _value_of(engine, problem.function))
         case _:
             message = f"a covariance is not positive semidefinite: {problem}"
             return fail("not-positive", message, _only_factor(engine)[0])
@@ -71,7 +74,7 @@ def not_finite(engine: Engine, value: Value | None) -> NexortError:
 
 def _not_integrable(engine: Engine, problem: NotIntegrable) -> NexortError:
     f = problem.function
-    value = next((v for v in engine.origin if v.attr is f or f in _functions(v)), None)
+    value = _value_of(engine, f)
     span, name = place(engine, engine.origin.get(value) if value is not None else None)
     variance = float(np.max(problem.variance))
     return fail(
@@ -81,6 +84,10 @@ def _not_integrable(engine: Engine, problem: NotIntegrable) -> NexortError:
         span,
         help="a function that grows like exp(c z^2) has an expectation only where 2 c Var z < 1",
     )
+
+
+def _value_of(engine: Engine, f: object) -> Value | None:
+    return next((v for v in engine.origin if v.attr is f or f in _functions(v)), None)
 
 
 def _functions(value: Value) -> tuple[object, ...]:

@@ -32,6 +32,9 @@ MAX_TERMS = 400
 MAX_DEGREE = 12
 """Total degree of a polynomial in Gaussians."""
 
+MAX_POWER = 100
+"""Of a form with one term."""
+
 
 def monomial(power: int) -> Node:
     """z^k as a graph."""
@@ -143,6 +146,11 @@ class Form:
     def gaussian(self) -> Gaussian | None:
         """The linear form that this is, or None."""
         return self.linear if not self.terms else None
+
+    @property
+    def one_term(self) -> bool:
+        """Whether powers of this have one term too."""
+        return len(self.terms) == 1 and not (self.linear.items or self.terms[0].bound)
 
     def constant(self, values: Values) -> Value | None:
         """The coefficient, of a ket that does not depend on the entry."""

@@ -9,6 +9,7 @@ from nexort.exact import moments
 from nexort.exact.budget import NotExact
 from nexort.exact.forms import (
     MAX_DEGREE,
+    MAX_POWER,
     NOTHING,
     SLOT,
     Atom,
@@ -172,7 +173,8 @@ def _expanded(engine: Engine, node: Node, at: At, parts: list[tuple[Node, At]]) 
                 return multiplied(values, forms[0], _of_view(engine, graph, found[1]))
         case "pow" | "square":
             power = 2 if len(forms) == 1 else constants[1].number if constants[1] else None
-            if power is not None and power == int(power) and 0 < power <= MAX_DEGREE:
+            most = MAX_POWER if forms[0].one_term else MAX_DEGREE
+            if power is not None and power == int(power) and 0 < power <= most:
                 result = forms[0]
                 for _ in range(int(power) - 1):
                     result = multiplied(values, result, forms[0])

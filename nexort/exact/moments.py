@@ -89,9 +89,12 @@ def of_group(engine: Engine, group: Sequence[Factor]) -> Value:
 
 def _of_group(engine: Engine, group: Sequence[Factor]) -> Value:
     linear = [f for f in group if not f.functions]
-    if sum(f.power for f in linear) > MAX_DEGREE:
-        raise NotExact(f"a polynomial of degree above {MAX_DEGREE}")
     others = [f for f in group if f.functions]
+    if sum(f.power for f in linear) > MAX_DEGREE:
+        if len(group) > 2:
+            raise NotExact(f"a polynomial of degree above {MAX_DEGREE}")
+        # z^k and w^m are functions like others, whose pairings are not counted one by one
+        linear, others = [], [Factor(f.z, 0, (f.node(),)) for f in group]
     match others:
         case []:
             return _wick(engine, linear)

@@ -12,7 +12,7 @@ from nexort.program.index import Affine, Interval
 from nexort.program.missing import Missing
 from nexort.program.network import Network
 from nexort.program.nodes import Node, Op, rewrite, walk
-from nexort.program.numbers import resolve
+from nexort.program.numbers import resolve, written
 from nexort.program.program import Block, Program, Rule
 from nexort.program.types import Kind
 from nexort.program.unroll import Unroller
@@ -119,7 +119,8 @@ def unrolled(
     arrays = {**defaults(program, given), **given.arrays}
     declared = {name: (d.axes, d.span) for name, d in program.data.items() if name in arrays}
     told = {axis.name for axes, _ in declared.values() for axis in axes}
-    _, sizes = bind(declared, arrays, {n: s for n, s in dims.items() if s or n in told})
+    asked = {n: s for n, s in dims.items() if s or n in told}
+    _, sizes = bind(declared, arrays, asked, written(program, given.numbers))
     known = {**{n: s for n, s in dims.items() if s is not None}, **sizes}
     inside = alone(program, network)
     unroller = _Alone(inside, params, known, report, given.max_instructions)

@@ -12,7 +12,7 @@ from nexort.functions import Array
 from nexort.gaussian import orthant, pairs, pieces, series
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.growth import quadratic_growth
-from nexort.gaussian.quadrature import squared
+from nexort.gaussian.quadrature import OutOfRange, squared
 from nexort.gaussian.sizes import size
 from nexort.gaussian.terms import Terms, graph, normal_form
 from nexort.gaussian.univariate import Univariate
@@ -263,10 +263,10 @@ def _numeric(f: Univariate, g: Univariate, k: Covariance, rtol: float) -> Expect
     try:
         check_pair(f, f, Covariance(k.left, k.left, k.left))
         check_pair(g, g, Covariance(k.right, k.right, k.right))
-    except NotIntegrable:  # f^2 or g^2 has no mean: no series
+        first = series.coefficients(f, k.left, rtol)
+        second = first if f == g and k.right is k.left else series.coefficients(g, k.right, rtol)
+    except (NotIntegrable, OutOfRange):  # f^2 or g^2 has no mean: no series
         return _entries(f, g, k, rtol)
-    first = series.coefficients(f, k.left, rtol)
-    second = first if f == g and k.right is k.left else series.coefficients(g, k.right, rtol)
     rho = np.broadcast_to(k.rho, k.shape).astype(float, copy=False)
     top = max(float(rho.max()), -float(rho.min())) if rho.size else 0.0
     terms = series.needed(first, second, top, rtol / 4)

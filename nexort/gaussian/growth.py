@@ -8,7 +8,7 @@ import numpy as np
 
 from nexort.functions import Array
 from nexort.gaussian.univariate import _compiled
-from nexort.program.nodes import Node
+from nexort.program.nodes import Node, Op, walk
 
 GRID = np.geomspace(1.0, 1e6, 4096)
 """Where functions are looked at."""
@@ -20,8 +20,24 @@ QUARTERS = np.array([0.5, 0.75, 1.0])
 def quadratic_growth(node: Node) -> float:
     """The largest q with |f| ~ exp(q z^2) at infinity, negative where f falls like that on both
     sides: 0 for less growth, inf for more."""
+    if _polynomial(node):  # log |f| bends at the overflow of a high power
+        return 0.0
     rate = max(_rate(node, 1.0), _rate(node, -1.0))
     return rate if abs(rate) > 1e-6 else 0.0
+
+
+def _polynomial(node: Node) -> bool:
+    """Whether a graph is a polynomial as it is written."""
+    for x in walk([node]):
+        match str(x.attr) if x.op is Op.CALL else "":
+            case "" | "add" | "sub" | "neg" | "mul" | "square":
+                continue
+            case "div" if x.args[1].op is Op.CONST:
+                continue
+            case "pow" if isinstance(k := x.args[1].attr, int) and k >= 0:
+                continue
+        return False
+    return True
 
 
 def _rate(node: Node, side: float) -> float:

@@ -211,11 +211,21 @@ def reach(f: Univariate, std: float) -> float:
     return math.inf if last == len(x) - 1 or over[last + 1] else float(max(13.0, x[last] + 0.5))
 
 
+class OutOfRange(Exception):
+    """A function whose values, weighed by the density, are beyond floating point."""
+
+    def __init__(self, function: Univariate) -> None:
+        super().__init__("an expectation is beyond floating point")
+        self.function = function
+
+
 def breaks(f: Univariate, std: float, mean: float = 0.0, limit: float | None = None) -> list[float]:
     """Panels for E f(mean + std x) in x: uniform ones up to a limit, f's kinks, and grading around
-    0 where f has features much narrower than std."""
+    0 where f has features much narrower than std. Raises OutOfRange."""
     if limit is None:
         limit = reach(f, std) if mean == 0 else reach(f, std + abs(mean) / 13) + 1
+    if limit == math.inf:
+        raise OutOfRange(f)
     points = set(np.arange(-limit, limit + 0.25, 0.5).clip(-limit, limit).tolist())
     special = [0.0, *f.kinks]
     if std > 2:

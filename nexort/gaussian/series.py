@@ -40,7 +40,9 @@ class Coefficients:
     def at(self, where: Array) -> Coefficients:
         """Those of the entries of a broadcast matrix at a mask, as a flat array."""
         square = np.broadcast_to(self.square, where.shape)[where]
-        full = np.broadcast_to(self.values, (TERMS, *where.shape))
+        missing = (1,) * (where.ndim + 1 - self.values.ndim)
+        values = self.values.reshape(TERMS, *missing, *self.values.shape[1:])
+        full = np.broadcast_to(values, (TERMS, *where.shape))
         return Coefficients(full[:, where], square, self.error)
 
     @cached_property

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from nexort import functions
-from nexort.diagnostics import Report, did_you_mean
+from nexort.diagnostics import Report, Span, did_you_mean
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Program
 
@@ -105,6 +105,12 @@ def resolve(
         if size is not None:
             found[name] = size
     return numbers, sizes
+
+
+def written(program: Program, given: Mapping[str, Number]) -> dict[str, Span]:
+    """The dims whose size is the program's own, and where it stands."""
+    dims = program.dims.items()
+    return {n: d.span for n, d in dims if d.size is not None and n not in given}
 
 
 def _unknown(node: Node, known: Mapping[str, Number]) -> bool:

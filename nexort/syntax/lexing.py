@@ -44,7 +44,7 @@ _TOKENS = {
     "LANGLE": r"[<⟨〈]",
     "RANGLE": r"[>⟩〉]",
     "ARROW": r"->|→",
-    "DOTS": r"\.\.|…",
+    "DOTS": r"\.{2,3}|…",
     "PLUS": r"\+",
     "MINUS": r"[-−]",
     "STAR": r"[*·×⋅]",
@@ -89,7 +89,7 @@ STATEMENT_WORDS = (
 )
 _WORDS = {"for": "FOR", "in": "IN", "by": "BY", "as": "AS"}
 _CONTINUES = frozenset(("PLUS", "MINUS", "STAR", "SLASH", "AT", "CARET", "TILDE", "COMMA"))
-_CONTINUED_BY = re.compile(r"(?:\s|#[^\n]*\n)*(?:[+*·×⋅/@]|[-−](?!>))")
+_CONTINUED_BY = re.compile(r"(?:\s|#[^\n]*\n)*(?:[+*·×⋅/@]|[-−](?![->]))")
 _FACTOR_ENDS = frozenset(
     ("NAME", "NUMBER", "RPAR", "RSQB", "RANGLE", "BRABAR", "PRIME", "TRANSPOSE", "COPY")
 )

@@ -304,3 +304,37 @@ def test_notebooks_show_the_message_alone() -> None:
     shown = caught.value._render_traceback_()
     assert shown == str(caught.value).splitlines()
     assert not any("Traceback" in line or ".py" in line for line in shown)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("-- a comment", "'--' starts no comment"),
+        ("|h> <- W |v>", "'<-' defines nothing"),
+        ("|h> -> W |v>", "'->' defines nothing"),
+        ("s ← <v|v>", "'←' defines nothing"),
+    ],
+)
+def test_marks_of_other_languages(line: str, said: str) -> None:
+    text = f"matrix W ~ N(0, 1/n)\nvector v ~ N(0, 1)\n{line}\noutput <v|v>"
+    with pytest.raises(nexort.NexortError, match=said):
+        nexort.loads(text)
+
+
+def test_ranges_of_three_dots() -> None:
+    text = "vector v ~ N(0, 1)\nm = sum(k in 1...3) k * <v|v>\noutput m"
+    assert float(nexort.loads(text).limit()["m"]) == 6
+
+
+@pytest.mark.parametrize("ends", ["\r", "\r\n", "\n"])
+def test_line_ends(ends: str) -> None:
+    lines = ["vector u ~ N(0, 1)  # initial", "|x> = 2 * |u>", "output <x|x>", ""]
+    assert float(nexort.loads(ends.join(lines)).limit()["<x|x>"]) == 4
+    with pytest.raises(NexortError, match=r":3:9\b"):
+        nexort.loads(ends.join([*lines[:2], "output <y|x>"]))
+
+
+def test_named_outputs_of_networks() -> None:
+    text = HEAD + NETWORK.split("\n", 3)[3].replace("return <v|x>", "s = <v|x>\n  return s")
+    with pytest.raises(NexortError, match="write out what 's' stands for: return <v"):
+        nexort.loads(text)

@@ -298,3 +298,10 @@ def test_pieces_over_data(f: str) -> None:
             rho = 1.0 if i == j else float(cosines[i, j])
             known, _ = moment_two(graph, graph, std[i], std[j], rho, np.sqrt(1 - rho**2), 1e-11)
             assert abs(kernel[i, j] - known) < 1e-10
+
+
+def test_kernel_over_an_axis_of_initial_vectors() -> None:
+    """<tanh u_a|tanh u_b> of independent u_a: E tanh(z)^2 on the diagonal, else 0."""
+    text = "dim d = 300\nvector u[d] ~ N(0, 1)\n|x> = tanh(|u>)\noutput <x|x>"
+    found = np.asarray(nexort.loads(text).limit()["<x|x>"])
+    np.testing.assert_allclose(found, 0.3942944904 * np.eye(300), atol=5e-9)
