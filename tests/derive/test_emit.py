@@ -191,3 +191,14 @@ def test_branches_are_refused(body: str) -> None:
     program = nexort.loads(f"vector v ~ N(0, 1)\n|x> = {body}\noutput <x|x>")
     with pytest.raises(nexort.NexortError, match="cannot be emitted"):
         program.emit()
+
+
+def test_poles_that_cancel_stay_together(tmp_path: Path) -> None:
+    """E (1 - cos z) / z^2 exists, E 1 / z^2 does not."""
+    text = "vector v, w ~ N(0, 1)\n|x> = 1 / |v>^2 - cos(|v>) / |v>^2 + |w>\noutput <1|x>"
+    program = nexort.loads(text)
+    assert "⟨1|x⟩ = E[1/|v⟩² − cos(|v⟩)/|v⟩²]" in str(program.derive())
+    # E int_0^1 (1 - s) cos(s z) ds = int_0^1 (1 - s) exp(-s^2 / 2) ds
+    steps = (np.arange(10_000) + 0.5) / 10_000
+    expected = np.mean((1 - steps) * np.exp(-(steps**2) / 2))
+    assert found(program, tmp_path)["<1|x>"] == pytest.approx(expected, rel=1e-8)
