@@ -37,6 +37,7 @@ from nexort.derive.formula import (
     Sum,
 )
 from nexort.derive.gaussians import Gaussians
+from nexort.derive.poles import separable
 from nexort.derive.walking import is_random, kets_of, walk
 from nexort.diagnostics import fail
 from nexort.program.index import Affine
@@ -54,9 +55,8 @@ class Expectations(Gaussians):
         if not is_random(formula):
             return formula
         match formula:
-            case Sum(terms):
-                parts = [self.of(t, ranges) for t in terms]
-                return add(*parts)
+            case Sum() if len(parts := separable(formula, [], self._is_gaussian)) > 1:
+                return add(*(self.of(t, ranges) for t in parts))
             case LoopSum() | AxisSum() | Product() | Power() | CopyMean():
                 return self._product(list(self._factors(formula)), ranges)
             case _:
@@ -90,13 +90,13 @@ class Expectations(Gaussians):
         for k, factor in enumerate(random):
             others = random[:k] + random[k + 1 :]
             match factor:
-                case Sum(terms):
+                case Sum() if len(parts := separable(factor, others, self._is_gaussian)) > 1:
                     if all(isinstance(o, Ket) for o in others) or _expands(factor):
-                        parts = [
+                        products = [
                             self._product([*self._factors(t), *known, *others], ranges)
-                            for t in terms
+                            for t in parts
                         ]
-                        return add(*parts)
+                        return add(*products)
                 case Product():
                     return self._product([*self._factors(factor), *known, *others], ranges)
                 case LoopSum(var, first, last, body):

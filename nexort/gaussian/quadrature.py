@@ -21,7 +21,7 @@ ORDER = 16
 MAX_ROUNDS = 60
 NARROW = 1e-20
 """Parts of a law around 0 that are narrower than this part of it weigh nothing."""
-MAX_PANELS = 20_000
+MAX_PANELS = 1_000
 FARTHEST = 200.0
 """Where functions are looked at, in standard deviations."""
 DEEPEST = 160.0

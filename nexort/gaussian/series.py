@@ -18,6 +18,8 @@ from nexort.gaussian.quadrature import breaks, density, integrate
 from nexort.gaussian.univariate import Univariate, _compiled
 
 TERMS = 96
+FEW, HEAVY = 8, 2**14
+"""Terms of functions whose integrals take more nodes than that."""
 SPARSE = 28
 """Coefficients are interpolated from this many standard deviations in an octave."""
 UNDERFLOW = 1e-290
@@ -169,13 +171,14 @@ def _spectrum(f: Univariate, exponent: int, rtol: float) -> tuple[Array, float]:
 
 
 def _transform(z: Array, first: Array, second: Array, std: Array) -> tuple[Array, Array]:
-    """c_k and E f^2 for each s: sums over z of f(z) h_k(z / s) density(z / s) / s."""
+    """c_k and E f^2 for each s: sums over z of f(z) h_k(z / s) density(z / s) / s; c_k that are
+    left out where there are many z are 0, and a part of what is left over."""
     x = z[None, :] / std[:, None]
     weight = density(x) / std[:, None]
     values = np.zeros((TERMS, len(std)))
     squares = weight @ second
     before, now = np.zeros_like(x), weight
-    for k in range(TERMS):
+    for k in range(TERMS if len(z) <= HEAVY else FEW):
         values[k] = now @ first
         before, now = now, (x * now - math.sqrt(k) * before) / math.sqrt(k + 1)
     return values, squares

@@ -175,5 +175,30 @@ def test_a_variance_beyond_the_rule_is_refused() -> None:
     assert space["limit"](s=25.0)["<x|x>"] == pytest.approx(
         float(program.with_numbers(s=25).limit()["<x|x>"]), rel=1e-10
     )
-    with pytest.raises(ArithmeticError, match="too large for the trapezoidal rule"):
+    with pytest.raises(ArithmeticError, match="too fast at its variance for the trapezoidal rule"):
         space["limit"](s=1e4)
+
+
+@pytest.mark.parametrize("body", ["tanh(|v>) / |v>", "sqrt(0.5 + |v>^2)"])
+def test_quotients_that_are_smooth_where_they_are_0_over_0(body: str, tmp_path: Path) -> None:
+    law = "vector (v, w) ~ N(0, [[1, 1], [1, 2]])"
+    lines = [f"|x> = {body}", f"|y> = {body.replace('v>', 'w>')}", "output <x|x>, <1|y>, <y|y>"]
+    compared(nexort.loads("\n".join([law, *lines])), tmp_path, rtol=1e-12)
+
+
+@pytest.mark.parametrize("body", ["log(|v>^2)", "sqrt(|v> * |v>)", "sqrt(1 - cos(|v>))"])
+def test_branches_are_refused(body: str) -> None:
+    program = nexort.loads(f"vector v ~ N(0, 1)\n|x> = {body}\noutput <x|x>")
+    with pytest.raises(nexort.NexortError, match="cannot be emitted"):
+        program.emit()
+
+
+def test_poles_that_cancel_stay_together(tmp_path: Path) -> None:
+    """E (1 - cos z) / z^2 exists, E 1 / z^2 does not."""
+    text = "vector v, w ~ N(0, 1)\n|x> = 1 / |v>^2 - cos(|v>) / |v>^2 + |w>\noutput <1|x>"
+    program = nexort.loads(text)
+    assert "⟨1|x⟩ = E[1/|v⟩² − cos(|v⟩)/|v⟩²]" in str(program.derive())
+    # E int_0^1 (1 - s) cos(s z) ds = int_0^1 (1 - s) exp(-s^2 / 2) ds
+    steps = (np.arange(10_000) + 0.5) / 10_000
+    expected = np.mean((1 - steps) * np.exp(-(steps**2) / 2))
+    assert found(program, tmp_path)["<1|x>"] == pytest.approx(expected, rel=1e-8)

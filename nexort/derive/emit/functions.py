@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from nexort.derive import closed, graphs
@@ -18,8 +18,10 @@ from nexort.derive.formula import (
     Sum,
     Symbol,
 )
+from nexort.gaussian.kinks import AT_ZERO, roots
+from nexort.program import build
 from nexort.program.index import Affine
-from nexort.program.nodes import Node, Op, walk
+from nexort.program.nodes import Node, Op, rewrite, walk
 
 RESERVED = frozenset(
     (
@@ -232,17 +234,35 @@ def params_of(graph: Node) -> list[str]:
     return sorted({str(x.attr) for x in walk([graph]) if x.op in (Op.PARAM, Op.SIZE)})
 
 
-def kinked(graph: Node) -> bool:
-    """Whether a function has kinks or jumps, so that a smooth rule does not apply."""
-    rough = {"relu", "leaky_relu", "elu", "step", "sign", "abs", "max", "min"}
-    return any(x.attr in rough for x in walk([graph]) if isinstance(x.attr, str))
+def rough(graph: Node, numbers: Mapping[str, int | float]) -> bool:
+    """Whether a function of z may have a kink, a jump or a branch, so that a smooth rule does not
+    apply. Where a denominator is 0 an integrable function has none of them, as tanh(z) / z."""
+
+    def given(x: Node) -> Node:
+        known = x.op in (Op.PARAM, Op.SIZE) and x.attr in numbers
+        return build.constant(numbers[str(x.attr)]) if known else x
+
+    return any(_bent(x) for x in walk([rewrite([graph], given)[graph]]) if x.op is Op.CALL)
+
+
+def _bent(x: Node) -> bool:
+    if x.attr in AT_ZERO or x.attr in ("max", "min"):
+        return True
+    if x.attr not in ("sqrt", "log", "pow"):
+        return False
+    base, *exponent = x.args
+    if exponent and exponent[0].op is Op.CONST and float(exponent[0].attr).is_integer():
+        return False
+    return bool(params_of(base)) or bool(roots(base))
 
 
 PAIR_RULE = '''
-NODES = np.arange(-9, 9.03125, 0.0625)
-WEIGHTS = 0.0625 * np.exp(-0.5 * NODES**2) / np.sqrt(2 * np.pi)
+NODES = np.arange(-9, 9.03125, 0.0625) + 0.03
+INNER = NODES - 0.0173
+WEIGHTS, INNER_WEIGHTS = (0.0625 * np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi) for x in (NODES, INNER))
 """The trapezoidal rule for the standard normal law: for functions that are analytic in a strip
-around the real line it converges geometrically (to 1e-13 for tanh and variances up to 25)."""
+around the real line it converges geometrically (to 1e-13 for tanh and variances up to 25). No node
+is at 0, where a quotient may be 0 / 0."""
 
 
 def gaussian_pair(f, g, p, c, q):
@@ -253,21 +273,22 @@ def gaussian_pair(f, g, p, c, q):
     rest = np.sqrt(np.maximum(q - slope**2, 0))
     sums = np.zeros((len(NODES), 3, *p.shape))
     for k, node in enumerate(NODES):
-        sums[k] = f(root * node) * sums_of(g((slope * node)[..., None] + rest[..., None] * NODES))
+        inner = g((slope * node)[..., None] + rest[..., None] * INNER)
+        sums[k] = f(root * node) * sums_of(inner, INNER_WEIGHTS)
     total, off, size = np.moveaxis(sums, 0, -1)
-    total, more, _ = sums_of(total)
+    total, more, _ = sums_of(total, WEIGHTS)
     return checked(total, more + np.abs(off) @ WEIGHTS, np.abs(size) @ WEIGHTS)
 
 
 def gaussian_mean(f, p):
     """E f(y) for a centred Gaussian of variance p, entry by entry."""
-    return checked(*sums_of(f(np.sqrt(np.asarray(p))[..., None] * NODES)))
+    return checked(*sums_of(f(np.sqrt(np.asarray(p))[..., None] * NODES), WEIGHTS))
 
 
-def sums_of(values):
+def sums_of(values, weights):
     """The sum over the last axis; what twice the step changes, and the terms at the ends; the sum
     of the sizes."""
-    terms = values * WEIGHTS
+    terms = values * weights
     total, twice = terms.sum(-1), 2 * terms[..., ::2].sum(-1)
     ends = np.abs(terms[..., [0, -1]]).sum(-1)
     return np.array([total, np.abs(total - twice) + ends, np.abs(terms).sum(-1)])
@@ -276,7 +297,7 @@ def sums_of(values):
 def checked(total, off, size):
     """The total, where twice the step is right to 1e-5: then this one is to about 1e-10."""
     if not np.all(off <= 1e-5 * size):
-        raise ArithmeticError("a variance is too large for the trapezoidal rule")
+        raise ArithmeticError("a function varies too fast at its variance for the trapezoidal rule")
     return total
 '''
 

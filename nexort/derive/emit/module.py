@@ -324,7 +324,7 @@ class _Module:
             known = closed.pair(formula.left, formula.right)
             graphs_ = [formula.left, formula.right]
             about = "for centred Gaussians y, z of variances p, q and covariance c"
-        if known is None and any(functions.kinked(g) for g in graphs_):
+        if known is None and any(functions.rough(g, self.numbers) for g in graphs_):
             raise NotClosed(formula)
         factors = [graphs.at(g, x) for g, x in zip(graphs_, (Y, Z), strict=False)]
         shown = " ".join(text_boxes.inline(Notation().box(f, 2)) for f in factors)
