@@ -18,7 +18,7 @@ from nexort.gaussian.quadrature import breaks, density, integrate
 from nexort.gaussian.univariate import Univariate, _compiled
 
 TERMS = 96
-FEW, HEAVY = 8, 2**14
+FEW, HEAVY = 8, 2**17
 """Terms of functions whose integrals take more nodes than that."""
 SPARSE = 28
 """Coefficients are interpolated from this many standard deviations in an octave."""

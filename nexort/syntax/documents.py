@@ -213,8 +213,10 @@ def binder(loop: t.Binder, place: Place = OUTSIDE) -> Doc:
 def _range(interval: t.Range, place: Place) -> Doc:
     place = Place(tight=True, inside=place.inside)
     first = expression(interval.first, place)
-    gap = " " if flat(first).endswith(".") else ""  # `1. ..3`: three dots would be two and one
-    parts = [first, f"{gap}..", expression(interval.last, place)]
+    last = expression(interval.last, place)
+    # `1. ..3` and `1.. .3`: of three dots none would be of a number
+    gap, other = (" " if dot else "" for dot in (flat(first).endswith("."), flat(last)[0] == "."))
+    parts = [first, f"{gap}..{other}", last]
     if interval.step is not None:
         parts += [" by ", expression(interval.step, place)]
     return row(*parts)
