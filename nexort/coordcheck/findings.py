@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from nexort.coordcheck.fit import Fit
-from nexort.coordcheck.rows import SURE, Row
+from nexort.coordcheck.rows import Row
 from nexort.coordcheck.tensors import OWN, Quantity, Tensor, What
 
 
@@ -106,7 +106,7 @@ def behaviour(rows: Sequence[Row], tolerance: float) -> Behaviour:
         x, what = row.quantity.tensor, row.quantity.what
         if x.role in ("weight", "signal"):
             continue
-        sure = row.fit.exponent > tolerance + SURE * row.fit.error
+        sure = row.fit.exponent > tolerance + row.fit.margin
         if what in ("size", "change", "effect") and sure and grows is None:
             grows = row
         if what == "change" and not np.isnan(row.fit.exponent):

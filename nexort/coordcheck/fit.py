@@ -24,6 +24,9 @@ PRIOR = 0.3
 """The size that a correction to log size is thought to have at the smallest width: a standard
 deviation."""
 
+SURE = 3
+"""Standard errors: of hundreds of fits some are off by two."""
+
 FLOOR = 1e-6
 """A standard error of a logarithm that roundoff alone may have."""
 
@@ -32,13 +35,23 @@ FLOOR = 1e-6
 class Fit:
     """The exponent s in size ~ n^s, and its standard error (nan where it cannot be told). ``sizes``
     and ``errors`` are the geometric mean over runs at every width, nan where no run has one, and
-    the relative standard error. ``zero``: the size is exactly 0 at all widths."""
+    the relative standard error. ``zero``: the size is exactly 0 at all widths. ``freedom``: the
+    degrees of freedom of the spread between runs, in all."""
 
     exponent: float
     error: float
     sizes: Array
     errors: Array
     zero: bool = False
+    freedom: int = 0
+
+    @property
+    def margin(self) -> float:
+        """How far an exponent is from the truth with the probability that SURE standard errors of
+        a normal law have, by Student's law."""
+        from scipy.special import ndtr, stdtrit
+
+        return float(stdtrit(max(self.freedom, 1), ndtr(SURE))) * self.error
 
 
 def fit(widths: Sequence[int], squares: Array, *, pure: bool = False) -> Fit:
@@ -60,8 +73,9 @@ def fit(widths: Sequence[int], squares: Array, *, pure: bool = False) -> Fit:
         known = squares[np.isfinite(squares)]
         zero = bool(known.size) and not known.any()
         return Fit(np.nan, np.nan, sizes, errors, zero)
+    freedom = int(count[kept].sum()) - len(kept)
     exponent, error = _averaged(lengths[kept], mean[kept], errors[kept], pure=pure)
-    return Fit(exponent, error, sizes, errors)
+    return Fit(exponent, error, sizes, errors, freedom=freedom)
 
 
 def _variances(lengths: Array, spread: Array, count: Array) -> Array:

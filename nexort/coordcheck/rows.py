@@ -15,12 +15,8 @@ from nexort.coordcheck.tensors import Quantity, What
 from nexort.training.task import Key
 
 Status = Literal["holds", "off", "unsure", "open"]
-"""``off``: further from the prediction than the tolerance and SURE standard errors; ``unsure``:
+"""``off``: further from the prediction than the tolerance and the fit's margin; ``unsure``:
 beyond the tolerance, but the error would allow for it; ``open``: not fitted, or not predicted."""
-
-
-SURE = 3
-"""Standard errors: of hundreds of fits some are off by two."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,7 @@ def status(
     distance = abs(fit.exponent - nearest)
     if distance <= tolerance:
         return "holds"
-    return "off" if distance > tolerance + SURE * fit.error else "unsure"
+    return "off" if distance > tolerance + fit.margin else "unsure"
 
 
 def judged(

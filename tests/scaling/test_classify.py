@@ -72,9 +72,9 @@ def test_many_tables_of_any_numbers_are_quick() -> None:
     rng = np.random.default_rng(4)
     halves = rng.integers(-4, 5, (100_000, 3, 4)) / 2
     halves[::7] = [[0, 0, 0, 1], [0, 0.5, 1, 1], [1, 0, 0, 1]]
-    start = time.perf_counter()
+    start = time.process_time()
     found = nexort.classify(halves, optimizer="adam")
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 20
     assert (found[::7] == "feature learning").all()
     some = [[[Fraction(float(x)) for x in row] for row in table] for table in halves[:50]]
     assert nexort.classify(some, optimizer="adam").tolist() == found[:50].tolist()
