@@ -13,7 +13,7 @@ import numpy as np
 
 from nexort import driver
 from nexort.classification.optimizers import Optimizer, optimizer
-from nexort.classification.repeated import judged, shallow
+from nexort.classification.repeated import shallow
 from nexort.classification.slices import in_gauge
 from nexort.classification.subject import (
     Subject,
@@ -32,15 +32,13 @@ from nexort.scaling import theorem
 from nexort.scaling.judge import Judge, Judged
 from nexort.scaling.layers import CLIPPED, Array, Normalization, Table, named, perceptron
 from nexort.scaling.orders import Order, exact
-from nexort.scaling.repair import Change, changes, repair
+from nexort.scaling.repair import GOOD, Change, changes, repair
 from nexort.scaling.search import searched
 from nexort.scaling.theorem import VERDICTS, Condition, Conditions, Group, Verdict
 
 REGIMES = ("mup", "ntp", "ups(1/4)")
 FINE = 10**6
 """Denominators of exponents up to which counted sizes are exact."""
-
-GOOD = ("feature learning", "operator regime")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +90,11 @@ class Classification:
     nearest: str
     notes: tuple[str, ...]
     sizes: tuple[Counted, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        """Whether it is a parametrization to train in."""
+        return self.verdict in GOOD
 
     def __str__(self) -> str:
         from nexort.classification.report import classification
@@ -250,7 +253,7 @@ def of_subject(found: Subject) -> Classification:
     judge, near = Judge(found.graph()), found
     less = shallow(found, judge)
     if less is None:
-        sizes = judged(found, judge)
+        sizes = judge.at(found.table)
     else:
         near, judge, sizes = less.subject, less.judge, less.judged
     verdict = VERDICTS[int(sizes.code[0])]

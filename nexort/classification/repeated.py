@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from nexort.classification.subject import Subject, subject
 from nexort.diagnostics import NexortError
 from nexort.program.network import Exponents
@@ -47,8 +45,8 @@ def shallow(found: Subject, judge: Judge) -> Shallow | None:
         return None
     if few is None or more is None:
         return None
-    known, sizes = Judge(few.graph()), judged(more)
-    less = judged(few, known)
+    known, sizes = Judge(few.graph()), Judge(more.graph()).at(more.table)
+    less = known.at(few.table)
     if _sizes(less) != _sizes(sizes):
         return None
     text = ", ".join(f"{name} = {ROUNDS[0]}" for name in numbers)
@@ -93,12 +91,6 @@ def _with(found: Subject, numbers: Mapping[str, int]) -> Subject | None:
     return replace(
         made, table=table, parametrization=found.parametrization, optimizer=found.optimizer
     )
-
-
-def judged(found: Subject, judge: Judge | None = None) -> Judged:
-    """The sizes of a network."""
-    out = np.array([found.table.out], dtype=object)
-    return (judge or Judge(found.graph())).of(found.table.array, out)
 
 
 def _sizes(x: Judged) -> tuple[int, frozenset[tuple[object, ...]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from nexort.classification.classifying import GOOD, Classification
+from nexort.classification.classifying import Classification
 from nexort.classification.forms import Form, power, sentence, table, times, title
 from nexort.classification.practice import Practice, Row
 from nexort.classification.report import change
@@ -70,7 +70,7 @@ def practical(x: Practice, widths: Widths, form: Form, found: Classification) ->
 
 def warning(found: Classification) -> list[str]:
     """What stands above a table that is not good."""
-    if found.verdict in GOOD:
+    if found.good:
         return []
     unmet = [c for c in found.conditions if not c.holds and c.group != "nontrivial"]
     lines = [f"WARNING: do not use this table: it is {found.verdict}"]

@@ -55,7 +55,7 @@ def command(
 ) -> int:
     """The scaling table of a model: initialization, multiplier, learning rate, epsilon and weight
     decay of every tensor as functions of width; exit code 1 if the table is not good."""
-    from nexort.classification.classifying import GOOD, of_subject
+    from nexort.classification.classifying import of_subject
     from nexort.classification.optimizers import optimizer as by_name
     from nexort.classification.practice import GAUGES, practice
     from nexort.classification.table import Widths, practical
@@ -71,4 +71,4 @@ def command(
     judged = of_subject(found)
     text = practical(made, Widths(base_width, width), form, judged)  # type: ignore[arg-type]
     options.write(text + "\n", output)
-    return 0 if judged.verdict in GOOD else 1
+    return 0 if judged.good else 1

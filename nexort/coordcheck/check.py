@@ -20,12 +20,10 @@ from nexort.diagnostics import fail
 from nexort.driver import Given
 from nexort.program.program import Program
 from nexort.program.view import outer_order
-from nexort.scaling.judge import Judge
 from nexort.scaling.orders import exact
 from nexort.scaling.repair import GOOD
 from nexort.scaling.theorem import VERDICTS
-from nexort.training.sizes import graph
-from nexort.training.stability import degree, failures, table
+from nexort.training.stability import degree, failures, judge, table
 from nexort.training.task import Key, Task
 
 WIDTHS = (64, 128, 256, 512, 1024, 2048)
@@ -88,9 +86,7 @@ def _verdict(program: Program, task: Task) -> tuple[str, str]:
     """The verdict on a training's exponents, and which size is not as it should be."""
     assert program.training is not None
     whole = table(program.training, task.weights)
-    layers = dict(zip(task.weights, whole.layers, strict=True))
-    judge = Judge(graph(task, program.training.network, layers))
-    judged = judge.of(whole.array, np.array([whole.out], dtype=object))
+    judged = judge(program.training, task, whole).at(whole)
     verdict = VERDICTS[int(judged.code[0])]
     if verdict in GOOD:
         return verdict, ""

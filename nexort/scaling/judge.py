@@ -24,7 +24,7 @@ import numpy as np
 from nexort.diagnostics import fail
 from nexort.scaling.counting import Counting, flips, nodes
 from nexort.scaling.graph import Graph, Key
-from nexort.scaling.layers import Array, Layer
+from nexort.scaling.layers import Array, Layer, Table
 from nexort.scaling.orders import OUT, Exponents, Order, rounded
 from nexort.scaling.theorem import FAILURE, Condition, Group
 
@@ -258,6 +258,10 @@ class Judge:
             message = f"a network of {len(self.layers)} weights is too large to count sizes in"
             raise fail("too-long", message, help="fewer rounds of a loop: --set L=4")
         return Judged(self.graph, self.exponents(tables, out, unit), only)
+
+    def at(self, table: Table, only: frozenset[Key] | None = None) -> Judged:
+        """One table. Raises NexortError likewise."""
+        return self.of(table.array, np.array([table.out], dtype=object), only=only)
 
     def exponents(self, tables: Array, out: Array, unit: int = 1) -> Exponents:
         """Tables by symbol."""

@@ -79,6 +79,12 @@ def table(training: Training, weights: Mapping[Key, Weight]) -> Table:
     )
 
 
+def judge(training: Training, task: Task, whole: Table) -> Judge:
+    """What counts the sizes of a training, whose table this is."""
+    layers = dict(zip(task.weights, whole.layers, strict=True))
+    return Judge(graph(task, training.network, layers))
+
+
 def verdict(training: Training, task: Task) -> Verdict:
     """The limit of a task with all moments of step 0. Raises NexortError that names the condition
     which does not hold, or says that the limit of such a network is not known."""
@@ -90,9 +96,8 @@ def verdict(training: Training, task: Task) -> Verdict:
         if unmet:
             raise _problem(training, task.weights, unmet)
         return _of(known, task.weights)
-    judge = Judge(graph(task, training.network, layers))
-    out = np.array([whole.out], dtype=object)
-    judged = judge.of(whole.array, out)
+    counted = judge(training, task, whole)
+    judged = counted.at(whole)
     if failed := failures(judged.asked()):
         # where both find the same fault what the theorem says of exponents is more telling
         if unmet and FAILURE[unmet[0].group] == FAILURE[failed[0].group]:
@@ -103,8 +108,8 @@ def verdict(training: Training, task: Task) -> Verdict:
         raise _unknown(training, reason)
     found = _of(known, task.weights)
     alone = {
-        key: judge.of(whole.array, out, only=frozenset([key]))
-        for key in judge.graph.parameters
+        key: counted.at(whole, frozenset([key]))
+        for key in counted.graph.parameters
         if not found.active[key]
     }
     for reason in _otherwise(judged, known, found, alone, plain=task.start == "plain"):
