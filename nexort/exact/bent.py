@@ -98,6 +98,11 @@ class Bent:
         """Whether no pair is close to opposite."""
         return self.bounds[0] >= 1 - FAR
 
+    def serves(self, name: str) -> bool:
+        """Whether a kind of functions has its expectations here: u + v sign(z) is no such function
+        where z is 0."""
+        return self.near and (name == "straight" or bool(self.left.all() and self.right.all()))
+
     @property
     def apart(self) -> bool:
         """Whether no pair is nearly, and not entirely, equal."""
@@ -200,14 +205,7 @@ class Bent:
 
     def signs_after(self, a: float, b: float) -> Array:
         """E g(z_a) g(z_b) / (a^2 + b^2) of g = a + b sign(z), not to be written to."""
-        square = a * a + b * b
-        found = self.sloped(2 / math.pi * b * b / square)
-        if self.left.all() and self.right.all():
-            return found
-        # g(0) = a
-        return np.where(
-            (self.left == 0) | (self.right == 0), found.dtype.type(a * a / square), found
-        )
+        return self.sloped(2 / math.pi * b * b / (a * a + b * b))
 
 
 @dataclass
@@ -251,12 +249,12 @@ def kind_of(f: Univariate) -> tuple[str, float, float] | None:
 
 def pair(f: Univariate, g: Univariate, covariance: Any) -> Array | None:
     """E f(z_a) g(z_b) where it is one of these, else None."""
-    if f != g or not isinstance(covariance, Bent) or not covariance.near:
-        return None
     found = kind_of(f)
-    if found is None:
+    if f != g or found is None or not isinstance(covariance, Bent):
         return None
     name, x, y = found
+    if not covariance.serves(name):
+        return None
     return covariance.straight(x, y) if name == "straight" else covariance.signs(x, y)
 
 
@@ -267,7 +265,7 @@ def correlation(f: Univariate, covariance: Any) -> Array:
     assert kind is not None
     name, u, v = kind
     if isinstance(covariance, Bent):
-        if covariance.near:
+        if covariance.serves(name):
             straight = name == "straight"
             return covariance.correlation(u, v) if straight else covariance.signs_after(u, v)
         covariance = covariance.general

@@ -33,13 +33,12 @@ from nexort.exact.operations import (
 )
 from nexort.exact.univariates import jumps
 from nexort.exact.values import Value, What
-from nexort.gaussian import orthant, sides
+from nexort.gaussian import sides
 from nexort.gaussian.covariance import Covariance, NotPositive
 from nexort.gaussian.covariance import product as two_product
 from nexort.gaussian.expectation import CLOSED, NotIntegrable
 from nexort.gaussian.quadrature import OutOfRange
 from nexort.gaussian.sizes import order, overlap, size
-from nexort.gaussian.terms import normal_form
 from nexort.gaussian.univariate import Univariate
 from nexort.program.unrolled import Array
 
@@ -317,7 +316,8 @@ def _pair(value: Value, frame: Frame, law: Law, found: Any) -> Any:
 
 def _straight(f: Univariate) -> tuple[float, float] | None:
     """(u, v) of f = u z + v |z|, of E f^2 = (u^2 + v^2) E z^2."""
-    return orthant.straight(normal_form(f.node))
+    kind = bent.kind_of(f)
+    return kind[1:] if kind is not None and kind[0] == "straight" else None
 
 
 def _smooth(f: Univariate, g: Univariate, changes: Any) -> bool:

@@ -89,10 +89,13 @@ def expect_pair(
     if evaluate is not None:
         value = _with_zeros(f, g, covariance, evaluate(covariance))
         error = jump_error(f, g, covariance, covariance.uncertainty)
-        found = Expectation(value, error, CLOSED)
         # closed forms are those of laws under which each function has an expectation of its own
-        beyond = np.isnan(value) & _without_moment(f, g, covariance)
-        return _joined(beyond, _entries(f, g, covariance, rtol), found) if beyond.any() else found
+        beyond = _without_moment(f, g, covariance)
+        if beyond.any() and (beyond := beyond & np.isnan(value)).any():
+            value, error = np.array(value), np.array(np.broadcast_to(error, value.shape))
+            value[beyond], error[beyond] = _hard_entries(f, g, covariance, beyond, rtol)
+            return Expectation(value, error, QUADRATURE)
+        return Expectation(value, error, CLOSED)
     if pieces.supported(f, g):
         value, error, unsure = pieces.expectation(f, g, covariance)
         scales = size(f, covariance.left, rtol), size(g, covariance.right, rtol)
@@ -242,12 +245,12 @@ def check_pair(f: Univariate, g: Univariate, k: Covariance) -> None:
 
 def _without_moment(f: Univariate, g: Univariate, k: Covariance) -> Array:
     """Where f or g has no expectation, though their product may have one."""
-    alone = np.zeros(k.shape, bool)
+    alone: Array = np.zeros((), bool)
     for h, variance in ((f, k.left), (g, k.right)):
         q = quadratic_growth(h.node)
         if q > 0:
-            alone |= 2 * q * variance >= 1 - 1e-9
-    return alone
+            alone = alone | (2 * q * variance >= 1 - 1e-9)
+    return np.broadcast_to(alone, k.shape)
 
 
 # ---- without a closed form -----------------------------------------------------------------------

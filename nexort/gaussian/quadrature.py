@@ -267,7 +267,6 @@ def moment_two(
     width = right * sine
 
     rests = [_rest(g, p, side, width) for p in g.singularities for side in (1, -1)] if width else []
-
     rows = 2 if rests else 1
 
     def inner(center: Array) -> Array:

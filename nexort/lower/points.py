@@ -55,7 +55,7 @@ class Points:
             parts.append(np.ascontiguousarray(normal))
             count -= len(part)
             self.used += len(part)
-        return parts[0] if len(parts) == 1 else np.concatenate([np.empty((0, self.size)), *parts])
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _block(self) -> Array:
         """Uniform coordinates."""
