@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexort.diagnostics import fail
+from nexort.results.saving import check_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,13 +36,11 @@ STYLE = {
 
 def check_path(path: str | Path) -> None:
     """Raise NexortError unless a picture can be written to ``path``."""
-    place = Path(path)
-    if place.suffix.lower() not in EXTENSIONS:
+    if Path(path).suffix.lower() not in EXTENSIONS:
         kinds = ", ".join(EXTENSIONS)
         message = f"{path}: unknown kind of picture, expected {kinds}"
         raise fail("bad-output-file", message, help="--plot picture.png")
-    if not place.parent.is_dir():
-        raise fail("bad-output-file", f"{path}: there is no folder {place.parent}")
+    check_folder(path)
 
 
 def save(figure: Figure, path: str | Path) -> None:

@@ -34,6 +34,11 @@ def suffix_of(path: str | Path, known: Sequence[str]) -> str:
 def check_path(path: str | Path, known: Sequence[str]) -> None:
     """Raises NexortError unless results can be written to a path, as far as names tell."""
     suffix_of(path, known)
+    check_folder(path)
+
+
+def check_folder(path: str | Path) -> None:
+    """Raises NexortError where the folder of a path is missing."""
     place = Path(path).parent
     if not place.is_dir():
         raise fail("bad-output-file", f"{path}: there is no folder {place}")
