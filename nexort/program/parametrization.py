@@ -69,17 +69,19 @@ Terms = frozenset[frozenset[str]]
 
 _OTHER: Terms = frozenset((frozenset(),))
 _SAME = frozenset((Op.AVERAGE, Op.TAKE, Op.TRANSPOSE, Op.DIAGONAL, Op.SPREAD, Op.SUM, Op.GENERATE))
+_LINEAR = ("add", "sub", "neg", "mul")
 _MOST_TERMS = 1024
 
 
 def readouts(network: Network) -> frozenset[str]:
     """The vector weights that weigh what the output averages: f is linear in them. It is a sum of
     products over entries, whichever of its parts have names; of every product one factor is a
-    readout, rather one of mean 0 than a gain."""
+    readout, rather one of mean 0 than a gain, and rather one that no function reads."""
     order = list(network.weights)
+    read = _read_by_functions(network)
 
-    def rank(name: str) -> tuple[bool, int]:
-        return is_number(network.weights[name].mean, 0), order.index(name)
+    def rank(name: str) -> tuple[bool, bool, int]:
+        return is_number(network.weights[name].mean, 0), name not in read, order.index(name)
 
     def likely(term: frozenset[str]) -> frozenset[str]:
         return frozenset(w for w in term if rank(w)[0]) or term
@@ -90,6 +92,23 @@ def readouts(network: Network) -> frozenset[str]:
         if not term & chosen:
             chosen.add(max(likely(term), key=rank))
     return frozenset(chosen)
+
+
+def _read_by_functions(network: Network) -> set[str]:
+    """The weights in arguments of functions that are no sums and products, and in denominators."""
+    rules: dict[str, list[Node]] = {}
+    for rule in _rules(network.body):
+        rules.setdefault(rule.name, []).append(rule.value)
+    roots = [*(x for values in rules.values() for x in values), network.output]
+    calls = [x for x in walk(roots) if x.op is Op.CALL and x.attr not in _LINEAR]
+    waiting = [a for x in calls for a in (x.args[1:] if x.attr == "div" else x.args)]
+    found: set[str] = set()
+    while waiting:
+        nodes = walk(waiting)
+        found.update(str(x.attr[0]) for x in nodes if x.op is Op.INIT_VECTOR)
+        names = {str(x.attr[0]) for x in nodes if x.op is Op.REF}
+        waiting = [x for name in names for x in rules.pop(name, ())]
+    return found
 
 
 def _terms(network: Network) -> Terms:

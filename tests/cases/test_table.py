@@ -57,6 +57,31 @@ def test_readouts_are_factors_of_the_output_under_any_name(
     assert tensors(capsys, path) == wanted
 
 
+def test_readouts_do_not_depend_on_the_order_of_weights(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The embedding is a factor of f too, but a norm reads it."""
+    weights = ["emb : vector[d]", "gain : vector ~ N(1, 0)", "head : vector"]
+    text = """dim d, M
+data xi[d, M]
+network f(xi) {
+  WEIGHTS
+  |h> = |emb> @ xi
+  |y> = |h> / sqrt(diag(<h|h>) + 0.01)
+  |z> = |y> * |gain>
+  return <head|z>
+}
+"""
+    found = []
+    for order in (weights, weights[::-1]):
+        path = tmp_path / "ordered.nxt"
+        path.write_text(text.replace("WEIGHTS", "\n  ".join(f"weight {w}" for w in order)), "utf-8")
+        rows = tensors(capsys, path)
+        assert {name for name, row in rows.items() if row["part"] == "readout"} == {"head"}
+        found.append(rows)
+    assert found[0] == found[1]
+
+
 def test_what_gains_start_at(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, shown = run(capsys, HERE / "table-gain-init.nxt")
     assert code == 0

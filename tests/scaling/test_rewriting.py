@@ -17,7 +17,10 @@ from nexort.driver import Given, compile_source
 
 ROOT = Path(__file__).parents[2]
 MODELS = sorted((ROOT / "tests/cases/good").glob("model-*.nxt"))
-PROGRAMS = [ROOT / f"programs/{name}.nxt" for name in ("mup_mlp_adam", "ntp_mlp_adam", "digits")]
+PROGRAMS = [
+    ROOT / f"programs/{name}.nxt"
+    for name in ("mup_mlp_adam", "ntp_mlp_adam", "figure_5_1", "figure_5_2")
+]
 FEW = ("model-lora-finite", "model-lora-plus", "model-moe-top1", "model-mlp-outbias")
 
 
