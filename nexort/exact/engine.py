@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 from nexort.exact import kets, moments, scalars
 from nexort.exact.budget import Budget, NotExact
-from nexort.exact.folding import Known
 from nexort.exact.forms import Atom, Form, Gaussian, Item, relabelled
 from nexort.exact.kets import NeedsPin
 from nexort.exact.labels import At, Label, canonical, renamed, sortable, top
@@ -24,6 +23,7 @@ from nexort.exact.values import Value, Values
 from nexort.limit.dots import sources_of_dots
 from nexort.limit.symmetry import is_odd, parities
 from nexort.program.nodes import Node, Op, walk
+from nexort.program.roundings import Known
 from nexort.program.unrolled import Unrolled
 
 Labelled = tuple[Node, At]

@@ -22,7 +22,6 @@ import numpy as np
 
 from nexort import functions
 from nexort.exact import bent
-from nexort.exact.folding import adds_exactly
 from nexort.exact.operations import (
     Frame,
     aligned,
@@ -40,6 +39,7 @@ from nexort.gaussian.expectation import CLOSED, NotIntegrable
 from nexort.gaussian.quadrature import OutOfRange
 from nexort.gaussian.sizes import order, overlap, size
 from nexort.gaussian.univariate import Univariate
+from nexort.program.roundings import adds_exactly
 from nexort.program.unrolled import Array
 
 EPS = float(np.finfo(float).eps)

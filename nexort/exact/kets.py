@@ -31,6 +31,7 @@ from nexort.exact.labels import At, Label, renamed
 from nexort.exact.scalars import aligned, moved, split
 from nexort.program import build
 from nexort.program.nodes import Node, Op
+from nexort.program.roundings import known
 from nexort.program.types import Kind
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ def _of_view(engine: Engine, graph: Node, z: Gaussian | None) -> Form:
     """f(|z>) as a form."""
     values = engine.values
     if z is None:
-        return constant(values, values.number(float(graph.attr)))
+        return constant(values, values.number(*known(graph.attr)))
     power = monomial(graph)
     if power == 1:
         return Form(z)

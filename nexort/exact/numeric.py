@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nexort.exact.folding import UNIT, ZERO, Known, adds_exactly, plus
 from nexort.exact.forms import Atom, Gaussian
+from nexort.program.roundings import UNIT, ZERO, Known, adds_exactly, plus
 from nexort.program.unrolled import Array
 
 

@@ -9,6 +9,7 @@ from nexort.exact.budget import NotExact
 from nexort.exact.labels import At, Index, Label, following, top
 from nexort.exact.values import Value
 from nexort.program.nodes import Node, Op
+from nexort.program.roundings import known
 
 if TYPE_CHECKING:
     from nexort.exact.engine import Engine
@@ -21,7 +22,7 @@ def lower(engine: Engine, node: Node, at: At) -> Value:
         case Op.CONST:
             if isinstance(node.attr, tuple):
                 return values.array(node.attr, at)
-            return values.number(float(node.attr))
+            return values.number(*known(node.attr))
         case Op.SIZE:
             return values.array(("size", str(node.attr)), ())
         case Op.DATA:

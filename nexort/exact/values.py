@@ -44,9 +44,9 @@ from enum import Enum, auto
 from itertools import count
 from typing import Any
 
-from nexort.exact import folding
 from nexort.exact.budget import Budget
 from nexort.exact.labels import BOUND, Index, Label, Names, labels_of, renamed
+from nexort.program import roundings
 from nexort.program.nodes import Node
 
 UNFOLDED = frozenset(("ratio", "complement", "both", "signed"))
@@ -165,7 +165,7 @@ class Values:
     def number(self, value: float, error: float | None = None) -> Value:
         """A number; its error is that of the float next to a decimal fraction where not given."""
         value = float(value)
-        error = folding.rounding(value) if error is None else error
+        error = roundings.rounding(value) if error is None else error
         key = (What.NUMBER, value, error)
         if key not in self._known:
             found = Value(What.NUMBER, (), value, (), 0, next(self._serial))
@@ -180,44 +180,44 @@ class Values:
 
     def mul(self, *factors: Value) -> Value:
         """A product; numbers are collected in front, and factors put in order."""
-        number, others = folding.ONE, []
+        number, others = roundings.ONE, []
         for f in factors:
             for part in _flat(f, "mul"):
                 if part.number is not None:
-                    number = folding.times(number, (part.number, part.error))
+                    number = roundings.times(number, (part.number, part.error))
                 else:
                     others.append(part)
-        if number == folding.ZERO:
+        if number == roundings.ZERO:
             return self.zero
         others.sort(key=lambda v: v.serial)
-        if number != folding.ONE or not others:
+        if number != roundings.ONE or not others:
             others.insert(0, self.number(*number))
         return others[0] if len(others) == 1 else self.make(What.CALL, tuple(others), "mul")
 
     def add(self, *terms: Value) -> Value:
         """A sum; multiples of one value are collected."""
-        number, others = folding.ZERO, []
+        number, others = roundings.ZERO, []
         for f in terms:
             for part in _flat(f, "add"):
                 if part.number is not None:
-                    number = folding.plus(number, (part.number, part.error))
+                    number = roundings.plus(number, (part.number, part.error))
                 else:
                     others.append(part)
         others = self._collected(others)
         others.sort(key=lambda v: v.serial)
-        if number != folding.ZERO or not others:
+        if number != roundings.ZERO or not others:
             others.insert(0, self.number(*number))
         return others[0] if len(others) == 1 else self.make(What.CALL, tuple(others), "add")
 
     def _collected(self, terms: list[Value]) -> list[Value]:
         """c x + d x as (c + d) x, with numbers c and d."""
-        alike: dict[tuple[Value, ...], folding.Known] = {}
+        alike: dict[tuple[Value, ...], roundings.Known] = {}
         for v in terms:
             rest: tuple[Value, ...] = (v,)
-            number = folding.ONE
+            number = roundings.ONE
             if v.what is What.CALL and v.attr == "mul" and v.args[0].number is not None:
                 rest, number = v.args[1:], (float(v.args[0].attr), v.args[0].error)
-            alike[rest] = folding.plus(alike.get(rest, folding.ZERO), number)
+            alike[rest] = roundings.plus(alike.get(rest, roundings.ZERO), number)
         if len(alike) == len(terms):
             return terms
         found = [self.mul(self.number(*c), *rest) for rest, c in alike.items()]
@@ -227,8 +227,8 @@ class Values:
         """A quotient."""
         if b.number is not None and b.number != 0:
             if a.number is not None:
-                return self.number(*folding.over((a.number, a.error), (b.number, b.error)))
-            return self.mul(self.number(*folding.over(folding.ONE, (b.number, b.error))), a)
+                return self.number(*roundings.over((a.number, a.error), (b.number, b.error)))
+            return self.mul(self.number(*roundings.over(roundings.ONE, (b.number, b.error))), a)
         return self.make(What.CALL, (a, b), "div")  # 0 / b too: b may be 0
 
     def call(self, name: str, *args: Value) -> Value:

@@ -81,12 +81,9 @@ def evaluate(
     pointing at the line that made it.
     """
     settings = settings or Settings()
-    plan = Plan.of(program)
-    if not plan.sampled:
-        return _exact(plan)
     unknown = examine(program)
     if not settings.exact:
-        return _sampled(Plan.of(program, unknown), settings, progress)
+        return _other(Plan.of(program, unknown), settings, progress)
     solution = solve(program, settings.rtol or EXACT_RTOL, settings.memory, unknown)
     found = {
         name: LimitValue(x.value, x.error, x.method, x.meets(settings.rtol))
@@ -95,8 +92,13 @@ def evaluate(
     missing = [o.name for o in program.outputs if o.name not in found]
     if missing:
         rest = Plan.of(*with_known(program, solution.known, missing, unknown))
-        found |= _sampled(rest, settings, progress)
+        found |= _other(rest, settings, progress)
     return {o.name: found[o.name] for o in program.outputs}
+
+
+def _other(plan: Plan, settings: Settings, progress: Progress | None) -> dict[str, LimitValue]:
+    """By samples, where there is anything random."""
+    return _sampled(plan, settings, progress) if plan.sampled else _exact(plan)
 
 
 def _sampled(plan: Plan, settings: Settings, progress: Progress | None) -> dict[str, LimitValue]:

@@ -134,7 +134,7 @@ class Node:
 
     def __new__(cls, op: Op, args: tuple[Node, ...], attr: Hashable, type: Type) -> Node:
         # repr keeps apart the equal hashes of 1, 1.0 and True
-        tag = repr(attr) if op is Op.CONST else attr
+        tag = (repr(attr), attr) if op is Op.CONST else attr
         key = (op, tuple([a.serial for a in args]), tag, type)
         known = _interned.get(key)
         found = known() if known is not None else None

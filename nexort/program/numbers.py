@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from nexort import functions
 from nexort.diagnostics import Report, Span, did_you_mean
+from nexort.program import roundings
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Program
 
@@ -18,16 +20,40 @@ LONGEST = 1000
 
 
 def fold(name: str, args: tuple[Number, ...]) -> Number | None:
-    """An entrywise function of literals; exact for integers, None where it is not finite."""
+    """An entrywise function of literals, with its error; exact for integers, None where it is not
+    finite."""
     exact = _exactly(name, args)
     if exact is not None and exact.bit_length() <= LONGEST:
         return exact
+    evaluate = functions.registry()[name].evaluate
     try:
         with np.errstate(all="ignore"):
-            value = float(functions.registry()[name].evaluate(*(np.float64(a) for a in args)))
+            value = float(evaluate(*(np.float64(a) for a in args)))
+            if not math.isfinite(value):
+                return None
+            return roundings.rounded(value, _error(name, evaluate, args, value))
     except (OverflowError, ZeroDivisionError):
         return None
-    return value if math.isfinite(value) else None
+
+
+def _error(
+    name: str, evaluate: Callable[..., Any], args: tuple[Number, ...], value: float
+) -> float:
+    parts = [roundings.known(a) for a in args]
+    match name:
+        case "add":
+            return roundings.plus(*parts)[1]
+        case "sub":
+            (x, e), (y, d) = parts
+            return roundings.plus((x, e), (-y, d))[1]
+        case "mul":
+            return roundings.times(*parts)[1]
+        case "div":
+            return roundings.over(*parts)[1]
+        case "neg" | "abs":
+            return parts[0][1]
+        case _:
+            return roundings.called(evaluate, args, value)
 
 
 def _exactly(name: str, args: tuple[Number, ...]) -> int | None:

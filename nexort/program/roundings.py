@@ -7,7 +7,7 @@ the like have none.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -58,6 +58,58 @@ def over(a: Known, b: Known) -> Known:
     own = 0.0 if exact else UNIT * abs(found) + 5e-324
     room = abs(y) - d
     return found, (e + abs(found) * d) / room + own if room > 0 else math.inf
+
+
+class Rounded(float):
+    """A float with a bound on its error beyond that of the decimal fraction next to it; equal to
+    none that has another error."""
+
+    __slots__ = ("error",)
+    error: float
+
+    def __new__(cls, value: float, error: float) -> Rounded:
+        found = super().__new__(cls, value)
+        found.error = error
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Rounded)
+            and float(self) == float(other)
+            and (self.error == other.error)
+        )
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((float(self), self.error))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Rounded, (float(self), self.error)
+
+
+def known(x: float) -> Known:
+    """A number of a program, and its error."""
+    return float(x), x.error if isinstance(x, Rounded) else rounding(float(x))
+
+
+def rounded(value: float, error: float) -> float:
+    """The number with an error that is not that of the decimal fraction next to it."""
+    return Rounded(value, error) if error > rounding(value) else value
+
+
+def called(function: Callable[..., Any], args: Sequence[float], value: float) -> float:
+    """The error of an entrywise function's value: what each argument's error, at either end,
+    changes it by, and some roundings."""
+    error = 4 * UNIT * abs(value)
+    for k, a in enumerate(args):
+        x, e = known(a)
+        ends = (x - e, x + e) if e else ()
+        for end in ends:
+            moved = float(function(*(np.float64(end if i == k else b) for i, b in enumerate(args))))
+            error += abs(moved - value) if math.isfinite(moved) else math.inf
+    return error
 
 
 GRAINS = (1.0, 2.0**10)
