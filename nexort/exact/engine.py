@@ -59,6 +59,7 @@ class Engine:
         self._scalars: dict[Labelled, Value | NotExact] = {}
         self._forms: dict[Labelled, Form | NotExact | NeedsPin] = {}
         self._forms_at: dict[Labelled, Form] = {}
+        self.views: dict[Labelled, kets.View | None] = {}
         self._expected: dict[tuple[Labelled, ...], Value | NotExact] = {}
         self._numbers = Numbers(self._of_atoms)
         self._covariances: dict[tuple[Gaussian, Gaussian], Value] = {}

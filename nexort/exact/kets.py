@@ -29,13 +29,17 @@ from nexort.exact.forms import (
 )
 from nexort.exact.labels import At, Label, renamed
 from nexort.exact.scalars import aligned, moved, split
+from nexort.exact.values import Value
 from nexort.program import build
 from nexort.program.nodes import Node, Op
-from nexort.program.roundings import known
+from nexort.program.roundings import known, rounded
 from nexort.program.types import Kind
 
 if TYPE_CHECKING:
     from nexort.exact.engine import Engine
+
+
+View = tuple[Node, Gaussian | None]
 
 
 def form_of(engine: Engine, node: Node, at: At) -> Form:
@@ -184,7 +188,7 @@ def _expanded(engine: Engine, node: Node, at: At, parts: list[tuple[Node, At]]) 
 
 
 def _univariate(engine: Engine, node: Node, at: At) -> Form | None:
-    found = view(engine, node, at, entered=True)
+    found = composed(engine, node, at)
     return None if found is None else _of_view(engine, *found)
 
 
@@ -206,36 +210,48 @@ def monomial(graph: Node) -> int:
         return 1
     if graph.op is not Op.CALL:
         return 0
-    first = monomial(graph.args[0])
     match str(graph.attr):
         case "square":
-            return 2 * first
+            return 2 * monomial(graph.args[0])
         case "pow" if graph.args[1].op is Op.CONST and isinstance(graph.args[1].attr, int):
-            return first * max(0, graph.args[1].attr)
+            return monomial(graph.args[0]) * max(0, graph.args[1].attr)
         case "mul":
-            second = monomial(graph.args[1])
+            first, second = (monomial(a) for a in graph.args)
             return first + second if first and second else 0
     return 0
 
 
-def view(
-    engine: Engine, node: Node, at: At, entered: bool = False
-) -> tuple[Node, Gaussian | None] | None:
+def view(engine: Engine, node: Node, at: At) -> View | None:
     """The node as f(|z>) of one Gaussian ket: f a graph over SLOT, keeping the shape in which it
     was written, and |z>; None where it is not. A number has |z> None."""
     if node.type.kind is Kind.SCALAR:
-        number = engine.scalar(node, at).number
-        if number is None:
-            return None
-        whole = int(number) if number == int(number) and abs(number) < 2**53 else number
-        return build.constant(whole), None
-    if not entered:
-        x = engine.form(node, at)
-        if x.gaussian is not None and x.gaussian.items:
-            return SLOT, x.gaussian
-        fixed = x.constant(engine.values)
-        if fixed is not None and fixed.number is not None:
-            return build.constant(fixed.number), None
+        scalar = engine.scalar(node, at)
+        return None if scalar.number is None else (_literal(scalar), None)
+    x = engine.form(node, at)
+    if x.gaussian is not None and x.gaussian.items:
+        return SLOT, x.gaussian
+    fixed = x.constant(engine.values)
+    if fixed is not None and fixed.number is not None:
+        return _literal(fixed), None
+    return composed(engine, node, at)
+
+
+def _literal(value: Value) -> Node:
+    """A number's constant, with its error; whole numbers are integers."""
+    number = float(value.attr)
+    whole = number == int(number) and abs(number) < 2**53 and not value.error
+    return build.constant(int(number) if whole else rounded(number, value.error))
+
+
+def composed(engine: Engine, node: Node, at: At) -> View | None:
+    """The view of a node by those of its arguments."""
+    known = engine.views
+    if (node, at) not in known:
+        known[node, at] = _composed(engine, node, at)
+    return known[node, at]
+
+
+def _composed(engine: Engine, node: Node, at: At) -> View | None:
     if node.op is not Op.CALL:
         if node.op in (Op.TAKE, Op.TRANSPOSE, Op.DIAGONAL, Op.SPREAD):
             return view(engine, node.args[0], moved(node, at))

@@ -237,6 +237,10 @@ COVERED = 0.945
 """The probability by which two errors cover a limit by spread alone; biases that are added make it
 95 to 97 %."""
 
+UNSEEN = 3.0
+"""What none of N points saw has a probability below 3 / N (with 95 %, as (1 - 3 / N)^N = 0.05), and
+changes a product of signs by 2: half of that, as two errors are what covers."""
+
 SKEWED = 0.6
 """How much the square of a skewness widens an error. Means of quasi-random points are skewed where
 few points of a sample make most of their spread; found on means of exponentials of Gaussians, and
@@ -282,7 +286,10 @@ def _summary(plan: Plan, half: _Stage, full: _Stage, seed: int) -> dict[str, Lim
         excess = np.where(np.abs(bias) > 2 * noise, bias**2, 0.0)
         scale = np.abs(value).max() if value.size else 0.0
         floor = scale * (max(half.dropped, full.dropped) + 64 * EPS * np.sqrt(len(plan.order)))
-        error = np.sqrt(spread**2 + excess + floor**2)
+        unseen = 0.0
+        if not plan.jumps.isdisjoint(walk(output.members)):
+            unseen = UNSEEN * (scale or 1.0) / (count * full.size)
+        error = np.sqrt(spread**2 + excess + floor**2 + unseen**2)
         if not _random(plan, output):
             found[output.name] = LimitValue(value, np.zeros_like(value), "exact")
             continue

@@ -36,8 +36,9 @@ WORK = 2**17
 """Arguments of matrices in a step times points of a replicate without pairs. It does not depend on
 the number of steps, so that what a run has at a step does not."""
 
-LIKELY = 2.0
-"""A mean square of differences over their errors that is taken for chance."""
+LIKELY = 0.95
+"""How often chance has a smaller mean square of differences over their errors than what is told
+from it."""
 
 CERTAIN = 4.0
 """A single difference over its error that is not."""
@@ -152,8 +153,10 @@ class Summary:
 def _summary(task: Task, half: Stage, full: Stage) -> dict[str, Summary]:
     """The outputs' values."""
     found = {}
-    # what is dropped from hats changes covariances by its square
-    rounding = max(half.notes["dropped"], full.notes["dropped"], 1e-7) ** 2
+    # what is dropped from hats changes covariances by its square: a bias, of which the difference
+    # from N/2 points shows as much as is dropped there beyond what is dropped here
+    rest = 2 * full.notes["dropped"] ** 2 - half.notes["dropped"] ** 2
+    rounding = max(rest, 1e-14)
     points = f"{len(next(iter(full.draws.values()), ()))} x {full.size} points"
     text = f"sampled: {points}"
     rank = int(full.notes["rank"])
@@ -167,7 +170,7 @@ def _summary(task: Task, half: Stage, full: Stage) -> dict[str, Summary]:
         with np.errstate(all="ignore"):
             value, spread = fine.mean(axis=0), standard_error(fine, coarse)
             noise = np.hypot(spread, standard_error(coarse, fine))
-            excess = _significant(coarse.mean(axis=0) - value, noise)
+            excess = _significant(coarse.mean(axis=0) - value, noise, fine)
             scale = np.abs(value).max(axis=axes, keepdims=True, initial=0.0)
             top = np.abs(value[np.isfinite(value)]).max(initial=0.0)
             lasting = _lasting(coarse, fine, axes)
@@ -196,14 +199,29 @@ def _rounded(coarse: Array, fine: Array, top: float) -> bool:
     return all(bool((np.abs(x - center) <= ROUNDED * top).all()) for x in (coarse, fine))
 
 
-def _significant(bias: Array, noise: Array) -> Array:
+def _significant(bias: Array, noise: Array, draws: Array) -> Array:
     """The part of squared differences that their own errors do not explain: told from an output's
     entries together, as those are one run's, and from each where it is beyond doubt."""
     known = np.isfinite(bias) & np.isfinite(noise) & (noise > 0)
     ratio = np.divide(bias, noise, out=np.zeros_like(bias), where=known) ** 2
     mean = float(ratio.sum() / max(1, known.sum()))
-    part = max(0.0, 1 - LIKELY / mean) if mean > 0 else 0.0
+    part = max(0.0, 1 - _chance(draws[:, known]) / mean) if mean > 0 else 0.0
     return np.asarray(np.where(ratio > CERTAIN**2, 1.0, part) * bias**2)
+
+
+def _chance(draws: Array) -> float:
+    """A mean square of the entries' differences over their errors that chance can have: that of as
+    many independent ones as there are seen to be in the draws, (tr C)^2 / tr C^2 of their
+    correlations C. ``draws`` has shape (R, entries)."""
+    from scipy.special import gammaincinv
+
+    rest = draws - draws.mean(axis=0)
+    size = np.sqrt((rest**2).mean(axis=0))
+    rest = (rest / np.where(size > 0, size, 1.0)).reshape(len(draws), -1)
+    gram = rest @ rest.T
+    freedom = np.trace(gram) ** 2 / max(float((gram**2).sum()), EPS)
+    freedom = max(float(freedom), 1.0)
+    return float(2 * gammaincinv(freedom / 2, LIKELY) / freedom)
 
 
 def _lasting(coarse: Array, fine: Array, axes: tuple[int, ...]) -> Array:

@@ -75,6 +75,17 @@ def test_long_chains_are_exact() -> None:
     np.testing.assert_allclose(moments, [float(k) for k in known], rtol=1e-13)
 
 
+def test_compositions_of_thousands_of_lines_are_exact() -> None:
+    lines = ["vector v ~ N(0, 1)", "|x0> = |v>"]
+    lines += [f"|x{k + 1}> = 0.5 * |x{k}> + 1" for k in range(4000)]
+    lines += ["|y0> = |v>"] + [f"|y{k + 1}> = tanh(|y{k}>)" for k in range(1000)]
+    found = nexort.loads("\n".join([*lines, "output <x4000|x4000> as f, <y1000|y1000> as g"]))
+    limit = found.limit()
+    assert abs(float(limit["f"]) - 4) <= float(limit["f"].error) < 1e-12
+    # y_k^2 tends to 3 / (2 k)
+    assert 0 < 1 - float(limit["g"]) / (3 / 2000) < 0.05
+
+
 def test_deep_networks_are_exact() -> None:
     data = DATA["mlp"]
     deep = nexort.load(PROGRAMS / "mlp.nxt", L=100).limit(data=data)

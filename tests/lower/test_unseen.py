@@ -1,0 +1,24 @@
+"""What no sample point saw is in the error: jumps of kets that nearly coincide."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import nexort
+
+NEARLY = """
+dim M = 2
+vector u, v ~ N(0, 1)
+data a[M] = [1, 1.0000257]
+|x> = sign(|u> * a + 0.5 * |v>)
+output <x|x> as f
+"""
+
+
+def test_signs_that_never_differ_in_a_sample() -> None:
+    program = nexort.loads(NEARLY)
+    truth = np.asarray(program.limit()["f"])
+    found = program.limit(exact=False)["f"]
+    assert truth[0, 1] < 1
+    assert (np.abs(np.asarray(found) - truth) <= 2 * np.asarray(found.error)).all()
+    assert (np.asarray(found.error) < 1e-3).all()
