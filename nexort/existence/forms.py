@@ -8,9 +8,9 @@ from functools import cached_property, reduce
 
 import numpy as np
 
-from nexort.existence.precise import FUNCTIONS, Undefined, number
 from nexort.existence.zeros import natural
 from nexort.functions import Array
+from nexort.gaussian.precise import FUNCTIONS, Undefined, number
 from nexort.program import build
 from nexort.program.differentiate import substitute
 from nexort.program.nodes import Node, Op, rewrite, walk

@@ -11,10 +11,10 @@ from typing import Any
 from mpmath import mp, mpf
 
 from nexort.existence.local import Local, far, near
-from nexort.existence.precise import Undefined, logarithm
 from nexort.existence.ranges import VARIABLE, NotShown, Range, bounds
 from nexort.existence.verdict import EXISTS, UNKNOWN, Known, Verdict, diverges, undefined
 from nexort.existence.zeros import DIGITS, MOST, crossings, distinct, singular_arguments, zeros
+from nexort.gaussian.precise import Undefined, logarithm
 from nexort.gaussian.univariate import SLOT
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
@@ -134,11 +134,11 @@ def _tails(
             up = (2, 0.0)
         if up < (1, 2.0):
             continue
-        found = far(node, variance, side, reach)
+        found = far(node, variance, side, reach, waves=_waves(node))
         rates[k] = found.rate
         if found.known is Known.DIVERGES:
             verdict = diverges(_growth(found.rate, variance))
-        elif verdict is EXISTS and (found.known is Known.UNKNOWN or _waves(node)):
+        elif verdict is EXISTS and found.known is Known.UNKNOWN:
             verdict = UNKNOWN
     return verdict, (rates[0], rates[1])
 
@@ -190,7 +190,7 @@ def ray(node: Node) -> Verdict | None:
     if bounds(node, {SLOT: VARIABLE}, almost=True).up < (1, 2.0):
         return None
     for side in (1, -1):
-        found = far(node, 1.0, side, 10.0)
+        found = far(node, 1.0, side, 10.0, waves=_waves(node))
         if found.known is Known.DIVERGES and found.rate > 0.5 + 1e-6:
             rate = "every exp(c r^2)" if math.isinf(found.rate) else f"exp({found.rate:.4g} r^2)"
             return diverges(f"it grows like {rate} in some directions, and only exp(c r^2) with "

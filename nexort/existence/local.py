@@ -15,9 +15,8 @@ from typing import Any
 
 from mpmath import mp, mpf
 
-from nexort.existence.precise import Undefined, logarithm
 from nexort.existence.verdict import Known
-from nexort.existence.zeros import DIGITS
+from nexort.gaussian.precise import Undefined, logarithm
 from nexort.gaussian.univariate import SLOT
 from nexort.program.nodes import Node
 
@@ -27,7 +26,11 @@ STEPS = (20, 40, 80, 160)
 MULTIPLES = (50, 60, 75, 90, 110, 130, 160, 200, 240, 300, 400)
 """Distances far out, in standard deviations."""
 
+NEAR_DIGITS = 1600
+"""Nine orders of t may cancel at the closest point."""
+
 FAR_DIGITS = 800
+ENOUGH = 0.01
 STEEP = 1000.0
 """An exponent beyond this is no power."""
 
@@ -42,7 +45,7 @@ class Local:
 
 def near(node: Node, point: Any, side: int) -> Local:
     """The behaviour of f at a point, from one side."""
-    with mp.workdps(DIGITS):
+    with mp.workdps(NEAR_DIGITS):
         try:
             logs = [logarithm(node, {SLOT: point + side * mpf(10) ** -k}) for k in STEPS]
         except Undefined:
@@ -90,9 +93,12 @@ class Tail:
     rate: float
 
 
-def far(node: Node, variance: float | None, side: int, beyond: float) -> Tail:
+def far(
+    node: Node, variance: float | None, side: int, beyond: float, *, waves: bool = False
+) -> Tail:
     """The behaviour of f for z -> side oo, from values beyond ``beyond``; without a variance,
-    only growth beyond all Gaussians is known."""
+    only growth beyond all Gaussians is known. What has sines and cosines (``waves``) is only known
+    up to their own size, and to diverge where it grows much faster."""
     q = mpf(1 if variance is None else variance)
     with mp.workdps(FAR_DIGITS):
         unit = max(mp.sqrt(q), mpf(beyond) / MULTIPLES[0])
@@ -109,7 +115,16 @@ def far(node: Node, variance: float | None, side: int, beyond: float) -> Tail:
             return Tail(Known.EXISTS, -math.inf)
         if any(mp.isinf(x) for x in logs):
             return Tail(Known.UNKNOWN, math.inf)
+        if waves:
+            return _envelope(points, logs, q)
         return _grown(points, logs, q, variance)
+
+
+def _envelope(points: list[Any], logs: list[Any], q: Any) -> Tail:
+    """The least squares fit of a z^2 + b z + c, which sines move by little over z^2."""
+    rows = mp.matrix([[z * z, z, 1] for z in points])
+    rate = float(mp.lu_solve(rows, mp.matrix(logs))[0])
+    return Tail(Known.DIVERGES if 2 * rate * q > 1 + ENOUGH else Known.UNKNOWN, rate)
 
 
 def _grown(points: list[Any], logs: list[Any], q: Any, variance: float | None) -> Tail:

@@ -18,12 +18,12 @@ from mpmath import mp, mpf
 
 from nexort.existence.forms import collected, factors, polynomials, powered, quadratic
 from nexort.existence.line import ends, judged, profile
-from nexort.existence.precise import Undefined, logarithm
 from nexort.existence.ranges import VARIABLE, bounds
 from nexort.existence.rays import along_lines
 from nexort.existence.variables import Space, linear_forms, one_direction, vector
 from nexort.existence.verdict import EXISTS, UNKNOWN, Known, Verdict, diverges
 from nexort.functions import Array
+from nexort.gaussian.precise import Undefined, logarithm
 from nexort.program import build
 from nexort.program.nodes import Node, Op
 

@@ -6,10 +6,10 @@ import numpy as np
 from mpmath import mp, mpf
 
 from nexort.existence.line import ray, surface
-from nexort.existence.precise import Undefined, logarithm
 from nexort.existence.variables import Space, affine
 from nexort.existence.verdict import Verdict
 from nexort.functions import Array
+from nexort.gaussian.precise import Undefined, logarithm
 from nexort.program.differentiate import substitute
 from nexort.program.nodes import Node
 

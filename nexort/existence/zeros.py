@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from mpmath import mp, mpf
 
-from nexort.existence.precise import Undefined, number, value
 from nexort.existence.ranges import NotShown, Range, bounds
+from nexort.gaussian.precise import Undefined, number, value
 from nexort.gaussian.univariate import SLOT, Univariate
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk

@@ -23,6 +23,12 @@ CLOSE = 1e-7
 @lru_cache(4096)
 def kinks(node: Node) -> tuple[float, ...]:
     """Sorted points; of affine arguments exact, of others located to full precision."""
+    return tuple(sorted({*smooth_but_at(node), *singularities(node)}))
+
+
+@lru_cache(4096)
+def smooth_but_at(node: Node) -> tuple[float, ...]:
+    """The kinks and jumps of a graph that is finite."""
     found: set[float] = set()
     for x in walk([node]):
         if x.op is not Op.CALL:
@@ -32,7 +38,7 @@ def kinks(node: Node) -> tuple[float, ...]:
             found.update(roots(x.args[0]))
         elif name in ("max", "min"):
             found.update(roots(build.call("sub", *x.args)))
-    return tuple(sorted(found.union(singularities(node))))
+    return tuple(sorted(found))
 
 
 @lru_cache(4096)

@@ -62,10 +62,12 @@ class Univariate:
 
     @property
     def singularities(self) -> tuple[float, ...]:
-        """The kinks where f may be infinite or have a branch."""
+        """The kinks where f may be infinite or have a branch, but for those that are removable."""
         from nexort.gaussian.kinks import singularities
+        from nexort.gaussian.removable import patches
 
-        return singularities(self.node)
+        smooth = {x.place for x in patches(self.node)}
+        return tuple(p for p in singularities(self.node) if p not in smooth)
 
     def derivative(self) -> Univariate:
         """f', right almost everywhere: jumps contribute nothing."""
@@ -101,6 +103,8 @@ def _derivative(node: Node) -> Node:
 @lru_cache(1024)
 def _compiled(node: Node) -> Callable[[Array], Array]:
     """The graph as a function of an array: numbers folded, small integer powers as products."""
+    from nexort.gaussian.removable import patched
+
     values: dict[Node, int | float] = {}
     places: dict[Node, int] = {SLOT: 0}
     steps: list[tuple[Callable[..., Any], tuple[Any, ...], tuple[int | None, ...]]] = []
@@ -137,7 +141,7 @@ def _compiled(node: Node) -> Callable[[Array], Array]:
             return np.full(z.shape, values[node], z.dtype)
         return found[places[node]]
 
-    return run
+    return patched(node, run)
 
 
 def _power(k: int) -> Callable[..., Array]:
