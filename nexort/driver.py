@@ -98,7 +98,8 @@ def _near(path: Path) -> str | None:
     try:
         if path.exists() or not path.parent.is_dir():
             return None
-        return did_you_mean(path.name, [p.name for p in path.parent.glob("*.nxt")])
+        others = [p.name for p in path.parent.glob("*.nxt") if p.name != path.name]
+        return did_you_mean(path.name, others)
     except OSError:  # a name too long to ask for
         return None
 

@@ -44,6 +44,7 @@ def command(
     from nexort.classification.classifying import of_subject
     from nexort.classification.report import classification
 
+    options.check_output(output)
     found = regimes.load(file, settings, data, max_instructions)
     found = regimes.changed(found, regime, optimizer, normalization)
     text = classification(of_subject(found), form, sizes=sizes)  # type: ignore[arg-type]

@@ -57,6 +57,7 @@ def command(
     if document and not as_latex:
         message = "--document is a form of LaTeX"
         raise fail("bad-option", message, help="--latex --document")
+    options.check_output(output)
     program, given = options.load(file, settings, (), max_instructions)
     limits = TensorProgram(program, given.numbers, max_instructions).derive(unroll=unroll)
     if as_json:

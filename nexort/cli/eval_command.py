@@ -80,6 +80,8 @@ def command(
     from nexort.api import TensorProgram
     from nexort.results import render
 
+    if emit:
+        options.check_output(output)
     program, given = options.load(file, settings, data, max_instructions)
     if emit:
         options.write(TensorProgram(program, given.numbers, max_instructions).emit(), output)

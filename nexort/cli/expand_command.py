@@ -33,5 +33,6 @@ def command(
     kets and operators in the limit, loops kept."""
     from nexort.expand import expand
 
+    options.check_output(output)
     program, given = options.load(file, settings, data, max_instructions)
     options.write(expand(program.source, given), output)

@@ -37,6 +37,7 @@ def command(file: str, settings: Sequence[str], form: str | None, output: str | 
     from nexort.api import TensorProgram
     from nexort.program.drawing import as_dot, as_json, draw
 
+    options.check_output(output)
     program, given = options.load(file, settings, (), MAX_INSTRUCTIONS)
     form = form or (Path(output).suffix[1:] if output else "dot")
     g = TensorProgram(program, given.numbers).graph()

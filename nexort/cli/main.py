@@ -6,6 +6,7 @@ Results go to stdout, everything else to stderr.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -99,6 +100,10 @@ def _told(error: Exception) -> int:
             return 2
         case MemoryError():
             note("error[memory]: out of memory; lower --memory, --samples or --width")
+            return 2
+        case OSError(errno=errno.ENOSPC, filename=None):
+            drop_output()
+            note(f"error[cannot-write]: cannot write to standard output: {error.strerror}")
             return 2
         case OSError():
             drop_output()

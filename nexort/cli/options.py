@@ -146,11 +146,15 @@ def check_plot(plot: str | None) -> None:
 
 
 def check_output(output: str | None, *known: str) -> None:
-    """Raises NexortError for a name that results cannot be written to, before any work."""
+    """Raises NexortError for a name that results, text where no suffixes are ``known``, cannot be
+    written to, before any work."""
     if output:
-        from nexort.results.saving import check_path
+        from nexort.results.saving import check_path, check_place
 
-        check_path(output, known)
+        if known:
+            check_path(output, known)
+        else:
+            check_place(output, streams=True)
 
 
 def draw_training(

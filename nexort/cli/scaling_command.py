@@ -63,6 +63,7 @@ def command(
     if gauge not in GAUGES:
         hint = did_you_mean(gauge, GAUGES) or f"gauges: {', '.join(GAUGES)}"
         raise fail("unknown-name", f"unknown gauge '{gauge}'", help=hint)
+    options.check_output(output)
     by = None if optimizer is None else by_name(optimizer)
     found = regimes.load(file, settings, data, max_instructions)
     own = regime == "own"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexort.diagnostics import fail
-from nexort.results.saving import check_folder
+from nexort.results.saving import check_place
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +40,7 @@ def check_path(path: str | Path) -> None:
         kinds = ", ".join(EXTENSIONS)
         message = f"{path}: unknown kind of picture, expected {kinds}"
         raise fail("bad-output-file", message, help="--plot picture.png")
-    check_folder(path)
+    check_place(path)
 
 
 def save(figure: Figure, path: str | Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,14 +36,28 @@ def suffix_of(path: str | Path, known: Sequence[str]) -> str:
 def check_path(path: str | Path, known: Sequence[str]) -> None:
     """Raises NexortError unless results can be written to a path, as far as names tell."""
     suffix_of(path, known)
-    check_folder(path)
+    check_place(path)
 
 
-def check_folder(path: str | Path) -> None:
-    """Raises NexortError where the folder of a path is missing."""
-    place = Path(path).parent
-    if not place.is_dir():
-        raise fail("bad-output-file", f"{path}: there is no folder {place}")
+def check_place(path: str | Path, *, streams: bool = False) -> None:
+    """Raises NexortError unless a file can be made at a path, or written anew; pipes and devices do
+    only for ``streams``, what is written from front to end."""
+    place = Path(path)
+    if not place.parent.is_dir():
+        raise fail("bad-output-file", f"{path}: there is no folder {place.parent}")
+    try:
+        mode = place.stat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    if stat.S_ISDIR(mode):
+        raise fail("bad-output-file", f"{path} is a folder", help="name a file in it")
+    if not (streams or stat.S_ISREG(mode)):
+        kind = "a pipe" if stat.S_ISFIFO(mode) else "no plain file"
+        raise fail("bad-output-file", f"{path} is {kind}", help="name a file that can be made")
+    if not os.access(place, os.W_OK):
+        raise fail("bad-output-file", f"{path}: cannot be written: no permission")
 
 
 def save_arrays(path: str | Path, arrays: Mapping[str, Array]) -> None:

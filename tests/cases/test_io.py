@@ -85,3 +85,32 @@ def test_where_results_go_is_looked_at_before_any_work(
     said = capsys.readouterr()
     assert (left.value.code, said.out) == (2, "")
     assert "bad-output-file" in said.err
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Path:
+    os.mkfifo(tmp_path / "pipe.npz")
+    (tmp_path / "folder.npz").mkdir()
+    (tmp_path / "full.npz").symlink_to("/dev/full")
+    (tmp_path / "full.png").symlink_to("/dev/full")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place", "problem"),
+    [
+        (["eval", "io-pipe.nxt", "-o"], "pipe.npz", "is a pipe"),
+        (["simulate", "io-pipe.nxt", "--width", "64", "-o"], "full.npz", "is no plain file"),
+        (["verify", "io-pipe.nxt", "--plot"], "full.png", "is no plain file"),
+        (["eval", "io-pipe.nxt", "-o"], "folder.npz", "is a folder"),
+        (["derive", "io-pipe.nxt", "-o"], "folder.npz", "is a folder"),
+        (["eval", "io-pipe.nxt", "--emit", "numpy", "-o"], "none/x.py", "there is no folder"),
+    ],
+)
+def test_places_that_take_no_file(
+    arguments: list[str], place: str, problem: str, places: Path
+) -> None:
+    code, out, err = nexort(*arguments, str(places / place))
+    assert (code, out) == (2, "")
+    assert err.startswith("error[bad-output-file]: ")
+    assert problem in err
