@@ -94,7 +94,8 @@ def _judged(node: Node, space: Space) -> Verdict:
     problem = undefined_at(node, space)
     if problem is not None:
         return undefined(problem)
-    if _dominated(node, space, DEPTH):
+    # poles of terms may cancel: factors as they are come first
+    if product(node, space, lines=False) is EXISTS or _dominated(node, space, DEPTH):
         return EXISTS
     terms = _terms(node)
     if len(terms) > 1:
