@@ -355,7 +355,17 @@ class TensorProgram:
         if keep is not None:
             keep.update(runs)
         kind = dtype or (trained.DTYPE if self.program.training is not None else "float64")
-        return verify(found, runs, confidence=confidence, dtype=kind)
+        return verify(found, runs, confidence=confidence, dtype=kind, rare=self.jumping(arrays))
+
+    def jumping(self, data: Mapping[str, Any] | None = None) -> list[str]:
+        """The names of the outputs that have a function with a jump in them."""
+        from nexort.lower.sampler import jumps
+        from nexort.program.nodes import walk
+
+        if self.program.training is not None:
+            return []
+        outputs = self.unrolled(data or {}).outputs
+        return [x.name for x in outputs if any(map(jumps, walk(x.members)))]
 
     def default_widths(self) -> tuple[int, ...]:
         """Widths for :meth:`verify` that a run can afford."""

@@ -9,7 +9,8 @@ means over runs, and single runs have no exponent either.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,8 @@ class _Case:
     runs: list[Array]
     tolerance: Array
     random: bool
+    rare: float
+    """The number of coordinates in all runs, where what few of them have may change the output."""
 
 
 @dataclass(frozen=True)
@@ -57,20 +60,22 @@ def verify(
     *,
     confidence: float = 0.999,
     dtype: str = "float64",
+    rare: Collection[str] = (),
 ) -> Verification:
     """Compare limits with runs at finite widths.
 
     ``limit`` maps an output to an :class:`Estimate` or a pair (values, standard errors), ``runs`` a
     width to the outputs' arrays of shape (runs, *shape). All runs are taken to be independent, at
     different widths too: draw them from different seeds. At least two runs are needed at a width.
-    ``dtype`` is the precision of the runs.
+    ``dtype`` is the precision of the runs. ``rare`` names outputs of functions that jump: that runs
+    agree there does not show that no coordinate ever differs.
 
     Raises NexortError if outputs are missing or misshapen, or runs too few.
     """
     if not runs or not limit:
         raise fail("nothing-to-compare", "there is nothing to compare: no width, or no output")
     widths = np.array(sorted(runs), dtype=float)
-    cases = [_case(name, value, runs, dtype) for name, value in limit.items()]
+    cases = [_case(name, value, runs, dtype, name in rare) for name, value in limit.items()]
     miss = 1 - confidence
     entries = sum(case.limit.size for case in cases)
     parts = _Levels(miss / 2 / entries, miss / 4 / len(cases), miss / 4 / len(cases))
@@ -79,7 +84,9 @@ def verify(
     return Verification(tuple(sorted(runs)), seeds, confidence, outputs)
 
 
-def _case(name: str, value: Any, runs: Mapping[int, Mapping[str, Array]], dtype: str) -> _Case:
+def _case(
+    name: str, value: Any, runs: Mapping[int, Mapping[str, Array]], dtype: str, rare: bool
+) -> _Case:
     """One output's arrays, checked and flattened."""
     labels: Labels = value.labels if isinstance(value, Estimate) else ()
     values, errors = (value.plain, value.error) if isinstance(value, Estimate) else value
@@ -102,7 +109,8 @@ def _case(name: str, value: Any, runs: Mapping[int, Mapping[str, Array]], dtype:
     tolerance = ROUNDOFF[dtype] * size + 64 * float(np.finfo(dtype).eps)
     random = isinstance(value, Estimate) and value.random
     flat = target.ravel(), error.ravel()
-    return _Case(name, target.shape, labels, *flat, found, tolerance, random)
+    seen = sum(width * len(runs[width][name]) for width in runs) if rare else math.inf
+    return _Case(name, target.shape, labels, *flat, found, tolerance, random, seen)
 
 
 def _misshapen(
@@ -125,7 +133,7 @@ def _check(case: _Case, widths: Array, levels: _Levels) -> OutputCheck:
     spread = np.array([np.ptp(r, axis=0) for r in case.runs]).max(axis=0)
     exact = spread <= case.tolerance
     fit = extrapolate(means, case.limit, case.limit_error, case.tolerance)
-    fit = _with_exact(fit, case, mean, exact)
+    fit = _with_exact(fit, case, mean, exact, levels.entry)
     loose = ~exact
     p_together = together(fit.p[loose]) if loose.sum() > 1 else 1.0
     shrink = None
@@ -154,11 +162,14 @@ def _not_finite(case: _Case, widths: Array) -> str | None:
     return None
 
 
-def _with_exact(fit: Fit, case: _Case, mean: Array, exact: Array) -> Fit:
-    """Entries without spread equal their limit at every width, to roundoff or the limit's error."""
+def _with_exact(fit: Fit, case: _Case, mean: Array, exact: Array, level: float) -> Fit:
+    """Entries without spread equal their limit at every width, to roundoff or the limit's error,
+    and to what none of N coordinates has with a probability above the level: (1 - p)^N = level."""
     deviation = mean - case.limit
     worst = np.take_along_axis(deviation, np.abs(deviation).argmax(axis=0)[None], axis=0)[0]
-    same = np.abs(worst) <= case.tolerance
+    size = np.maximum(np.abs(mean).max(axis=0), np.abs(case.limit))
+    unseen = -2 * math.log(level) / case.rare * size  # a product of signs changes by twice itself
+    same = np.abs(worst) <= case.tolerance + unseen
     with np.errstate(divide="ignore", invalid="ignore"):
         score = np.where(same, 0.0, worst / case.limit_error)
     p = np.where(same, 1.0, np.where(case.limit_error > 0, fit.p, 0.0))

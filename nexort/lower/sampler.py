@@ -70,7 +70,7 @@ class Plan:
             sources_of_dots(kept),
             regions,
             vanishing(kept) - unknown,
-            frozenset(x for x in order if _jumps(x)),
+            frozenset(x for x in order if jumps(x)),
             frozenset(initial - plain),
             unknown,
         )
@@ -109,7 +109,7 @@ class Plan:
         return max(ranks.values(), default=0)
 
 
-def _jumps(x: Node) -> bool:
+def jumps(x: Node) -> bool:
     """A function of one ket with a jump at zero."""
     if x.op is not Op.CALL or len(x.args) != 1 or x.args[0].type.kind is not Kind.KET:
         return False

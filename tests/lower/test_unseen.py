@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import nexort
+from nexort.compare import verify
 
 NEARLY = """
 dim M = 2
@@ -22,3 +23,11 @@ def test_signs_that_never_differ_in_a_sample() -> None:
     assert truth[0, 1] < 1
     assert (np.abs(np.asarray(found) - truth) <= 2 * np.asarray(found.error)).all()
     assert (np.asarray(found.error) < 1e-3).all()
+
+
+def test_signs_that_never_differ_at_finite_widths() -> None:
+    program = nexort.loads(NEARLY)
+    assert program.verify((64, 256), seeds=16).holds
+    wrong = {"f": (np.asarray(program.limit()["f"]) - [[0, 0.02], [0.02, 0]], np.zeros((2, 2)))}
+    runs = {n: program.runs(n, 16) for n in (64, 256)}
+    assert not verify(wrong, runs, rare=program.jumping()).holds
