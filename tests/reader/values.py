@@ -93,7 +93,8 @@ class Reading:
             k: int(v) for k, v in {**numbers, **sizes}.items() if float(v).is_integer()
         }
         get = page.sections.get
-        self.kets, self.outputs = get("Kets", []), get("Outputs", [])
+        moves = [s for s in get("Weights", []) if parts_of(s.left, "ket") is not None]
+        self.kets, self.outputs = [*get("Kets", []), *moves], get("Outputs", [])
         self.equations = [*self.outputs, *get("Recursion", [])]
         self.families = get("Gaussian families", [])
         self.functions = get("Gaussian expectations", [])
@@ -210,6 +211,8 @@ class Reading:
                     found = self.agreeing([self.value(r, scope) for r in s.rights], s.text)
                     self._check(kind, members, found, s.text)
                     return found
+        if kind == "braket" and self.page.over_kets:
+            return self.mean(reduce(times, [self.ket(at, hat, c) for at, hat, c in members]))
         raise Undefined(f"no equation for {kind} of {members}")
 
     def _check(self, kind: str, members: Any, found: Array, text: str) -> None:

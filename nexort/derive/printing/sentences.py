@@ -28,9 +28,9 @@ OPENINGS = {
 _NOTATION = Notation()
 _X, _Y = Ket("x"), Ket("y")
 BRACKETS: tuple[Words, ...] = (
-    "Bra-kets and averages are expectations of the kets: ",
-    _NOTATION.box(Bracket(_X, _Y)), " = ", _NOTATION.box(Expectation(mul(_X, _Y))), " and ",
-    _NOTATION.box(Average(_X)), " = ", _NOTATION.box(Expectation(_X)), ".",
+    "Every bra-ket ", _NOTATION.box(Bracket(_X, _Y)), " is ",
+    _NOTATION.box(Expectation(mul(_X, _Y))), ", and ", _NOTATION.box(Average(_X)), " is ",
+    _NOTATION.box(Expectation(_X)), ":",
 )  # fmt: skip
 """What every bra-ket is in a limit whose recursion is of kets."""
 
