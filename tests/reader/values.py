@@ -250,7 +250,7 @@ class Reading:
                 return reduce(times, [self.lifted(a, env) for a in tree.args])
             case "quotient":
                 top, bottom = (self.lifted(a, env) for a in tree.args)
-                return times(top, function(lambda x: 1 / x, bottom))
+                return self.divided(top, bottom)
             case "power":
                 return function(power, *(self.lifted(a, env) for a in tree.args))
             case "root":
@@ -279,6 +279,9 @@ class Reading:
                 return self.mean(self.lifted(tree.args[0], env))
             case _:
                 raise TooHard(tree.kind)
+
+    def divided(self, top: Any, bottom: Any) -> Any:
+        return times(top, function(lambda x: 1 / x, bottom))
 
     def symbol(self, name: Name, env: Env) -> Array:
         word = ascii_name(name.base)
@@ -443,6 +446,13 @@ class DualReading(Reading):
                 else found
             )
         return super().symbol(name, env)
+
+    def divided(self, top: Any, bottom: Any) -> Any:
+        """0/0 is 0 where the page says so."""
+        random = isinstance(top, Linear | Random) or isinstance(bottom, Linear | Random)
+        if self.page.zero_quotients and not random:
+            bottom = np.where((top == 0) & (bottom == 0), 1.0, bottom)
+        return super().divided(top, bottom)
 
     def random_names(self) -> list[str]:
         return self.__dict__.setdefault("_random_names", [])  # type: ignore[no-any-return]
