@@ -367,7 +367,9 @@ def _refuse_divergent(program: Program, given: Given) -> None:
     from nexort.exact.existing import examine, singular
     from nexort.exact.solve import check_divisions
 
-    if not any(singular(x) for _, rule in program.rules() for x in walk([rule.value])):
+    values = [rule.value for _, rule in program.rules()]
+    values += [o.value for o in program.outputs if o.value is not None]
+    if not any(map(singular, walk(values))):
         return
     loose = {n: LOOSE for n, p in program.params.items() if p.default is None}
     given = replace(given, numbers={**loose, **given.numbers})

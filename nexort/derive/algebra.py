@@ -300,7 +300,12 @@ MULTIPLICATIVE = frozenset(("sign", "abs"))
 
 
 def applied(name: str, args: tuple[Formula, ...]) -> Formula:
-    """An entrywise function; sign(x y) = sign(x) sign(y), and the same for abs."""
+    """An entrywise function, an operation in its normal form where that exists as it does;
+    sign(x y) = sign(x) sign(y), and the same for abs."""
+    from nexort.derive.folding import NORMAL, folded
+
+    if name in NORMAL:
+        return folded(name, args)
     [first, *rest] = args
     if name in MULTIPLICATIVE and not rest and isinstance(first, Product):
         return mul(*(applied(name, (f,)) for f in first.factors))

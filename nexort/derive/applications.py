@@ -14,10 +14,10 @@ from nexort.derive.algebra import (
     index_names,
     mul,
     place,
-    power,
     reindexed,
 )
 from nexort.derive.derivation import Range
+from nexort.derive.folding import NORMAL
 from nexort.derive.formula import (
     ONE,
     Apply,
@@ -234,20 +234,4 @@ def _turn(node: Node, turned: bool) -> Node:
 
 
 def _called(name: str, args: list[Formula]) -> Formula:
-    from nexort.derive.algebra import MINUS_ONE, neg
-
-    match name:
-        case "add":
-            return add(*args)
-        case "sub":
-            return add(args[0], neg(args[1]))
-        case "mul":
-            return mul(*args)
-        case "div":
-            return mul(args[0], power(args[1], MINUS_ONE))
-        case "neg":
-            return neg(args[0])
-        case "pow":
-            return power(args[0], args[1])
-        case _:
-            return applied(name, tuple(args))
+    return NORMAL[name](*args) if name in NORMAL else applied(name, tuple(args))

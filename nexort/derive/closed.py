@@ -13,6 +13,7 @@ from fractions import Fraction
 from nexort.derive.algebra import HALF, MINUS_ONE, add, mul, neg, number, power, rebuilt
 from nexort.derive.formula import ONE, Apply, Formula, Number, Power, Product, Symbol
 from nexort.derive.graphs import at
+from nexort.derive.walking import factors_of, walk
 from nexort.program.nodes import Node
 
 P, C, Q, Z = (Symbol(x) for x in "pcqz")
@@ -36,6 +37,21 @@ class Closed:
     def at(self, values: Mapping[Formula, Formula]) -> Formula:
         """The formula at other formulas for p, c and q."""
         return _placed(self.formula, values)
+
+    @property
+    def divides(self) -> bool:
+        """Whether it divides by variances: where one is 0, so is c, and the quotient is 0."""
+        return any(
+            isinstance(x, Power)
+            and isinstance(x.exponent, Number)
+            and x.exponent.value < 0
+            and all(v in (P, Q) for f in factors_of(x.base) for v in _bases(f))
+            for x in walk(self.formula)
+        )
+
+
+def _bases(formula: Formula) -> tuple[Formula, ...]:
+    return (formula.base,) if isinstance(formula, Power) else (formula,)
 
 
 def _placed(formula: Formula, values: Mapping[Formula, Formula]) -> Formula:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from nexort.derive.derivation import Derivation, Range
+from nexort.derive.derivation import Derivation, Equation, Range
 from nexort.derive.formula import (
     Bracket,
     Fold,
@@ -47,7 +47,7 @@ class _Following:
     def __init__(self, derivation: Derivation) -> None:
         self.derivation = derivation
         self.base = _numbers(derivation)
-        self.equations = Equations(derivation.equations, self.base)
+        self.equations = Equations((*derivation.equations, *_more(derivation)), self.base)
         self.kets: list[tuple[Ket, tuple[Range, ...], tuple[Formula, ...]]] = [
             (k.ket, k.ranges, (k.value,)) for k in derivation.kets
         ]
@@ -102,14 +102,8 @@ class _Following:
             found = self.equations.find((key[0], key[1][::-1]))
         if found is not None:
             self.waiting.append((found[0].right, {**self.base, **found[1]}))
-        elif not isinstance(item, Symbol) or not self._is_given(item):
+        else:
             self.missing.setdefault((key[0], tuple(n for n, _ in key[1])), item)
-
-    def _is_given(self, item: Symbol) -> bool:
-        """Whether a number is one of a training: an output, or a weight of its own."""
-        d = self.derivation
-        weights = {w.weight.name for w in d.weights if isinstance(w.weight, Symbol)}
-        return bool(d.regime) and item.name in {*weights, *(o.name for o in d.outputs)}
 
     def _ket(self, item: Ket, at: tuple[int, ...]) -> None:
         if item.name in self.initial or not self._visit(("ket", item.name, at)):
@@ -123,6 +117,20 @@ class _Following:
                     self.waiting += [(v, scope) for v in values]
                     return
         self.missing.setdefault(("ket", item.name), item)
+
+
+def _more(derivation: Derivation) -> Iterator[Equation]:
+    """What gives a number besides equations: an output of it, a rule of a weight, and the law of
+    one that is Gaussian."""
+    for o in derivation.outputs:
+        if isinstance(o.given, Symbol) and o.value != o.given:
+            yield Equation(o.given, o.value, o.ranges, o.labels, False)
+    for w in derivation.weights:
+        if isinstance(w.weight, Symbol):
+            yield Equation(w.weight, w.value, w.ranges, w.labels, False)
+    for g in derivation.gaussians:
+        if isinstance(g.left, Symbol):
+            yield Equation(g.left, g.covariance, g.ranges, g.labels, False)
 
 
 def _walked(formula: Formula, env: dict[str, int]) -> Iterator[tuple[Formula, dict[str, int]]]:

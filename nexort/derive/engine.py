@@ -8,6 +8,7 @@ has the equations of one of 3.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from nexort.derive.algebra import Names, add, mul, rebuilt, reindexed, unbound
@@ -82,8 +83,9 @@ class Engine:
         self.names = names or Names()
         self.trace = Trace()
         self.system = system or normalized(program, self.names)
-        self.gaussians: list[GaussianFamily] = []
-        """Families beyond those of the program."""
+        self.processes: dict[str, Callable[[], GaussianFamily]] = {}
+        """Laws of numbers that are Gaussian at the start, by name; those that are read are asked
+        for."""
         self.structure = Structure(self.system, self.names)
         for before, after in self.structure.dropped:
             self.trace.record("vanishing odd moment", before, after)
@@ -106,9 +108,11 @@ class Engine:
         """Outputs first, then what they need, until nothing new is asked for."""
         outputs = [self._output(o) for o in self.program.outputs]
         self._settle()
+        laws = [law() for name, law in self.processes.items() if name in self.scalars_seen]
+        self._settle()
         kets = tuple(ket_definitions(self))
         self._settle()
-        gaussians = (*gaussian_families(self), *self.gaussians)
+        gaussians = (*gaussian_families(self), *laws)
         self._settle_if_possible()
         derivation = Derivation(
             self.program.source.title,
@@ -249,7 +253,7 @@ class Engine:
         axes = tuple(Affine.variable(x.label) for x in labels)
         if output.family is not None:
             line = self.system.scalars[output.family][0]
-            if len(self.system.scalars[output.family]) == 1:
+            if len(self.system.scalars[output.family]) == 1 and output.family not in self.processes:
                 return self._inlined(output, line)
             self._need(output.family)
             ranges = self._hull(self.system.scalars[output.family])
@@ -289,7 +293,8 @@ class Engine:
         ordered = sorted(ends, key=lambda e: not any(e[0] == f[1] + Affine(1) for f in ends))
         first = next(e for e in ends if not any(e[0] == f[1] + Affine(1) for f in ordered))
         last = next(e for e in ends if not any(e[1] + Affine(1) == f[0] for f in ordered))
-        return (Range("k", first[0], last[1]),)
+        var = next((x.ranges[0].var for x in lines if x.ranges), "k")
+        return (Range(var, first[0], last[1]),)
 
     # ---- equations -----------------------------------------------------------------------------
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from nexort.derive.algebra import (
     HALF,
-    MINUS_ONE,
     Env,
     Names,
     add,
@@ -20,11 +19,11 @@ from nexort.derive.algebra import (
     delta,
     loop_sum,
     mul,
-    neg,
     number,
     place,
     power,
 )
+from nexort.derive.folding import NORMAL, folded
 from nexort.derive.formula import (
     ZERO,
     Apply,
@@ -60,6 +59,8 @@ class Indexer:
         self.bound: dict[str, tuple[Affine, Affine]] = {}
         self.as_written = False
         """Whether bra-kets of kets stay :class:`Bracket` and averages :class:`Average`."""
+        self.kets_exist = program is not None and program.training is None
+        """Whether functions of kets are known to exist where they are written."""
 
     def formula(self, node: Node, labels: Indices, env: Env) -> Formula:
         """The formula of a scalar or ket at labels of its axes."""
@@ -140,23 +141,11 @@ class Indexer:
         if is_scaled_vector(node) and self.is_declared(node):
             return self._member(node.args[1], labels[len(labels) - len(node.type.axes) :], env)
         args = [self.formula(a, labels[len(labels) - len(a.type.axes) :], env) for a in node.args]
-        match name:
-            case "add":
-                return add(*args)
-            case "sub":
-                return add(args[0], neg(args[1]))
-            case "mul":
-                return mul(*args)
-            case "div":
-                return mul(args[0], power(args[1], MINUS_ONE))
-            case "neg":
-                return neg(args[0])
-            case "pow":
-                return power(args[0], args[1])
-            case "sqrt" if not is_random(args[0]):
-                return power(args[0], HALF)
-            case _:
-                return applied(name, tuple(args))
+        if name in NORMAL:
+            return folded(name, tuple(args), kets_exist=self.kets_exist)
+        if name == "sqrt" and not is_random(args[0]):
+            return power(args[0], HALF)
+        return applied(name, tuple(args))
 
     def is_declared(self, node: Node) -> bool:
         """Whether sqrt(c) |z> is a declared vector of variance c."""

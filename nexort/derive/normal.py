@@ -25,11 +25,15 @@ from nexort.program.program import OutputRule, Program, Rule
 from nexort.program.types import Kind
 
 
-def normalized(program: Program, names: Names) -> System:
-    """The lines of a program. Raises NexortError where a rule has no symbolic form."""
+def normalized(program: Program, names: Names, *, kets_exist: bool = True) -> System:
+    """The lines of a program; ``kets_exist``: functions of kets are known to, as they are written.
+
+    Raises NexortError where a rule has no symbolic form.
+    """
     system = initial_families(program, names)
     taken = {*program.params, *program.dims, *program.data, *program.initial, *program.families}
     maker = _Maker(program, names, system, taken)
+    maker.indexer.kets_exist = kets_exist
     for loops, rule in program.rules():
         if program.families[rule.name].type.kind is Kind.OPERATOR:
             continue

@@ -58,6 +58,17 @@ def test_single_outputs(seed: int) -> None:
     checked(nexort.loads(single_outputs.program(seed)))
 
 
+def test_closed_forms_where_a_variance_is_zero() -> None:
+    """c / sqrt(p q) is 0 where p q is, and the page says so."""
+    lines = "data x[1, 2] = [[0, 1]]\nvector u[1] ~ N(0, 1)\n|h> = |u> @ x\n"
+    lines += "|r> = relu(|h>)\n|m> = abs(|h>)\n|s> = sign(|h>)\n|g> = step(|h>)\n"
+    program = nexort.loads(lines + "output <r|r>, <m|m>, <s|s>, <g|g>, <r|g>")
+    assert "where 0/0 is 0:" in program.derive().text()
+    checked(program)
+    text = nexort.loads("vector v ~ N(0, 1)\n|y> = exp(|v>)\noutput <y|y>").derive().text()
+    assert "0/0" not in text
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 14))
 def test_more_single_outputs(seed: int) -> None:

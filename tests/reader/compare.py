@@ -27,8 +27,9 @@ FLOOR = 2e-4
 """Times the size of a value: the bias of functions of averages, and what few replicates miss."""
 
 
-def vocabulary(program: TensorProgram) -> dict[str, set[tuple[int, int]]]:
-    """How many indices and axes every name of a program has."""
+def vocabulary(program: TensorProgram, moving: bool = False) -> dict[str, set[tuple[int, int]]]:
+    """How many indices and axes every name of a program has, in a training whose kets may be
+    ``moving``."""
     p = program.program
     found: dict[str, set[tuple[int, int]]] = {}
     for name in (*p.params, *p.dims):
@@ -40,11 +41,23 @@ def vocabulary(program: TensorProgram) -> dict[str, set[tuple[int, int]]]:
             found.setdefault(name, set()).add((family.arity, len(family.type.axes)))
     for name, declared in p.initial.items():
         found.setdefault(name, set()).add((len(declared.ranges), len(declared.value.type.axes)))
+    if p.training is not None:
+        found |= _of_training(p.training, moving)
     for output in p.outputs:
         arity = p.families[output.family].arity if output.family else 0
         if output.name.isidentifier():
             found.setdefault(output.name, set()).add((arity, len(output.axes)))
     return found
+
+
+def _of_training(training: Any, moving: bool) -> dict[str, set[tuple[int, int]]]:
+    """The names of a run: members of the network have a step where they move."""
+    network = training.network
+    found = {n: {(f.arity + moving, len(f.type.axes))} for n, f in network.families.items()}
+    for name, weight in network.weights.items():
+        found[name] = {(len(weight.ranges) + moving, len(weight.axes))}
+    axes = len(network.axes)
+    return found | {network.name: {(1, axes)}, "chi": {(1, axes)}, "K_Q": {(1, axes)}}
 
 
 def on_page(known: dict[str, set[tuple[int, int]]], page: Page) -> dict[str, set[tuple[int, int]]]:
@@ -86,7 +99,7 @@ def disagreements(
     found = []
     limit = program.limit(data=given) if limit is None else limit
     text = pages.read(limits.text())
-    known = on_page(vocabulary(program), text)
+    known = on_page(vocabulary(program, text.over_kets), text)
     with_own_names(known, text)
     for form in forms:
         page = text if form == "text" else latex.read(limits.latex(), text.axes)

@@ -37,6 +37,10 @@ class Page:
     axes: dict[str, str]
     unfinished: bool = False
     """Whether the page says that something has no equation."""
+    zero_quotients: bool = False
+    """Whether the page says that 0/0 is 0 in its Gaussian expectations."""
+    over_kets: bool = False
+    """Whether the page says that every bra-ket is an expectation of its kets."""
 
 
 def spans_of(text: str) -> list[Span]:
@@ -69,7 +73,9 @@ def read(text: str) -> Page:
     for k, start in enumerate(heads):
         end = heads[k + 1] if k + 1 < len(heads) else len(lines)
         sections[lines[start]] = section(lines[start + 2 : end])
-    return Page(sections, axes, "Without an equation:" in text)
+    return Page(
+        sections, axes, "Without an equation:" in text, "0/0 is 0" in text, "Every bra-ket" in text
+    )
 
 
 def section(lines: list[str]) -> list[Statement]:

@@ -93,7 +93,8 @@ class Reading:
             k: int(v) for k, v in {**numbers, **sizes}.items() if float(v).is_integer()
         }
         get = page.sections.get
-        self.kets, self.outputs = get("Kets", []), get("Outputs", [])
+        moves = [s for s in get("Weights", []) if parts_of(s.left, "ket") is not None]
+        self.kets, self.outputs = [*get("Kets", []), *moves], get("Outputs", [])
         self.equations = [*self.outputs, *get("Recursion", [])]
         self.families = get("Gaussian families", [])
         self.functions = get("Gaussian expectations", [])
@@ -210,6 +211,8 @@ class Reading:
                     found = self.agreeing([self.value(r, scope) for r in s.rights], s.text)
                     self._check(kind, members, found, s.text)
                     return found
+        if kind == "braket" and self.page.over_kets:
+            return self.mean(reduce(times, [self.ket(at, hat, c) for at, hat, c in members]))
         raise Undefined(f"no equation for {kind} of {members}")
 
     def _check(self, kind: str, members: Any, found: Array, text: str) -> None:
@@ -247,7 +250,7 @@ class Reading:
                 return reduce(times, [self.lifted(a, env) for a in tree.args])
             case "quotient":
                 top, bottom = (self.lifted(a, env) for a in tree.args)
-                return times(top, function(lambda x: 1 / x, bottom))
+                return self.divided(top, bottom)
             case "power":
                 return function(power, *(self.lifted(a, env) for a in tree.args))
             case "root":
@@ -276,6 +279,9 @@ class Reading:
                 return self.mean(self.lifted(tree.args[0], env))
             case _:
                 raise TooHard(tree.kind)
+
+    def divided(self, top: Any, bottom: Any) -> Any:
+        return times(top, function(lambda x: 1 / x, bottom))
 
     def symbol(self, name: Name, env: Env) -> Array:
         word = ascii_name(name.base)
@@ -440,6 +446,13 @@ class DualReading(Reading):
                 else found
             )
         return super().symbol(name, env)
+
+    def divided(self, top: Any, bottom: Any) -> Any:
+        """0/0 is 0 where the page says so."""
+        random = isinstance(top, Linear | Random) or isinstance(bottom, Linear | Random)
+        if self.page.zero_quotients and not random:
+            bottom = np.where((top == 0) & (bottom == 0), 1.0, bottom)
+        return super().divided(top, bottom)
 
     def random_names(self) -> list[str]:
         return self.__dict__.setdefault("_random_names", [])  # type: ignore[no-any-return]

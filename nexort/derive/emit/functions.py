@@ -38,6 +38,11 @@ SUM, PRODUCT, UNARY, ATOM = range(4)
 """How tightly an expression of Python holds together."""
 
 NUMPY = {
+    "add": "({0} + {1})",
+    "sub": "({0} - {1})",
+    "mul": "({0} * {1})",
+    "div": "({0} / {1})",
+    "pow": "np.power({0}, {1})",
     "relu": "np.maximum({0}, 0)",
     "step": "np.heaviside({0}, 0.5)",
     "sign": "np.sign({0})",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from nexort.derive.algebra import mul
+from nexort.derive.algebra import mul, rebuilt
 from nexort.derive.derivation import (
     Derivation,
     Equation,
@@ -16,7 +16,16 @@ from nexort.derive.derivation import (
     Range,
     Step,
 )
-from nexort.derive.formula import Bracket, Expectation, Formula, Ket, Matrix, Symbol
+from nexort.derive.formula import (
+    Average,
+    Bracket,
+    Expectation,
+    Formula,
+    Indices,
+    Ket,
+    Matrix,
+    Symbol,
+)
 from nexort.derive.printing import weights
 from nexort.derive.printing.boxes import (
     COMMA,
@@ -40,8 +49,8 @@ from nexort.derive.printing.kets import (
 from nexort.derive.printing.letters import formulas_of, placed, relabelled
 from nexort.derive.printing.names import name
 from nexort.derive.printing.notation import PRODUCT, Notation
-from nexort.derive.printing.outputs import has_own_name, settled
-from nexort.derive.printing.sentences import OPENINGS, in_steps, said
+from nexort.derive.printing.outputs import has_own_name, is_family, settled
+from nexort.derive.printing.sentences import OPENINGS, OVER_KETS, in_steps, said
 from nexort.derive.printing.statements import Page, Paragraph, Section, Statement, Words
 from nexort.derive.walking import walk
 from nexort.program.index import Affine
@@ -109,6 +118,7 @@ class _Writer:
         self.duals = Duals(_numbers(shown))
         self.dual = Notation(self.duals.box)
         self.labels: dict[str, int] = {}
+        self.gaussian = {(x.name, x.indices) for g in shown.gaussians for x in (g.left, g.right)}
 
     def output(self, output: OutputFormula) -> Statement:
         """``nngp_ab = ...``"""
@@ -119,12 +129,14 @@ class _Writer:
         else:
             left = self.plain.box(given)
         sides = self._sides(value)
-        if isinstance(value, Bracket) and self.regime and not has_own_name(output):
-            mean = Expectation(mul(value.left, value.right))
-            return Statement(left, (self.plain.box(mean),), ranges(output.ranges), label)
         note = (_NOT_CLOSED,) if _has_expectation(value) else ()
-        if sides == (left,):
-            return Statement(left, (), None, label, note or ("It is given by the recursion.",))
+        if self.regime in OVER_KETS and not is_family(output):
+            sides = tuple(dict.fromkeys((*sides, self.plain.box(_over_kets(value)))))
+        if sides[0] == left:
+            sides = sides[1:]
+        if not sides:
+            told = _IS_GAUSSIAN if _member(value) in self.gaussian else _IS_GIVEN
+            return Statement(left, (), None, label, note or (told,))
         return Statement(left, sides, ranges(output.ranges), label, note)
 
     def ket(self, found: KetDefinition) -> Statement:
@@ -205,6 +217,23 @@ def _has_expectation(value: Formula) -> bool:
     return any(isinstance(x, Expectation) for x in walk(value))
 
 
+def _member(value: Formula) -> tuple[str, Indices] | None:
+    return (value.name, value.indices) if isinstance(value, Symbol) else None
+
+
+def _over_kets(formula: Formula) -> Formula:
+    """A formula with its bra-kets and averages as expectations."""
+    match formula:
+        case Bracket(left, right):
+            return Expectation(mul(left, right))
+        case Average(x):
+            return Expectation(x)
+        case _:
+            return rebuilt(formula, _over_kets)
+
+
+_IS_GIVEN = "It is given by the recursion."
+_IS_GAUSSIAN = "It is Gaussian, with the covariance below."
 _NOT_CLOSED = "No rule gives this expectation in a closed form."
 _REASONS = {
     "initial": "Initial vectors (Def 2.6.5, Init): Gaussian with mean 0:",

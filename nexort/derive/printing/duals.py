@@ -139,7 +139,10 @@ class Duals:
             some.append(pair)
         if any(s.right is None for s in self.shapes):
             some += [" and ", single] if len(some) > 1 else [single]
-        return (*some, ":")
+        known = [closed.pair(s.left, s.right) for s in self.shapes if s.right is not None]
+        known += [closed.mean(s.left) for s in self.shapes if s.right is None]
+        zero = ", where 0/0 is 0" if any(k is not None and k.divides for k in known) else ""
+        return (*some, f"{zero}:")
 
 
 def title(formula: GaussianPair | GaussianMean) -> str:

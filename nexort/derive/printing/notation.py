@@ -9,9 +9,12 @@ from __future__ import annotations
 import fractions
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
+from operator import mul as operator_mul
 from typing import assert_never
 
-from nexort.derive.algebra import reindexed
+from nexort.derive.algebra import MINUS_ONE, reindexed
+from nexort.derive.folding import NORMAL
 from nexort.derive.formula import (
     Apply,
     Average,
@@ -70,6 +73,7 @@ from nexort.derive.printing.kets import (
     scripted,
     tight,
 )
+from nexort.derive.walking import factors_of
 from nexort.program.index import Affine
 
 SUM, PRODUCT, POWER, ATOM = range(4)
@@ -127,6 +131,8 @@ class Notation:
                 return self._power(formula)
             case LoopSum() | AxisSum():
                 return self._large(formula), PRODUCT
+            case Apply(name, args) if name in NORMAL:
+                return self._operation(name, args)
             case _:
                 return self._atom(formula), ATOM
 
@@ -160,6 +166,25 @@ class Notation:
                 return self._gaussian(formula)
             case _:
                 assert_never(formula)
+
+    def _operation(self, name: str, args: tuple[Formula, ...]) -> tuple[Box, int]:
+        """An operation as it is written; numbers of a product come first."""
+        match name, args:
+            case "add", _:
+                return self._sum(args), SUM
+            case "sub", (x, y):
+                return self._sum((x, Product((MINUS_ONE, y)))), SUM
+            case "div", (x, y):
+                return Fraction(self.box(x), self.box(y)), PRODUCT
+            case "pow", (x, y):
+                return self._power(Power(x, y))
+            case "neg", (x,):
+                return row(NEGATIVE, self.box(x, POWER)), SUM
+            case _:
+                factors = [f for x in args for f in factors_of(x)]
+                values = [f.value for f in factors if isinstance(f, Number)]
+                rest = tuple(f for f in factors if not isinstance(f, Number))
+                return self._product(reduce(operator_mul, values, fractions.Fraction(1)), rest)
 
     # ---- arithmetic ------------------------------------------------------------------------------
 
@@ -225,8 +250,9 @@ class Notation:
         boxes = []
         for k, factor in enumerate(factors):
             last = k == len(factors) - 1
-            open_end = isinstance(factor, LoopSum | AxisSum)
-            boxes.append(self.box(factor, PRODUCT if last or not open_end else POWER))
+            open_end = isinstance(factor, LoopSum | AxisSum) and not last
+            apart = isinstance(factor, Apply)
+            boxes.append(self.box(factor, POWER if open_end or apart else PRODUCT))
         return boxes
 
     def _power(self, formula: Power) -> tuple[Box, int]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from nexort.derive.algebra import Names, index_names, place, reindexed, unbound
 from nexort.derive.derivation import Derivation, Equation, OutputFormula, Range
 from nexort.derive.formula import Bracket, Formula, Symbol
-from nexort.derive.lines import surely_at_most
+from nexort.derive.lines import least, surely_at_most
 from nexort.derive.matching import axes_of, is_unknown, members_of
 from nexort.derive.printing.names import AS_WRITTEN
 from nexort.derive.walking import names_in, walk
@@ -142,9 +142,9 @@ def _matched(
     env: Env = {}
     maybe = False
     for own, given in pairs:
-        name = own.terms[0][0] if len(own.terms) == 1 else ""
-        if own == Affine.variable(name) and name in free and name not in env:
-            env[name] = given
+        name, coefficient = own.terms[0] if len(own.terms) == 1 else ("", 0)
+        if coefficient == 1 and name in free and name not in env:
+            env[name] = given - Affine(own.constant)
         else:
             gap = place(own, env) - given
             maybe |= bool(gap.terms)
@@ -153,15 +153,17 @@ def _matched(
     if maybe:
         yield None, False
         return
-    inside = True
+    inside = True  # and ``maybe``: for some values of the ranges only
     for r in equation.ranges:
         first, last = place(r.first, env), place(r.last, env)
         below, above = env[r.var] - first, last - env[r.var]
         if any(not x.terms and x.constant < 0 for x in (below, above)):
             return
+        lowest = [least(x, ranges) for x in (below, above)]
+        maybe |= any(not x.terms and x.constant < 0 for x in lowest)
         inside &= surely_at_most(first, env[r.var], ranges)
         inside &= surely_at_most(env[r.var], last, ranges)
-    yield env, inside
+    yield (None if maybe else env), inside
 
 
 def _is_read(equation: Equation, derivation: Derivation) -> bool:

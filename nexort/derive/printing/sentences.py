@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from nexort.derive.algebra import reindexed
+from nexort.derive.algebra import mul, reindexed
 from nexort.derive.derivation import Derivation, Range
-from nexort.derive.formula import Symbol
+from nexort.derive.formula import Average, Bracket, Expectation, Ket, Symbol
+from nexort.derive.printing.notation import Notation
 from nexort.derive.printing.statements import Paragraph, Words
 from nexort.program.index import Affine
 
@@ -22,6 +23,21 @@ OPENINGS = {
     "infinity (Theorem 2.10.3 of Yang & Littwin, arXiv 2308.01814, whose numbers are cited "
     "throughout).",
 }
+
+
+_NOTATION = Notation()
+_X, _Y = Ket("x"), Ket("y")
+BRACKETS: tuple[Words, ...] = (
+    "Every bra-ket ", _NOTATION.box(Bracket(_X, _Y)), " is ",
+    _NOTATION.box(Expectation(mul(_X, _Y))), ", and ", _NOTATION.box(Average(_X)), " is ",
+    _NOTATION.box(Expectation(_X)), ":",
+)  # fmt: skip
+"""What every bra-ket is in a limit whose recursion is of kets."""
+
+OPERATOR = "neural tangent operator"
+"""The rule of the steps that say what the operator is."""
+
+OVER_KETS = frozenset(("maximal", "decayed"))
 
 
 SENTENCES: dict[tuple[str, str], tuple[Words, ...]] = {
@@ -48,9 +64,12 @@ SENTENCES: dict[tuple[str, str], tuple[Words, ...]] = {
 
 def said(place: str, derivation: Derivation) -> Iterator[Paragraph]:
     """A sentence at the head of a section."""
+    if place == "recursion" and derivation.regime in OVER_KETS:
+        yield Paragraph(BRACKETS)
     words = SENTENCES.get((derivation.regime, place))
     if place == "recursion":
-        wanted = bool(derivation.equations)
+        operators = {getattr(s.before, "name", "") for s in derivation.steps if s.rule == OPERATOR}
+        wanted = any(getattr(e.left, "name", "") in operators for e in derivation.equations)
     elif derivation.regime == "maximal":
         wanted = any(k.matrix is not None for k in derivation.kets)
     else:

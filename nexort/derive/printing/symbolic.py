@@ -173,6 +173,16 @@ def _ket_name(x: Ket) -> str:
 
 def _applied(name: str, args: list[Any]) -> Any:
     match name, args:
+        case "add", [x, y]:
+            return sympy.Add(x, y, evaluate=False)
+        case "sub", [x, y]:
+            return sympy.Add(x, -y, evaluate=False)
+        case "mul", [x, y]:
+            return sympy.Mul(x, y, evaluate=False)
+        case "div", [x, y]:
+            return sympy.Mul(x, sympy.Pow(y, -1), evaluate=False)
+        case "pow", [x, y]:
+            return sympy.Pow(x, y, evaluate=False)
         case "relu", [x]:
             return sympy.Max(x, 0)
         case "step", [x]:

@@ -229,7 +229,7 @@ def read(program: Program, numbers: Mapping[str, int | float]) -> Run:
     taken = {*ahead.taken(), *program.params, *program.data, *program.dims, *program.families}
     taken |= set(back.duals.values())
     error = next(n for n in (ERROR, "error", "errors", "chis") if n not in taken)
-    outside = normalized(replace(program, training=None), names)
+    outside = normalized(replace(program, training=None), names, kets_exist=False)
     for line in outside.applications():
         message = (
             f"'{line.name}' cannot be derived symbolically: a matrix acts outside of the network"

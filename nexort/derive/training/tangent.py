@@ -80,9 +80,8 @@ class _Tangent:
         for line in system.scalars[self.kernel]:
             left = Symbol(line.name, line.indices, line.axes)
             engine.trace.record("neural tangent operator", left, line.value)
-        start = self._start()
-        if start is None:
-            engine.gaussians.append(self._process(engine))
+        if self._start() is None:
+            engine.processes[run.output] = lambda: self._process(engine)
         found = replace(engine.run(), regime="tangent", updates=run.functions)
         outputs = tuple(
             replace(o, ranges=tuple(replace(r, first=ZERO_STEP) for r in o.ranges))
@@ -90,7 +89,7 @@ class _Tangent:
             else o
             for o in found.outputs
         )
-        closed = found.closed and start is not None
+        closed = found.closed and not any(g.reason == "output" for g in found.gaussians)
         return replace(found, outputs=outputs, closed=closed)
 
     # ---- lines -----------------------------------------------------------------------------------
@@ -128,6 +127,7 @@ class _Tangent:
             system.axes[name] = run.outside.axes[name]
         for name, value in run.outside.outputs.items():
             system.outputs[name] = self._unmoved(value)
+            system.given[name] = run.outside.given[name]
         return system
 
     def _shifted(self, system: System, name: str, mean: Formula) -> None:
@@ -229,8 +229,10 @@ class _Tangent:
         """f_0 -> N(0, <x|x>), x the ket whose entries the output sums."""
         run = self.run
         whole = _placed(inside(run.forward.output.value), self.values)
+        mark = engine.begin()
         if engine.rules.of(whole, ()) != ZERO:
             raise Unsupported("an output whose entries may have a mean at the start: 'centre' it")
+        engine.undo(mark)  # what a mean of 0 was asked with is read by nothing
         sides = []
         for side in "lr":
             labels = tuple(Label(f"${side}{k}", x.axis) for k, x in enumerate(run.labels))
