@@ -65,6 +65,8 @@ def form_of(engine: Engine, node: Node, at: At) -> Form:
             return engine.form(node.args[at[0]], at[1:])
         case Op.MEAN | Op.COPY:
             raise NotExact("an expectation over iid copies is sampled", node)
+        case Op.SLOT:
+            raise NotExact("a ket of a law that is not known", node)
         case _:
             return engine.form(node.args[0], moved(node, at))
 

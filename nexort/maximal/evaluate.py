@@ -91,7 +91,7 @@ def evaluate(
         else:
             values = {k: missed(v, settings.rtol) for k, v in values.items()}
             break
-    tell(full.stopped, warn)
+    tell(task, full.stopped, warn)
     if any(x.lasting for x in found.values()):
         text = _unsettled(None if separates is None else separates())
         values = {
