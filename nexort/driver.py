@@ -389,7 +389,7 @@ def _refuse_divergent(program: Program, given: Given) -> None:
 def refuse_divergent_training(program: Program, given: Given) -> None:
     """Raise NexortError for a training of which an expectation exists at initialization for no
     data, as :func:`_refuse_divergent`."""
-    from nexort.reading import not_shown
+    from nexort.reading import read
 
     told = all(d.default is not None or n in given.arrays for n, d in program.data.items())
     for draw, size in enumerate((SMALL, 7, 5)):
@@ -398,7 +398,7 @@ def refuse_divergent_training(program: Program, given: Given) -> None:
         except NexortError:  # sizes that the program does not take
             return
         try:
-            not_shown(task, declared(program))
+            read(task, declared(program))
             return
         except NexortError as problem:
             found = problem

@@ -12,9 +12,9 @@ Gaussian part. All else is of a law that is not known.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial, reduce
 from itertools import islice, product
 from typing import Protocol
 
@@ -25,12 +25,14 @@ from nexort.diagnostics import Diagnostic, NexortError, Span
 from nexort.exact.engine import Engine
 from nexort.exact.existing import EXPECTED, FULL, examine, is_risky, singular
 from nexort.exact.integrands import TAME, UNKNOWN, Integrands
+from nexort.exact.solve import solve
 from nexort.existence.forms import plain
 from nexort.existence.ranges import VARIABLE, Growth, NotShown, Range, bounds
-from nexort.lower.evaluate import Settings
+from nexort.lower.evaluate import LimitValue, Settings
 from nexort.maximal.fresh import has_fresh_part
 from nexort.program import build
 from nexort.program.nodes import Node, Op, rewrite, walk
+from nexort.program.roundings import rounded
 from nexort.program.types import Kind, ket, scalar
 from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
 from nexort.tangent.exact import Kernels, kernels
@@ -42,21 +44,33 @@ from nexort.training.task import Key, Task, output_slot
 LARGE = 64
 """Entries of f up to which it is written as a function of f_0."""
 
+FEW = 12
+"""The same, entry by entry."""
+
 ROUNDING = 1e-12
 
 
-def not_shown(
-    task: Task, places: Mapping[str, Span], settings: Settings | None = None
-) -> frozenset[str]:
-    """The outputs that are not shown to exist; ``places`` has the declarations of weights.
+@dataclass
+class Reading:
+    """Outputs that are not shown to exist, and values of those that draws of f_0 say little of."""
+
+    unknown: set[str]
+    values: dict[str, LimitValue]
+
+
+def read(task: Task, places: Mapping[str, Span], settings: Settings | None = None) -> Reading:
+    """Of all outputs; ``places`` has the declarations of weights.
 
     Raises NexortError for what does not exist, with the reason.
     """
     shown = exists(task, places)
     settings = settings or Settings()
     laws: Laws = _Tangent(task, settings) if task.regime == "tangent" else _Maximal(task)
-    found = {o.name for o in task.outputs if not _shown(task, laws, o)}
-    return frozenset(found if shown else (o.name for o in task.outputs))
+    found = Reading(set(), {})
+    for output in task.outputs:
+        if not _shown(task, laws, output, found.values) or not shown:
+            found.unknown.add(output.name)
+    return found
 
 
 class Laws(Protocol):
@@ -86,9 +100,17 @@ class Laws(Protocol):
         """Whether all that is read grows as powers of Gaussians."""
         ...
 
+    def value(
+        self, program: Unrolled, means: Sequence[Node], output: UnrolledOutput
+    ) -> LimitValue | None:
+        """The value of an output whose members' means a program has, where it is a function of
+        f_0 and exact."""
+        ...
 
-def _shown(task: Task, laws: Laws, output: UnrolledOutput) -> bool:
-    """Whether an output is shown to exist. Raises NexortError."""
+
+def _shown(task: Task, laws: Laws, output: UnrolledOutput, values: dict[str, LimitValue]) -> bool:
+    """Whether an output is shown to exist; its value, where it is a singular function of f_0, is
+    added to the others. Raises NexortError."""
     inside = walk(output.members)
     if not any(map(_grows, inside)) and laws.polynomial():
         return True
@@ -97,7 +119,7 @@ def _shown(task: Task, laws: Laws, output: UnrolledOutput) -> bool:
     slots = [x for x in walk(members) if x in laws.known]
     spans = {**laws.spans(), **{done[x]: s for x, s in task.spans.items() if x in done}}
     if output.span is not None:
-        spans.update(dict.fromkeys(members, output.span))
+        spans = {**dict.fromkeys(members, output.span), **spans}
     program = _program(task, laws, members, spans)
     try:
         unknown = examine(program, FULL, laws.known)
@@ -108,7 +130,12 @@ def _shown(task: Task, laws: Laws, output: UnrolledOutput) -> bool:
         raise _placed(problem, output.span) from None
     if any(_reads_f(task, x) for x in inside if x.op in EXPECTED) and any(map(_grows, inside)):
         return False
-    return not unknown and all(laws.known[x].tame for x in slots)
+    if unknown or not all(laws.known[x].tame for x in slots):
+        return False
+    value = laws.value(program, [_mean(m) for m in members], output)
+    if value is not None:
+        values[output.name] = value
+    return True
 
 
 def _with_density(program: Unrolled, laws: Laws, fresh: Mapping[Node, Range]) -> frozenset[Node]:
@@ -151,12 +178,16 @@ def _lifted(x: Node) -> Node:
 
 def _program(task: Task, laws: Laws, roots: Iterable[Node], spans: Mapping[Node, Span]) -> Unrolled:
     """A program of the means of these."""
-    means = [build.average(x) if x.type.kind is Kind.KET else x for x in roots]
-    members = tuple(dict.fromkeys(means))
-    indices = tuple((k,) for k in range(len(members)))
-    output = UnrolledOutput("f", members, indices, (len(members),), (), None)
+    outputs = tuple(
+        UnrolledOutput(f"{k}", (x,), ((),), (), x.type.axes, None)
+        for k, x in enumerate(dict.fromkeys(map(_mean, roots)))
+    )
     data = {**task.step.data, **laws.data}
-    return replace(task.step, outputs=(output,), data=data, spans=spans)
+    return replace(task.step, outputs=outputs, data=data, spans=spans)
+
+
+def _mean(x: Node) -> Node:
+    return build.average(x) if x.type.kind is Kind.KET else x
 
 
 def _placed(problem: NexortError, span: Span | None, prefix: str = "") -> NexortError:
@@ -190,6 +221,29 @@ class _Tangent:
     def certain(self, slots: Iterable[Node]) -> bool:
         return False
 
+    def value(
+        self, program: Unrolled, means: Sequence[Node], output: UnrolledOutput
+    ) -> LimitValue | None:
+        if not self.drawn or not self.settings.exact or self.start not in walk(means):
+            return None
+        if any(x.op is Op.DATA and x.attr in self.data for x in walk(means)):
+            return None  # kernels with errors
+        rtol = self.settings.rtol or RTOL
+        found = solve(program, rtol, self.settings.memory).outputs
+        names = {x: o.name for o in program.outputs for x in o.members}
+        if any(names[x] not in found for x in means):
+            return None
+        parts = [found[names[x]] for x in means]
+        shape = self.task.step.shape(output.axes)
+        value, error = (
+            np.stack([np.broadcast_to(x, shape) for x in some]).reshape(
+                (*output.family_shape, *shape)
+            )
+            for some in ([x.value for x in parts], [x.error for x in parts])
+        )
+        method = max((x.method for x in parts), key=lambda text: not text.startswith("exact"))
+        return LimitValue(value, error, method)
+
     def polynomial(self) -> bool:
         fixed = [x for x, _ in self.task.moments.values() if x is not self.task.out]
         signals = range(self.task.steps if self.drawn else 0)
@@ -212,9 +266,8 @@ class _Tangent:
         if t == 0:
             return self.start
         if self.affine is not None:
-            slope, offset = (self._numbers(f"f {t} {k}", x[t]) for k, x in enumerate(self.affine))
-            moved = build.contract(slope, self.start, len(self.axes))
-            return build.call("add", moved, offset)
+            slope, offset = (x[t] for x in self.affine)
+            return self._affine(slope, offset, f"f {t}")
         if t == 1 and self.kernels is not None and self.size <= LARGE:
             total = np.zeros((self.size, self.size))
             for key, (kernel, c) in self.kernels.weights.items():
@@ -270,6 +323,32 @@ class _Tangent:
         if not np.isfinite(slopes).all():
             return None
         return slopes.reshape((len(offset), *shape, *shape)), offset
+
+    def _affine(self, slope: Array, offset: Array, name: str) -> Node:
+        """A f_0 + b."""
+        if self.size > FEW:
+            full = (self._numbers(f"{name} {k}", x) for k, x in enumerate((slope, offset)))
+            moved = build.contract(next(full), self.start, len(self.axes))
+            return build.call("add", moved, next(full))
+        assert self.kernels is not None
+        error = self.kernels.error * (self.task.steps + 1)
+
+        def number(x: float) -> Node:
+            return build.constant(rounded(float(x), error * abs(float(x))))
+
+        def entry(at: tuple[int, ...]) -> Node:
+            if len(at) < len(self.axes):
+                parts = [entry((*at, k)) for k in range(offset.shape[len(at)])]
+                return Node(Op.STACK, tuple(parts), None, ket(self.axes[len(at) :]))
+            terms = [
+                build.call("mul", number(slope[at + of]), build.take(self.start, of))
+                for of in np.ndindex(offset.shape)
+                if slope[at + of]
+            ]
+            first = build.spread(number(offset[at]), ket())
+            return reduce(partial(build.call, "add"), terms, first)
+
+        return entry(())
 
     def _numbers(self, name: str, value: Array) -> Node:
         """Data of the axes of f, once or twice; no name of a program has a space."""
@@ -422,6 +501,11 @@ class _Maximal:
             else:
                 done[y] = y.with_args(tuple(done[a] for a in y.args))
         return done[x]
+
+    def value(
+        self, program: Unrolled, means: Sequence[Node], output: UnrolledOutput
+    ) -> LimitValue | None:
+        return None
 
     def polynomial(self) -> bool:
         return not self.law.up[0]

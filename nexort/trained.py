@@ -42,11 +42,11 @@ def limit(
     """
     from nexort import maximal, tangent
     from nexort.exact.engine import NOT_SHOWN
-    from nexort.reading import not_shown
+    from nexort.reading import read
     from nexort.separation import separates
 
     task = driver.training(program, given)
-    unknown = not_shown(task, driver.declared(program), settings)
+    reading = read(task, driver.declared(program), settings)
     told = (
         settings.samples,
         settings.replicates,
@@ -63,7 +63,8 @@ def limit(
     else:
         again = partial(separates, task, settings.seed)
         found = maximal.evaluate(task, settings, progress, store, said, again)
-    for k in unknown:
+    found |= {k: replace(v, random=found[k].random) for k, v in reading.values.items()}
+    for k in reading.unknown:
         found[k] = replace(found[k], method=f"{found[k].method}, {NOT_SHOWN}")
     return task, found
 
