@@ -254,12 +254,9 @@ def test_outputs_that_are_not_finite(output: str, words: str, more: str) -> None
 
 
 def test_growth_is_not_refused() -> None:
-    """A training that diverges keeps what is finite, and squares overflow before their roots."""
-    source = NARROW.format(
-        parametrization="mup", optimizer="sgd(lr=1e60)", error="f - 1", steps=8, output="f, q",
-        more="",
-    )  # fmt: skip
-    p = nexort.loads(source.replace("output", "q[t] = f[t]^2 for t in 0..8\noutput"))
-    found = p.limit(samples=256, replicates=2, warn=lambda _: None)
-    assert np.isfinite(found["f"].plain[0]).all()
-    assert not np.isfinite(found["f"].plain[-1]).any()
+    """A power that leaves floating point before what it is of is no error."""
+    told = {"parametrization": "mup", "error": "f - 1", "steps": 1, "more": ""}
+    source = NARROW.format(output="f, f[1]^4", optimizer="sgd(lr=1e80)", **told)
+    found = nexort.loads(source).limit(samples=256, replicates=2, warn=lambda _: None)
+    assert np.isfinite(found["f"].plain).all()
+    assert not np.isfinite(found["f[1]^4"].plain).any()
