@@ -1,8 +1,8 @@
 """Whether the expectations of a training exist at initialization (``nexort.exact.existing``).
 
 The kets at step 0 are functions of jointly Gaussian ones, so that what the run takes of them is
-told: <x|x> of all that a weight acts on, forward and back, the output and the averages in it, and
-outputs of step 0. In the neural tangent limit with updates that are linear in the gradients the
+told: <x|x> of all that a weight acts on, forward and back, the output and the averages in it. In
+the neural tangent limit with updates that are linear in the gradients the
 output moves by the tangent kernel, the sum over weights of <g|g'> for their gradients g, and its
 covariance at initialization is <x|x> of its features x. Elsewhere gradients feed nonlinearities,
 and their squares need not exist; where they are not shown to, nothing is.
@@ -18,10 +18,10 @@ import numpy as np
 from nexort.diagnostics import NexortError, Span
 from nexort.exact.existing import Effort, examine, is_risky
 from nexort.program import build
-from nexort.program.nodes import Node, Op, rewrite, walk
+from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
-from nexort.tangent.standard import decays, is_drawn, kept, seed_data, standard
+from nexort.tangent.standard import is_drawn, kept, seed_data, standard
 from nexort.tangent.start import averages, fluctuation
 from nexort.training.task import Key, Task, output_slot, weight_name
 
@@ -39,12 +39,12 @@ def exists(task: Task, places: Mapping[str, Span]) -> bool:
 
     Raises NexortError for what does not exist, with the reason.
     """
-    outputs, sides = _outputs(task), _sides(task)
-    everything = [task.out, *outputs, *(x for found in sides.values() for x in found)]
+    sides = _sides(task)
+    everything = [task.out, *(x for found in sides.values() for x in found)]
     if not any(map(is_risky, walk(everything))):
         return True
-    step = _Start(task, everything)
-    parts = [_Part("", None, tuple(step.at(x) for x in (task.out, *outputs)))]
+    step = Start(task, everything)
+    parts = [_Part("", None, (step.at(task.out),))]
     if task.regime == "tangent" and is_drawn(task):
         drawn = _drawn(step.at(task.out), task)
         parts.append(_Part("in the output at initialization, ", None, drawn))
@@ -70,7 +70,7 @@ class _Part:
     roots: tuple[Node, ...]
 
 
-def _shown(step: _Start, parts: Sequence[_Part]) -> bool:
+def _shown(step: Start, parts: Sequence[_Part]) -> bool:
     """Whether all parts are shown to exist. Raises NexortError."""
     try:
         return not examine(step.program(x for part in parts for x in part.roots), HARD)
@@ -87,21 +87,6 @@ def _shown(step: _Start, parts: Sequence[_Part]) -> bool:
 
 def _squared(x: Node) -> Node:
     return x if x.type.kind is Kind.SCALAR else build.inner(x, x)
-
-
-def _outputs(task: Task) -> list[Node]:
-    """The averages of the run's outputs at step 0, at any step where kets stay as they are."""
-    fixed = task.regime == "tangent" and not decays(task)
-    at = {slot: x for slot, (x, t) in task.moments.items() if t == 0 or fixed}
-    roots = [m for output in task.outputs for m in output.members]
-    done = rewrite(roots, lambda x: at.get(x, x))
-    return [
-        y
-        for x in walk(roots)
-        if x.op in (Op.INNER, Op.AVERAGE, Op.MEAN) and not x.type.open
-        for y in (done[x],)
-        if not any(z.op is Op.SLOT for z in walk([y]))
-    ]
 
 
 def _sides(task: Task) -> dict[Key, list[Node]]:
@@ -125,7 +110,7 @@ def _drawn(out: Node, task: Task) -> tuple[Node, ...]:
         return ()
 
 
-class _Start:
+class Start:
     """The step's graph over standard initial objects, with the first error signal."""
 
     def __init__(self, task: Task, roots: Iterable[Node]) -> None:

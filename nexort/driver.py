@@ -392,7 +392,7 @@ def _refuse_divergent(program: Program, given: Given) -> None:
 def refuse_divergent_training(program: Program, given: Given) -> None:
     """Raise NexortError for a training of which an expectation exists at initialization for no
     data, as :func:`_refuse_divergent`."""
-    from nexort.beginning import exists
+    from nexort.reading import read
 
     told = all(d.default is not None or n in given.arrays for n, d in program.data.items())
     for draw, size in enumerate((SMALL, 7, 5)):
@@ -401,7 +401,7 @@ def refuse_divergent_training(program: Program, given: Given) -> None:
         except NexortError:  # sizes that the program does not take
             return
         try:
-            exists(task, declared(program))
+            read(task, declared(program))
             return
         except NexortError as problem:
             found = problem

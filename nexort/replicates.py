@@ -13,6 +13,8 @@ from nexort.exact.blocks import cores
 from nexort.lower.evaluate import LimitValue, Progress, Settings
 from nexort.program.unrolled import Array
 from nexort.training.checkpoint import Store
+from nexort.training.recorder import LOOK
+from nexort.training.task import Task
 from nexort.workers import gathered
 
 LEAST = 64
@@ -179,12 +181,29 @@ class Replicates:
         return max(2 * LEAST, min(default, room))
 
 
-def tell(stopped: tuple[int, str] | None, warn: Warn | None) -> None:
+def signal(task: Task, t: int, output: Array) -> Array:
+    """The error signal at f_t = ``output``. Raises NexortError where the first is not finite, Blown
+    where a later one is not."""
+    chi = task.signal(t, output)
+    if t == 0 and not np.isfinite(chi).all():
+        task.refuse_signal(output)
+    check(chi, SIGNAL)
+    return chi
+
+
+SIGNAL = "the error signal"
+
+
+def tell(task: Task, stopped: tuple[int, str] | None, warn: Warn | None) -> None:
     """Warn of a run that ended early."""
     if stopped is not None and warn is not None:
         t, what = stopped
         message = f"{what} is infinite or not a number at step {t}; what follows is missing"
-        warn(Diagnostic("not-finite", message, None, (), "a smaller learning rate", "warning"))
+        span, remedy = None, "a smaller learning rate"
+        if what == SIGNAL:
+            span = task.places.get("error")
+            remedy = f"{LOOK}; the latter calls for a smaller learning rate"
+        warn(Diagnostic("not-finite", message, span, (), remedy, "warning"))
 
 
 def more(count: int, most: int, values: Mapping[str, LimitValue], rtol: float) -> int:

@@ -41,12 +41,12 @@ def limit(
     finite. Raises NexortError.
     """
     from nexort import maximal, tangent
-    from nexort.beginning import exists
     from nexort.exact.engine import NOT_SHOWN
+    from nexort.reading import read
     from nexort.separation import separates
 
     task = driver.training(program, given)
-    shown = exists(task, driver.declared(program))
+    reading = read(task, driver.declared(program), settings)
     told = (
         settings.samples,
         settings.replicates,
@@ -63,8 +63,9 @@ def limit(
     else:
         again = partial(separates, task, settings.seed)
         found = maximal.evaluate(task, settings, progress, store, said, again)
-    if not shown:
-        found = {k: replace(v, method=f"{v.method}, {NOT_SHOWN}") for k, v in found.items()}
+    found |= {k: replace(v, random=found[k].random) for k, v in reading.values.items()}
+    for k in reading.unknown:
+        found[k] = replace(found[k], method=f"{found[k].method}, {NOT_SHOWN}")
     return task, found
 
 

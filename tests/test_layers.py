@@ -40,8 +40,12 @@ USES: dict[str, tuple[str, ...]] = {
         "diagnostics",
     ),
     "beginning": ("tangent", "training", "exact", "program", "diagnostics"),
+    "reading": (
+        "beginning", "tangent", "maximal", "training", "lower", "exact", "existence", "program",
+        "diagnostics",
+    ),
     "driver": (
-        "beginning", "derive", "data", "training", "transform", "exact", "elaborate", "program",
+        "reading", "derive", "data", "training", "transform", "exact", "elaborate", "program",
         "syntax", "diagnostics", "collector",
     ),
     "expand": (
@@ -62,7 +66,7 @@ USES: dict[str, tuple[str, ...]] = {
     "inference": ("functions", "diagnostics"),
     "separation": ("finite", "training", "program"),
     "trained": (
-        "beginning", "separation", "tangent", "maximal", "finite", "lower", "training", "exact",
+        "reading", "separation", "tangent", "maximal", "finite", "lower", "training", "exact",
         "driver", "program", "diagnostics",
     ),
     "api": (

@@ -6,7 +6,7 @@ them; so is that of <x|x> for every |Wx>, the variance of its hat.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, product
 
@@ -14,6 +14,7 @@ from nexort.diagnostics import Diagnostic, Report, Span
 from nexort.exact import failures
 from nexort.exact.engine import Engine, deep
 from nexort.exact.integrands import Integrand, Integrands
+from nexort.existence.ranges import Range
 from nexort.existence.space import judged, tame
 from nexort.existence.verdict import Known, Verdict
 from nexort.program import build
@@ -44,9 +45,11 @@ SINGULAR = ("log", "sqrt", "exp", "sinh", "cosh")
 EXPECTED = (Op.INNER, Op.AVERAGE, Op.MEAN, Op.MATMUL)
 
 
-def examine(program: Unrolled, effort: Effort = FULL) -> frozenset[Node]:
+def examine(
+    program: Unrolled, effort: Effort = FULL, laws: Mapping[Node, Range] | None = None
+) -> frozenset[Node]:
     """The expectations of a program that are not shown to exist: INNER, AVERAGE and MEAN nodes, and
-    MATMUL nodes for the variances of their hats.
+    MATMUL nodes for the variances of their hats. ``laws``: what is known of kets that are SLOTs.
 
     Raises NexortError for one that does not exist, with the reason.
     """
@@ -58,7 +61,7 @@ def examine(program: Unrolled, effort: Effort = FULL) -> frozenset[Node]:
     with deep():
         engine = Engine(program)
         risky = _risky(engine)
-        integrands = Integrands(engine, effort.hard)
+        integrands = Integrands(engine, effort.hard, laws)
         for node in nodes:
             if node.op in EXPECTED and any(a in risky for a in node.args):
                 refused = _examined(engine, integrands, node, effort)

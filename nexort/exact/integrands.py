@@ -7,7 +7,7 @@ a dot that is not linear, a scalar that has no exact number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from itertools import product
@@ -37,6 +37,7 @@ TERMS = 256
 """Of a contraction that is written out."""
 
 TAME = replace(VARIABLE, up=(1, 1.0))
+UNKNOWN = replace(VARIABLE, up=WILD)
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,10 @@ class Integrand:
 class Integrands:
     """Graphs of kets at entries; ``unknown`` are expectations that are not known to exist."""
 
-    def __init__(self, engine: Engine, hard: int) -> None:
+    def __init__(self, engine: Engine, hard: int, laws: Mapping[Node, Range] | None = None) -> None:
+        """``laws``: what is known of kets that are SLOT nodes."""
         self.engine = engine
+        self.laws = laws or {}
         self.unknown: set[Node] = set()
         self.hard = hard
         """How many more integrands may take more than interval arithmetic."""
@@ -72,7 +75,8 @@ class Integrands:
 
     def text(self, integrand: Integrand) -> str:
         """The function, and what its variables are."""
-        return text_of(integrand.graph, integrand.leaves, self.covariance)
+        gaussian = all(x in self._gaussians for x in integrand.leaves)
+        return text_of(integrand.graph, integrand.leaves, self.covariance, gaussian=gaussian)
 
     def covariance(self, leaves: Sequence[Node]) -> Array | None:
         """The covariance of some leaves, None where it has no exact number."""
@@ -115,6 +119,8 @@ class Integrands:
                 return self.graph(node.args[0], at, int(node.attr))
             case Op.MEAN:
                 return self._mean(node, at, copy)
+            case Op.SLOT:
+                return self._leaf((node, at, copy), self.laws.get(node, UNKNOWN))
         return self.graph(node.args[0], _ints(moved(node, at)), copy)
 
     def _gaussian(self, node: Node, at: At) -> Gaussian | None:
@@ -133,7 +139,7 @@ class Integrands:
         tame = node not in self.unknown and all(
             self._tame(y.args[0], copy) for y in self.engine.dots[node]
         )
-        return self._leaf((node, at, copy), TAME if tame else replace(VARIABLE, up=WILD))
+        return self._leaf((node, at, copy), TAME if tame else UNKNOWN)
 
     def _tame(self, ket: Node, copy: int) -> bool:
         """Whether every power of a ket has an expectation, as far as its first entry tells."""
@@ -145,7 +151,7 @@ class Integrands:
         try:
             return bounds(graph, leaves)
         except NotShown:
-            return replace(VARIABLE, up=WILD)
+            return UNKNOWN
 
     def roots(self, leaves: Sequence[Node]) -> list[Node]:
         """Those that are not on an iid copy."""
@@ -172,7 +178,7 @@ class Integrands:
         sizes = self.engine.program.shape(left.type.axes[cut:])
         if int(np.prod(sizes)) > TERMS:
             tame = self._tame(left, copy) and self._tame(right, copy)
-            return self._leaf((node, at, copy), TAME if tame else replace(VARIABLE, up=WILD))
+            return self._leaf((node, at, copy), TAME if tame else UNKNOWN)
         terms = [
             build.call("mul", self.graph(left, (*at[:cut], *k), copy),
                        self.graph(right, (*k, *at[cut:]), copy))

@@ -65,6 +65,8 @@ def form_of(engine: Engine, node: Node, at: At) -> Form:
             return engine.form(node.args[at[0]], at[1:])
         case Op.MEAN | Op.COPY:
             raise NotExact("an expectation over iid copies is sampled", node)
+        case Op.SLOT:
+            raise NotExact("a ket of a law that is not known", node)
         case _:
             return engine.form(node.args[0], moved(node, at))
 
@@ -255,6 +257,8 @@ def _composed(engine: Engine, node: Node, at: At) -> View | None:
     if node.op is not Op.CALL:
         if node.op in (Op.TAKE, Op.TRANSPOSE, Op.DIAGONAL, Op.SPREAD):
             return view(engine, node.args[0], moved(node, at))
+        if node.op is Op.STACK and not isinstance(at[0], Label):
+            return view(engine, node.args[at[0]], at[1:])
         return None
     graphs, z = [], None
     for a in node.args:

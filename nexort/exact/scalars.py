@@ -54,6 +54,8 @@ def lower(engine: Engine, node: Node, at: At) -> Value:
             return parts[first] if isinstance(first, int) else values.stack(parts, first)
         case Op.MEAN:
             raise NotExact("an expectation over iid copies is sampled", node)
+        case Op.SLOT:
+            raise NotExact("a number that is not known", node)
         case _:
             return engine.scalar(node.args[0], moved(node, at))
 

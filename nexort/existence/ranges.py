@@ -35,6 +35,8 @@ class Range:
     nonzero: bool = False
     up: Growth = WILD
     down: Growth = WILD
+    dense: bool = False
+    """Of a variable: given all others its law is Gaussian, of positive variance."""
 
     @property
     def positive(self) -> bool:

@@ -8,7 +8,9 @@ singular points form a surface there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from nexort.existence import line
 from nexort.existence.forms import (
@@ -33,6 +35,9 @@ from nexort.program.nodes import Node, Op, walk
 TERMS = 12
 """Of a sum that is taken apart."""
 
+FAR = 1e3
+"""A variable's size from which on growth alone is looked at."""
+
 DEPTH = 8
 """Sums within one another."""
 
@@ -55,6 +60,8 @@ def judged(
     if tame(node, known):
         return EXISTS
     others = [x for x in leaves if known[x] is not VARIABLE]
+    if len(leaves) == 1 and known[leaves[0]].dense:
+        return _of_dense(node, leaves[0], known[leaves[0]])
     if all(known[x].up == BOUNDED for x in others) and others:
         return _of_numbers(node, covariance, {x: known[x] for x in others})
     if others:
@@ -73,6 +80,21 @@ def tame(node: Node, ranges: Mapping[Node, Range]) -> bool:
         return bounds(plain(node), leaves).tame
     except NotShown:
         return False
+
+
+def _of_dense(node: Node, leaf: Node, known: Range) -> Verdict:
+    """Of one variable z = c + s g, g a Gaussian that does not depend on c: its density is bounded,
+    and positive everywhere, so that singular points are integrable as they are for a Gaussian; what
+    grows is where all powers exist."""
+    verdict = line.judged(substitute(node, {leaf: SLOT}), None)
+    if verdict.known is Known.EXISTS:
+        ends = [
+            replace(known, low=a, high=b, nonzero=True, down=BOUNDED)
+            for a, b in ((FAR, math.inf), (-math.inf, -FAR))
+        ]
+        if not all(tame(node, {leaf: x}) for x in ends):
+            return UNKNOWN
+    return verdict
 
 
 def _of_numbers(node: Node, covariance: Covariances, numbers: Mapping[Node, Range]) -> Verdict:

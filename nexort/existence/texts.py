@@ -15,7 +15,11 @@ SHORT = 10_000
 
 
 def text_of(
-    graph: Node, leaves: Sequence[Node], covariance: Callable[[Sequence[Node]], Array | None]
+    graph: Node,
+    leaves: Sequence[Node],
+    covariance: Callable[[Sequence[Node]], Array | None],
+    *,
+    gaussian: bool = True,
 ) -> str:
     """A graph over leaves, powers joined, and what its variables are."""
     import sympy
@@ -27,6 +31,8 @@ def text_of(
     except (TypeError, ValueError, RecursionError, AttributeError):
         text = "..."
     text = text if len(text) <= LONG else f"{text[:LONG]}..."
+    if len(leaves) == 1 and not gaussian:
+        return f"{text} of a z that has an independent Gaussian part"
     if len(leaves) != 1:
         return f"{text} of Gaussians {', '.join(names)}" if leaves else text
     found = covariance(leaves)

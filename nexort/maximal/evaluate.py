@@ -91,7 +91,7 @@ def evaluate(
         else:
             values = {k: missed(v, settings.rtol) for k, v in values.items()}
             break
-    tell(full.stopped, warn)
+    tell(task, full.stopped, warn)
     if any(x.lasting for x in found.values()):
         text = _unsettled(None if separates is None else separates())
         values = {
@@ -180,11 +180,12 @@ def _summary(task: Task, half: Stage, full: Stage) -> dict[str, Summary]:
             error = np.hypot(sampled, narrow)
             most = sampled.max(axis=axes, keepdims=True, initial=0.0)
             rounded = bool((narrow > np.where(np.isnan(most), np.inf, most)).any())
-        known = np.where(np.isfinite(error), error, -1.0)
-        worst = int(known.argmax()) if known.size else 0
-        biased = bool(known.size and 2 * (excess + lasting).flat[worst] > error.flat[worst] ** 2)
+            known = np.where(np.isfinite(error), error, -1.0)
+            worst = int(known.argmax()) if known.size else 0
+            told = 2 * (excess + lasting)
+            biased = bool(known.size and told.flat[worst] > error.flat[worst] ** 2)
+            lasts = bool((lasting > (ROUNDED * top) ** 2).any())
         method = text
-        lasts = bool((lasting > (ROUNDED * top) ** 2).any())
         if _rounded(coarse, fine, top):
             method, lasts = f"exact to rounding: alike in {points}", False
         found[output.name] = Summary(LimitValue(value, error, method), biased, rounded, lasts)

@@ -8,7 +8,7 @@ from nexort.maximal.machine import Machine
 from nexort.maximal.plan import Plan
 from nexort.program.nodes import Node
 from nexort.program.unrolled import Array
-from nexort.replicates import Blown, Trajectory, check
+from nexort.replicates import Blown, Trajectory, check, signal
 from nexort.training.recorder import Recorder
 from nexort.training.task import weight_name
 
@@ -19,7 +19,7 @@ def trajectory(
     """The run on ``size`` points a neuron space, with pairs of points in a dtype. It notes what was
     ``dropped`` from the initial matrices' bases, and their ``rank``."""
     machine = Machine(plan, size, seed, dtype)
-    recorder = Recorder(plan.task)
+    recorder = Recorder(plan.task, limit=True)
     given = plan.task.given_start()
     shift: Array | float = 0.0
     stopped = None
@@ -59,8 +59,7 @@ def _step(machine: Machine, recorder: Recorder, output: Array, t: int) -> None:
     recorder.record(t, found)
     if t == task.steps or not plan.gradients:
         return
-    chi = task.signal(t, output)
-    check(chi, "the error signal")
+    chi = signal(task, t, output)
     machine.seed(chi)
     machine.run(plan.backward)
     machine.move(t)

@@ -64,7 +64,7 @@ def evaluate(
         values, stopped = exact.values, exact.stopped
     else:
         values, stopped = _sampled(plan, settings, progress, checkpoint)
-    tell(stopped, warn)
+    tell(task, stopped, warn)
     random = random_outputs(task)
     return {name: replace(value, random=name in random) for name, value in values.items()}
 

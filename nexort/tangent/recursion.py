@@ -3,17 +3,19 @@ rates[t] sum_{s <= t} c[t, s] K chi_s, over kernels that are known (Thm 2.9.19, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from nexort.lower.evaluate import LimitValue, Settings, met
-from nexort.program.nodes import Node
+from nexort.program.nodes import Node, walk
 from nexort.program.unrolled import Array
+from nexort.replicates import Blown, signal
 from nexort.tangent.exact import Kernels, kernels
 from nexort.tangent.plan import Plan
 from nexort.tangent.run import gaussian, started
-from nexort.training.recorder import scalar_value
+from nexort.training.recorder import refuse_singular, scalar_value
 
 RTOL = 1e-8
 WORK = 1e9
@@ -23,6 +25,8 @@ PAIRS = 512
 MORE_PAIRS = 2**14
 WIGGLES = 4
 """Runs with kernels off by their errors."""
+WIGGLED = 4
+"""Pairs of draws of f_0 that they start from."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,11 @@ def exactly(plan: Plan, settings: Settings) -> Answer | None:
     found = kernels(plan, settings.rtol or RTOL, settings.memory)
     if found is None:
         return None
-    run = _Recursion(plan, found)
+    run = Recursion(plan, found)
     return run.once() if found.covariance is None else run.drawn(settings)
 
 
-class _Recursion:
+class Recursion:
     def __init__(self, plan: Plan, found: Kernels) -> None:
         self.plan, self.task, self.found = plan, plan.task, found
         self.shape = self.task.step.shape(self.task.out.type.axes)
@@ -66,9 +70,10 @@ class _Recursion:
                 outputs[t] = f
                 if t == task.steps:
                     break
-                chi = task.signal(t, f)
-                if not np.isfinite(chi).all():
-                    return outputs, (t, "the error signal")
+                try:
+                    chi = signal(task, t, f)
+                except Blown as problem:
+                    return outputs, (t, problem.what)
                 past[t] = chi.reshape(-1)
                 change = np.zeros(start.size)
                 for key, (kernel, c) in found.weights.items():
@@ -88,13 +93,12 @@ class _Recursion:
         slots = {**found.known, **f}
         answer = {}
         for output in task.outputs:
-            parts = [
-                np.broadcast_to(
-                    scalar_value(found.members[m], slots, task.step.data, shape),
-                    task.step.shape(output.axes),
-                )
-                for m in output.members
-            ]
+            parts = []
+            for m in output.members:
+                value = scalar_value(found.members[m], slots, task.step.data, shape)
+                t = max((task.moments[x][1] for x in walk([m]) if x in task.moments), default=0)
+                refuse_singular(task, found.members[m], value, slots, t, output.span)
+                parts.append(np.broadcast_to(value, task.step.shape(output.axes)))
             whole = (*output.family_shape, *task.step.shape(output.axes))
             answer[output.name] = np.stack(parts).reshape(whole)
         return answer
@@ -113,17 +117,23 @@ class _Recursion:
         known = {slot: off(value) for slot, value in self.found.known.items()}
         return replace(self.found, weights=weights, known=known)
 
-    def floor(self, start: Array) -> dict[str, Array]:
-        """What the kernels' errors make: the largest change of some runs off by them."""
+    def floor(self, starts: Sequence[Array]) -> dict[str, Array]:
+        """What the kernels' errors make: the largest change of some runs off by them, each the mean
+        over some f_0."""
         rng = np.random.Generator(np.random.PCG64(0))
-        values = self.recorded(self.found, self.train(self.found, start)[0])
+        values = self.means(self.found, starts)
         errors = {name: self.found.error * np.abs(v) for name, v in values.items()}
-        for _ in range(WIGGLES):
-            other = self.wiggled(rng)
-            outputs, _ = self.train(other, start)
-            for name, value in self.recorded(other, outputs).items():
-                errors[name] = np.maximum(errors[name], np.abs(value - values[name]))
+        with np.errstate(all="ignore"):
+            for _ in range(WIGGLES):
+                for name, value in self.means(self.wiggled(rng), starts).items():
+                    errors[name] = np.maximum(errors[name], np.abs(value - values[name]))
         return errors
+
+    def means(self, found: Kernels, starts: Sequence[Array]) -> dict[str, Array]:
+        """Every output's mean over runs from some f_0."""
+        with np.errstate(all="ignore"):
+            runs = [self.recorded(found, self.train(found, start)[0]) for start in starts]
+            return {name: np.mean([run[name] for run in runs], axis=0) for name in runs[0]}
 
     # ---- f_0 -----------------------------------------------------------------------------------
 
@@ -132,7 +142,7 @@ class _Recursion:
         start = started(self.plan, np.zeros((1, *self.shape)))[0]
         outputs, stopped = self.train(self.found, start)
         values = self.recorded(self.found, outputs)
-        errors = self.floor(start)
+        errors = self.floor([start])
         text = self.found.method
         if stopped is not None:
             text += f"; {stopped[1]} not finite at step {stopped[0]}"
@@ -147,7 +157,7 @@ class _Recursion:
         stopped: list[tuple[int, str]] = []
         while True:
             self._more(count - len(draws), settings.seed, draws, stopped)
-            answer = self._mean(draws, min(stopped, default=None))
+            answer = self._mean(draws, min(stopped, default=None), settings.seed)
             rtol = settings.rtol
             if rtol is None or 2 * count > MORE_PAIRS or answer.met(rtol):
                 break
@@ -161,22 +171,28 @@ class _Recursion:
         self, count: int, seed: int, draws: list[dict[str, Array]],
         stopped: list[tuple[int, str]],
     ) -> None:  # fmt: skip
-        assert self.found.covariance is not None
         for k in range(len(draws), len(draws) + count):
-            z = gaussian(self.found.covariance, np.random.SeedSequence([seed, k]))
-            runs = [self.train(self.found, sign * z.reshape(self.shape)) for sign in (1, -1)]
+            runs = [self.train(self.found, start) for start in self.pair(seed, k)]
             stopped += [s for _, s in runs if s is not None]
             both = [self.recorded(self.found, outputs) for outputs, _ in runs]
             draws.append({n: (both[0][n] + both[1][n]) / 2 for n in both[0]})
 
-    def _mean(self, draws: list[dict[str, Array]], stopped: tuple[int, str] | None) -> Answer:
+    def pair(self, seed: int, k: int) -> tuple[Array, Array]:
+        """A draw of f_0, and the same of the other sign."""
+        assert self.found.covariance is not None
+        z = gaussian(self.found.covariance, np.random.SeedSequence([seed, k])).reshape(self.shape)
+        return z, -z
+
+    def _mean(
+        self, draws: list[dict[str, Array]], stopped: tuple[int, str] | None, seed: int
+    ) -> Answer:
         values = {}
         for name in draws[0]:
             some = np.stack([d[name] for d in draws])
             mean = some.mean(axis=0)
             spread = some.std(axis=0, ddof=1) / np.sqrt(len(some)) if len(some) > 1 else mean * 0
             values[name] = mean, spread
-        floor = self.floor(np.zeros(self.shape))
+        floor = self.floor([z for k in range(min(WIGGLED, len(draws))) for z in self.pair(seed, k)])
         text = f"{self.found.method}; the mean over {2 * len(draws)} draws of f_0"
         if stopped is not None:
             text += f"; {stopped[1]} not finite at step {stopped[0]}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from nexort.program.unrolled import Array
-from nexort.replicates import Blown, Trajectory, check
+from nexort.replicates import Blown, Trajectory, check, signal
 from nexort.tangent.moved import moved
 from nexort.tangent.plan import Plan
 from nexort.tangent.sample import Sample, Terms
@@ -51,7 +51,7 @@ class _Run:
 
     def run(self) -> Trajectory:
         """Train, as long as everything is finite."""
-        task, recorder = self.task, Recorder(self.task)
+        task, recorder = self.task, Recorder(self.task, limit=True)
         values, terms = self.sample.terms(self.plan.steps[0])
         decays = len(self.plan.steps) > 1
         pairs = {w.key: moved(w, terms[w.key], self.dtype, sums=decays) for w in self.plan.moving}
@@ -68,8 +68,7 @@ class _Run:
                 recorder.record(t, {**values, task.out: f})
                 if t == task.steps:
                     break
-                chi = task.signal(t, f)
-                check(chi, "the error signal")
+                chi = signal(task, t, f)
                 found = {key: some.step(t, terms[key], chi) for key, some in pairs.items()}
                 if not decays:
                     rated = {key: self.task.weights[key].rates[t] * k for key, k in found.items()}

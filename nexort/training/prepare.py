@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 
-from nexort.diagnostics import Report, fail
+from nexort.diagnostics import Report, Span, fail
 from nexort.program.laws import check_laws
 from nexort.program.missing import Missing
 from nexort.program.network import (
@@ -210,6 +210,8 @@ class Run:
 
     outputs: tuple[UnrolledOutput, ...]
     moments: Mapping[Node, tuple[Node, int]]
+    spans: Mapping[Node, Span]
+    """Where the outputs' nodes were first written."""
 
 
 def _run(unroller: Unroller, training: Training, named: Mapping[Key, Node], steps: int) -> Run:
@@ -231,7 +233,7 @@ def _run(unroller: Unroller, training: Training, named: Mapping[Key, Node], step
     unroller.run()
     outputs = tuple(unrolled_outputs(unroller))
     unroller.report.stop()
-    return Run(outputs, moments)
+    return Run(outputs, moments, unroller.spans)
 
 
 # ---- the whole -----------------------------------------------------------------------------------
@@ -261,6 +263,8 @@ def _task(training: Training, step: Unrolled, run: Run, numbers: Numbers) -> Tas
         outputs=run.outputs,
         moments=run.moments,
         regime="maximal",
+        spans=run.spans,
+        places=training.spans,
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nexort import functions
-from nexort.diagnostics import InternalError
+from nexort.diagnostics import InternalError, Span, fail
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array
@@ -26,8 +26,9 @@ class Recorder:
     reached is nan.
     """
 
-    def __init__(self, task: Task) -> None:
-        self.task = task
+    def __init__(self, task: Task, *, limit: bool = False) -> None:
+        """``limit``: of the limit, where an output that is not finite is an error."""
+        self.task, self.limit = task, limit
         self.members = [m for output in task.outputs for m in output.members]
         self.order = walk(self.members)
         reads = {x: self._steps(x) for x in self.members}
@@ -57,6 +58,10 @@ class Recorder:
             self.stored[slot] = np.array(values[self.task.moments[slot][0]])
         for member in self.due.get(t, ()):
             self.found[member] = self._evaluate(member)
+            if self.limit:
+                spans = (o.span for o in self.task.outputs if member in o.members)
+                value = self.found[member]
+                refuse_singular(self.task, member, value, self.stored, t, next(spans))
         for slot in [s for s in self.stored if self.until[s] <= t]:
             del self.stored[slot]
 
@@ -87,9 +92,92 @@ def scalar_value(
 ) -> Array:
     """A scalar graph over SLOT nodes with given values (kets: axes + (N,)), data and numbers."""
     values: dict[Node, Array] = {}
-    for x in walk([root]):
-        values[x] = _value(x, values, slots, data, shape)
+    with np.errstate(all="ignore"):
+        for x in walk([root]):
+            values[x] = _value(x, values, slots, data, shape)
     return values[root]
+
+
+def refuse_singular(
+    task: Task,
+    member: Node,
+    value: Array,
+    slots: Mapping[Node, Array],
+    t: int,
+    place: Span | None,
+) -> None:
+    """Raise NexortError where an output's member, which is told at step t, is not finite although
+    all that it reads is, and not because a training grows beyond floating point. ``place``: of the
+    output."""
+    if np.isfinite(value).all():
+        return
+    found = singular(task, member, slots, grown=t == 0)
+    if found is None:
+        return
+    node, reason = found
+    users = [(x.serial, s) for x, s in task.spans.items() if node in walk([x])]
+    span = min(users, default=(0, place), key=lambda u: u[0])[1]
+    name = "an output" if span is None else f"'{span.text}'"
+    raise fail(
+        "not-finite",
+        f"a value of {name} is infinite or not a number in the limit: {reason}",
+        span,
+        help=LOOK,
+    )
+
+
+LOOK = (
+    "look for a division by zero, a root or logarithm of a negative number, or growth beyond "
+    "floating point (1.8e308)"
+)
+
+
+def singular(
+    task: Task, root: Node, slots: Mapping[Node, Array], *, grown: bool
+) -> tuple[Node, str] | None:
+    """The first node of a graph that is not finite though its arguments are, and its value in
+    words; with ``grown`` also one that is only too large."""
+
+    def shape(x: Node) -> tuple[int, ...]:
+        return task.step.shape(x.type.axes)
+
+    values: dict[Node, Array] = {}
+    with np.errstate(all="ignore"):
+        for x in walk([root]):
+            values[x] = _value(x, values, slots, task.step.data, shape)
+            bad = ~np.isfinite(values[x])
+            if x.op is not Op.CALL or not bad.any():
+                continue
+            args = [values[a] for a in x.args]
+            if not all(np.isfinite(a).all() for a in args):
+                continue
+            tails = [x.type.kind is Kind.KET and a.type.kind is not Kind.KET for a in x.args]
+            args = [a[..., None] if k else a for a, k in zip(args, tails, strict=True)]
+            at = np.unravel_index(int(bad.argmax()), bad.shape)
+            numbers = [float(np.broadcast_to(a, bad.shape)[at]) for a in args]
+            if grown or np.isnan(values[x][at]) or _is_pole(str(x.attr), numbers):
+                return x, _written(str(x.attr), numbers)
+    return None
+
+
+def _is_pole(name: str, args: list[float]) -> bool:
+    """Whether an infinite value is so at a point, not by growth."""
+    match name, args:
+        case "div", [_, b]:
+            return b == 0
+        case "pow", [a, _]:
+            return a == 0
+    return name == "log"
+
+
+def _written(name: str, args: list[float]) -> str:
+    """1 / 0."""
+    texts = [f"{a:.6g}" for a in args]
+    match name, texts:
+        case "div" | "pow" as operation, [a, b]:
+            first = f"({a})" if a.startswith("-") else a
+            return f"{first} / {b}" if operation == "div" else f"{first}^{b}"
+    return f"{name}({', '.join(texts)})"
 
 
 def _slots(root: Node) -> Iterable[Node]:

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
 import numpy as np
 
+from nexort.diagnostics import Span, fail
 from nexort.program.network import Exponents, NormKind, Start, WeightKind
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Axes, ket, scalar
 from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
-from nexort.training.recorder import scalar_value
+from nexort.training.recorder import LOOK, scalar_value, singular
 from nexort.training.update import Update
 
 Key = tuple[str, tuple[int, ...]]
@@ -145,6 +146,10 @@ class Task:
     """Which limit the parametrization has."""
     vanishes: bool = False
     """Whether f_0 is 0 in the limit, where it starts as it comes; not so at any width."""
+    spans: Mapping[Node, Span] = field(default_factory=dict)
+    """Where the outputs' nodes were first written."""
+    places: Mapping[str, Span] = field(default_factory=dict)
+    """Where the values of the 'error' and the others are written."""
 
     def given_start(self) -> Array | None:
         """The f_0 of the limit, of the axes of f: 0 where it is centred or vanishes; None where it
@@ -164,6 +169,15 @@ class Task:
 
         chi = scalar_value(self.errors[t], {output_slot(axes): output}, self.step.data, shape)
         return np.broadcast_to(chi, self.step.shape(axes))
+
+    def refuse_signal(self, output: Array) -> None:
+        """Raise NexortError for a first error signal, at f_0 = ``output``, that is not finite."""
+        found = singular(
+            self, self.errors[0], {output_slot(self.out.type.axes): output}, grown=True
+        )
+        reason = "" if found is None else f": {found[1]}"
+        message = f"the error signal is infinite or not a number at step 0{reason}"
+        raise fail("not-finite", message, self.places.get("error"), help=LOOK)
 
 
 def output_slot(axes: Axes) -> Node:
