@@ -153,10 +153,8 @@ class Summary:
 def _summary(task: Task, half: Stage, full: Stage) -> dict[str, Summary]:
     """The outputs' values."""
     found = {}
-    # what is dropped from hats changes covariances by its square: a bias, of which the difference
-    # from N/2 points shows as much as is dropped there beyond what is dropped here
-    rest = 2 * full.notes["dropped"] ** 2 - half.notes["dropped"] ** 2
-    rounding = max(rest, 1e-14)
+    # what is dropped from hats changes covariances by its square
+    rounding = max(full.notes["dropped"], 1e-7) ** 2
     points = f"{len(next(iter(full.draws.values()), ()))} x {full.size} points"
     text = f"sampled: {points}"
     rank = int(full.notes["rank"])

@@ -25,7 +25,7 @@ from nexort.maximal.frames import Frame, Space
 from nexort.maximal.moved import product
 from nexort.program.unrolled import Array
 
-CUTOFF = 0.75
+CUTOFF = 0.25
 """Directions shorter than this part of their argument, over the root of the sample's size, are
 dropped from hats: a relative change of its square, less than the noise of averages."""
 
