@@ -81,6 +81,7 @@ def test_every_code_is_covered() -> None:
     shown = "".join(path.read_text("utf-8") for path in GOLDEN.glob("*.expected"))
     covered = set(re.findall(r"^error\[([a-z-]+)\]", shown, re.MULTILINE))
     covered.add("not-a-program")  # of files that are no programs, see test_driver
+    covered.add("cannot-write")  # of a full disk, see cases/test_io
     covered.add("memory-limit")  # of a sample that is too large, see lower/test_evaluate
     missing = {(code, place) for code, place in codes() if code not in covered}
     assert not missing

@@ -27,7 +27,9 @@ def text_of(
     names = ["z"] if len(leaves) == 1 else [f"z_{k + 1}" for k in range(len(leaves))]
     symbols = {x: sympy.Symbol(n, real=True) for x, n in zip(leaves, names, strict=True)}
     try:
-        text = str(sympy.powsimp(_expression(graph, symbols))).replace("**", "^")
+        whole = _expression(graph, symbols)
+        joined = sympy.powsimp(whole)
+        text = str(joined if _partial(whole) <= _partial(joined) else whole).replace("**", "^")
     except (TypeError, ValueError, RecursionError, AttributeError):
         text = "..."
     text = text if len(text) <= LONG else f"{text[:LONG]}..."
@@ -60,10 +62,12 @@ def _call(name: str, args: list[Any]) -> Any:
     import sympy
 
     match name, args:
-        case "add" | "sub", [a, b]:
-            return a + b if name == "add" else a - b
+        case "add", [a, b]:
+            return _kept(sympy.Add, a, b)
+        case "sub", [a, b]:
+            return _kept(sympy.Add, a, -b)
         case "mul", [a, b]:
-            return a * b
+            return _kept(sympy.Mul, a, b)
         case "div", [a, b]:
             return sympy.Mul(a, sympy.Pow(b, -1, evaluate=b != 0), evaluate=b != 0)
         case "neg", [a]:
@@ -76,3 +80,18 @@ def _call(name: str, args: list[Any]) -> Any:
     if name in known:
         return getattr(sympy, known[name])(*args)
     return sympy.Function(name, real=True)(*args)
+
+
+def _kept(operation: Any, a: Any, b: Any) -> Any:
+    """A sum or product, as it is written where sympy drops what is not real everywhere."""
+    found = operation(a, b)
+    lost = (_partial(a) | _partial(b)) - _partial(found)
+    return operation(a, b, evaluate=False) if lost else found
+
+
+def _partial(x: Any) -> set[Any]:
+    """The logarithms in it, and the broken powers of what may be negative."""
+    import sympy
+
+    powers = {p for p in x.atoms(sympy.Pow) if not (p.exp.is_integer or p.base.is_nonnegative)}
+    return x.atoms(sympy.log) | powers

@@ -53,6 +53,12 @@ def test_a_full_disk() -> None:
     assert err == "error[cannot-write]: cannot write to standard output: No space left on device\n"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_for_text() -> None:
+    code, _, err = nexort("derive", "io-pipe.nxt", "-o", "/dev/full")
+    assert (code, err) == (2, "error[cannot-write]: /dev/full: No space left on device\n")
+
+
 def shell(command: str) -> tuple[int, str]:
     """Exit code and all output of a shell's line; ``nexort`` is the command."""
     called = f'nexort() {{ {sys.executable} -m nexort "$@"; }}\n{command}'

@@ -160,7 +160,7 @@ def test_output_goes_to_a_file(tmp_path: Path) -> None:
         ("vector x ~ N(0, 1)\noutput <x|x>\n", ("--set", "L=3"), ["unknown-name", "'L'"]),
         ("vector x ~ N(0, 1)\noutput <x|x>\n", ("--json", "--latex"), ["bad-option"]),
         ("vector x ~ N(0, 1)\noutput <x|x>\n", ("--document",), ["bad-option", "--latex"]),
-        ("vector x ~ N(0, 1)\noutput <x|x>\n", ("-o", "nowhere/x.tex"), ["cannot-write"]),
+        ("vector x ~ N(0, 1)\noutput <x|x>\n", ("-o", "nowhere/x.tex"), ["no folder"]),
         ("vector x ~ N(0, 1)\noutput <x|z>\n", (), ["z"]),
         ("param L\nvector v ~ N(0, 1)\n|x[0]> = |v>\nfor l in 1..L { |x[l]> = relu(|x[l-1]>) }\n"
          "output <x[L]|x[L]>\n", ("--unroll",), ["no-value", "--set L=3"]),

@@ -149,7 +149,12 @@ def test_printed_outputs_read_back(parametrization: str, output: str, more: str)
 def test_error_signals_fold_nothing_that_may_not_exist(
     error: str, shown: str, parametrization: str
 ) -> None:
-    limits = training(parametrization, "f", error=error).derive()
+    program = training(parametrization, "f", error=error)
+    if parametrization == "ntp" and ("log" in error or "sqrt" in error):  # f_0 may be negative
+        with pytest.raises(nexort.NexortError, match=r"integrand is .*(log|sqrt)\(z\)"):
+            program.derive()
+        return
+    limits = program.derive()
     [line] = [x for x in limits.text().split("\n") if x.strip().startswith("χ^t_a")]
     assert line.split(" = ", 1)[1].split("   (")[0] == shown
     latex.translate_all(limits.latex())
