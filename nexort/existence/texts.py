@@ -94,4 +94,4 @@ def _partial(x: Any) -> set[Any]:
     import sympy
 
     powers = {p for p in x.atoms(sympy.Pow) if not (p.exp.is_integer or p.base.is_nonnegative)}
-    return x.atoms(sympy.log) | powers
+    return set(x.atoms(sympy.log)) | powers
