@@ -2,10 +2,10 @@
 
 The kets at step 0 are functions of jointly Gaussian ones, so that what the run takes of them is
 told: <x|x> of all that a weight acts on, forward and back, the output and the averages in it. In
-the neural tangent limit with updates that are linear in the gradients the
-output moves by the tangent kernel, the sum over weights of <g|g'> for their gradients g, and its
-covariance at initialization is <x|x> of its features x. Elsewhere gradients feed nonlinearities,
-and their squares need not exist; where they are not shown to, nothing is.
+the neural tangent limit with updates that are linear in the gradients the output moves by the
+tangent kernel, the sum over weights of <g|g'> for their gradients g, and its covariance at
+initialization is <x|x> of its features x. Elsewhere gradients feed nonlinearities, and their
+squares need not exist; where they are not shown to, nothing is. Outputs: ``nexort.reading``.
 """
 
 from __future__ import annotations

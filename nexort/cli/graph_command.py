@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from nexort.cli import options
-from nexort.cli.streams import say, say_bytes
+from nexort.cli.streams import say_bytes
 from nexort.diagnostics import fail
 from nexort.driver import MAX_INSTRUCTIONS
 
@@ -43,13 +43,7 @@ def command(file: str, settings: Sequence[str], form: str | None, output: str | 
     g = TensorProgram(program, given.numbers).graph()
     if form in ("dot", "gv", "json"):
         text = as_json(g) if form == "json" else as_dot(g)
-        if output is None:
-            say(text)
-        else:
-            try:
-                Path(output).write_text(text + "\n", "utf-8")
-            except OSError as error:
-                raise fail("cannot-write", f"{output}: {error.strerror}") from None
+        options.write(text + "\n", output)
         return
     if form not in ("svg", "png", "pdf"):
         message = f"cannot write a graph as '{form}'"
