@@ -172,11 +172,11 @@ def test_a_dropped_dot_is_found() -> None:
 @pytest.mark.usefixtures("no_dots")
 def test_dropped_dots_are_found_in_random_programs() -> None:
     """Wherever they matter: most of the programs with tied matrices."""
-    tied = [seed for seed in range(30) if {"dot"} <= generated(seed).features]
+    tied = [found for found in map(generated, range(30)) if "dot" in found.features]
     missed = [
-        seed
-        for seed in tied
-        if max(d.errors for d in deviations(loads(generated(seed).text), 1, exact=False)) <= SUSPECT
+        found
+        for found in tied
+        if max(d.errors for d in deviations(loads(found.text), found.order, exact=False)) <= SUSPECT
     ]
     assert len(missed) < len(tied) / 2
 
