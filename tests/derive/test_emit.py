@@ -202,3 +202,18 @@ def test_poles_that_cancel_stay_together(tmp_path: Path) -> None:
     steps = (np.arange(10_000) + 0.5) / 10_000
     expected = np.mean((1 - steps) * np.exp(-(steps**2) / 2))
     assert found(program, tmp_path)["<1|x>"] == pytest.approx(expected, rel=1e-8)
+
+
+QUOTIENTS = """
+vector v ~ N(0, 1)
+|t> = tanh(|v>)
+a = <v|t>
+b = <t|t>
+"""
+
+
+@pytest.mark.parametrize(
+    "output", ["1 / (1 / a)", "a / (b / a)", "log(b) * (a - 1 / b)", "a^(1 / b) / sqrt(b - a * b)"]
+)
+def test_operations_that_are_not_folded_have_parentheses(output: str, tmp_path: Path) -> None:
+    compared(nexort.loads(f"{QUOTIENTS}output {output} as r\n"), tmp_path, rtol=1e-8)

@@ -103,8 +103,8 @@ def call(name: str, args: Sequence[Code]) -> str:
     template = NUMPY[name]
 
     def placed(slot: re.Match[str]) -> str:
-        before, after = template[slot.start() - 1], template[slot.end()]
-        bare = before in "( " and after in "),"
+        before, after = template[: slot.start()].rstrip()[-1], template[slot.end()]
+        bare = before in "(," and after in "),"
         return inside(args[int(slot.group(1))], SUM if bare else ATOM)
 
     return re.sub(r"\{(\d)\}", placed, template)
