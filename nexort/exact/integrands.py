@@ -23,16 +23,20 @@ from nexort.exact.forms import Gaussian
 from nexort.exact.kets import NeedsPin
 from nexort.exact.operations import operation
 from nexort.exact.scalars import aligned, moved
-from nexort.exact.values import Value
+from nexort.exact.values import Value, What
 from nexort.exact.whole import frame_of
 from nexort.existence.ranges import BOUNDED, VARIABLE, WILD, NotShown, Range, bounds
 from nexort.existence.texts import text_of
 from nexort.functions import Array
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
+from nexort.program.roundings import Rounded, uncertain
 from nexort.program.types import Kind, scalar
 
 At = tuple[int, ...]
+COMPUTED = 2e-8
+"""The error of numbers that are computed, as a part: twice what quadrature aims at."""
+
 TERMS = 256
 """Of a contraction that is written out."""
 
@@ -194,10 +198,13 @@ class Integrands:
     # ---- scalars ---------------------------------------------------------------------------------
 
     def _scalar(self, node: Node, at: At) -> Node:
+        if node.op is Op.CONST and not node.type.axes:
+            return node
         if node not in self.unknown:
             number = self._number_of(partial(self.engine.scalar, node, at))
             if number is not None and np.isfinite(number):
-                whole = number == int(number) and abs(number) < 2**53
+                written = node.op in (Op.CONST, Op.DATA, Op.SIZE) or not uncertain(number)
+                whole = written and number == int(number) and abs(number) < 2**53
                 return build.constant(int(number) if whole else number)
         return self._leaf((node, at), self._of_scalar(node, at))
 
@@ -215,11 +222,14 @@ class Integrands:
         return Range(low, high, True, BOUNDED, BOUNDED)
 
     def _number_of(self, find: Callable[[], Value]) -> float | None:
-        """A value without labels as a number, None where it is not exact."""
+        """A value without labels as a number, None where it is not exact; with an error where it
+        is not known to have none."""
         try:
             value = find()
         except (NotExact, NeedsPin):
             return None
+        if value.number is not None:
+            return Rounded(value.number, value.error) if value.error else value.number
         try:
             with np.errstate(all="ignore"):
                 for v in ordered([value]):
@@ -228,7 +238,8 @@ class Integrands:
                         self._arrays[v] = operation(v)(self._frame, args)
         except failures.PROBLEMS as problem:
             raise failures.diagnosed(self.engine, problem) from None
-        return float(np.asarray(self._arrays[value]))
+        found = float(np.asarray(self._arrays[value]))
+        return found if value.what is What.ARRAY else Rounded(found, COMPUTED * abs(found))
 
 
 def _ints(at: Sequence[Any]) -> At:

@@ -32,7 +32,7 @@ from nexort.exact.scalars import aligned, moved, split
 from nexort.exact.values import Value
 from nexort.program import build
 from nexort.program.nodes import Node, Op
-from nexort.program.roundings import known, rounded
+from nexort.program.roundings import Rounded, known, rounded
 from nexort.program.types import Kind
 
 if TYPE_CHECKING:
@@ -227,6 +227,8 @@ def view(engine: Engine, node: Node, at: At) -> View | None:
     """The node as f(|z>) of one Gaussian ket: f a graph over SLOT, keeping the shape in which it
     was written, and |z>; None where it is not. A number has |z> None."""
     if node.type.kind is Kind.SCALAR:
+        if node.op is Op.CONST and isinstance(node.attr, Rounded):
+            return node, None
         scalar = engine.scalar(node, at)
         return None if scalar.number is None else (_literal(scalar), None)
     x = engine.form(node, at)

@@ -11,6 +11,7 @@ from typing import Any
 from mpmath import mp, mpf
 
 from nexort.existence.local import Local, far, near
+from nexort.existence.nearby import is_seen, is_uncertain
 from nexort.existence.ranges import VARIABLE, NotShown, Range, bounds
 from nexort.existence.verdict import EXISTS, UNKNOWN, Known, Verdict, diverges, undefined
 from nexort.existence.zeros import DIGITS, MOST, crossings, distinct, singular_arguments, zeros
@@ -18,6 +19,10 @@ from nexort.gaussian.precise import Undefined, logarithm
 from nexort.gaussian.univariate import SLOT
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
+
+
+NARROW = 1e-6
+"""Intervals that errors of numbers may make."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,10 @@ def profile(node: Node, variance: float | None) -> Profile:
     orders = []
     for p in sorted(points, key=abs):
         sides = [near(node, p, side) for side in (1, -1)]
-        for side in sides:
+        for way, side in zip((1, -1), sides, strict=True):
             if side.known is Known.DIVERGES:
-                return Profile(diverges(_singular(p, side)), exact=False)
+                seen = is_seen(node, p, way)
+                return Profile(diverges(_singular(p, side)) if seen else UNKNOWN, exact=False)
             complete = complete and side.known is Known.EXISTS
         orders.append((float(p), min(s.order for s in sides)))
     known, rates = _tails(node, variance, max((abs(float(p)) for p in points), default=0.0))
@@ -88,7 +94,13 @@ def _points(node: Node) -> tuple[tuple[Any, ...], bool]:
 def _undefined(node: Node, points: tuple[Any, ...], variance: float | None) -> str | None:
     """What the function is on an interval where it is not real or not finite."""
     ends = [float(p) for p in points]
-    inner = [a + (b - a) * s for a, b in itertools.pairwise(ends) for s in (0.29, 0.53)]
+    least = NARROW if is_uncertain(node) else 0.0
+    inner = [
+        a + (b - a) * s
+        for a, b in itertools.pairwise(ends)
+        if b - a > least * (1 + abs(a))
+        for s in (0.29, 0.53)
+    ]
     unit = math.sqrt(variance or 1.0)
     low, high = (min(ends), max(ends)) if ends else (0.0, 0.0)
     outer = [x for s in (0.37, 1.13, 2.9) for x in (low - s * unit, high + s * unit)]
@@ -173,7 +185,7 @@ def surface(node: Node) -> Verdict | None:
     for p in sorted(points, key=abs):
         for side in (1, -1):
             found = near(node, p, side)
-            if found.known is Known.DIVERGES:
+            if found.known is Known.DIVERGES and is_seen(node, p, side):
                 order = "faster than any power"
                 if math.isfinite(found.order):
                     order = f"like the power {found.order:.6g}"

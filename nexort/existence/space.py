@@ -22,6 +22,7 @@ from nexort.existence.forms import (
     without_vanishing,
 )
 from nexort.existence.products import product
+from nexort.existence.nearby import moved
 from nexort.existence.ranges import BOUNDED, VARIABLE, NotShown, Range, bounds
 from nexort.existence.rays import along_lines, undefined_at
 from nexort.existence.variables import Space, one_direction
@@ -51,8 +52,19 @@ def judged(
 
     ``covariance`` gives that of Gaussian leaves, None where it is not known but has positive
     variances; ``ranges`` are of leaves of other laws, those that do not grow of unknown numbers.
+    What is shown holds for all numbers in f up to their errors.
     """
     node = plain(node)
+    verdict = _of_one(node, covariance, ranges)
+    if verdict.known is not Known.UNKNOWN and (near := moved(node)) is not node:
+        other = _of_one(near, covariance, ranges)
+        return verdict if other.known is verdict.known else UNKNOWN
+    return verdict
+
+
+def _of_one(
+    node: Node, covariance: Covariances, ranges: Mapping[Node, Range] | None = None
+) -> Verdict:
     leaves = [x for x in walk([node]) if x.op is Op.SLOT]
     known = {x: (ranges or {}).get(x, VARIABLE) for x in leaves}
     if not leaves:

@@ -13,6 +13,7 @@ from nexort.gaussian.univariate import SLOT
 from nexort.program import build
 from nexort.program.differentiate import substitute
 from nexort.program.nodes import Node
+from nexort.program.roundings import UNIT, Rounded
 
 PARALLEL = 1e-9
 
@@ -61,6 +62,9 @@ def vector(p: Polynomial, space: Space) -> Array:
 
 def one_direction(node: Node, space: Space) -> tuple[Node, float] | None:
     """The graph as one over SLOT with its variance, where it is a function of one linear form."""
+    if len(space.leaves) == 1:
+        [leaf] = space.leaves
+        return substitute(node, {leaf: SLOT}), float(space.covariance[0, 0])
     forms = linear_forms(node, space)
     if not forms:
         return node, 0.0
@@ -69,7 +73,7 @@ def one_direction(node: Node, space: Space) -> tuple[Node, float] | None:
     sizes = [float(np.linalg.norm(u)) for u in spread]
     first = int(np.argmax(sizes))
     if sizes[first] == 0:
-        return substitute(node, {x: build.constant(p.get((), 0.0)) for x, p in forms}), 0.0
+        return substitute(node, {x: _constant_of(x, space) for x, _ in forms}), 0.0
     unit = vectors[first] / np.abs(vectors[first]).max()
     unit *= np.sign(unit[np.flatnonzero(unit)[0]])
     base = unit @ space.root
@@ -79,10 +83,17 @@ def one_direction(node: Node, space: Space) -> tuple[Node, float] | None:
         if np.linalg.norm(u - ratio * base) > PARALLEL * sizes[first]:
             return None
         place = int(np.abs(unit).argmax())
-        if np.array_equal(v, v[place] / unit[place] * unit):
+        if exact := np.array_equal(v, v[place] / unit[place] * unit):
             ratio = float(v[place] / unit[place])
-        values[x] = affine(ratio, p.get((), 0.0))
+        rounding = 0.0 if exact else 4 * UNIT * abs(ratio)
+        slope = affine(Rounded(ratio, rounding) if rounding else ratio, 0.0)
+        values[x] = build.call("add", slope, _constant_of(x, space)) if p.get((), 0.0) else slope
     return substitute(node, values), _variance(unit, space)
+
+
+def _constant_of(form: Node, space: Space) -> Node:
+    """A linear form where the variables are 0, as it is written."""
+    return substitute(form, dict.fromkeys(space.leaves, build.constant(0)))
 
 
 def _variance(unit: Array, space: Space) -> float:

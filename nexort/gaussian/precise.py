@@ -9,6 +9,7 @@ from typing import Any
 from mpmath import mp, mpf
 
 from nexort.program.nodes import Node, Op, walk
+from nexort.program.roundings import Rounded
 
 HUGE = mpf(2) ** 4096
 """exp of more than this is infinite, of less than its negative 0."""
@@ -19,9 +20,13 @@ class Undefined(Exception):
 
 
 def number(c: float) -> Any:
-    """A literal, as the decimal number that it was written as."""
+    """A literal, as the decimal number that it was written as, or as what it was computed from.
+    Raises Undefined."""
     if isinstance(c, int):
         return mpf(c)
+    if isinstance(c, Rounded) and c.how is not None:
+        name, parts = c.how
+        return FUNCTIONS[name](*map(number, parts))
     exact = Fraction(repr(float(c)))
     return mpf(exact.numerator) / exact.denominator
 

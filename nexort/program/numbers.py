@@ -31,7 +31,10 @@ def fold(name: str, args: tuple[Number, ...]) -> Number | None:
             value = float(evaluate(*(np.float64(a) for a in args)))
             if not math.isfinite(value):
                 return None
-            return roundings.rounded(value, _error(name, evaluate, args, value))
+            error = _error(name, evaluate, args, value)
+            if not error or (name in ("neg", "abs") and type(args[0]) is not roundings.Rounded):
+                return value
+            return roundings.Rounded(value, error, (name, args))
     except (OverflowError, ZeroDivisionError):
         return None
 

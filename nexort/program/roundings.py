@@ -60,24 +60,31 @@ def over(a: Known, b: Known) -> Known:
     return found, (e + abs(found) * d) / room + own if room > 0 else math.inf
 
 
+DEEP = 40
+"""Operations within one another that a number is remembered to come from."""
+
+
 class Rounded(float):
-    """A float with a bound on its error beyond that of the decimal fraction next to it; equal to
-    none that has another error."""
+    """A float with a bound on its error, not the decimal fraction next to it; ``how`` is the
+    function and the numbers that it comes from, so that it is known to any number of digits, None
+    where it is not. Equal to none that differs in these."""
 
-    __slots__ = ("error",)
+    __slots__ = ("depth", "error", "how")
     error: float
+    how: How | None
+    depth: int
 
-    def __new__(cls, value: float, error: float) -> Rounded:
+    def __new__(cls, value: float, error: float, how: How | None = None) -> Rounded:
         found = super().__new__(cls, value)
         found.error = error
+        parts = () if how is None else how[1]
+        known = all(not isinstance(a, Rounded) or a.how is not None for a in parts)
+        found.depth = 1 + max((a.depth for a in parts if isinstance(a, Rounded)), default=0)
+        found.how = how if known and found.depth <= DEEP else None
         return found
 
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Rounded)
-            and float(self) == float(other)
-            and (self.error == other.error)
-        )
+        return isinstance(other, Rounded) and self._parts == other._parts
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -86,7 +93,19 @@ class Rounded(float):
         return hash((float(self), self.error))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Rounded, (float(self), self.error)
+        return Rounded, self._parts
+
+    @property
+    def _parts(self) -> tuple[float, float, How | None]:
+        return float(self), self.error, self.how
+
+
+How = tuple[str, tuple[float, ...]]
+
+
+def uncertain(x: object) -> bool:
+    """Whether a number is only known up to its error."""
+    return isinstance(x, Rounded) and x.how is None
 
 
 def known(x: float) -> Known:
