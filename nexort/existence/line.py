@@ -10,7 +10,7 @@ from typing import Any
 
 from mpmath import mp, mpf
 
-from nexort.existence.local import Local, far, near
+from nexort.existence.local import Local, far, is_wave, near, without_waves
 from nexort.existence.nearby import is_seen, is_uncertain
 from nexort.existence.ranges import VARIABLE, NotShown, Range, bounds
 from nexort.existence.verdict import EXISTS, UNKNOWN, Known, Verdict, diverges, undefined
@@ -125,7 +125,7 @@ def _singular(p: Any, side: Local) -> str:
 def ends(node: Node, variance: float | None, beyond: float) -> tuple[float, float]:
     """The rates at both ends, of what falls too: bounds, 0, where they are not found."""
     reach = 2 * beyond + 10
-    found = [far(_without_waves(node), variance, side, reach) for side in (1, -1)]
+    found = [far(without_waves(node), variance, side, reach) for side in (1, -1)]
     first, second = (0.0 if x.known is Known.UNKNOWN else x.rate for x in found)
     return first, second
 
@@ -135,7 +135,7 @@ def _tails(
 ) -> tuple[Verdict, tuple[float, float]]:
     """Whether f is integrable far out, and its rates."""
     reach = 2 * beyond + 10
-    node = _without_waves(node)
+    node = without_waves(node)
     verdict = EXISTS
     rates = [0.0, 0.0]
     for k, side in enumerate((1, -1)):
@@ -155,20 +155,9 @@ def _tails(
     return verdict, (rates[0], rates[1])
 
 
-def _without_waves(node: Node) -> Node:
-    """A product without its sines and cosines."""
-    if node.op is not Op.CALL or node.attr not in ("mul", "neg"):
-        return build.constant(1) if _is_wave(node) else node
-    return build.call(str(node.attr), *(_without_waves(a) for a in node.args))
-
-
-def _is_wave(node: Node) -> bool:
-    return node.op is Op.CALL and node.attr in ("sin", "cos")
-
-
 def _waves(node: Node) -> bool:
     """Whether values at single points do not tell how the function grows."""
-    return any(_is_wave(x) for x in walk([node]))
+    return any(is_wave(x) for x in walk([node]))
 
 
 def _growth(rate: float, variance: float | None) -> str:

@@ -16,9 +16,10 @@ from typing import Any
 from mpmath import mp, mpf
 
 from nexort.existence.verdict import Known
-from nexort.gaussian.precise import Undefined, logarithm
+from nexort.gaussian.precise import Undefined, logarithm, value
 from nexort.gaussian.univariate import SLOT
-from nexort.program.nodes import Node
+from nexort.program import build
+from nexort.program.nodes import Node, Op, walk
 
 STEPS = (20, 40, 80, 160)
 """Distances from a point, in digits."""
@@ -31,6 +32,9 @@ NEAR_DIGITS = 1600
 
 FAR_DIGITS = 800
 ENOUGH = 0.01
+FAST = 100.0
+"""A wave's argument at the closest point that is looked at, where it is not bounded."""
+
 STEEP = 1000.0
 """An exponent beyond this is no power."""
 
@@ -44,7 +48,14 @@ class Local:
 
 
 def near(node: Node, point: Any, side: int) -> Local:
-    """The behaviour of f at a point, from one side."""
+    """The behaviour of f at a point, from one side; of what swings without end there only a bound
+    is looked at."""
+    if _swings(node, point, side):
+        bound = without_waves(node)
+        found = Local(Known.UNKNOWN, -math.inf)
+        if not _swings(bound, point, side):
+            found = near(bound, point, side)
+        return found if found.known is Known.EXISTS else Local(Known.UNKNOWN, -math.inf)
     with mp.workdps(NEAR_DIGITS):
         try:
             logs = [logarithm(node, {SLOT: point + side * mpf(10) ** -k}) for k in STEPS]
@@ -59,6 +70,36 @@ def near(node: Node, point: Any, side: int) -> Local:
         if any(mp.isinf(x) for x in logs):
             return Local(Known.UNKNOWN, -math.inf)
         return _fitted(logs)
+
+
+def _swings(node: Node, point: Any, side: int) -> bool:
+    """Whether there are waves whose arguments are not bounded at a point."""
+    waves = [x for x in walk([node]) if is_wave(x)]
+    with mp.workdps(NEAR_DIGITS):
+        z = point + side * mpf(10) ** -STEPS[-1]
+        try:
+            return any(abs(value(x.args[0], {SLOT: z})) > FAST for x in waves)
+        except Undefined:
+            return True
+
+
+def is_wave(node: Node) -> bool:
+    """A sine or a cosine."""
+    return node.op is Op.CALL and node.attr in ("sin", "cos")
+
+
+def without_waves(node: Node) -> Node:
+    """A bound on |f|, but for a constant: a product without its sines and cosines."""
+    if is_wave(node):
+        return build.constant(1)
+    if node.op is Op.CALL and node.attr in ("mul", "neg", "abs", "square"):
+        return build.call(str(node.attr), *map(without_waves, node.args))
+    if node.op is Op.CALL and node.attr == "div":
+        return build.call("div", without_waves(node.args[0]), node.args[1])
+    powered = node.op is Op.CALL and node.attr == "pow" and node.args[1].op is Op.CONST
+    if powered and node.args[1].attr > 0:
+        return build.call("pow", without_waves(node.args[0]), node.args[1])
+    return node
 
 
 def _fitted(logs: list[Any]) -> Local:

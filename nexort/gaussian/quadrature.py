@@ -1,7 +1,7 @@
 """Adaptive Gauss-Legendre quadrature of Gaussian expectations, panels split at kinks.
 
 At a singularity p, where functions are like t^a log(t)^b at the distance t, panels next to it are
-integrals over s, t = h exp(-s), and what is left beyond the last s by the power law there.
+integrals over s, t = h exp(-s), and what is left beyond the last s by the law there.
 """
 
 from __future__ import annotations
@@ -27,6 +27,12 @@ FARTHEST = 200.0
 DEEPEST = 160.0
 """The largest s: fourth powers of exp(-s) do not underflow."""
 STEP = 4.0
+FEWEST = 8.0
+"""Of its steps up to the last s."""
+SWINGS = 1e3
+"""How much larger functions may be than where they are looked at."""
+FLAT = 1e-6
+"""r S up to which exp(-r s) is no part of a law."""
 RESOLVED = 1e-12
 """Distances from a point other than 0 are known down to this part of it."""
 NOISE = 1e-3
@@ -93,7 +99,7 @@ def integrate(
 def _towards(integrand: Callable[[Array], Array], p: float, end: float, rtol: float) -> Integral:
     """From a singularity p to an end, h away: with t = h exp(-s),
 
-    int_0^S F(s) ds + F(S) / r,    F(s) = t f(p + t) ~ exp(-r s).
+    int_0^S F(s) ds + int_S^oo F(s) ds,    F(s) = t f(p + t) ~ exp(-r s) s^b.
     """
     h = end - p
     last = min(DEEPEST, math.log(abs(h) / (RESOLVED * abs(p)))) if p else DEEPEST
@@ -106,7 +112,8 @@ def _towards(integrand: Callable[[Array], Array], p: float, end: float, rtol: fl
 
     edges = [0.0, *(x for x in 2.0 ** np.arange(8) if x < last), last]
     found = _adaptive(moved, np.array(list(pairwise(edges))), rtol)
-    tail, error = _tail(moved(last - STEP * np.arange(2, -1, -1)))
+    nearer = min(math.log(abs(h)), 0.0)
+    tail, error = _tail(lambda s: moved(s + nearer), last - nearer)
     if p:
         error = error + NOISE * np.abs(tail)
     t = np.exp(-found.nodes)
@@ -116,20 +123,41 @@ def _towards(integrand: Callable[[Array], Array], p: float, end: float, rtol: fl
     )  # fmt: skip
 
 
-def _tail(values: Array) -> tuple[Array, Array]:
-    """The integral beyond of F ~ exp(-r s), from F at three last s; its error from how r differs
-    between them."""
-    sizes = np.abs(values)
-    with np.errstate(all="ignore"):
-        first, second = np.moveaxis(np.log(sizes[..., :-1] / sizes[..., 1:]) / STEP, -1, 0)
-        tail = values[..., -1] / second
-        error = np.abs(tail * (first - second) / second)
-    none = sizes[..., -1] == 0
-    falls = second > 0
-    return (
-        np.where(none | ~falls, 0.0, tail),
-        np.where(none, 0.0, np.where(falls & np.isfinite(error), error, np.inf)),
-    )
+def _tail(f: Callable[[Array], Array], last: float) -> tuple[Array, Array]:
+    """The integral beyond the last s of F ~ C exp(-r s) s^b, from the law that F has up to there;
+    its error from that over a long way."""
+    step = min(STEP, last / FEWEST)
+    s = np.array([last / 4, last / 2, last - 2 * step, last - step, last])
+    values = f(s)
+    rows = values.reshape(-1, values.shape[-1])
+    found = np.array([_tail_of(row, s) for row in rows]).reshape(*values.shape[:-1], 2)
+    return found[..., 0], found[..., 1]
+
+
+def _tail_of(values: Array, s: Array) -> tuple[float, float]:
+    if values[-1] == 0:
+        return 0.0, 0.0
+    first, second = (values[-1] * _beyond(np.abs(values[k]), s[k]) for k in ([2, 3, 4], [0, 1, 4]))
+    error = abs(first - second)
+    if not np.isfinite(first):  # what swings has no law from one point to the next
+        first, error = 0.0, SWINGS * abs(second)
+    return (float(first), float(error)) if np.isfinite(error) else (0.0, math.inf)
+
+
+def _beyond(values: Array, s: Array) -> float:
+    """int_S^oo F ds / F(S) = S e^a E_n(a), a = r S, n = -b, of the law through three values."""
+    import mpmath
+
+    if not (np.isfinite(values) & (values > 0)).all():
+        return math.inf
+    rates = np.column_stack([-np.diff(s), np.diff(np.log(s))])
+    r, b = np.linalg.solve(rates, np.diff(np.log(values)))
+    a = float(r * s[-1])
+    if abs(a) < FLAT:
+        return float(s[-1] / (-b - 1)) if b < -1 else math.inf
+    if a < 0:
+        return math.inf
+    return float(s[-1] * mpmath.exp(a) * mpmath.expint(float(-b), a))
 
 
 def _adaptive(integrand: Callable[[Array], Array], panels: Array, rtol: float) -> Integral:
@@ -321,9 +349,13 @@ def _rest(g: Univariate, p: float, side: int, width: float) -> tuple[float, floa
     size = _grades(p, width)[-1]
     x, w = legendre()
     run = _compiled(g.node)
-    t = size * np.exp(STEP * np.array([2.0, 1.0, 0.0]))
+
+    def moved(s: Array) -> Array:
+        t = np.exp(-s)
+        return np.asarray(run(p + side * t) * t)
+
     with np.errstate(all="ignore"):
-        tail, error = _tail(run(p + side * t) * t)
+        tail, error = _tail(moved, -math.log(size))
         nodes = float((run(p + side * size * (1 + x) / 2) * w).sum() * size / 2)
     noise = NOISE * abs(float(tail)) if p else 0.0
     return p, float(tail) - nodes, float(error) + noise
