@@ -239,7 +239,16 @@ class Integrands:
         except failures.PROBLEMS as problem:
             raise failures.diagnosed(self.engine, problem) from None
         found = float(np.asarray(self._arrays[value]))
-        return found if value.what is What.ARRAY else Rounded(found, COMPUTED * abs(found))
+        return found if _is_written(value) else Rounded(found, COMPUTED * abs(found))
+
+
+def _is_written(value: Value) -> bool:
+    """Whether this is an entry of a program's literals, or of its data: names of other data have a
+    space."""
+    if value.what is not What.ARRAY:
+        return False
+    kind, *name = value.attr[0]
+    return kind != "data" or " " not in name[0]
 
 
 def _ints(at: Sequence[Any]) -> At:

@@ -17,9 +17,7 @@ from nexort.existence.verdict import EXISTS, UNKNOWN, Known, Verdict, diverges, 
 from nexort.existence.zeros import DIGITS, MOST, crossings, distinct, singular_arguments, zeros
 from nexort.gaussian.precise import Undefined, logarithm
 from nexort.gaussian.univariate import SLOT
-from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
-
 
 NARROW = 1e-6
 """Intervals that errors of numbers may make."""

@@ -7,6 +7,7 @@ seen at distances that are far above errors.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -58,4 +59,4 @@ def is_seen(node: Node, point: Any, side: int) -> bool:
     if any(x is None or mp.isinf(x) for x in logs):
         return False
     far, near = map(float, logs)
-    return (far - near) / np.log(DISTANCES[0] / DISTANCES[1]) < STEEP
+    return (far - near) / math.log(DISTANCES[0] / DISTANCES[1]) < STEEP

@@ -21,8 +21,8 @@ from nexort.existence.forms import (
     polynomials,
     without_vanishing,
 )
-from nexort.existence.products import product
 from nexort.existence.nearby import moved
+from nexort.existence.products import product
 from nexort.existence.ranges import BOUNDED, VARIABLE, NotShown, Range, bounds
 from nexort.existence.rays import along_lines, undefined_at
 from nexort.existence.variables import Space, one_direction

@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from nexort.functions import Array
+from nexort.gaussian.tails import STEP, beyond
 from nexort.gaussian.univariate import Univariate, _compiled
 
 ORDER = 16
@@ -26,13 +27,6 @@ FARTHEST = 200.0
 """Where functions are looked at, in standard deviations."""
 DEEPEST = 160.0
 """The largest s: fourth powers of exp(-s) do not underflow."""
-STEP = 4.0
-FEWEST = 8.0
-"""Of its steps up to the last s."""
-SWINGS = 1e3
-"""How much larger functions may be than where they are looked at."""
-FLAT = 1e-6
-"""r S up to which exp(-r s) is no part of a law."""
 RESOLVED = 1e-12
 """Distances from a point other than 0 are known down to this part of it."""
 NOISE = 1e-3
@@ -113,7 +107,7 @@ def _towards(integrand: Callable[[Array], Array], p: float, end: float, rtol: fl
     edges = [0.0, *(x for x in 2.0 ** np.arange(8) if x < last), last]
     found = _adaptive(moved, np.array(list(pairwise(edges))), rtol)
     nearer = min(math.log(abs(h)), 0.0)
-    tail, error = _tail(lambda s: moved(s + nearer), last - nearer)
+    tail, error = beyond(lambda s: moved(s + nearer), last - nearer)
     if p:
         error = error + NOISE * np.abs(tail)
     t = np.exp(-found.nodes)
@@ -121,43 +115,6 @@ def _towards(integrand: Callable[[Array], Array], p: float, end: float, rtol: fl
         found.value + tail, found.error + error, p + h * t, found.weights * abs(h) * t,
         np.abs(tail),
     )  # fmt: skip
-
-
-def _tail(f: Callable[[Array], Array], last: float) -> tuple[Array, Array]:
-    """The integral beyond the last s of F ~ C exp(-r s) s^b, from the law that F has up to there;
-    its error from that over a long way."""
-    step = min(STEP, last / FEWEST)
-    s = np.array([last / 4, last / 2, last - 2 * step, last - step, last])
-    values = f(s)
-    rows = values.reshape(-1, values.shape[-1])
-    found = np.array([_tail_of(row, s) for row in rows]).reshape(*values.shape[:-1], 2)
-    return found[..., 0], found[..., 1]
-
-
-def _tail_of(values: Array, s: Array) -> tuple[float, float]:
-    if values[-1] == 0:
-        return 0.0, 0.0
-    first, second = (values[-1] * _beyond(np.abs(values[k]), s[k]) for k in ([2, 3, 4], [0, 1, 4]))
-    error = abs(first - second)
-    if not np.isfinite(first):  # what swings has no law from one point to the next
-        first, error = 0.0, SWINGS * abs(second)
-    return (float(first), float(error)) if np.isfinite(error) else (0.0, math.inf)
-
-
-def _beyond(values: Array, s: Array) -> float:
-    """int_S^oo F ds / F(S) = S e^a E_n(a), a = r S, n = -b, of the law through three values."""
-    import mpmath
-
-    if not (np.isfinite(values) & (values > 0)).all():
-        return math.inf
-    rates = np.column_stack([-np.diff(s), np.diff(np.log(s))])
-    r, b = np.linalg.solve(rates, np.diff(np.log(values)))
-    a = float(r * s[-1])
-    if abs(a) < FLAT:
-        return float(s[-1] / (-b - 1)) if b < -1 else math.inf
-    if a < 0:
-        return math.inf
-    return float(s[-1] * mpmath.exp(a) * mpmath.expint(float(-b), a))
 
 
 def _adaptive(integrand: Callable[[Array], Array], panels: Array, rtol: float) -> Integral:
@@ -355,7 +312,7 @@ def _rest(g: Univariate, p: float, side: int, width: float) -> tuple[float, floa
         return np.asarray(run(p + side * t) * t)
 
     with np.errstate(all="ignore"):
-        tail, error = _tail(moved, -math.log(size))
+        tail, error = beyond(moved, -math.log(size))
         nodes = float((run(p + side * size * (1 + x) / 2) * w).sum() * size / 2)
     noise = NOISE * abs(float(tail)) if p else 0.0
     return p, float(tail) - nodes, float(error) + noise

@@ -16,7 +16,7 @@ from nexort.existence.ranges import VARIABLE, Growth, Range
 from nexort.lower.evaluate import LimitValue, Settings
 from nexort.program import build
 from nexort.program.nodes import Node, Op, rewrite, walk
-from nexort.program.roundings import rounded
+from nexort.program.roundings import UNIT, Rounded
 from nexort.program.types import Kind, ket, scalar
 from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
 from nexort.reading.laws import growth, lifted, placed, program_of
@@ -43,6 +43,8 @@ class Tangent:
         self.data: dict[str, Array] = {}
         self.known: dict[Node, Range] = {}
         self.axes = task.out.type.axes
+        self.rest: Array | None = None
+        """An f that stays, where there is one."""
         self.drawn = is_drawn(task)
         if self.drawn and task.given_start() is None and task.steps:
             self._first_signal()
@@ -98,8 +100,7 @@ class Tangent:
         if t == 0:
             return self.start
         if self.affine is not None:
-            slope, offset = (x[t] for x in self.affine)
-            return self._affine(slope, offset, f"f {t}")
+            return self._affine(self.affine[0][t], self.affine[1][t], f"f {t}")
         if t == 1 and self.kernels is not None and self.size <= LARGE:
             total = np.zeros((self.size, self.size))
             for key, (kernel, c) in self.kernels.weights.items():
@@ -137,50 +138,67 @@ class Tangent:
 
     @cached_property
     def affine(self) -> tuple[Array, Array] | None:
-        """A and b of f_t = A_t f_0 + b_t, where these are known."""
+        """A and b of f_t = A_t (f_0 - y) + b_t, where these are known, y at :attr:`rest`."""
         slot = output_slot(self.axes)
         linear = all(is_affine(x, slot) for x in dict.fromkeys(self.task.errors))
         if not linear or self.size > LARGE or self.kernels is None:
             return None
         run, shape = Recursion(self.plan, self.kernels), self.task.step.shape(self.axes)
-        offset, _ = run.train(self.kernels, np.zeros(shape))
-        slopes = np.stack(
-            [
-                run.train(self.kernels, unit.reshape(shape))[0] - offset
-                for unit in np.eye(self.size)
-            ],
-            axis=-1,
-        )
+        zero, units = np.zeros(shape), [x.reshape(shape) for x in np.eye(self.size)]
+        offset, _ = run.train(self.kernels, zero)
+        slopes = np.stack([run.train(self.kernels, x)[0] - offset for x in units], axis=-1)
+        rest = self._no_signal(units)
+        stays, _ = run.train(self.kernels, rest)
+        if np.array_equal(stays, np.broadcast_to(rest, stays.shape)):
+            self.rest, offset = rest, stays
         slopes[np.abs(slopes) <= ROUNDING * np.abs(slopes).max(initial=0.0)] = 0.0
         if not np.isfinite(slopes).all():
             return None
         return slopes.reshape((len(offset), *shape, *shape)), offset
 
+    def _no_signal(self, units: Sequence[Array]) -> Array:
+        """A y whose entries have no error signal, where each has one of its own; else 0."""
+        at_zero = self.task.signal(0, np.zeros_like(units[0]))
+        own = np.array([self.task.signal(0, x)[x != 0][0] for x in units]).reshape(at_zero.shape)
+        slope = own - at_zero
+        found: Array = np.divide(-at_zero, slope, out=np.zeros(slope.shape), where=slope != 0)
+        return found
+
     def _affine(self, slope: Array, offset: Array, name: str) -> Node:
-        """A f_0 + b."""
+        """A (f_0 - y) + b; b is exact where it is y."""
+        rest = np.zeros(offset.shape) if self.rest is None else self.rest
         if self.size > FEW:
-            full = (self._numbers(f"{name} {k}", x) for k, x in enumerate((slope, offset)))
-            moved = build.contract(next(full), self.start, len(self.axes))
+            full = (self._numbers(f"{name} {k}", x) for k, x in enumerate((slope, rest, offset)))
+            by = next(full)
+            moved = build.contract(by, build.call("sub", self.start, next(full)), len(self.axes))
             return build.call("add", moved, next(full))
         assert self.kernels is not None
-        error = self.kernels.error * (self.task.steps + 1)
+        error = (self.kernels.error + UNIT) * (self.task.steps + 1)
+        scale = max(np.abs(x).max(initial=0.0) for x in (slope, offset))
 
         def number(x: float) -> Node:
-            return build.constant(rounded(float(x), error * abs(float(x))))
+            return build.constant(Rounded(float(x), error * scale))
+
+        def fixed(x: float) -> Node:
+            return number(x) if self.rest is None else build.constant(float(x))
 
         def entry(at: tuple[int, ...]) -> Node:
             if len(at) < len(self.axes):
                 parts = [entry((*at, k)) for k in range(offset.shape[len(at)])]
                 return Node(Op.STACK, tuple(parts), None, ket(self.axes[len(at) :]))
             terms = [
-                build.call("mul", number(slope[at + of]), build.take(self.start, of))
+                build.call("mul", number(slope[at + of]), self._from_rest(rest, of))
                 for of in np.ndindex(offset.shape)
                 if slope[at + of]
             ]
-            first = build.spread(number(offset[at]), ket())
+            first = build.spread(fixed(offset[at]), ket())
             return reduce(partial(build.call, "add"), terms, first)
 
         return entry(())
+
+    def _from_rest(self, rest: Array, at: tuple[int, ...]) -> Node:
+        own = build.take(self.start, at)
+        return build.call("sub", own, build.constant(float(rest[at]))) if rest[at] else own
 
     def _numbers(self, name: str, value: Array) -> Node:
         """Data of the axes of f, once or twice; no name of a program has a space."""

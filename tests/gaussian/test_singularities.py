@@ -11,6 +11,7 @@ import math
 import pytest
 from mpmath import mp
 
+import nexort
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.expectation import expect_one, expect_pair
 from nexort.gaussian.univariate import SLOT, Univariate
@@ -60,3 +61,21 @@ def test_pairs_of_logarithms() -> None:
     found = expect_pair(LOG, LOG, Covariance([1.0], [1.0], [-0.9]))
     truth = MEAN**2 + math.asin(0.9) ** 2 / 2
     agrees(float(found.value[0]), float(found.error[0]), truth, 1e-8)
+
+
+@pytest.mark.parametrize(
+    ("f", "value"),
+    [
+        ("1 / (abs(z) * (1 + log(abs(z))^2))", 1.31208075416921),
+        ("1 / (abs(z) * (2 + log(abs(z))^2)^0.8)", 1.50776047118964),
+        ("1 / (abs(z)^0.999 * (1 + log(abs(z))^2))", 1.30634079856488),
+        ("1 / (abs(z) * (1 + log(abs(z))^4))", 0.951915721252564),
+        ("(1 + abs(z)^0.01) / abs(z)^0.95", 29.3662849090215),
+        ("log(abs(z))^6", 574.375724635426),
+    ],
+)
+def test_what_is_left_next_to_a_point_has_its_error(f: str, value: float) -> None:
+    """Values by quadrature over log |z| in 25 digits."""
+    text = f"vector z ~ N(0, 1)\n|f> = {f.replace('z', '|z>')}\noutput <1|f>"
+    [found] = nexort.loads(text).limit().values()
+    assert abs(float(found) - value) < 2 * float(found.error) < 0.01 * value

@@ -104,6 +104,8 @@ def test_functions_of_a_random_output_are_refused(output: str, code: str, words:
         ("exp(f[2])", np.exp(0.36 + 0.64**2 / 4)),
         ("f[0] / f[0]", 1.0),
         ("0 / f[0]", 0.0),
+        ("(f[1] - 1) / (f[0] - 1)", 0.8),
+        ("(f[2] - f[1]) / (f[0] - 1)", -0.16),
     ],
 )
 def test_functions_of_a_random_output_that_exist(output: str, value: float) -> None:
@@ -131,6 +133,7 @@ def test_tame_functions_are_means_over_draws(output: str) -> None:
         ("exp(f[2])", "tanh(f) - 1", "", True),
         ("f[2]", "f^3 - 1", "", True),
         ("exp(f[2])", "f^3 - 1", "", False),
+        ("(f[2] - 0.36) / f[0]", "f - 1", "", False),
         ("f[2]^2 / f[1]^2", "f - 1", "decay 0.1; centre", False),
         ("f[2]", "f - 1", "decay 0.1; centre", True),
         ("1 / f[1]", "f - 1", "centre", True),
