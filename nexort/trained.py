@@ -41,7 +41,7 @@ def limit(
     finite. Raises NexortError.
     """
     from nexort import maximal, tangent
-    from nexort.exact.engine import NOT_SHOWN
+    from nexort.exact.engine import NO_VARIANCE, NOT_SHOWN
     from nexort.reading import read
     from nexort.separation import separates
 
@@ -64,8 +64,10 @@ def limit(
         again = partial(separates, task, settings.seed)
         found = maximal.evaluate(task, settings, progress, store, said, again)
     found |= {k: replace(v, random=found[k].random) for k, v in reading.values.items()}
-    for k in reading.unknown:
-        found[k] = replace(found[k], method=f"{found[k].method}, {NOT_SHOWN}")
+    drawn = {k for k in reading.heavy if "sampled" in found[k].method or "draws" in found[k].method}
+    for names, what in ((reading.unknown, NOT_SHOWN), (drawn - reading.unknown, NO_VARIANCE)):
+        for k in names:
+            found[k] = replace(found[k], method=f"{found[k].method}, {what}")
     return task, found
 
 

@@ -33,7 +33,8 @@ T = TypeVar("T")
 MAX_WORK = 300_000
 """Pairs of atoms whose covariances are formed, in all."""
 
-NOT_SHOWN = "existence not shown"
+NOT_SHOWN, NO_VARIANCE = "existence not shown", "finite variance not shown"
+"""What is said of means of samples that may have no limit, or no error bar."""
 DEEP = 100_000
 """Nested calls that long programs may take."""
 

@@ -7,7 +7,7 @@ them; so is that of <x|x> for every |Wx>, the variance of its hat.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, product
 
 from nexort.diagnostics import Diagnostic, Report, Span
@@ -53,22 +53,38 @@ def examine(
 
     Raises NexortError for one that does not exist, with the reason.
     """
-    roots = [m for output in program.outputs for m in output.members]
-    nodes = walk(roots)
-    if not any(map(is_risky, nodes)):
-        return frozenset()
     report = Report()
     with deep():
-        engine = Engine(program)
-        risky = _risky(engine)
-        integrands = Integrands(engine, effort.hard, laws)
+        engine, integrands, nodes = _singular_ones(program, effort, laws)
         for node in nodes:
-            if node.op in EXPECTED and any(a in risky for a in node.args):
-                refused = _examined(engine, integrands, node, effort)
-                if refused is not None:
-                    report.add(refused)
+            refused = _examined(engine, integrands, node, effort)
+            if refused is not None:
+                report.add(refused)
     report.stop()
     return frozenset(integrands.unknown)
+
+
+def heavy(
+    program: Unrolled, unknown: frozenset[Node] = frozenset(),
+    effort: Effort = FULL, laws: Mapping[Node, Range] | None = None,
+) -> frozenset[Node]:  # fmt: skip
+    """The expectations of which the integrand's square is not shown to have one, so that means of
+    samples have no known errors; ``unknown`` do not themselves."""
+    with deep():
+        engine, integrands, nodes = _singular_ones(program, effort, laws)
+        integrands.unknown |= unknown
+        return frozenset(x for x in nodes if not _has_square(engine, integrands, x, effort))
+
+
+def _singular_ones(
+    program: Unrolled, effort: Effort, laws: Mapping[Node, Range] | None
+) -> tuple[Engine, Integrands, list[Node]]:
+    """The expectations of what may be singular."""
+    nodes = walk([m for output in program.outputs for m in output.members])
+    engine = Engine(program)
+    risky = _risky(engine) if any(map(is_risky, nodes)) else set()
+    found = [x for x in nodes if x.op in EXPECTED and any(a in risky for a in x.args)]
+    return engine, Integrands(engine, effort.hard, laws), found
 
 
 def singular(node: Node) -> bool:
@@ -132,6 +148,22 @@ def _examined(
         if verdict.known is Known.DIVERGES:
             return _refused(engine, integrands, node, integrand, verdict)
     return None
+
+
+def _has_square(engine: Engine, integrands: Integrands, node: Node, effort: Effort) -> bool:
+    hard = 0
+    for factors in _entries(engine, node, effort):
+        once = integrands.of(factors)
+        if tame(once.graph, integrands.ranges):
+            continue
+        hard += 1
+        integrands.hard -= 1
+        if hard > HARD_OF_ONE or integrands.hard < 0 or len(once.leaves) > effort.variables:
+            return False
+        square = replace(once, graph=build.call("mul", once.graph, once.graph))
+        if _judged(node, square, integrands).known is not Known.EXISTS:
+            return False
+    return True
 
 
 def _judged(node: Node, integrand: Integrand, integrands: Integrands) -> Verdict:

@@ -19,8 +19,8 @@ import numpy as np
 
 from nexort.diagnostics import Diagnostic, NexortError, Span
 from nexort.exact.blocks import cores
-from nexort.exact.engine import NOT_SHOWN
-from nexort.exact.existing import examine
+from nexort.exact.engine import NO_VARIANCE, NOT_SHOWN
+from nexort.exact.existing import examine, heavy
 from nexort.exact.solve import solve
 from nexort.lower.arrays import NotPositive
 from nexort.lower.cautions import vanishing_jumps
@@ -83,7 +83,7 @@ def evaluate(
     settings = settings or Settings()
     unknown = examine(program)
     if not settings.exact:
-        return _other(Plan.of(program, unknown), settings, progress)
+        return _other(Plan.of(program, unknown, heavy(program, unknown)), settings, progress)
     solution = solve(program, settings.rtol or EXACT_RTOL, settings.memory, unknown)
     found = {
         name: LimitValue(x.value, x.error, x.method, x.meets(settings.rtol))
@@ -91,8 +91,8 @@ def evaluate(
     }
     missing = [o.name for o in program.outputs if o.name not in found]
     if missing:
-        rest = Plan.of(*with_known(program, solution.known, missing, unknown))
-        found |= _other(rest, settings, progress)
+        rest, unknown = with_known(program, solution.known, missing, unknown)
+        found |= _other(Plan.of(rest, unknown, heavy(rest, unknown)), settings, progress)
     return {o.name: found[o.name] for o in program.outputs}
 
 
@@ -298,6 +298,8 @@ def _summary(plan: Plan, half: _Stage, full: _Stage, seed: int) -> dict[str, Lim
             text += f" (rank {full.rank}: raise --samples)"
         if not plan.unknown.isdisjoint(walk(output.members)):
             text += f", {NOT_SHOWN}"
+        elif not plan.heavy.isdisjoint(walk(output.members)):
+            text += f", {NO_VARIANCE}"
         for x in doubtful & set(walk(output.members)):
             text += f"; outside of the theorem: {_place(plan.program, x)[1]} applies {x.attr} to a "
             text += "ket that vanishes in the limit"

@@ -45,9 +45,15 @@ class Plan:
     """Initial multi-vectors that are only contracted with numbers: never sampled as a whole."""
     unknown: frozenset[Node] = frozenset()
     """Expectations that are not shown to exist, so that none of them vanishes by symmetry."""
+    heavy: frozenset[Node] = frozenset()
+    """Expectations of what is not shown to have a finite variance."""
 
     @staticmethod
-    def of(program: Unrolled, unknown: frozenset[Node] = frozenset()) -> Plan:
+    def of(
+        program: Unrolled,
+        unknown: frozenset[Node] = frozenset(),
+        heavy: frozenset[Node] = frozenset(),
+    ) -> Plan:
         """The plan of an unrolled program without operators."""
         kept = frozenset(m for output in program.outputs for m in output.members)
         nodes = walk(kept)
@@ -73,6 +79,7 @@ class Plan:
             frozenset(x for x in order if jumps(x)),
             frozenset(initial - plain),
             unknown,
+            heavy,
         )
 
     @property

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from nexort.beginning import exists
 from nexort.diagnostics import NexortError, Span
-from nexort.exact.existing import EXPECTED, FULL, examine, singular
+from nexort.exact.existing import EXPECTED, FULL, examine, heavy, singular
 from nexort.existence.ranges import Range
 from nexort.lower.evaluate import LimitValue, Settings
 from nexort.program.nodes import Node, Op, rewrite, walk
@@ -31,9 +31,11 @@ from nexort.training.task import Task
 
 @dataclass
 class Reading:
-    """Outputs that are not shown to exist, and values of those that draws of f_0 say little of."""
+    """Outputs that are not shown to exist, those that exist and have no finite variance shown, and
+    values of those that draws of f_0 say little of."""
 
     unknown: set[str]
+    heavy: set[str]
     values: dict[str, LimitValue]
 
 
@@ -45,16 +47,16 @@ def read(task: Task, places: Mapping[str, Span], settings: Settings | None = Non
     shown = exists(task, places)
     settings = settings or Settings()
     laws: Laws = Tangent(task, settings) if task.regime == "tangent" else Maximal(task)
-    found = Reading(set(), {})
+    found = Reading(set(), set(), {})
     for output in task.outputs:
-        if not _shown(task, laws, output, found.values) or not shown:
+        if not _shown(task, laws, output, found) or not shown:
             found.unknown.add(output.name)
     return found
 
 
-def _shown(task: Task, laws: Laws, output: UnrolledOutput, values: dict[str, LimitValue]) -> bool:
+def _shown(task: Task, laws: Laws, output: UnrolledOutput, found: Reading) -> bool:
     """Whether an output is shown to exist; its value, where it is a singular function of f_0, is
-    added to the others. Raises NexortError."""
+    added to what is found, else what samples say of it. Raises NexortError."""
     inside = walk(output.members)
     if not any(map(_grows, inside)) and laws.polynomial():
         return True
@@ -67,9 +69,10 @@ def _shown(task: Task, laws: Laws, output: UnrolledOutput, values: dict[str, Lim
     program = program_of(task, laws, members, spans)
     try:
         unknown = examine(program, FULL, laws.known)
+        known: Mapping[Node, Range] = laws.known
         fresh = laws.dense(slots) if unknown else {}
         if fresh:
-            unknown = _with_density(program, laws, fresh)
+            unknown, known = _with_density(program, laws, fresh)
     except NexortError as problem:
         raise placed(problem, output.span) from None
     if any(_reads_f(task, x) for x in inside if x.op in EXPECTED) and any(map(_grows, inside)):
@@ -78,22 +81,28 @@ def _shown(task: Task, laws: Laws, output: UnrolledOutput, values: dict[str, Lim
         return False
     value = laws.value(program, [mean(m) for m in members], output)
     if value is not None:
-        values[output.name] = value
+        found.values[output.name] = value
+    elif heavy(program, laws=known):
+        found.heavy.add(output.name)
     return True
 
 
-def _with_density(program: Unrolled, laws: Laws, fresh: Mapping[Node, Range]) -> frozenset[Node]:
-    """As :func:`examine`, with slots that may be dense, where what that says needs them to be."""
+def _with_density(
+    program: Unrolled, laws: Laws, fresh: Mapping[Node, Range]
+) -> tuple[frozenset[Node], Mapping[Node, Range]]:
+    """As :func:`examine`, with slots that may be dense, where what that says needs them to be; and
+    what is then known of slots."""
     problem, unknown = None, frozenset[Node]()
+    known = {**laws.known, **fresh}
     try:
-        unknown = examine(program, FULL, {**laws.known, **fresh})
+        unknown = examine(program, FULL, known)
     except NexortError as found:
         problem = found
     if (problem or not unknown) and laws.certain(fresh):
         if problem:
             raise problem
-        return unknown
-    return examine(program, FULL, laws.known)
+        return unknown, known
+    return examine(program, FULL, laws.known), laws.known
 
 
 def _grows(x: Node) -> bool:

@@ -263,3 +263,20 @@ def test_growth_is_not_refused() -> None:
     found = nexort.loads(source).limit(samples=256, replicates=2, warn=lambda _: None)
     assert np.isfinite(found["f"].plain).all()
     assert not np.isfinite(found["f[1]^4"].plain).any()
+
+
+@pytest.mark.parametrize(("power", "told"), [(-0.4, False), (-0.6, True)])
+def test_means_without_a_finite_variance_say_so(power: float, told: bool) -> None:
+    """E |z|^(2 p) is finite for p > -1/2: z has an independent Gaussian part."""
+    p = deep(f"abs(|z[2]>)^({power})", "<1|y>")
+    [found] = p.limit(samples=256, replicates=2).values()
+    assert NOT_SHOWN not in found.method
+    assert ("finite variance not shown" in found.method) == told
+
+
+def test_draws_of_f_0_without_a_finite_variance_say_so() -> None:
+    """E 1 / |f|^2 over two independent directions is infinite."""
+    p = deep("|g[0]>", "1 / sqrt(f[0, 0]^2 + f[0, 1]^2), sqrt(f[0, 0]^2 + f[0, 1]^2)", "ntp")
+    one, size = p.limit(samples=256, replicates=2).values()
+    assert "finite variance not shown" in one.method
+    assert "not shown" not in size.method
