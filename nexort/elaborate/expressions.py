@@ -166,7 +166,7 @@ class Elaborator:
         """How many selectors are family indices, and the node before further selections."""
         match entry:
             case LoopVariable():
-                return 0, Node(Op.INDEX, (), Affine.variable(name), scalar())
+                return 0, Node(Op.INDEX, (), Affine.variable(entry.name), scalar())
             case Param():
                 return 0, Node(Op.PARAM, (), name, scalar())
             case Dim():

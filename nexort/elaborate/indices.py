@@ -32,7 +32,9 @@ def affine(e: Elaborator, expr: t.Item) -> Affine:
             return affine(e, value).scaled(-1)
         case t.Name(name):
             entry = _indexing(e, name, expr.span)
-            if isinstance(entry, LoopVariable | Param | Dim):
+            if isinstance(entry, LoopVariable):
+                return Affine.variable(entry.name)
+            if isinstance(entry, Param | Dim):
                 return Affine.variable(name)
         case t.Binary():
             found = _chain(e, expr)

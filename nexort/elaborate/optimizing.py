@@ -12,6 +12,7 @@ from nexort.elaborate.strangers import meant
 from nexort.elaborate.updates import update_rule
 from nexort.program import build
 from nexort.program.network import (
+    STEP,
     STEP_VARIABLE,
     Decay,
     Network,
@@ -128,7 +129,7 @@ def _scalar(s: Elaboration, tree: t.Expr, what: str, *, stepped: bool) -> Node:
     """A number: literals, params, and where ``stepped`` the step t and data."""
     outer, s.e.scope = s.e.scope, Scope(s.e.scope)
     if stepped:
-        s.e.scope.entries[STEP_VARIABLE] = LoopVariable(STEP_VARIABLE, tree.span)
+        s.e.scope.entries[STEP] = LoopVariable(STEP_VARIABLE, tree.span)
     try:
         node = s.e.node(tree)
     finally:
@@ -136,7 +137,7 @@ def _scalar(s: Elaboration, tree: t.Expr, what: str, *, stepped: bool) -> Node:
     random = (Op.REF, Op.INIT_SCALAR, Op.INIT_VECTOR, Op.INNER, Op.AVERAGE, Op.SLOT)
     if node.type != scalar() or any(x.op in random for x in walk([node])):
         message = f"{what} is a number, or an expression of params"
-        message += f", the step {STEP_VARIABLE} and data" if stepped else ""
+        message += f", the step {STEP} and data" if stepped else ""
         raise s.e.problem("bad-argument", message, tree.span)
     if not stepped and any(x.op is Op.DATA for x in walk([node])):
         raise s.e.problem("bad-argument", f"{what} is a number, found data", tree.span)

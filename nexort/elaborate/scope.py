@@ -14,7 +14,7 @@ from nexort.syntax import tree as t
 
 @dataclass(frozen=True, slots=True)
 class LoopVariable:
-    """A variable of a loop, sum or comprehension."""
+    """A variable of a loop, sum or comprehension, under the name that graphs have for it."""
 
     name: str
     span: Span

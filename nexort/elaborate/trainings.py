@@ -15,6 +15,7 @@ from nexort.program import build
 from nexort.program.index import Affine
 from nexort.program.network import (
     OUTPUT,
+    STEP,
     STEP_VARIABLE,
     Network,
     Start,
@@ -119,7 +120,7 @@ def _error(
     s.e.scope.entries.update(network.families)
     slot = Node(Op.SLOT, (), OUTPUT, scalar(network.axes))
     s.e.scope.entries[network.name] = Bound(slot, network.span)
-    s.e.scope.entries[STEP_VARIABLE] = LoopVariable(STEP_VARIABLE, tree.span)
+    s.e.scope.entries[STEP] = LoopVariable(STEP_VARIABLE, tree.span)
     s.e.refs = []
     try:
         node = s.e.node(tree.value)

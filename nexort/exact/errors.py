@@ -270,7 +270,7 @@ def _law(value: Value, frame: Frame, args: list[Any], errors: list[Any], found: 
         # an entry and itself, whose covariance has been made its variance
         own = own | np.eye(k.shape[0], dtype=bool) & (k.left == k.right) & (k.one_minus_rho == 0)
     if len(args) > 3:
-        return Law(k, left, right, rest[1], own)
+        return Law(k, left, right, np.where(own, 0.0, rest[1]), own)
     scale = np.asarray(k.left_std * k.right_std)
     gap = _part(rest[0], scale) + (_part(left, k.left) + _part(right, k.right)) / 2 + 2 * EPS
     gap = np.where((scale > 0) & ~own, gap, 0.0)

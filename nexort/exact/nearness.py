@@ -86,7 +86,7 @@ def _gap(
                 if small.any():
                     more = close(frame, args[3:], scales, at, rest[small], 1)
                     rest[small], unsure[at] = more
-                found[part] = -np.maximum(rest, sides.LEAST)
+                found[part] = sides.stored(rest)
             frame.note(value, unsure)
         return found if value.labels else found.reshape(())
 

@@ -166,7 +166,7 @@ def _expanded(
     for x in statements:
         if isinstance(x, t.Network):
             taken |= set(defined_names(x.body))
-    names = Names({*taken, *(u for u in program.updates)})
+    names = Names(taken, [x.name for x in statements if isinstance(x, t.Update | t.Optimizer)])
     if symbolic:
         base, sizes = generic(program, given)
         body, output = network.body, network.output
@@ -196,7 +196,7 @@ def _expanded(
             case t.Network():
                 lines += [*_of_network(x, given), *first]
             case t.Train():
-                lines += ["", *_used_optimizers(training, statements, run.squares)]
+                lines += ["", *_used_optimizers(training, statements, names, run.squares)]
                 ones = [f"{name}{_axes(axes)}" for axes, name in analysis.ones.used.items()]
                 if ones:
                     lines += [f"scalar {', '.join(ones)} -> 1  # repeats over these axes", ""]
@@ -226,7 +226,7 @@ def _heading(program: Program, training: Training, regime: str) -> list[str]:
 
 
 def _used_optimizers(
-    training: Training, statements: list[t.Statement], squares: Mapping[str, str]
+    training: Training, statements: list[t.Statement], names: Names, squares: Mapping[str, str]
 ) -> list[str]:
     """The registry's optimizers that the training uses, as they are written there, and those with
     squared values."""
@@ -236,11 +236,16 @@ def _used_optimizers(
         tree: t.Statement | None = own.get(name)
         if tree is None:
             source = Source(f"{name}.nxt", optimizers.registry()[name].source)
-            tree = parse(source).statements[-1]
+            tree = _named(parse(source).statements[-1], names.update(name))
             lines += [*print_statement(tree).splitlines(), ""]
         if name in squares:
             lines += [*print_statement(_squared(tree, squares[name])).splitlines(), ""]
     return lines
+
+
+def _named(tree: t.Statement, name: str) -> t.Statement:
+    assert isinstance(tree, t.Update | t.Optimizer)
+    return replace(tree, name=name)
 
 
 def _squared(tree: t.Statement, name: str) -> t.Statement:

@@ -89,7 +89,7 @@ class Outputs:
         return [f"{rule} for {self.step} in 0..{self.last}"], found
 
     def _free(self, name: str) -> bool:
-        if name in self.names.taken:
+        if name in self.names:
             return False
         self.names.taken.add(name)
         return True

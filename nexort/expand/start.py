@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nexort.expand.analysis import Analysis
+from nexort.expand.names import WORDS
 from nexort.expand.rules import Item, Nest
 from nexort.expand.text import ATOM, PRODUCT, Writer
 from nexort.expand.weights import Pairs, loops_of, member_type
@@ -26,7 +27,7 @@ def letters(items: Iterable[Item]) -> frozenset[str]:
 def member_loops(a: Analysis) -> dict[str, tuple[Loop, ...]]:
     """Loops over the members of every family of weights."""
     uses = [u for found in a.uses.values() for u in found]
-    taken = frozenset((a.step, a.past, *a.names.taken)) - letters(a.rules.items)
+    taken = frozenset((a.step, a.past, *a.names.taken, *WORDS)) - letters(a.rules.items)
     return {w.name: loops_of(w, uses, taken) for w in a.training.network.weights.values()}
 
 
@@ -94,7 +95,7 @@ def update_call(
     step = write.index(write.step)
     given = [f"{p}={write(use.arguments[p])}" for p in use.arguments if p in use.spans]
     arguments = ", ".join([f"{history} for {a.past} in 0..{step}", *given])
-    return f"{name or use.rule.name}[{step}]({arguments})"
+    return f"{name or a.names.update(use.rule.name)}[{step}]({arguments})"
 
 
 def outer_text(a: Analysis, pairs: Pairs, write: Writer) -> str:

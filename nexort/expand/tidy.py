@@ -5,7 +5,7 @@ from __future__ import annotations
 from nexort.expand.text import is_ones
 from nexort.program import build
 from nexort.program.nodes import Node, Op, rewrite
-from nexort.program.types import Kind
+from nexort.program.types import Kind, scalar
 
 
 def tidy(root: Node) -> Node:
@@ -61,7 +61,11 @@ def _product(x: Node, a: Node, b: Node) -> Node:
 
 
 def _average(x: Node) -> Node:
-    """<1|(|x> * |y>)> is <x|y>, of a ket and one without axes, or with the axes of both."""
+    """<1|(|x> * |y>)> is <x|y>, of a ket and one without axes, or with the axes of both; <1|c> is
+    c."""
+    level = _level(x.args[0])
+    if level is not None:
+        return level
     [product] = x.args
     outer = product.op is Op.CONTRACT and product.attr == 0
     if not (outer or _is(product, "mul")):
@@ -72,6 +76,20 @@ def _average(x: Node) -> Node:
     if apart and named and a.type.kind is b.type.kind is Kind.KET:
         return build.inner(a, b)
     return x
+
+
+def _level(x: Node) -> Node | None:
+    """The scalar that all entries of a ket are, as far as its graph shows."""
+    if x.type.kind is Kind.SCALAR:
+        return x
+    if x.op not in (Op.SPREAD, Op.CALL, Op.CONTRACT, Op.TAKE, Op.TRANSPOSE, Op.DIAGONAL):
+        return None
+    args = [_level(a) for a in x.args]
+    known = tuple(a for a in args if a is not None)
+    if len(known) < len(args):
+        return None
+    kind = scalar(x.type.axes)
+    return build.spread(known[0], kind) if x.op is Op.SPREAD else Node(x.op, known, x.attr, kind)
 
 
 def _contraction(x: Node) -> Node:

@@ -15,7 +15,7 @@ from nexort.functions import Array
 OPPOSITE = 0.02
 """1 + rho below which it is stored: 2 - gap is exact to a hundred roundings before."""
 
-LEAST = 2e-38
+LEAST = 2.0**-125
 """What stands for 0 in 1 + rho, so that it has a sign; also a float32."""
 
 
@@ -31,7 +31,9 @@ def minus(gap: Array) -> Array:
 
 def plus(gap: Array) -> Array:
     """1 + rho."""
-    return np.where(gap < 0, -gap, 2 - gap) if opposite(gap) else np.asarray(2 - gap)
+    if not opposite(gap):
+        return np.asarray(2 - gap)
+    return np.where(gap < 0, np.where(gap == -LEAST, 0, -gap), 2 - gap)
 
 
 def correlation(gap: Array) -> Array:
@@ -42,7 +44,13 @@ def correlation(gap: Array) -> Array:
 def joined(less: Any, more: Any) -> Array:
     """The gap, from 1 - rho and 1 + rho."""
     less, more = np.asarray(less), np.asarray(more)
-    return np.asarray(np.where(more < OPPOSITE, -np.maximum(more, LEAST), less))
+    return np.asarray(np.where(more < OPPOSITE, stored(more), less))
+
+
+def stored(more: Array) -> Array:
+    """A small 1 + rho as a gap."""
+    least = 0 if more.dtype == np.float64 else LEAST
+    return -np.where(more > least, more, more.dtype.type(LEAST))
 
 
 def turned(gap: Array) -> Array:

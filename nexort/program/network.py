@@ -214,5 +214,8 @@ class Training:
 OUTPUT = ("output",)
 """The attr of the SLOT node that is f in an error signal."""
 
-STEP_VARIABLE = "t"
-"""The step, in error signals, learning rates and decays: INDEX nodes of this variable."""
+STEP = "t"
+"""The step, as error signals, learning rates and decays write it."""
+
+STEP_VARIABLE = "step t"
+"""What INDEX nodes have for it: no name that a parameter can have."""

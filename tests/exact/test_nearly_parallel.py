@@ -91,3 +91,19 @@ def test_sums_over_kets(functions: Sequence[str], sharp: bool, apart: float, sig
     assert error * np.abs(expected).max() <= bar
     if sharp:
         assert error < 1e-13
+
+
+def test_opposite_inputs_stay_opposite() -> None:
+    """sign is odd: residual branches of it keep x and -x exactly opposite at any depth, where a
+    distance of 1e-38 would be one of 1e-3 after seven of them; the input and itself is known."""
+    text = (
+        "dim d = 2, M = 3\ndata xi[d, M] = [[1, -1, 3], [2, -2, 6]]\nvector u[d] ~ N(0, 1/d)\n"
+        "matrix A[1..6], B[1..6] ~ N(0, 1/n)\n|x[0]> = |u> @ xi\n"
+        "for l in 1..6 { |x[l]> = |x[l-1]> + 0.5 * (B[l] sign(A[l] |x[l-1]>)) }\n"
+        "|y> = sign(|x[6]>)\noutput <y|y>"
+    )
+    [value] = nexort.loads(text).limit().values()
+    assert value[0, 1] == -1
+    assert value[0, 0] == 1
+    assert np.diagonal(value.error).max() < 1e-14
+    assert value.error[0, 1] > value.error[0, 2]

@@ -6,11 +6,12 @@ generic one, which knows nothing of trainings. ``pytest --update-golden`` writes
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from expansion_cases import CASES, MLP, TWO, training
+from expansion_cases import CASES, HEAD, MLP, TWO, training
 from random_networks import program
 
 import nexort
@@ -191,3 +192,39 @@ def test_what_the_core_language_has_no_words_for(text: str, words: str) -> None:
     assert problem.code == "not-expandable"
     assert problem.span is not None
     assert problem.help
+
+
+NAMED = training(
+    """
+    weight u : vector[d]
+    weight W[2..L] : matrix
+    weight v : vector
+    |x[1]> = tanh(|u> @ xi)
+    for l in 2..L { |x[l]> = tanh(W[l] |x[l-1]>) }
+    return <v|x[L]>
+    """,
+    "optimizer adam(lr=0.1, eps=0.1)",
+    head=f"param L = 3\n{HEAD}",
+)
+
+
+@pytest.mark.parametrize(("name", "other"), [("M", "T"), ("L", "t"), ("W", "adam"), ("v", "s")])
+def test_names_that_the_expansion_would_take(name: str, other: str) -> None:
+    text = re.sub(rf"\b{name}\b", other, NAMED)
+    same(text, core(text))
+    nexort.loads(text).derive().text()
+
+
+def test_a_bias_of_the_output() -> None:
+    """d<1|b> = <1|1> is a number."""
+    text = training(
+        """
+        weight u : vector[d]
+        weight v : vector
+        weight b : scalar = 0
+        return |v> * tanh(|u> @ xi) + b
+        """,
+        "optimizer adam(lr=0.1, eps=0.1)",
+    )
+    assert "db[t] = one @ chi[t]" in core(text)
+    same(text, core(text))

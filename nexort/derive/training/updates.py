@@ -22,6 +22,7 @@ from nexort.derive.indexing import Indexer
 from nexort.derive.unsupported import Unsupported
 from nexort.program.index import Affine
 from nexort.program.network import (
+    STEP,
     STEP_VARIABLE,
     Line,
     Normalization,
@@ -32,7 +33,8 @@ from nexort.program.network import (
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Program, UpdateRule
 
-STEP = Affine.variable(STEP_VARIABLE)
+HERE = Affine.variable(STEP)
+"""The step of an update function, which is printed for its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Move:
         if self.memory:
             return Fold(self.function.name, var, last, body)
         argument = reindexed(body, {var: last})
-        result = reindexed(self.function.result, {STEP_VARIABLE: last})
+        result = reindexed(self.function.result, {STEP: last})
         return _substituted(result, Symbol(HISTORY, (), (last,)), argument)
 
 
@@ -86,7 +88,10 @@ class Moves:
         return Indexer(self.program, self.names, _never).formula(node, (), {})
 
     def _function(self, use: OptimizerUse) -> UpdateFunction:
-        parameters = {p: self.number(node) for p, node in use.arguments.items()}
+        parameters = {
+            p: reindexed(self.number(node), {STEP_VARIABLE: HERE})
+            for p, node in use.arguments.items()
+        }
         key = (use.rule.name, *sorted(parameters.items(), key=lambda x: x[0]))
         if key not in self.functions:
             same = sum(k[0] == use.rule.name for k in self.functions)
@@ -132,7 +137,7 @@ def _written(
         starts[state] = _formula(node, starts, parameters, moves)
     last = {state: k for k, (state, _) in enumerate(rule.assigns)}
     values: dict[str, Formula] = {
-        state: Symbol(state, (), (STEP - Affine(1),), "state") if state in last else start
+        state: Symbol(state, (), (HERE - Affine(1),), "state") if state in last else start
         for state, start in starts.items()
     }
     memory = any(state in last for state in starts)
@@ -141,7 +146,7 @@ def _written(
         value = _formula(node, values, parameters, moves)
         if memory and last[state] == k:
             states.append(State(state, value, starts.get(state)))
-            value = Symbol(state, (), (STEP,), "state")
+            value = Symbol(state, (), (HERE,), "state")
         values[state] = value
     return UpdateFunction(name, tuple(states), _formula(rule.result, values, parameters, moves))
 
@@ -152,8 +157,8 @@ def _formula(
     """A graph of an update function over its arguments, states and the step ``t``."""
     slots: dict[tuple[str, ...], Formula] = {("parameter", p): v for p, v in parameters.items()}
     slots |= {("state", s): v for s, v in states.items()}
-    slots["history",] = Symbol(HISTORY, (), (STEP,), "state")
-    slots["step",] = IndexNumber(STEP)
+    slots["history",] = Symbol(HISTORY, (), (HERE,), "state")
+    slots["step",] = IndexNumber(HERE)
     return _Slots(moves, slots).formula(root, (), {})
 
 
@@ -172,7 +177,7 @@ class _Slots(Indexer):
     def _call(self, node: Node, labels: Indices, env: Env) -> Formula:
         match node.attr, node.args:
             case "add", (Node(op=Op.SLOT, attr=("step",)), Node(op=Op.CONST, attr=int(more))):
-                return IndexNumber(STEP + Affine(more))
+                return IndexNumber(HERE + Affine(more))
             case "sqrt", (inner,):
                 return power(self.formula(inner, labels, env), HALF)
             case _:
