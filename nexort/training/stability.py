@@ -98,13 +98,14 @@ def verdict(training: Training, task: Task) -> Verdict:
         return _of(known, task.weights)
     counted = judge(training, task, whole)
     judged = counted.at(whole)
-    if failed := failures(judged.asked()):
+    asked = judged.asked()
+    if failed := failures(asked):
         # where both find the same fault what the theorem says of exponents is more telling
-        if unmet and FAILURE[unmet[0].group] == FAILURE[failed[0].group]:
+        if unmet and FAILURE[unmet[0].group] == FAILURE[failed[0].group] and _seen(unmet[0], asked):
             raise _problem(training, task.weights, unmet)
         raise _outgrown(training, failed)
     if unmet:
-        reason = f"sizes are bounded, but {_reason(unmet, task.weights)}"
+        reason = f"sizes are bounded, but {_reason(unmet)}"
         raise _unknown(training, reason)
     found = _of(known, task.weights)
     alone = {
@@ -115,6 +116,14 @@ def verdict(training: Training, task: Task) -> Verdict:
     for reason in _otherwise(judged, known, found, alone, plain=task.start == "plain"):
         raise _unknown(training, reason)
     return found
+
+
+def _seen(unmet: Condition, asked: Sequence[Condition]) -> bool:
+    """Whether gradients by the weight have the size that the theorem tells from its d."""
+    if unmet.group != "faithful at initialization":
+        return True
+    sizes = [-exact(x.left[0]) for x in asked if (x.group, x.layer) == (unmet.group, unmet.layer)]
+    return sizes == [unmet.left[0] - unmet.right[0]]
 
 
 def _otherwise(
@@ -187,7 +196,8 @@ def _problem(
     return _bad(training, failed[0], _reason(failed, weights))
 
 
-def _reason(failed: Sequence[Condition], weights: Mapping[Key, Weight]) -> str:
+def _reason(failed: Sequence[Condition], weights: Mapping[Key, Weight] | None = None) -> str:
+    """With the ``weights``, also which gradients their update functions see."""
     first = failed[0]
     if first.group != "nontrivial":
         return f"for '{first.layer}', {_text(first, weights)}"
@@ -228,7 +238,7 @@ def _hint(training: Training, command: str) -> str:
     return f"{other}nexort {command}"
 
 
-def _text(x: Condition, weights: Mapping[Key, Weight]) -> str:
+def _text(x: Condition, weights: Mapping[Key, Weight] | None) -> str:
     left, right = x.left[0], x.right[0]
     match x.relation:
         case "=":
@@ -237,7 +247,7 @@ def _text(x: Condition, weights: Mapping[Key, Weight]) -> str:
             text = f"{x.formula} = {left}, below {right}"
         case _:
             return f"{x.formula} = {left} is above c = {right}: updates outgrow the initial readout"
-    if x.group == "faithful at initialization":
+    if weights is not None and x.group == "faithful at initialization":
         update = next(w.update for key, w in weights.items() if weight_name(key) == x.layer)
         text += f": '{update.name}' sees gradients of size n^({left - right})"
     return text
