@@ -45,7 +45,7 @@ from nexort.derive.matching import Equations, Key, Members, axes_of, grid, key_o
 from nexort.diagnostics import InternalError, NexortError, fail
 from nexort.program import build
 from nexort.program.index import Affine
-from nexort.program.network import STEP_VARIABLE
+from nexort.program.network import STEP
 from nexort.program.nodes import Node, Op, rewrite
 
 Array = np.ndarray[Any, Any]
@@ -279,7 +279,7 @@ class Evaluation:
         }
 
         def at(part: Formula, t: int) -> Array:
-            inner = _Frame({**frame.numbers, STEP_VARIABLE: t}, frame.labels)
+            inner = _Frame({**frame.numbers, STEP: t}, frame.labels)
             outer, self.states = self.states, known
             try:
                 return self.value(part, inner)
