@@ -103,7 +103,7 @@ def test_what_moves_changes_the_limit() -> None:
     names = list(limits)
     for k, first in enumerate(names):
         for second in names[:k]:
-            assert np.abs(limits[first] - limits[second]).max() > 0.02
+            assert np.abs(limits[first] - limits[second]).max() > 0.01
 
 
 def test_redundant_exponents_have_one_limit() -> None:
