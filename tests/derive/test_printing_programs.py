@@ -228,3 +228,17 @@ def test_notebooks_see_no_macros_of_ours() -> None:
 def test_depth_does_not_matter() -> None:
     p = nexort.load(PROGRAMS / "mlp.nxt")
     assert p.with_numbers(L=100).derive().text() == p.with_numbers(L=3).derive().text()
+
+
+def test_what_is_given_is_called_so() -> None:
+    """A number of the program is nothing that a recursion gives."""
+    text = nexort.loads("param T = 3\ndata y[2] = [1, 2]\noutput T, y, 0 * y[0]").derive().text()
+    assert text.count("It is given.") == 3
+    assert "recursion" not in text
+
+
+def test_names_of_matrices_in_sentences_are_formulas() -> None:
+    start = "matrix W_h2 ~ N(0, 1/n)\nvector v ~ N(0, 1)\n"
+    latex = nexort.loads(start + "|x> = W_h2 tanh(W_h2^T |v>)\noutput <v|x>").derive().latex()
+    assert r"the hat of ${W_{{h_{2}}}}" in latex
+    assert r"\_" not in latex

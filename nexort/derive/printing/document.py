@@ -26,6 +26,7 @@ from nexort.derive.formula import (
     Matrix,
     Symbol,
 )
+from nexort.derive.matching import is_unknown
 from nexort.derive.printing import weights
 from nexort.derive.printing.boxes import (
     COMMA,
@@ -135,9 +136,15 @@ class _Writer:
         if sides[0] == left:
             sides = sides[1:]
         if not sides:
-            told = _IS_GAUSSIAN if _member(value) in self.gaussian else _IS_GIVEN
-            return Statement(left, (), None, label, note or (told,))
+            return Statement(left, (), None, label, note or (self._kind(value),))
         return Statement(left, sides, ranges(output.ranges), label, note)
+
+    def _kind(self, value: Formula) -> str:
+        """What an output is that stands for itself."""
+        if _member(value) in self.gaussian:
+            return "It is Gaussian, with the covariance below."
+        found = any(is_unknown(x) for x in walk(value))
+        return "It is given by the recursion." if found else "It is given."
 
     def ket(self, found: KetDefinition) -> Statement:
         """``|x^l_a> = ...``; an application is its matrix on a ket, then hat and dot."""
@@ -232,8 +239,6 @@ def _over_kets(formula: Formula) -> Formula:
             return rebuilt(formula, _over_kets)
 
 
-_IS_GIVEN = "It is given by the recursion."
-_IS_GAUSSIAN = "It is Gaussian, with the covariance below."
 _NOT_CLOSED = "No rule gives this expectation in a closed form."
 _REASONS = {
     "initial": "Initial vectors (Def 2.6.5, Init): Gaussian with mean 0:",
@@ -279,7 +284,8 @@ def _mentioned(match: re.Match[str]) -> list[Words]:
         return [operator(Matrix(alone, (), True))]
     if symbol or indexed:
         return [name(symbol or indexed)]
-    if matrix and (transposed or matrix.isupper()):
+    of_hat = match.string[: match.start()].endswith("hat of ")
+    if matrix and (transposed or of_hat or matrix.isupper()):
         return [application(Matrix(matrix, (), bool(transposed)), ket(Ket(argument)))]
     return [*([f"{matrix} "] if matrix else []), ket(Ket(argument))]
 
