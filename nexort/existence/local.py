@@ -16,7 +16,7 @@ from typing import Any
 from mpmath import mp, mpf
 
 from nexort.existence.verdict import Known
-from nexort.gaussian.precise import Undefined, logarithm, value
+from nexort.gaussian.precise import FEWEST, Undefined, logarithm, value
 from nexort.gaussian.univariate import SLOT
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
@@ -28,7 +28,7 @@ MULTIPLES = (50, 60, 75, 90, 110, 130, 160, 200, 240, 300, 400)
 """Distances far out, in standard deviations."""
 
 NEAR_DIGITS = 1600
-"""Nine orders of t may cancel at the closest point."""
+"""Nine orders of t may cancel at the closest point; what cancels less costs less."""
 
 FAR_DIGITS = 800
 ENOUGH = 0.01
@@ -58,7 +58,8 @@ def near(node: Node, point: Any, side: int) -> Local:
         return found if found.known is Known.EXISTS else Local(Known.UNKNOWN, -math.inf)
     with mp.workdps(NEAR_DIGITS):
         try:
-            logs = [logarithm(node, {SLOT: point + side * mpf(10) ** -k}) for k in STEPS]
+            steps = [(k, point + side * mpf(10) ** -k) for k in STEPS]
+            logs = [logarithm(node, {SLOT: z}, k + FEWEST) for k, z in steps]
         except Undefined:
             return Local(Known.UNKNOWN, -math.inf)
         if any(x is None for x in logs):

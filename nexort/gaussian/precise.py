@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
@@ -44,14 +45,56 @@ def value(node: Node, at: Mapping[Node, Any]) -> Any:
     return found[node]
 
 
-def logarithm(node: Node, at: Mapping[Node, Any]) -> Any:
-    """log |f|; -inf for 0, None where infinities meet. Raises Undefined."""
+FEWEST, SURE = 50, 40
+"""Digits to begin with, and those that a value has to be right to."""
+
+
+def logarithm(node: Node, at: Mapping[Node, Any], digits: int = FEWEST) -> Any:
+    """log |f|; -inf for 0, None where infinities meet. Of no more than the ``digits`` if they show
+    that they suffice (`bounded`), so that only what cancels costs as many as the caller works with.
+    Raises Undefined."""
+    while digits < mp.dps:
+        with mp.workdps(digits):
+            digits *= 2
+            with contextlib.suppress(Undefined):
+                f, error = bounded(node, at)
+                if 0 < abs(f) < mp.inf and error < mp.inf:
+                    lost = error / abs(f) * mpf(10) ** SURE
+                    if lost <= 1:
+                        return mp.log(abs(f))
+                    digits = max(digits, mp.dps + int(mp.log10(lost)) + 1)
     f = value(node, at)
     if mp.isnan(f):
         return None
     if f == 0:
         return mpf("-inf")
     return mp.log(abs(f))
+
+
+def bounded(node: Node, at: Mapping[Node, Any]) -> tuple[Any, Any]:
+    """The value of a graph, and how far roundings may have moved it: of every function by its
+    values where its arguments are as far off as they may be, one after another. Raises
+    Undefined."""
+    unit = mpf(10) ** (1 - mp.dps)
+    found: dict[Node, tuple[Any, Any]] = {x: (z, mpf(0)) for x, z in at.items()}
+    for x in walk([node]):
+        if x in found:
+            continue
+        if x.op is Op.CONST:
+            c = number(x.attr)
+            found[x] = c, mpf(0) if mp.isint(c) else abs(c) * unit
+            continue
+        f = FUNCTIONS[str(x.attr)]
+        parts = [found[a] for a in x.args]
+        values = [v for v, _ in parts]
+        y = f(*values)
+        error = abs(y) * unit
+        for k, (v, e) in enumerate(parts):
+            if e:
+                ends = [f(*values[:k], end, *values[k + 1 :]) for end in (v - e, v + e)]
+                error += max(abs(end - y) for end in ends)
+        found[x] = y, error
+    return found[node]
 
 
 def _div(a: Any, b: Any) -> Any:
