@@ -28,6 +28,7 @@ from nexort.exact.forms import (
     scaled,
 )
 from nexort.exact.labels import At, Label, renamed
+from nexort.exact.multiplicative import of_product
 from nexort.exact.scalars import aligned, moved, split
 from nexort.exact.values import Value
 from nexort.program import build
@@ -186,6 +187,13 @@ def _expanded(engine: Engine, node: Node, at: At, parts: list[tuple[Node, At]]) 
                 for _ in range(int(power) - 1):
                     result = multiplied(values, result, forms[0])
                 return result
+    numbers = [None if c is None else c.number for c in constants]
+    places = [k for k, c in enumerate(numbers) if c is None]
+    if len(places) == 1:
+        others = [c for c in numbers if c is not None]
+        found = of_product(values, str(node.attr), forms[places[0]], *others)
+        if found is not None:
+            return found
     raise NotExact(f"{node.attr} of a ket that is not a function of one Gaussian ket", node)
 
 
