@@ -88,7 +88,7 @@ def analyse(
             weighted = signal
         else:
             seed = leaf(names.cotangent(rule.name), rule.key, rule.value.type)
-            weighted = times(seed, signal)
+            weighted = times(seed, signal) if apart else seed
         try:
             uses[rule] = uses_of(rule, rules, seed, sizes)
             again = uses_of(rule, rules, weighted, sizes) if apart else []

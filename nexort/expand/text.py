@@ -159,7 +159,8 @@ class Writer:
             sign = ARITHMETIC[name]
             return f"{self.at(left, first)} {sign} {self.at(right, second)}", level
         if name == "neg":
-            return f"-{self.at(args[0], PRODUCT)}", UNARY
+            text, binds = self.text(args[0])
+            return (f"-{text}", min(binds, UNARY)) if binds >= PRODUCT else (f"-({text})", UNARY)
         if name == "pow":
             return f"{self.at(args[0], ATOM)}^{self._exponent(args[1])}", POWER
         return f"{name}({', '.join(self(a) for a in args)})", ATOM
