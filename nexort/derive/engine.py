@@ -290,6 +290,7 @@ class Engine:
             (x.ranges[0].first, x.ranges[0].last) if x.ranges else (x.indices[0], x.indices[0])
             for x in lines
         ]
+        ends = [e for e in ends if (e[1] - e[0]).terms or (e[1] - e[0]).constant >= 0]
         ordered = sorted(ends, key=lambda e: not any(e[0] == f[1] + Affine(1) for f in ends))
         first = next(e for e in ends if not any(e[0] == f[1] + Affine(1) for f in ordered))
         last = next(e for e in ends if not any(e[1] + Affine(1) == f[0] for f in ordered))

@@ -184,8 +184,7 @@ def _bra_product(e: Elaborator, left: Value, right: Value, a: Span, b: Span, spa
             return e.typed([a, b], span, lambda: build.inner(bra, right))
         case Kind.OPERATOR:
             bra = _bra_ket(e, left, a)
-            acting = build.adjoint(right)
-            return BraValue(e.typed([b, a], span, lambda: build.apply(acting, bra)))
+            return BraValue(e.typed([b, a], span, lambda: build.apply(build.adjoint(right), bra)))
         case Kind.SCALAR:
             bra = _bra_ket(e, left, a)
             return BraValue(e.typed([a, b], span, lambda: build.call("mul", bra, right)))

@@ -79,6 +79,9 @@ class Elaborator:
         except RecursionError:
             self.report.error("syntax", "this statement is nested too deeply", span)
             return None
+        except TypeProblem as problem:
+            self.report.error(problem.code, problem.message, span, help=problem.help)
+            return None
         except NexortError as error:
             for diagnostic in error.diagnostics:
                 self.report.add(diagnostic)

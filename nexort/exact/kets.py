@@ -191,9 +191,9 @@ def _expanded(engine: Engine, node: Node, at: At, parts: list[tuple[Node, At]]) 
     places = [k for k, c in enumerate(numbers) if c is None]
     if len(places) == 1:
         others = [c for c in numbers if c is not None]
-        found = of_product(values, str(node.attr), forms[places[0]], *others)
-        if found is not None:
-            return found
+        split_up = of_product(values, str(node.attr), forms[places[0]], *others)
+        if split_up is not None:
+            return split_up
     raise NotExact(f"{node.attr} of a ket that is not a function of one Gaussian ket", node)
 
 
@@ -251,7 +251,7 @@ def view(engine: Engine, node: Node, at: At) -> View | None:
 def _literal(value: Value) -> Node:
     """A number's constant, with its error; whole numbers are integers."""
     number = float(value.attr)
-    whole = number == int(number) and abs(number) < 2**53 and not value.error
+    whole = abs(number) < 2**53 and number == int(number) and not value.error
     return build.constant(int(number) if whole else rounded(number, value.error))
 
 
@@ -297,7 +297,7 @@ def _ratio(engine: Engine, a: Gaussian, b: Gaussian) -> float | None:
         if (x.atom, x.bound) != (y.atom, y.bound):
             return None
         (p, u), (q, v) = _parts(engine, x), _parts(engine, y)
-        if u is not v or (found is not None and p / q != found):
+        if u is not v or q == 0 or (found is not None and p / q != found):
             return None
         found = p / q
     return found

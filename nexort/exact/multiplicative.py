@@ -40,7 +40,7 @@ def of_product(values: Values, name: str, x: Form, *numbers: float) -> Form | No
         case "leaky_relu", (slope,):
             kink = _each(values, "abs", term)
             return _bent(values, kink, x, slope)
-        case ("max" | "min"), (0,):
+        case (("max" | "min"), (0,)):
             kink = _each(values, "abs", term)
             sign = values.number(1 if name == "max" else -1)
             return None if kink is None else _bent(values, scaled(values, sign, kink), x)

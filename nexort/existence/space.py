@@ -12,6 +12,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from nexort.existence import line
 from nexort.existence.forms import (
     collected,
@@ -55,6 +57,8 @@ def judged(
     What is shown holds for all numbers in f up to their errors.
     """
     node = plain(node)
+    if not all(math.isfinite(x.attr) for x in walk([node]) if x.op is Op.CONST):
+        return undefined("a number beyond the range of floats", always=True)
     verdict = _of_one(node, covariance, ranges)
     if verdict.known is not Known.UNKNOWN and (near := moved(node)) is not node:
         other = _of_one(near, covariance, ranges)
@@ -82,6 +86,11 @@ def _of_one(
     if found is None:
         alone = len(leaves) == 1
         return line.judged(substitute(node, {leaves[0]: SLOT}), None) if alone else UNKNOWN
+    if not np.isfinite(found).all():
+        return UNKNOWN
+    still = {x: build.constant(0) for x, v in zip(leaves, np.diag(found), strict=True) if v == 0}
+    if still:
+        return _of_one(plain(substitute(node, still)), covariance, ranges)
     return _judged(without_vanishing(node, leaves), Space.of(leaves, found))
 
 

@@ -107,7 +107,7 @@ def rows(f: Terms, g: Terms) -> list[Row]:
             where = groups.setdefault((a.power, b.power), ({}, {}, {}))
             for into, polynomial, factor in _parts(a.power, bool(a.edge), b.power, bool(b.edge)):
                 for power, x in polynomial.items():
-                    value = where[into].get(power, 0.0) + c * d * factor * float(x)
+                    value = where[into].get(power, 0.0) + c * d * factor * _float(x)
                     where[into][power] = value
     found: list[Row] = []
     for (j, k), parts in sorted(groups.items()):
@@ -125,6 +125,14 @@ def _parts(j: int, a: bool, k: int, b: bool) -> list[tuple[int, Polynomial, floa
         polynomial = half(j, k) if a else half(k, j)
         return [(0, polynomial, math.sqrt(2 / math.pi))]
     return [(0, wick(j, k), 1.0)]
+
+
+def _float(x: Fraction) -> float:
+    """Infinite beyond the range."""
+    try:
+        return float(x)
+    except OverflowError:
+        return math.inf if x > 0 else -math.inf
 
 
 def _dense(polynomial: dict[int, float]) -> Floats:

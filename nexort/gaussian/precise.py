@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -28,6 +29,8 @@ def number(c: float) -> Any:
     if isinstance(c, Rounded) and c.how is not None:
         name, parts = c.how
         return FUNCTIONS[name](*map(number, parts))
+    if not math.isfinite(c):
+        raise Undefined("a number beyond the range of floats")
     exact = Fraction(repr(float(c)))
     return mpf(exact.numerator) / exact.denominator
 
@@ -71,30 +74,42 @@ def logarithm(node: Node, at: Mapping[Node, Any], digits: int = FEWEST) -> Any:
     return mp.log(abs(f))
 
 
-def bounded(node: Node, at: Mapping[Node, Any]) -> tuple[Any, Any]:
-    """The value of a graph, and how far roundings may have moved it: of every function by its
-    values where its arguments are as far off as they may be, one after another. Raises
-    Undefined."""
-    unit = mpf(10) ** (1 - mp.dps)
-    found: dict[Node, tuple[Any, Any]] = {x: (z, mpf(0)) for x, z in at.items()}
+Bounded = tuple[Any, Any]
+
+
+def bounded(node: Node, at: Mapping[Node, Any]) -> Bounded:
+    """The value of a graph, and how far roundings may have moved it. Raises Undefined."""
+    found: dict[Node, Bounded] = {x: (z, mpf(0)) for x, z in at.items()}
     for x in walk([node]):
         if x in found:
             continue
         if x.op is Op.CONST:
-            c = number(x.attr)
-            found[x] = c, mpf(0) if mp.isint(c) else abs(c) * unit
-            continue
-        f = FUNCTIONS[str(x.attr)]
-        parts = [found[a] for a in x.args]
-        values = [v for v, _ in parts]
-        y = f(*values)
-        error = abs(y) * unit
-        for k, (v, e) in enumerate(parts):
-            if e:
-                ends = [f(*values[:k], end, *values[k + 1 :]) for end in (v - e, v + e)]
-                error += max(abs(end - y) for end in ends)
-        found[x] = y, error
+            found[x] = _bounded_number(x.attr)
+        else:
+            found[x] = _applied(str(x.attr), [found[a] for a in x.args])
     return found[node]
+
+
+def _bounded_number(c: float) -> Bounded:
+    if isinstance(c, Rounded) and c.how is not None:
+        name, parts = c.how
+        return _applied(name, [_bounded_number(x) for x in parts])
+    y = number(c)
+    return y, mpf(0) if mp.isint(y) else abs(y) * mpf(10) ** (1 - mp.dps)
+
+
+def _applied(name: str, parts: Sequence[Bounded]) -> Bounded:
+    """A function's rounding, and its changes where its arguments are as far off as they may be, one
+    after another."""
+    f = FUNCTIONS[name]
+    values = [v for v, _ in parts]
+    y = f(*values)
+    error = abs(y) * mpf(10) ** (1 - mp.dps)
+    for k, (v, e) in enumerate(parts):
+        if e:
+            ends = [f(*values[:k], end, *values[k + 1 :]) for end in (v - e, v + e)]
+            error += max(abs(end - y) for end in ends)
+    return y, error
 
 
 def _div(a: Any, b: Any) -> Any:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+import numpy as np
+
 from nexort import functions
 from nexort.gaussian.univariate import SLOT, _compiled
 from nexort.program import build
@@ -304,7 +306,8 @@ def _normal_form(node: Node) -> tuple[tuple[Atom, float], ...]:
 def _of_call(node: Node, args: Sequence[Terms]) -> Terms:
     if all(list(a) == [ONE] for a in args):
         evaluate = functions.registry()[str(node.attr)].evaluate
-        value = float(evaluate(*(a[ONE] for a in args)))
+        with np.errstate(all="ignore"):
+            value = float(evaluate(*(a[ONE] for a in args)))
         if math.isfinite(value):
             return constant(value)
     rule = RULES.get(str(node.attr))
