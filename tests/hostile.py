@@ -52,15 +52,16 @@ def bounded() -> Iterator[None]:
         raise TooLong
 
     old_signal = signal.signal(signal.SIGPROF, late)
-    old = resource.getrlimit(resource.RLIMIT_AS)
-    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (held + BYTES, old[1]))
+    # what may be written, not addresses that threads reserve
+    old = resource.getrlimit(resource.RLIMIT_DATA)
+    held = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_DATA, (held + BYTES, old[1]))
     signal.setitimer(signal.ITIMER_PROF, SECONDS, 0.1)  # again: a finalizer drops the first
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
-        resource.setrlimit(resource.RLIMIT_AS, old)
+        resource.setrlimit(resource.RLIMIT_DATA, old)
         signal.signal(signal.SIGPROF, old_signal)
 
 
@@ -82,13 +83,18 @@ def text_of(seed: int, known: list[str]) -> str:
 
 
 def run_text(text: str, *, whole: bool) -> None:
-    """Every stage that a text reaches; NexortError ends it."""
+    """Every stage that a text reaches, each `bounded`; NexortError ends it."""
     try:
-        tree = parse(Source("hostile.nxt", text))
-        once = format_module(tree)
-        assert format_module(parse(Source("hostile.nxt", once))) == once, "fmt changes its own text"
-        program = driver.compile_source(Source("hostile.nxt", text))
-        driver.check(program, NOTHING)
+        with bounded():
+            tree = parse(Source("hostile.nxt", text))
+        with bounded():
+            once = format_module(tree)
+        with bounded():
+            again = format_module(parse(Source("hostile.nxt", once)))
+        assert again == once, "fmt changes its own text"
+        with bounded():
+            program = driver.compile_source(Source("hostile.nxt", text))
+            driver.check(program, NOTHING)
     except NexortError as error:
         if not (error.diagnostics and str(error)):
             raise RuntimeError("an error without a message") from None
@@ -107,15 +113,15 @@ def run_text(text: str, *, whole: bool) -> None:
             lambda: p.simulate(8, 2, threads=1),
         ]
     for stage in stages:
-        with contextlib.suppress(NexortError):
+        with bounded(), contextlib.suppress(NexortError):
             stage()
 
 
 def failure(text: str, *, whole: bool) -> str | None:
     """What goes wrong with a text, if anything does."""
     try:
-        with bounded(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)
             run_text(text, whole=whole)
     except TooLong:
         return f"longer than {SECONDS:g} s"

@@ -39,10 +39,10 @@ def test_failures_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("nexort.driver.check", broken)
     assert "planted" in (hostile.failure("output 1\n", whole=False) or "")
-    monkeypatch.setattr(hostile, "run_text", lambda *_a, **_k: bytearray(3 * 2**30))
+    monkeypatch.setattr(hostile, "parse", lambda *_a, **_k: bytearray(3 * 2**30))
     assert hostile.failure("", whole=False) == "more than 1 GiB"
     monkeypatch.setattr(hostile, "SECONDS", 0.05)
-    monkeypatch.setattr(hostile, "run_text", lambda *_a, **_k: [None for _ in iter(int, 1)])
+    monkeypatch.setattr(hostile, "parse", lambda *_a, **_k: [None for _ in iter(int, 1)])
     assert hostile.failure("", whole=False) == "longer than 0.05 s"
 
 

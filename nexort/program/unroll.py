@@ -132,7 +132,8 @@ class Unroller:
             notes = (("first defined here", first),)
             self.error("redefinition", f"'{_spell(*key)}' is defined twice", span, notes=notes)
 
-    def _count(self, span: Span | None, nodes: int) -> None:
+    def count_in(self, span: Span | None, nodes: int) -> None:
+        """Count instructions. Raises NexortError beyond the limit."""
         self.count += nodes
         if self.count > self.limit:
             message = f"the program unrolls to more than {self.limit} instructions"
@@ -145,7 +146,7 @@ class Unroller:
         """Count the rounds of a loop; those of the loops directly inside are only looked at."""
         outer, *inner = (_length(values) for values in loops)
         total = math.prod((outer, *inner))
-        self._count(span, max(outer, total))
+        self.count_in(span, max(outer, total))
         self.count -= max(outer, total) - outer
 
     def _inside(self, body: tuple[Rule | Block, ...], env: Mapping[str, int]) -> Iterator[range]:
@@ -184,7 +185,7 @@ class Unroller:
         made: dict[Node, Node] = {}
         shared = self.shared
         schedule = self._schedule(root)
-        self._count(self.rule.span if self.rule else None, len(schedule))
+        self.count_in(self.rule.span if self.rule else None, len(schedule))
         for node in schedule:
             found = shared.get(node)
             if found is None:

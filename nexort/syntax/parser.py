@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nexort import collector
-from nexort.diagnostics import Report, Source, Span
+from nexort.diagnostics import Report, Source, Span, fail
 from nexort.syntax import tree as t
 from nexort.syntax.explain import UnexpectedError, explain
 from nexort.syntax.lexing import Token, scan
@@ -28,6 +28,10 @@ DEEPEST = 100
 """How many productions may be inside one another; a chain ``a + b + ...`` counts as one."""
 
 
+LONGEST = 500_000
+"""Characters of a program, which take some seconds; more is data in the wrong place."""
+
+
 def grammar_text() -> str:
     """The grammar: beside the package in a wheel, in ``grammar/`` in a checkout."""
     packaged = resources.files("nexort") / "grammar" / "nexort.lark"
@@ -38,6 +42,10 @@ def grammar_text() -> str:
 
 def parse(source: Source) -> t.Module:
     """The syntax tree of a source. Raises NexortError with the first error of every statement."""
+    if len(source.text) > LONGEST:
+        message = f"the program has {len(source.text):,} characters, expected {LONGEST:,} or less"
+        start = Span(source, 0, min(1, len(source.text)))
+        raise fail("too-long", message, start, help="long data go into files: --data xi=xi.npy")
     comments: list[t.Comment] = []
     report = Report()
     builder = _Builder(source)

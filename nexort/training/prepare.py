@@ -223,6 +223,7 @@ def _run(unroller: Unroller, training: Training, named: Mapping[Key, Node], step
         for x in walk(named.values())
         if x.op in (Op.INIT_VECTOR, Op.INIT_SCALAR) and x.attr[0] in weights
     }
+    unroller.count_in(training.spans["steps"], (steps + 1) * len({**leaves, **named}))
     for (name, key), node in {**leaves, **named}.items():
         if node.type.kind is Kind.OPERATOR:
             continue

@@ -139,3 +139,19 @@ def test_elu_at_depth() -> None:
     value = np.asarray(found)
     np.testing.assert_allclose(value, [[19.719985, 18.278397], [18.278397, 19.719985]], atol=2e-5)
     assert np.max(found.error) < 1e-10 * value.max()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("network f(x) {\n  weight v : vector\n  |h> = |v> * x[0]\n  return <v|h>\n}", "too-long"),
+        ("x = 1\n" * 90_000, "540,000 characters, expected 500,000 or less"),
+    ],
+)
+def test_long_texts_and_trainings_are_refused_at_once(text: str, words: str) -> None:
+    """Steps are counted as instructions: every one has the values of its kets."""
+    if "network" in text:
+        text = f"data x[1] = [1]\n{text}\ntrain f {{\n  parametrization mup\n"
+        text += "  optimizer sgd(lr=1)\n  error f - 1\n  steps 12345678\n}\noutput f\n"
+    with pytest.raises(NexortError, match=words):
+        nexort.loads(text).check()
