@@ -41,11 +41,16 @@ DEEP = 100_000
 
 class Engine:
     """The exact limits of one program; ``unknown`` are expectations that are not shown to exist
-    (``nexort.exact.existing``), and have no exact route."""
+    (``nexort.exact.existing``), ``lost`` those that floats do not find: none has an exact route."""
 
-    def __init__(self, program: Unrolled, unknown: frozenset[Node] = frozenset()) -> None:
+    def __init__(
+        self,
+        program: Unrolled,
+        unknown: frozenset[Node] = frozenset(),
+        lost: frozenset[Node] = frozenset(),
+    ) -> None:
         self.program = program
-        self.unknown = unknown
+        self.unknown, self.lost = unknown, lost
         roots = [m for output in program.outputs for m in output.members]
         self.nodes = walk(roots)
         self.values = Values(Budget(len(self.nodes)))
@@ -153,6 +158,8 @@ class Engine:
         """Raises NotExact for an expectation that is not shown to exist."""
         if node in self.unknown:
             raise NotExact(NOT_SHOWN, node)
+        if node in self.lost:
+            raise NotExact("floats make it infinite next to a singular point", node)
 
     def _of_atoms(self, a: Atom, b: Atom) -> Known | None:
         """Cov of two atoms, where it is a number."""

@@ -14,7 +14,7 @@ from nexort.exact.budget import NotExact
 from nexort.exact.engine import Engine, deep
 from nexort.exact.factored import ordered
 from nexort.exact.labels import top
-from nexort.exact.operations import Frame
+from nexort.exact.operations import Frame, NotFiniteError
 from nexort.exact.values import Value, What
 from nexort.gaussian.expectation import CLOSED
 from nexort.gaussian.univariate import Univariate
@@ -75,8 +75,28 @@ def solve(
     Raises NexortError for what has no value, and where the arrays, those of exact outputs included,
     would take more than ``memory`` bytes.
     """
+    lost: frozenset[Node] = frozenset()
+    while True:
+        try:
+            return _solved(program, rtol, memory, unknown, lost)
+        except Lost as problem:
+            lost |= problem.nodes
+
+
+class Lost(Exception):
+    """Expectations that exist of functions that floats make infinite next to a singular point, and
+    what depends on them."""
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        super().__init__()
+        self.nodes = frozenset(nodes)
+
+
+def _solved(
+    program: Unrolled, rtol: float, memory: int, unknown: frozenset[Node], lost: frozenset[Node]
+) -> Solution:
     with deep():
-        engine = Engine(program, unknown)
+        engine = Engine(program, unknown, lost)
         engine.warm()
         frame = whole.frame_of(program, rtol)
         found, missing = _lowered(engine, _scalars(engine.nodes))
@@ -90,7 +110,11 @@ def solve(
         roots = [*good.values(), *found.values()]
         shown = sum(8 * math.prod(program.shape(m.type.axes)) for m in good)
         _check_room(shown + whole.footprint(roots, frame), memory)
-        arrays = run(engine, roots, frame, divisions(engine))
+        try:
+            arrays = whole.evaluate(roots, frame, divisions(engine))
+        except failures.PROBLEMS as problem:
+            nodes = [n for n, v in found.items() if _is_lost(problem, v)]
+            raise (Lost(nodes) if nodes else failures.diagnosed(engine, problem)) from None
     outputs = {}
     for output in program.outputs:
         if all(m in good for m in output.members):
@@ -103,6 +127,16 @@ def solve(
         for n in _scalars(engine.nodes)
     ]
     return Solution(outputs, shapes, routes)
+
+
+def _is_lost(problem: failures.Problem, value: Value) -> bool:
+    """Whether a value depends on the expectation, of a singular function, that is not finite."""
+    if not isinstance(problem, NotFiniteError) or problem.value.what not in (What.ONE, What.PAIR):
+        return False
+    own = problem.value.attr
+    functions = own if isinstance(own, tuple) else (own,)
+    singular = any(isinstance(f, Univariate) and f.singularities for f in functions)
+    return singular and problem.value in ordered([value])
 
 
 def _relative(value: Array, error: Array) -> float:

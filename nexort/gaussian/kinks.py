@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from nexort.functions import Array
-from nexort.gaussian.terms import ONE, Atom, graph, normal_form
+from nexort.gaussian.terms import ONE, Atom, Terms, graph, normal_form
 from nexort.gaussian.univariate import SLOT, _compiled
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
@@ -44,15 +44,20 @@ def smooth_but_at(node: Node) -> tuple[float, ...]:
 @lru_cache(4096)
 def singularities(node: Node) -> tuple[float, ...]:
     """Sorted points where a graph may be infinite or have a branch."""
-    found: set[float] = set()
+    return tuple(sorted({p for x in arguments(node) for p in roots(x)}))
+
+
+def arguments(node: Node) -> list[Node]:
+    """At whose zeros a graph may be infinite or have a branch."""
+    found: dict[Node, None] = {}
     for x in walk([node]):
         if x.op is not Op.CALL:
             continue
         if x.attr in ("sqrt", "log", "pow") and not _smooth_power(x):
-            found.update(roots(x.args[0]))
+            found[x.args[0]] = None
         elif x.attr == "div":
-            found.update(roots(x.args[1]))
-    return tuple(sorted(found))
+            found[x.args[1]] = None
+    return list(found)
 
 
 def _smooth_power(x: Node) -> bool:
@@ -68,11 +73,19 @@ MAX_DEGREE = 64
 @lru_cache(4096)
 def roots(node: Node) -> tuple[float, ...]:
     """Where a graph changes its sign, or touches 0 from one side."""
+    from nexort.gaussian.zeros import refined
+
     terms = normal_form(node)
-    powers = set(terms)
-    if powers <= {ONE, Atom(1)}:
+    if set(terms) <= {ONE, Atom(1)}:
         slope = terms.get(Atom(1), 0.0)
         return () if slope == 0 else (-terms.get(ONE, 0.0) / slope + 0.0,)
+    found = _roots(node, terms)
+    exact = [p if p in (0.0, 1.0, -1.0) else refined(node, p) for p in found]
+    return tuple(sorted({p if x is None else float(x) for p, x in zip(found, exact, strict=True)}))
+
+
+def _roots(node: Node, terms: Terms) -> tuple[float, ...]:
+    powers = set(terms)
     if all(a.kink and not a.edge for a in powers):
         least, degree = min(a.power for a in powers), max(a.power for a in powers)
         if degree - least > MAX_DEGREE:

@@ -112,6 +112,16 @@ def _applied(name: str, parts: Sequence[Bounded]) -> Bounded:
     return y, error
 
 
+def near(node: Node, z: float) -> float:
+    """A graph of one variable, its only slot, at a float; nan where it is not real or finite."""
+    slots = [x for x in walk([node]) if x.op is Op.SLOT]
+    try:
+        with mp.workdps(50):
+            return float(value(node, {x: mpf(z) for x in slots}))
+    except (Undefined, OverflowError, TypeError):
+        return float("nan")
+
+
 def _div(a: Any, b: Any) -> Any:
     if b == 0:
         raise Undefined("a division by 0")

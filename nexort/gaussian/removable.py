@@ -90,7 +90,7 @@ def _patch(node: Node, p: float, others: list[float]) -> Patch | None:
                 if not all(map(mp.isfinite, ends)) or abs(ends[0] - ends[1]) > mpf("1e-5"):
                     return None
             for _ in range(HALVINGS):
-                below, above = (_polynomial(f, side, radius) for side in (-1, 1))
+                below, above = (polynomial_at(f, side, radius) for side in (-1, 1))
                 if below is not None and above is not None:
                     return Patch(p, radius, below, above)
                 radius /= 2
@@ -99,7 +99,7 @@ def _patch(node: Node, p: float, others: list[float]) -> Patch | None:
     return None
 
 
-def _polynomial(f: Callable[[Any], Any], side: int, radius: float) -> Array | None:
+def polynomial_at(f: Callable[[Any], Any], side: int, radius: float) -> Array | None:
     """Coefficients in Chebyshev polynomials; None where those do not fit."""
     x = np.polynomial.chebyshev.chebpts1(ORDER)
     values = np.array([float(f(side * mpf(radius * (1 + a) / 2))) for a in x])

@@ -104,6 +104,7 @@ def _derivative(node: Node) -> Node:
 def _compiled(node: Node) -> Callable[[Array], Array]:
     """The graph as a function of an array: numbers folded, small integer powers as products."""
     from nexort.gaussian.removable import patched
+    from nexort.gaussian.zeros import by_zeros, losing
 
     values: dict[Node, int | float] = {}
     places: dict[Node, int] = {SLOT: 0}
@@ -131,12 +132,15 @@ def _compiled(node: Node) -> Callable[[Array], Array]:
                 )
             )
             places[x] = next(places_left)
+    careful = {places[x]: known for x, known in losing(node).items() if x in places}
 
     def run(z: Array) -> Array:
         found = [z]
         for evaluate, constants, at in steps:
             arguments = [c if p is None else found[p] for c, p in zip(constants, at, strict=True)]
-            found.append(evaluate(*arguments))
+            new = evaluate(*arguments)
+            known = careful.get(len(found))
+            found.append(by_zeros(new, z, known) if known else new)
         if node in values:
             return np.full(z.shape, values[node], z.dtype)
         return found[places[node]]
