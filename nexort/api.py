@@ -251,10 +251,12 @@ class TensorProgram:
         found = {}
         for output in outputs:
             array = runs[output.name]
-            spread = array.std(axis=0, ddof=1) if seeds > 1 else np.full(array.shape[1:], np.nan)
-            error = spread / np.sqrt(seeds)
+            few = np.full(array.shape[1:], np.nan)
+            with np.errstate(all="ignore"):  # runs may be infinite
+                mean = array.mean(axis=0)
+                error = (array.std(axis=0, ddof=1) if seeds > 1 else few) / np.sqrt(seeds)
             estimate = Estimate(
-                array.mean(axis=0),
+                mean,
                 error,
                 method,
                 output.name,
