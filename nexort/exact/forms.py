@@ -26,7 +26,7 @@ from nexort.program.types import scalar
 SLOT = Node(Op.SLOT, (), ("z",), scalar())
 """The variable of a univariate function's graph."""
 
-MAX_TERMS = 400
+MAX_TERMS = 2_500
 """Terms of one form, and of a product of forms whose expectation is taken."""
 
 MAX_DEGREE = 12
