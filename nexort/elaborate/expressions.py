@@ -109,11 +109,14 @@ class Elaborator:
         if entry is not None:
             return entry
         if name in self.later:
+            # a member, of which an earlier one starts the loop
+            start = f"start the loop: |{name}[0]> = |v>" if "[" in span.text else None
             raise self.problem(
                 "use-before-definition",
                 f"'{name}' is used before it is defined",
                 span,
                 notes=((f"'{name}' is defined here", self.later[name]),),
+                help=start,
             )
         if functions.lookup(name) is not None:
             raise self.not_a_value(name, span)

@@ -121,8 +121,8 @@ def _law(s: Elaboration, tree: t.Weight, kind: WeightKind) -> tuple[Node, Node]:
         mean = build.constant(0) if tree.value is None else s.e.node(tree.value)
         spot, variance = tree.value, build.constant(0)
     elif tree.value is not None:
-        message = f"a {kind} weight starts at random"
-        hint = f"weight W : {kind} ~ N(0, 1)"
+        message = f"a {kind} weight starts with a law"
+        hint = f"~ N({tree.value.span.text}, 0) starts at this number, ~ N(0, 1) at random"
         raise s.e.problem("bad-law", message, tree.value.span, help=hint)
     elif tree.law is None:
         return build.constant(0), build.constant(1)
@@ -160,7 +160,7 @@ def returned(s: Elaboration, tree: t.Returned) -> None:
         value = s.e.typed([tree.value.span], tree.span, lambda: build.average(value))
     if value.type.kind is not Kind.SCALAR or not _linear(value):
         message = "a network returns a ket, whose entries are summed, or bra-kets"
-        hint = "return |v> * |x[L]>, or <v|x[L]>"
+        hint = "return |v> * |x[L]>, or <v|x[L]>; with a bias b: |v> * |x[L]> + b"
         named = [x.attr[0] for x in walk([value]) if x.op is Op.REF and x.type.kind is Kind.SCALAR]
         if named:
             hint = f"write out what '{named[0]}' stands for: return <v|x[L]>"

@@ -214,7 +214,10 @@ class Elaboration(Declarations):
             raise self.e.problem("missing-index", message, tree.target.span, notes=notes)
         if arity == 0:
             message = f"'{name}' is defined twice"
-            raise self.e.problem("redefinition", message, tree.target.span, notes=notes)
+            left, right = "|>" if type.kind is Kind.KET else ("", "")
+            here, before = f"{left}{name}[l]{right}", f"{left}{name}[l-1]{right}"
+            hint = f"another name, or one a round of a loop: {here} = ... {before}"
+            raise self.e.problem("redefinition", message, tree.target.span, notes=notes, help=hint)
         if known.type != type:
             message = f"this member of '{name}' is a {type}, the first one is a {known.type}"
             code = "axis-mismatch" if known.type.kind is type.kind else "wrong-kind"

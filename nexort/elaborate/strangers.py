@@ -13,6 +13,18 @@ NO_INVERSE = (
 _AVERAGE = "<1|x> is the average of a ket; E{1}[...] averages over an iid copy"
 _STEP = "step(|v>) is 1 where |v> is positive, else 0"
 _NORM = "the size of an entry: sqrt(<x|x>)"
+_NORMED = "|x> / sqrt(<x|x>), diag(<x|x>) where |x> has an axis"
+_CONVOLUTION = (
+    "a matrix for every offset: sum(k in 1..K) W[k] (S[k-1] @ |x>), with data S[K, P, P] of shifts "
+    "over the axis P of |x>"
+)
+_POOL = "the mean over an axis P: one @ |x> / P, with data one[P] of ones"
+_ATTENTION = (
+    "over an axis T: s = exp(<k|q>), then |z> = |x> @ (s / (one @ s)), with data one[T, T] of ones"
+)
+_EMBED = "weight u : vector[d] and |u> @ xi, with data xi[d, M] of numbers, one-hot for words"
+_NO_NOISE = "a training has no noise but that of its initial weights"
+_NO_JOINING = "a matrix for each part: A |x> + B |y> is what one does to both, joined"
 IDENTITY = "the identity needs no name: write W |x> + c |x>, not (W + c) |x>"
 _TRACE = "<v|W^T W|v> of a vector v ~ N(0, 1) that is used for nothing else"
 _BRAKET = "<x|y>"
@@ -53,7 +65,11 @@ STRANGERS = {
     "transpose": "W^T", "matmul": "W |x>", "mm": "W |x>",
     "outer": "|x> <y|", "I": IDENTITY, "Id": IDENTITY, "eye": IDENTITY,
     "identity": IDENTITY, "id": IDENTITY,
-    "linear": "W |x>", "normalize": "|x> / sqrt(<x|x>)", "rmsnorm": "|x> / sqrt(<x|x>)",
+    "linear": "W |x>", "normalize": _NORMED, "rmsnorm": _NORMED, "RMSNorm": _NORMED,
+    "conv": _CONVOLUTION, "conv1d": _CONVOLUTION, "conv2d": _CONVOLUTION, "Conv2d": _CONVOLUTION,
+    "pool": _POOL, "avgpool": _POOL, "avg_pool": _POOL, "attention": _ATTENTION, "attn": _ATTENTION,
+    "embedding": _EMBED, "embed": _EMBED, "dropout": _NO_NOISE, "Dropout": _NO_NOISE,
+    "concat": _NO_JOINING, "concatenate": _NO_JOINING, "cat": _NO_JOINING, "hstack": _NO_JOINING,
     "normal": "vector v ~ N(0, 1)", "randn": "vector v ~ N(0, 1)", "gaussian": "vector v ~ N(0, 1)",
     "ones": "a number stands for all entries: 1 + |x>", "zeros": "a number stands for all entries",
     "range": "for l in 1..3, both ends included", "print": "output <x|x>",

@@ -338,3 +338,30 @@ def test_named_outputs_of_networks() -> None:
     text = HEAD + NETWORK.split("\n", 3)[3].replace("return <v|x>", "s = <v|x>\n  return s")
     with pytest.raises(NexortError, match="write out what 's' stands for: return <v"):
         nexort.loads(text)
+
+
+SLIPS_IN_NETWORKS = [
+    ("weight w : matrix = 0", "~ N(0, 0)"),
+    ("weight w : vector = 1", "~ N(1, 0)"),
+    ("|x> = tanh(|x>)", "|x[l]> = ... |x[l-1]>"),
+    ("|z> = conv(|x>)", "sum(k in 1..K) W[k]"),
+    ("|z> = dropout(|x>)", "no noise"),
+    ("|z> = rmsnorm(|x>)", "diag(<x|x>)"),
+    ("|z> = relu^2(|x>)", "relu(|x>)^2"),
+    ("for l in 1..2 { |z[l]> = tanh(|z[l-1]>) }", "|z[0]> = |v>"),
+]
+
+
+@pytest.mark.parametrize(("line", "wanted"), SLIPS_IN_NETWORKS)
+def test_slips_in_networks(line: str, wanted: str) -> None:
+    text = NETWORK.replace("  return", f"  {line}\n  return")
+    assert wanted in told(f"{text}output f\n")
+
+
+def test_slips_in_declarations() -> None:
+    assert "matrix V ~ N(0, 1/n)" in told(f"{HEAD}matrix V\noutput <v|v>\n")
+    assert "vector w[d] ~ N(0, 1)" in told(f"{HEAD}vector w[d]\noutput <v|v>\n")
+    text = NETWORK + "train f {\n  optimizer adam(lr=0.1, betas=(0.9, 0.99))\n}\noutput f\n"
+    assert "beta1=0.9" in told(text)
+    text = NETWORK.replace("weight v : vector", "weight v : vector\n  weight b : scalar")
+    assert "|v> * |x[L]> + b" in told(text.replace("<v|x>", "<v|x> + b") + "output f\n")
