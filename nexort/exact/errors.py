@@ -91,7 +91,7 @@ def bound(value: Value, frame: Frame, args: list[Any], errors: list[Any], found:
         case What.COV:
             return _law(value, frame, args, errors, found)
         case What.PAIR:
-            return _pair(value, frame, errors[0], found)
+            return _where_not_zero(value, errors[0], found, _pair(value, frame, errors[0], found))
         case What.AFTER:
             return _after(value, errors[0], found)
         case _:
@@ -282,6 +282,17 @@ def _law(value: Value, frame: Frame, args: list[Any], errors: list[Any], found: 
 
 def _shaped(value: Value, array: Any) -> Any:
     return array if value.labels else np.asarray(array).reshape(-1)[0]
+
+
+def _where_not_zero(value: Value, law: Law, found: Any, error: Any) -> Any:
+    """E f(y) g(z) is 0, and no rounding of it, where y is 0 and f(0) is, or z and g(0)."""
+    k = law.covariance
+    parts = zip(value.attr, (k.left, k.right), (law.left, law.right), strict=True)
+    nothing = [(v == 0) & (e == 0) for f, v, e in parts if float(f(0.0)) == 0]
+    if not any(map(np.any, nothing)):
+        return error
+    known = np.broadcast_to(np.logical_or.reduce(np.broadcast_arrays(*nothing)), k.shape)
+    return np.where(_shaped(value, known) & (np.asarray(found) == 0), 0.0, error)
 
 
 def _pair(value: Value, frame: Frame, law: Law, found: Any) -> Any:

@@ -217,3 +217,23 @@ b = <t|t>
 )
 def test_operations_that_are_not_folded_have_parentheses(output: str, tmp_path: Path) -> None:
     compared(nexort.loads(f"{QUOTIENTS}output {output} as r\n"), tmp_path, rtol=1e-8)
+
+
+def test_jumps_of_kets_that_are_zero(tmp_path: Path) -> None:
+    """E[z f(y)] = <z|y> E[y f(y)] / <y|y> is 0 for y = 0, as the limit has it, exactly."""
+    text = (
+        "dim d = 2, M = 3\ndata xi[d, M] = [[0, 1, 2], [0, 1, -1]]\nvector u[d] ~ N(0, 1/d)\n"
+        "matrix A, B ~ N(0, 1/n)\n|x> = |u> @ xi\n|s> = sign(A |x>)\n|z> = |x> + B |s>\n"
+        "|y> = sign(|z>)\noutput <s|s>, <y|x> as yx, <y|y> as yy"
+    )
+    program = nexort.loads(text)
+    compared(program, tmp_path, rtol=1e-12)
+    limit = program.limit()
+    for value in limit.values():
+        assert not np.asarray(value)[0].any()
+        assert not value.error[0].any()
+
+
+def test_what_jumps_lose_is_said() -> None:
+    texts = [f"vector u ~ N(0, 1)\n|x> = {f}(|u>)\noutput <x|x>" for f in ("step", "relu")]
+    assert ["Accuracy" in nexort.loads(t).emit() for t in texts] == [True, False]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from nexort.derive.emit.functions import (
     ATOM,
@@ -163,7 +164,18 @@ class Frame:
     def product(self, factors: Sequence[Formula]) -> Array:
         """A product; divisions instead of negative powers."""
         _, dims = self.parts(factors)
-        return Array(quotient([(f, lambda g: self.array(g).over(dims)) for f in factors]), dims)
+
+        def render(factor: Formula) -> Code:
+            return self.array(factor).over(dims)
+
+        found = _stein(factors)
+        if found is None:
+            return Array(quotient([(f, render) for f in factors]), dims)
+        moment, variance = found
+        text = f"ratio({render(moment)[0]}, {render(variance)[0]})"
+        inverse = Power(variance, Number(Fraction(-1)))
+        rest = [(f, render) for f in factors if f not in (moment, inverse)]
+        return Array(quotient([(moment, lambda _: (text, ATOM)), *rest]), dims)
 
     def placed(self, text: str, axes: Indices) -> Array:
         """An array at labels: fixed entries picked, equal labels joined, in the frame's order."""
@@ -221,6 +233,20 @@ class Frame:
             text = f"(np.arange({self.size(axis)}) == {index_code(other)})"
             return Array((text, ATOM), (str(free[0]),))
         return Array((f"({index_code(left)} == {index_code(right)})", ATOM), ())
+
+
+def _stein(factors: Sequence[Formula]) -> tuple[GaussianMean, Bracket] | None:
+    """E[y f(y)] and <y|y> of E[z f(y)] = <z|y> E[y f(y)] / <y|y>, which is 0 where y is."""
+    for moment in factors:
+        match moment:
+            case GaussianMean(variance=Bracket(left, right) as variance) if left == right:
+                others = [x for x in factors if isinstance(x, Bracket)]
+                crossed = any(left in (x.left, x.right) and x != variance for x in others)
+                if crossed and Power(variance, Number(Fraction(-1))) in factors:
+                    return moment, variance
+            case _:
+                pass
+    return None
 
 
 def _transposed(a: Array) -> str:

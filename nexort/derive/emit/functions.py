@@ -26,7 +26,7 @@ from nexort.program.nodes import Node, Op, rewrite, walk
 RESERVED = frozenset(
     (
         *keyword.kwlist, "__debug", "np", "special", "cache", "limit", "root", "NODES", "WEIGHTS",
-        "gaussian_pair", "gaussian_mean", "range", "sum", "float", "zip", "ValueError",
+        "gaussian_pair", "gaussian_mean", "ratio", "range", "sum", "float", "zip", "ValueError",
     )
 )  # fmt: skip
 """Names that have a meaning in a module."""
@@ -170,7 +170,7 @@ def joined(terms: list[Code]) -> str:
     return text
 
 
-def quotient(factors: list[tuple[Formula, object]]) -> Code:
+def quotient(factors: Sequence[tuple[Formula, object]]) -> Code:
     """A product; negative powers are divided by."""
     over: list[str] = []
     under: list[str] = []
@@ -306,6 +306,14 @@ def checked(total, off, size):
     if not np.all(off <= 1e-5 * size):
         raise ArithmeticError("a function varies too fast at its variance for the trapezoidal rule")
     return total
+'''
+
+
+RATIO = '''
+def ratio(a, b):
+    """a / b, 0 where b is 0: E[z f(y)] = <z|y> E[y f(y)] / <y|y> is 0 for y = 0."""
+    a, b = np.broadcast_arrays(a, b)
+    return np.divide(a, b, out=np.zeros(b.shape), where=b > 0)
 '''
 
 

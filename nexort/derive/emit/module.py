@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nexort.derive import closed, graphs
+from nexort.derive import univariate as u
 from nexort.derive.algebra import index_names
 from nexort.derive.derivation import Derivation, Label, OutputFormula, Range
 from nexort.derive.emit import functions
@@ -27,7 +28,7 @@ from nexort.derive.printing import document, text, text_boxes
 from nexort.derive.printing.duals import title
 from nexort.derive.printing.letters import relabelled
 from nexort.derive.printing.notation import Notation
-from nexort.derive.printing.statements import Page
+from nexort.derive.printing.statements import Page, Paragraph, Section
 from nexort.derive.walking import walk
 from nexort.diagnostics import fail
 from nexort.program.index import Affine
@@ -67,6 +68,13 @@ def module(program: Program, derivation: Derivation, numbers: Mapping[str, int |
         program.outputs[0].span,
         help="nexort eval samples what has no closed form",
     )
+
+
+JUMPS = (
+    "Where two functions jump, a rounding of 1e-16 of a correlation near 1 or -1 is an error of "
+    "1e-8, and in the next such layer of 1e-4. Of nearly equal or opposite kets the command eval "
+    "says more, with error bars."
+)
 
 
 class _Module:
@@ -116,6 +124,7 @@ class _Module:
                 "",
                 *imports,
                 *([functions.PAIR_RULE.rstrip()] if numeric else []),
+                *(["", functions.RATIO.rstrip()] if any("ratio(" in x for x in body) else []),
                 "",
                 "",
                 "\n\n\n".join([*helpers, "\n".join(self._function(body))]),
@@ -127,6 +136,9 @@ class _Module:
         page = document.page(self.derivation)
         wanted = ("Outputs", "Recursion", "Gaussian expectations")
         sections = tuple(s for s in page.sections if s.heading in wanted)
+        pairs = [x for x in self.duals.values() if isinstance(x, GaussianPair)]
+        if any(not (u.is_continuous(x.left) or u.is_continuous(x.right)) for x in pairs):
+            sections += (Section("Accuracy", (Paragraph((JUMPS,)),)),)
         return text.render(Page(f"The limit of {page.title}", page.opening, sections), 96)
 
     def _function(self, body: Sequence[str]) -> Iterator[str]:
