@@ -125,6 +125,8 @@ class Replicates:
             if self.progress is not None and index != TWIN:
                 self.progress(len(runs) + len(found.keys() - {TWIN}), count)
 
+        if self.progress is not None:
+            self.progress(len(runs) + len(found.keys() - {TWIN}), count)
         gathered(one, [k for k in wanted if k not in found], self.workers(size), done)
         if TWIN in found:
             self.twins[size] = found.pop(TWIN)

@@ -50,6 +50,17 @@ def test_what_a_checkpoint_had_took_no_time() -> None:
     assert state.left == pytest.approx(90)
 
 
+def test_what_came_before_the_units_is_not_theirs() -> None:
+    now = Time()
+    state = Clock("limit", now)
+    now.seconds = 60  # planning
+    state.set(0, 16, None)
+    now.seconds = 61
+    state.set(1, 16, None)
+    assert state.left == pytest.approx(15)
+    assert state.elapsed == 61
+
+
 def test_times_as_text() -> None:
     assert [clock(x) for x in (0, 0.2, 59.5, 61, 3661)] == [
         "0:00:00", "0:00:01", "0:01:00", "0:01:01", "1:01:01",

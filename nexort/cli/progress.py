@@ -20,7 +20,8 @@ class Clock:
     """The time of some units of work, and an estimate of what is left of it.
 
     Units differ in number and size from one piece of work to the next: a new label, another total
-    or fewer units done start anew. What was there at the start (out of a checkpoint) took no time.
+    or fewer units done start anew. What was there at the start (out of a checkpoint) took no time,
+    nor did what came before 0 units were told.
     """
 
     def __init__(self, label: str, now: Callable[[], float] = time.monotonic) -> None:
@@ -33,7 +34,7 @@ class Clock:
         """So many units are done."""
         if total != self.total or done < self.done or (label is not None and label != self.label):
             self.label = self.label if label is None else label
-            whole = self.total == 0 and done <= 1  # the first unit began with the work
+            whole = self.total == 0 and done == 1  # the first unit began with the work
             self.begun, self.first = (self.start, 0) if whole else (self.now(), done)
         self.done, self.total = done, total
 

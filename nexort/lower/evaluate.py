@@ -211,6 +211,8 @@ def _stage(plan: Plan, size: int, settings: Settings, progress: Progress | None)
         if progress is not None:
             progress(next(finished), count)
 
+    if progress is not None:
+        progress(0, count)
     found = gathered(one, range(count), settings.threads or cores(), done)
     runs = [found[k] for k in range(count)]
     draws = [np.stack(columns) for columns in zip(*(r.draws for r in runs), strict=True)]
