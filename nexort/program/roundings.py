@@ -60,8 +60,8 @@ def over(a: Known, b: Known) -> Known:
     return found, (e + abs(found) * d) / room + own if room > 0 else math.inf
 
 
-DEEP = 40
-"""Operations within one another that a number is remembered to come from."""
+MOST = 100
+"""Operations that a number is remembered to come from, each as often as it is read."""
 
 
 class Rounded(float):
@@ -69,18 +69,18 @@ class Rounded(float):
     function and the numbers that it comes from, so that it is known to any number of digits, None
     where it is not. Equal to none that differs in these."""
 
-    __slots__ = ("depth", "error", "how")
+    __slots__ = ("error", "how", "size")
     error: float
     how: How | None
-    depth: int
+    size: int
 
     def __new__(cls, value: float, error: float, how: How | None = None) -> Rounded:
         found = super().__new__(cls, value)
         found.error = error
         parts = () if how is None else how[1]
         known = all(not isinstance(a, Rounded) or a.how is not None for a in parts)
-        found.depth = 1 + max((a.depth for a in parts if isinstance(a, Rounded)), default=0)
-        found.how = how if known and found.depth <= DEEP else None
+        found.size = 1 + sum(a.size for a in parts if isinstance(a, Rounded))
+        found.how = how if known and found.size <= MOST else None
         return found
 
     def __eq__(self, other: object) -> bool:

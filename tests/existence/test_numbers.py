@@ -105,3 +105,20 @@ def test_what_has_waves_as_factors_exists_where_the_rest_does() -> None:
     found = mean("cos(1 / z)")
     assert "not shown" not in found.method
     assert abs(float(found) - 0.15491401062805) < 2 * float(found.error) < 1e-3
+
+
+def test_what_a_number_comes_from_is_bounded() -> None:
+    a = fold("div", (1, 3))
+    assert a is not None
+    for _ in range(60):
+        squared = fold("mul", (a, a))
+        assert squared is not None
+        a = fold("sqrt", (squared,))
+        assert a is not None
+    text = "param a = 1.1\n" + "".join(
+        f"b{k} = sqrt({'a' if not k else f'b{k - 1}'} * {'a' if not k else f'b{k - 1}'})\n"
+        for k in range(40)
+    )
+    text += "vector z ~ N(0, 1)\n|f> = log(abs(|z> - b39))\noutput <1|f> as m"
+    found = nexort.loads(text).limit(samples=256)["m"]
+    assert np.isfinite(float(found))
