@@ -28,8 +28,8 @@ DEEPEST = 100
 """How many productions may be inside one another; a chain ``a + b + ...`` counts as one."""
 
 
-LONGEST = 500_000
-"""Characters of a program, which take some seconds; more is data in the wrong place."""
+LONGEST = 400_000
+"""Words and signs of a program, which take some seconds; more is data in the wrong place."""
 
 
 def grammar_text() -> str:
@@ -42,16 +42,12 @@ def grammar_text() -> str:
 
 def parse(source: Source) -> t.Module:
     """The syntax tree of a source. Raises NexortError with the first error of every statement."""
-    if len(source.text) > LONGEST:
-        message = f"the program has {len(source.text):,} characters, expected {LONGEST:,} or less"
-        start = Span(source, 0, min(1, len(source.text)))
-        raise fail("too-long", message, start, help="long data go into files: --data xi=xi.npy")
     comments: list[t.Comment] = []
     report = Report()
     builder = _Builder(source)
     statements: list[t.Statement] = []
     with collector.paused():
-        for tokens in _statements(scan(source, comments)):
+        for tokens in _statements(_counted(source, scan(source, comments))):
             try:
                 statements.append(builder.build(_recipe(tuple(tok.kind for tok in tokens)), tokens))
             except UnexpectedError as error:
@@ -61,6 +57,15 @@ def parse(source: Source) -> t.Module:
                 report.error("syntax", "this statement is nested too deeply", where)
     report.stop()
     return t.Module(tuple(statements), tuple(comments), Span(source, 0, len(source.text)))
+
+
+def _counted(source: Source, tokens: Iterable[Token]) -> Iterator[Token]:
+    for count, token in enumerate(tokens, 1):
+        if count > LONGEST:
+            message = f"the program has more than {LONGEST:,} words and signs"
+            where = Span(source, token.start, token.end)
+            raise fail("too-long", message, where, help="long data go into files: --data xi=xi.npy")
+        yield token
 
 
 def _statements(tokens: Iterable[Token]) -> Iterator[list[Token]]:

@@ -145,7 +145,7 @@ def test_elu_at_depth() -> None:
     ("text", "words"),
     [
         ("network f(x) {\n  weight v : vector\n  |h> = |v> * x[0]\n  return <v|h>\n}", "too-long"),
-        ("x = 1\n" * 90_000, "540,000 characters, expected 500,000 or less"),
+        ("x = 1\n" * 150_000, "more than 400,000 words and signs"),
     ],
 )
 def test_long_texts_and_trainings_are_refused_at_once(text: str, words: str) -> None:
