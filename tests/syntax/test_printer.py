@@ -184,7 +184,7 @@ def test_rewritten_programs(text: str) -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=3000)
+@settings(deadline=None, max_examples=1500)
 @given(expressions(), expressions(free=True), modules())
 def test_many_trees_parse_back(expr: t.Expr, free: t.Expr, module: t.Module) -> None:
     check_expression(expr)
