@@ -6,6 +6,7 @@ them; so is that of <x|x> for every |Wx>, the variance of its hat.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice, product
@@ -14,7 +15,7 @@ from nexort.diagnostics import Diagnostic, Report, Span
 from nexort.exact import failures
 from nexort.exact.engine import Engine, deep
 from nexort.exact.integrands import Integrand, Integrands
-from nexort.existence.ranges import Range
+from nexort.existence.ranges import BOUNDED, VARIABLE, NotShown, Range, constant, of_call
 from nexort.existence.space import judged, tame
 from nexort.existence.verdict import Known, Verdict
 from nexort.program import build
@@ -107,18 +108,60 @@ def is_risky(node: Node) -> bool:
 
 
 def _risky(engine: Engine) -> set[Node]:
-    """The kets that are made of such functions; hats are not."""
+    """The kets that are made of such functions; hats are not, nor what interval arithmetic shows to
+    have all powers, as exp(-z^2)."""
     found: set[Node] = set()
+    ranges: dict[Node, Range] = {}
     for x in engine.nodes:
         if x.type.kind is not Kind.KET:
             continue
+        own = _range(engine, x, ranges)
+        if own is not None:
+            ranges[x] = own
         if x.op is Op.MATMUL:
             risky = any(y.args[0] in found for y in engine.dots[x])
         else:
-            risky = is_risky(x) or any(a in found for a in x.args)
+            tame = own is not None and own.tame
+            risky = (is_risky(x) and not tame) or any(a in found for a in x.args)
         if risky:
             found.add(x)
     return found
+
+
+NUMBER = Range(-math.inf, math.inf, up=BOUNDED)
+"""One that is not known."""
+
+SAME = (Op.TAKE, Op.TRANSPOSE, Op.DIAGONAL, Op.SPREAD)
+
+
+def _range(engine: Engine, x: Node, ranges: Mapping[Node, Range]) -> Range | None:
+    """Of a ket over Gaussians, from those of its arguments; None where it is not known."""
+    match x.op:
+        case Op.INIT_VECTOR:
+            return VARIABLE
+        case Op.MATMUL:
+            return None if engine.dots[x] else VARIABLE
+        case op if op in SAME:
+            return ranges.get(x.args[0])
+        case Op.CALL:
+            args = [_argument(a, ranges) for a in x.args]
+            known = [a for a in args if a is not None]
+            try:
+                return of_call(x, known) if len(known) == len(args) else None
+            except NotShown:
+                return None
+        case Op.CONTRACT:
+            args = [_argument(a, ranges) for a in x.args]
+            kets = [a for a, y in zip(args, x.args, strict=True) if y.type.kind is Kind.KET]
+            one = kets[0] if len(kets) == 1 else None
+            return None if one is None else Range(-math.inf, math.inf, up=one.up)
+    return None
+
+
+def _argument(x: Node, ranges: Mapping[Node, Range]) -> Range | None:
+    if x.type.kind is Kind.KET:
+        return ranges.get(x)
+    return constant(float(x.attr)) if x.op is Op.CONST and not x.type.axes else NUMBER
 
 
 def _examined(

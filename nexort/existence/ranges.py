@@ -71,7 +71,7 @@ def bounds(node: Node, leaves: Mapping[Node, Range], *, almost: bool = False) ->
             found[x] = constant(float(x.attr))
         elif x.op is Op.CALL:
             try:
-                found[x] = _call(x, [found[a] for a in x.args])
+                found[x] = of_call(x, [found[a] for a in x.args])
             except NotShown:
                 if not almost:
                     raise
@@ -132,7 +132,8 @@ def _product(a: float, b: float) -> float:
 # ---- arithmetic ----------------------------------------------------------------------------------
 
 
-def _call(x: Node, args: list[Range]) -> Range:
+def of_call(x: Node, args: list[Range]) -> Range:
+    """The range of a function from those of its arguments. Raises NotShown."""
     name = str(x.attr)
     if name == "mul" and x.args[0] is x.args[1]:
         return _square(args[0])
