@@ -32,11 +32,10 @@ def sizes(
     that are left out are not known."""
     known: dict[Value, Sides] = {}
     for v, x in outside.items():
+        if v.labels not in ((), (row,), (column,)):
+            continue
         plain = np.abs(np.asarray(x, float)) if v.what is not What.COV else ONE
-        if v.labels in ((), (row,)):
-            known[v] = plain, ONE
-        elif v.labels == (column,):
-            known[v] = ONE, plain
+        known[v] = (ONE, plain) if v.labels == (column,) else (plain, ONE)
     with np.errstate(all="ignore"):
         for v in steps:
             found = _of(v, known, outside, row, rtol)
