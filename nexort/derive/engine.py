@@ -291,6 +291,11 @@ class Engine:
             for x in lines
         ]
         ends = [e for e in ends if (e[1] - e[0]).terms or (e[1] - e[0]).constant >= 0]
+        if not ends:
+            raise fail(
+                "not-derivable", f"'{lines[0].name}' has no members after its first",
+                lines[0].span, help="a training of 0 steps: put out f[0]",
+            )  # fmt: skip
         ordered = sorted(ends, key=lambda e: not any(e[0] == f[1] + Affine(1) for f in ends))
         first = next(e for e in ends if not any(e[0] == f[1] + Affine(1) for f in ordered))
         last = next(e for e in ends if not any(e[1] + Affine(1) == f[0] for f in ordered))
