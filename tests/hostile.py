@@ -109,7 +109,9 @@ def run_text(text: str, *, whole: bool) -> None:
             lambda: p.derive().text(),
             lambda: p.derive().latex(document=True),
             lambda: compile(p.emit(), "emitted", "exec"),
-            lambda: p.limit(samples=64, replicates=2, max_samples=128, threads=1),
+            lambda: p.limit(
+                samples=64, replicates=2, max_samples=128, threads=1, memory=BYTES // 4
+            ),
             lambda: p.simulate(8, 2, threads=1),
         ]
     for stage in stages:
