@@ -23,14 +23,10 @@ def of_product(values: Values, name: str, x: Form, *numbers: float) -> Form | No
         return None
     [term] = x.terms
     match name, numbers:
-        case "abs", ():
-            return _each(values, "abs", term)
-        case "sign", ():
-            return _each(values, "sign", term)
-        case "sqrt", ():
-            return _each(values, "sqrt", term) if _nonnegative(term) else None
-        case "pow", (c,):
-            return _each(values, "pow", term, c) if _nonnegative(term) else None
+        case (("abs" | "sign"), ()):
+            return _each(values, name, term)
+        case (("sqrt" | "pow"), _):
+            return _each(values, name, term, *numbers) if _nonnegative(term) else None
         case "log", ():
             return _logarithm(values, term) if _nonnegative(term) else None
         case "step", ():
@@ -38,12 +34,11 @@ def of_product(values: Values, name: str, x: Form, *numbers: float) -> Form | No
         case "relu", ():
             return _bent(values, _each(values, "abs", term), x)
         case "leaky_relu", (slope,):
-            kink = _each(values, "abs", term)
-            return _bent(values, kink, x, slope)
-        case (("max" | "min"), (0,)):
-            kink = _each(values, "abs", term)
-            sign = values.number(1 if name == "max" else -1)
-            return None if kink is None else _bent(values, scaled(values, sign, kink), x)
+            return _bent(values, _each(values, "abs", term), x, slope)
+        case "max", (0,):
+            return _bent(values, _each(values, "abs", term), x)
+        case "min", (0,):
+            return _bent(values, _each(values, "abs", term), x, kinked=-1.0)
     return None
 
 
@@ -70,11 +65,13 @@ def _logarithm(values: Values, term: Term) -> Form:
     return added(values, constant(values, values.call("log", term.coefficient)), *parts)
 
 
-def _bent(values: Values, kink: Form | None, x: Form, slope: float = 0.0) -> Form | None:
-    """((1 + slope) x + (1 - slope) kink) / 2."""
+def _bent(
+    values: Values, kink: Form | None, x: Form, slope: float = 0.0, kinked: float = 1.0
+) -> Form | None:
+    """((1 + slope) x + kinked (1 - slope) kink) / 2."""
     if kink is None:
         return None
-    up, down = values.number((1 + slope) / 2), values.number((1 - slope) / 2)
+    up, down = values.number((1 + slope) / 2), values.number(kinked * (1 - slope) / 2)
     return added(values, scaled(values, up, x), scaled(values, down, kink))
 
 
