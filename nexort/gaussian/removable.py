@@ -7,7 +7,7 @@ values in many digits. What is no polynomial next to p, as its powers and logari
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -35,13 +35,16 @@ CHECKS = (0.97, 0.6, 0.23, 0.04, 1e-3, 1e-6, 1e-12)
 
 @dataclass(frozen=True)
 class Patch:
-    """p, the distance up to which polynomials stand for the function, and their coefficients in
-    Chebyshev polynomials of 2 t / radius - 1, t = |z - p|, below p and above."""
+    """p in two floats, the distance up to which polynomials stand for the function over
+    (z - p)^order, and their coefficients in Chebyshev polynomials of 2 t / radius - 1,
+    t = |z - p|, below p and above."""
 
     place: float
     radius: float
     below: Array
     above: Array
+    rest: float = 0.0
+    order: int = 0
 
 
 @lru_cache(4096)
@@ -64,42 +67,54 @@ def patched(node: Node, run: Callable[[Array], Array]) -> Callable[[Array], Arra
     if not known:
         return run
 
-    def careful(z: Array) -> Array:
-        found = np.array(np.broadcast_to(run(z), z.shape))
-        for x in known:
-            t = z - x.place
-            for side, coefficients in ((-1, x.below), (1, x.above)):
-                near = (np.abs(t) < x.radius) & ((t <= 0) if side < 0 else (t >= 0))
-                if near.any():
-                    place = 2 * np.abs(t[near]) / x.radius - 1
-                    found[near] = np.polynomial.chebyshev.chebval(place, coefficients)
-        return found
+    return lambda z: by_polynomials(run(z), z, known)
 
-    return careful
+
+def by_polynomials(found: Array, z: Array, known: tuple[Patch, ...]) -> Array:
+    """A function's values, by polynomials where those stand for it."""
+    found = np.array(np.broadcast_to(found, z.shape))
+    for x in known:
+        t = (z - x.place) - x.rest
+        for below, coefficients in ((True, x.below), (False, x.above)):
+            near = (np.abs(t) < x.radius) & ((t <= 0) if below else (t >= 0))
+            if near.any():
+                place = 2 * np.abs(t[near]) / x.radius - 1
+                rest = np.polynomial.chebyshev.chebval(place, coefficients)
+                found[near] = t[near] ** x.order * rest
+    return found
 
 
 def _patch(node: Node, p: float, others: list[float]) -> Patch | None:
     def f(t: Any) -> Any:
         return value(node, {SLOT: mpf(p) + t})
 
-    radius = min([FARTHEST, *(abs(q - p) / 2 for q in others)])
     with mp.workdps(DIGITS):
         try:
             for side in (-1, 1):
                 ends = [f(side * d) for d in (CLOSEST, CLOSEST**0.5)]
                 if not all(map(mp.isfinite, ends)) or abs(ends[0] - ends[1]) > mpf("1e-5"):
                     return None
-            for _ in range(HALVINGS):
-                below, above = (polynomial_at(f, side, radius) for side in (-1, 1))
-                if below is not None and above is not None:
-                    return Patch(p, radius, below, above)
-                radius /= 2
+            return patch_at(f, p, others)
         except Undefined:
             return None
+
+
+def patch_at(
+    f: Callable[[Any], Any], p: Any, others: Sequence[float], order: int = 0
+) -> Patch | None:
+    """The patch at p, which reaches half-way to ``others``, of f(t) at p + t over t^order, in the
+    digits that are set. Raises Undefined."""
+    place = float(p)
+    radius = min([FARTHEST, *(abs(q - place) / 2 for q in others)])
+    for _ in range(HALVINGS):
+        below, above = (_polynomial(f, side, radius) for side in (-1, 1))
+        if below is not None and above is not None:
+            return Patch(place, radius, below, above, float(p - place), order)
+        radius /= 2
     return None
 
 
-def polynomial_at(f: Callable[[Any], Any], side: int, radius: float) -> Array | None:
+def _polynomial(f: Callable[[Any], Any], side: int, radius: float) -> Array | None:
     """Coefficients in Chebyshev polynomials; None where those do not fit."""
     x = np.polynomial.chebyshev.chebpts1(ORDER)
     values = np.array([float(f(side * mpf(radius * (1 + a) / 2))) for a in x])

@@ -103,8 +103,8 @@ def _derivative(node: Node) -> Node:
 @lru_cache(1024)
 def _compiled(node: Node) -> Callable[[Array], Array]:
     """The graph as a function of an array: numbers folded, small integer powers as products."""
-    from nexort.gaussian.removable import patched
-    from nexort.gaussian.zeros import by_zeros, losing
+    from nexort.gaussian.removable import by_polynomials, patched
+    from nexort.gaussian.zeros import losing
 
     values: dict[Node, int | float] = {}
     places: dict[Node, int] = {SLOT: 0}
@@ -140,7 +140,7 @@ def _compiled(node: Node) -> Callable[[Array], Array]:
             arguments = [c if p is None else found[p] for c, p in zip(constants, at, strict=True)]
             new = evaluate(*arguments)
             known = careful.get(len(found))
-            found.append(by_zeros(new, z, known) if known else new)
+            found.append(by_polynomials(new, z, known) if known else new)
         if node in values:
             return np.full(z.shape, values[node], z.dtype)
         return found[places[node]]

@@ -6,16 +6,14 @@ On either side of a zero p of order k such a function is (z - p)^k times a polyn
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from mpmath import mp, mpf
 
-from nexort.functions import Array
 from nexort.gaussian.precise import Undefined, value
-from nexort.gaussian.removable import DIGITS, FARTHEST, HALVINGS, polynomial_at
+from nexort.gaussian.removable import DIGITS, Patch, patch_at
 from nexort.gaussian.terms import ONE, Atom, normal_form
 from nexort.gaussian.univariate import SLOT, Univariate, _compiled
 from nexort.program.nodes import Node, Op, walk
@@ -29,19 +27,6 @@ CLOSE, LOST = 1e-6, 1e-9
 """Next to a zero, and the part of a function that floats lose there."""
 
 MOST_OF_ORDER = 8
-
-
-@dataclass(frozen=True)
-class Zero:
-    """p in two floats, the order, the distance up to which polynomials stand for the function over
-    (z - p)^k, and their coefficients as in ``removable``."""
-
-    place: float
-    rest: float
-    order: int
-    radius: float
-    below: Array
-    above: Array
 
 
 @lru_cache(4096)
@@ -71,7 +56,7 @@ def refined(node: Node, p: float) -> Any | None:
     return None
 
 
-def losing(node: Node) -> dict[Node, tuple[Zero, ...]]:
+def losing(node: Node) -> dict[Node, tuple[Patch, ...]]:
     """The arguments of functions that are singular at 0 that floats lose digits of next to their
     zeros."""
     from nexort.gaussian.kinks import arguments
@@ -81,7 +66,7 @@ def losing(node: Node) -> dict[Node, tuple[Zero, ...]]:
 
 
 @lru_cache(4096)
-def zeros(node: Node) -> tuple[Zero, ...]:
+def zeros(node: Node) -> tuple[Patch, ...]:
     """Those of a graph next to which floats lose digits."""
     from nexort.gaussian.kinks import roots, smooth_but_at
 
@@ -94,11 +79,10 @@ def zeros(node: Node) -> tuple[Zero, ...]:
     return tuple(x for x in found if x is not None)
 
 
-def _zero(node: Node, p: float, others: list[float]) -> Zero | None:
+def _zero(node: Node, p: float, others: list[float]) -> Patch | None:
     exact = refined(node, p)
     if exact is None or not _loses(node, p):
         return None
-    radius = min([FARTHEST, *(abs(q - p) / 2 for q in others)])
     with mp.workdps(DIGITS):
         try:
             order = _order(node, exact)
@@ -108,15 +92,9 @@ def _zero(node: Node, p: float, others: list[float]) -> Zero | None:
             def f(t: Any) -> Any:
                 return value(node, {SLOT: exact + t}) / t**order
 
-            for _ in range(HALVINGS):
-                below, above = (polynomial_at(f, side, radius) for side in (-1, 1))
-                if below is not None and above is not None:
-                    place = float(exact)
-                    return Zero(place, float(exact - place), order, radius, below, above)
-                radius /= 2
+            return patch_at(f, exact, others, order)
         except Undefined:
             return None
-    return None
 
 
 def _loses(node: Node, p: float) -> bool:
@@ -147,17 +125,3 @@ def _order(node: Node, p: Any) -> int | None:
         orders.add(order)
     [order, *more] = orders
     return order if not more and 1 <= order <= MOST_OF_ORDER else None
-
-
-def by_zeros(found: Array, z: Array, known: tuple[Zero, ...]) -> Array:
-    """A function's values, by the polynomials where those stand for it."""
-    found = np.array(np.broadcast_to(found, z.shape))
-    for x in known:
-        t = (z - x.place) - x.rest
-        for below, coefficients in ((True, x.below), (False, x.above)):
-            near = (np.abs(t) < x.radius) & ((t <= 0) if below else (t >= 0))
-            if near.any():
-                place = 2 * np.abs(t[near]) / x.radius - 1
-                rest = np.polynomial.chebyshev.chebval(place, coefficients)
-                found[near] = t[near] ** x.order * rest
-    return found
