@@ -56,7 +56,10 @@ def examine(
     """
     report = Report()
     with deep():
-        engine, integrands, nodes = _singular_ones(program, effort, laws)
+        found = _singular_ones(program, effort, laws)
+        if found is None:
+            return frozenset()
+        engine, integrands, nodes = found
         for node in nodes:
             refused = _examined(engine, integrands, node, effort)
             if refused is not None:
@@ -72,18 +75,23 @@ def heavy(
     """The expectations of which the integrand's square is not shown to have one, so that means of
     samples have no known errors; ``unknown`` do not themselves."""
     with deep():
-        engine, integrands, nodes = _singular_ones(program, effort, laws)
+        found = _singular_ones(program, effort, laws)
+        if found is None:
+            return frozenset()
+        engine, integrands, nodes = found
         integrands.unknown |= unknown
         return frozenset(x for x in nodes if not _has_square(engine, integrands, x, effort))
 
 
 def _singular_ones(
     program: Unrolled, effort: Effort, laws: Mapping[Node, Range] | None
-) -> tuple[Engine, Integrands, list[Node]]:
-    """The expectations of what may be singular."""
+) -> tuple[Engine, Integrands, list[Node]] | None:
+    """The expectations of what may be singular; None where nothing is."""
     nodes = walk([m for output in program.outputs for m in output.members])
+    if not any(map(is_risky, nodes)):
+        return None
     engine = Engine(program)
-    risky = _risky(engine) if any(map(is_risky, nodes)) else set()
+    risky = _risky(engine)
     found = [x for x in nodes if x.op in EXPECTED and any(a in risky for a in x.args)]
     return engine, Integrands(engine, effort.hard, laws), found
 
@@ -143,19 +151,24 @@ def _range(engine: Engine, x: Node, ranges: Mapping[Node, Range]) -> Range | Non
             return None if engine.dots[x] else VARIABLE
         case op if op in SAME:
             return ranges.get(x.args[0])
-        case Op.CALL:
+        case Op.CALL | Op.CONTRACT:
             args = [_argument(a, ranges) for a in x.args]
             known = [a for a in args if a is not None]
+            if len(known) < len(args):
+                return None
+            if x.op is Op.CONTRACT:
+                return _sum_of_products(x, known)
             try:
-                return of_call(x, known) if len(known) == len(args) else None
+                return of_call(x, known)
             except NotShown:
                 return None
-        case Op.CONTRACT:
-            args = [_argument(a, ranges) for a in x.args]
-            kets = [a for a, y in zip(args, x.args, strict=True) if y.type.kind is Kind.KET]
-            one = kets[0] if len(kets) == 1 else None
-            return None if one is None else Range(-math.inf, math.inf, up=one.up)
     return None
+
+
+def _sum_of_products(x: Node, args: list[Range]) -> Range | None:
+    """Of the entries of one ket times numbers."""
+    kets = [a for a, y in zip(args, x.args, strict=True) if y.type.kind is Kind.KET]
+    return Range(-math.inf, math.inf, up=kets[0].up) if len(kets) == 1 else None
 
 
 def _argument(x: Node, ranges: Mapping[Node, Range]) -> Range | None:

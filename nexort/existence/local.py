@@ -16,7 +16,7 @@ from typing import Any
 from mpmath import mp, mpf
 
 from nexort.existence.verdict import Known
-from nexort.gaussian.precise import FEWEST, Undefined, logarithm, value
+from nexort.gaussian.precise import FEWEST, Undefined, logarithm
 from nexort.gaussian.univariate import SLOT
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
@@ -76,12 +76,15 @@ def near(node: Node, point: Any, side: int) -> Local:
 def _swings(node: Node, point: Any, side: int) -> bool:
     """Whether there are waves whose arguments are not bounded at a point."""
     waves = [x for x in walk([node]) if is_wave(x)]
+    if not waves:
+        return False
     with mp.workdps(NEAR_DIGITS):
-        z = point + side * mpf(10) ** -STEPS[-1]
+        at = {SLOT: point + side * mpf(10) ** -STEPS[-1]}
         try:
-            return any(abs(value(x.args[0], {SLOT: z})) > FAST for x in waves)
+            sizes = [logarithm(x.args[0], at, STEPS[-1] + FEWEST) for x in waves]
         except Undefined:
             return True
+    return any(x is not None and x > math.log(FAST) for x in sizes)
 
 
 def is_wave(node: Node) -> bool:
