@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 from mpmath import mp, mpf
 
 from nexort.program.nodes import Node, Op, walk
@@ -99,16 +100,19 @@ def _bounded_number(c: float) -> Bounded:
 
 
 def _applied(name: str, parts: Sequence[Bounded]) -> Bounded:
-    """A function's rounding, and its changes where its arguments are as far off as they may be, one
-    after another."""
-    f = FUNCTIONS[name]
+    return with_error(FUNCTIONS[name], parts, mpf(10) ** (1 - mp.dps))
+
+
+def with_error(f: Callable[..., Any], parts: Sequence[Bounded], unit: Any) -> Bounded:
+    """A function of numbers or arrays, and how far off it may be: by a rounding of ``unit``, and by
+    its changes where its arguments are as far off as they may be, one after another."""
     values = [v for v, _ in parts]
     y = f(*values)
-    error = abs(y) * mpf(10) ** (1 - mp.dps)
+    error = abs(y) * unit
     for k, (v, e) in enumerate(parts):
-        if e:
-            ends = [f(*values[:k], end, *values[k + 1 :]) for end in (v - e, v + e)]
-            error += max(abs(end - y) for end in ends)
+        if np.any(e):
+            for end in (v - e, v + e):
+                error = error + abs(f(*values[:k], end, *values[k + 1 :]) - y)
     return y, error
 
 
