@@ -174,7 +174,7 @@ def _sum_of_products(x: Node, args: list[Range]) -> Range | None:
 def _argument(x: Node, ranges: Mapping[Node, Range]) -> Range | None:
     if x.type.kind is Kind.KET:
         return ranges.get(x)
-    return constant(float(x.attr)) if x.op is Op.CONST and not x.type.axes else NUMBER
+    return constant(x.attr) if x.op is Op.CONST and not x.type.axes else NUMBER
 
 
 def _examined(

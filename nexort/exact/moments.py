@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 CLOSED = "closed form"
 
+MAX_JOINT = 400
+"""Terms of one expectation whose factors are correlated, which are integrals one by one."""
+
 
 def expectation(engine: Engine, forms: Sequence[Form]) -> Value:
     """E of a product of forms. Raises NotExact."""
@@ -47,6 +50,8 @@ def expectation(engine: Engine, forms: Sequence[Form]) -> Value:
             raise NotExact(f"a product of more than {MAX_TERMS} terms")
         values.budget.spend(len(own) * len(terms))
         terms = [product(values, a, b) for a in terms for b in own]
+    if len(terms) > MAX_JOINT and sum(_is_joint(engine, t) for t in terms) > MAX_JOINT:
+        raise NotExact(f"more than {MAX_JOINT} expectations of correlated kets")
     return values.add(*[of_term(engine, t) for t in terms])
 
 
@@ -60,6 +65,11 @@ def of_term(engine: Engine, term: Term) -> Value:
         if total is values.zero:
             return total
     return values.sum(total, term.bound)
+
+
+def _is_joint(engine: Engine, term: Term) -> bool:
+    """Whether some of a term's factors are correlated."""
+    return any(len(x) > 1 for x in groups(engine, opened(engine.values, term).factors))
 
 
 def groups(engine: Engine, factors: Sequence[Factor]) -> list[list[Factor]]:

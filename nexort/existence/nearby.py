@@ -32,8 +32,8 @@ def is_uncertain(node: Node) -> bool:
     return any(x.op is Op.CONST and uncertain(x.attr) for x in walk([node]))
 
 
-def moved(node: Node) -> Node:
-    """The graph with other numbers within their errors."""
+def moved(node: Node, way: int) -> Node:
+    """The graph with numbers at the ends of their errors, one of two opposite choices of these."""
     rng = np.random.default_rng(5)
 
     def rule(x: Node) -> Node:
@@ -41,7 +41,7 @@ def moved(node: Node) -> Node:
             return x
         c = float(x.attr)
         step = max(x.attr.error, LEAST * abs(c), 1e-300)
-        return build.constant(c + step * float(rng.uniform(0.4, 0.9) * rng.choice([-1, 1])))
+        return build.constant(c + way * step * float(rng.uniform(0.9, 1.1) * rng.choice([-1, 1])))
 
     return rewrite([node], rule)[node]
 

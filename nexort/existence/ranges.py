@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nexort.program.nodes import Node, Op, walk
+from nexort.program.roundings import Rounded
 
 Growth = tuple[int, float]
 BOUNDED: Growth = (0, 0.0)
@@ -68,7 +69,7 @@ def bounds(node: Node, leaves: Mapping[Node, Range], *, almost: bool = False) ->
         if x in leaves:
             found[x] = leaves[x]
         elif x.op is Op.CONST:
-            found[x] = constant(float(x.attr))
+            found[x] = constant(x.attr)
         elif x.op is Op.CALL:
             try:
                 found[x] = of_call(x, [found[a] for a in x.args])
@@ -82,10 +83,13 @@ def bounds(node: Node, leaves: Mapping[Node, Range], *, almost: bool = False) ->
 
 
 def constant(c: float) -> Range:
-    """A number."""
+    """A number, with all that it may be within its error."""
     if not math.isfinite(c):
         raise NotShown
-    return Range(c, c, c != 0, BOUNDED, BOUNDED if c else WILD)
+    error = c.error if isinstance(c, Rounded) else 0.0
+    low, high = float(c) - error, float(c) + error
+    apart = low > 0 or high < 0
+    return Range(low, high, apart, BOUNDED, BOUNDED if apart else WILD)
 
 
 def _made(low: float, high: float, nonzero: bool, up: Growth, down: Growth) -> Range:

@@ -23,7 +23,7 @@ from nexort.existence.forms import (
     polynomials,
     without_vanishing,
 )
-from nexort.existence.nearby import moved
+from nexort.existence.nearby import is_uncertain, moved
 from nexort.existence.products import product
 from nexort.existence.ranges import BOUNDED, VARIABLE, NotShown, Range, bounds
 from nexort.existence.rays import along_lines, undefined_at
@@ -60,9 +60,9 @@ def judged(
     if not all(math.isfinite(x.attr) for x in walk([node]) if x.op is Op.CONST):
         return undefined("a number beyond the range of floats", always=True)
     verdict = _of_one(node, covariance, ranges)
-    if verdict.known is not Known.UNKNOWN and (near := moved(node)) is not node:
-        other = _of_one(near, covariance, ranges)
-        return verdict if other.known is verdict.known else UNKNOWN
+    if verdict.known is not Known.UNKNOWN and is_uncertain(node):
+        others = (_of_one(moved(node, way), covariance, ranges) for way in (1, -1))
+        return verdict if all(x.known is verdict.known for x in others) else UNKNOWN
     return verdict
 
 

@@ -12,7 +12,7 @@ from nexort.functions import Array
 from nexort.gaussian import orthant, pairs, pieces, series
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.growth import quadratic_growth
-from nexort.gaussian.quadrature import OutOfRange, squared
+from nexort.gaussian.quadrature import OutOfRange, lost_size, squared
 from nexort.gaussian.sizes import size
 from nexort.gaussian.terms import Terms, graph, normal_form
 from nexort.gaussian.univariate import Univariate
@@ -82,6 +82,21 @@ def expect_pair(
 
     Raises NotIntegrable, and NotPositive for a covariance that is none.
     """
+    found = _expect_pair(f, g, covariance, rtol)
+    if found.method == CLOSED or covariance.means is not None:
+        return found
+    lost = lost_size(f, covariance.left), lost_size(g, covariance.right)
+    if lost == (0.0, 0.0):
+        return found
+    # |E f g - E (f + d)(g + e)| by Cauchy and Schwarz, which says nothing without second moments
+    sizes = size(f, covariance.left, rtol), size(g, covariance.right, rtol)
+    with np.errstate(all="ignore"):
+        more = lost[0] * (sizes[1] + lost[1]) + sizes[0] * lost[1] + np.zeros(covariance.shape)
+    more = np.where(np.isfinite(more), more, 0).reshape(np.shape(found.value))
+    return replace(found, absolute=found.absolute + more)
+
+
+def _expect_pair(f: Univariate, g: Univariate, covariance: Covariance, rtol: float) -> Expectation:
     check_pair(f, g, covariance)
     if covariance.means is not None:
         return _entries(f, g, covariance, rtol)

@@ -28,8 +28,8 @@ NARROW = 1e-20
 MAX_PANELS = 1_000
 ROUNDING, FEW = 4 * float(np.finfo(float).eps), 16
 """Of a function in floats, as a part; and so many of them."""
-LOOKED_AT = 64
-"""Nodes at which a function's roundings are looked at."""
+LOOKED_AT, LOOKED_TWICE = 64, 2.0
+"""Nodes at which a function's roundings are looked at, and how much more others may lose."""
 FARTHEST = 200.0
 """Where functions are looked at, in standard deviations."""
 DEEPEST = 160.0
@@ -233,23 +233,50 @@ def breaks(f: Univariate, std: float, mean: float = 0.0, limit: float | None = N
 
 
 def _lost(f: Univariate, found: Integral, std: float, mean: float) -> float:
-    """What roundings of f change in E |f|: a bound, function by function; where that is more than a
+    """What roundings of f change in E f: a bound, function by function; where that is more than a
     few roundings, as it is at some of the nodes that E f was found from."""
     z = mean + std * found.nodes
     with np.errstate(all="ignore"):
         shown = _compiled(f.node)(z)
         weights = density(found.nodes) * found.weights
-        sizes = np.abs(shown) * weights
         most = float((_roundings(f.node, z) * weights).sum())
-        if most <= FEW * ROUNDING * float(sizes.sum()):
+        if most <= FEW * ROUNDING * float((np.abs(shown) * weights).sum()):
             return most
         order = np.argsort(found.nodes)
         parts = np.array_split(order, min(LOOKED_AT, len(order)))
         middle = [part[len(part) // 2] for part in parts]
         true = np.array([near(f.node, float(p)) for p in z[middle]])
-        off = np.abs(shown[middle] / true - 1)
-        lost = off * np.array([sizes[part].sum() for part in parts])
-    return float(lost[np.isfinite(lost)].sum())
+        off = np.abs(shown[middle] - true)
+        # of what is right in size as a part of it, which varies less
+        part_of = np.array([(np.abs(shown) * weights)[part].sum() for part in parts]) / true
+        whole = np.array([weights[part].sum() for part in parts])
+        lost = off * np.where(np.abs(shown[middle]) > np.abs(true) / 2, np.abs(part_of), whole)
+    return LOOKED_TWICE * float(lost[np.isfinite(lost)].sum())
+
+
+def lost_size(f: Univariate, variance: Array) -> float:
+    """The largest (E d^2)^(1/2) over some variances, d what roundings change in f(z) where they
+    are more than a few; 0 where they are not."""
+    variance = variance[variance > 0]
+    if not variance.size:
+        return 0.0
+    octaves = np.frexp(np.sqrt([variance.min(), variance.max()]))[1]
+    return max(_lost_size(f, k) for k in range(int(octaves[0]) - 1, int(octaves[1]) + 1))
+
+
+@lru_cache(4096)
+def _lost_size(f: Univariate, octave: int) -> float:
+    x, w = np.polynomial.hermite_e.hermegauss(LOOKED_AT)
+    w = w / math.sqrt(2 * math.pi)
+    z = math.ldexp(1.0, octave) * x
+    with np.errstate(all="ignore"):
+        shown = _compiled(f.node)(z)
+        most = _roundings(f.node, z)
+        if (w * most**2).sum() <= (FEW * ROUNDING) ** 2 * (w * shown**2).sum():
+            return 0.0
+        true = np.array([near(f.node, float(p)) for p in z])
+        lost = w * (shown - true) ** 2
+    return float(np.sqrt(lost[np.isfinite(lost)].sum()))
 
 
 def _roundings(node: Node, z: Array) -> Array:

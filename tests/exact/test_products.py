@@ -69,3 +69,10 @@ def test_a_deep_residual_stream_is_exact() -> None:
     assert np.max(found.error) < 1e-8
     apart = np.abs(np.asarray(found) - np.asarray(sampled))
     assert (apart <= 6 * np.asarray(sampled.error) + 1e-12).all()
+
+
+def test_many_correlated_terms_are_sampled() -> None:
+    """Every pair of them is an integral of its own."""
+    total = " + ".join(f"tanh({1 + k / 10} * |u> + |v>)" for k in range(24))
+    text = f"vector u, v ~ N(0, 1)\n|x> = {total}\noutput <x|x> as f"
+    assert "sampled" in nexort.loads(text).limit()["f"].method

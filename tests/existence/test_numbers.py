@@ -122,3 +122,17 @@ def test_what_a_number_comes_from_is_bounded() -> None:
     text += "vector z ~ N(0, 1)\n|f> = log(abs(|z> - b39))\noutput <1|f> as m"
     found = nexort.loads(text).limit(samples=256)["m"]
     assert np.isfinite(float(found))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1 / (abs(|v>) + ((0.1 + 0.2) / 0.3 - 1))",
+        "1 / (|v>^2 + ((0.1 + 0.2) / 0.3 - 1))",
+        "1 / max(abs(|v>), ((0.1 + 0.2) - 0.3))",
+    ],
+)
+def test_intervals_hold_the_errors_of_numbers(text: str) -> None:
+    """A 0 that floats compute as 1e-16 keeps no denominator from 0."""
+    with pytest.raises(nexort.NexortError, match="does not exist"):
+        nexort.loads(f"vector v ~ N(0, 1)\n|x> = {text}\noutput <1|x>").limit()
