@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nexort.api import TensorProgram, load, loads
-    from nexort.classification import classify
-    from nexort.diagnostics import Diagnostic, NexortError
+    from nexort.parametrization import classify
+    from nexort.support.diagnostics import Diagnostic, NexortError
 
 __version__ = "0.1.0"
 __all__ = ["Diagnostic", "NexortError", "TensorProgram", "__version__", "classify", "load", "loads"]
 
 # Loaded at first use, so that the command line starts without numpy.
 _HOMES = {
-    "Diagnostic": "nexort.diagnostics",
-    "NexortError": "nexort.diagnostics",
+    "Diagnostic": "nexort.support.diagnostics",
+    "NexortError": "nexort.support.diagnostics",
     "TensorProgram": "nexort.api",
-    "classify": "nexort.classification",
+    "classify": "nexort.parametrization",
     "load": "nexort.api",
     "loads": "nexort.api",
 }

@@ -7,25 +7,29 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nexort import driver, trained
-from nexort.diagnostics import Diagnostic, Source, fail
-from nexort.driver import Given, Number
+from nexort import driver
+from nexort.data.given import Given
+from nexort.program.numbers import Number
 from nexort.program.program import Program
+from nexort.support.diagnostics import Diagnostic, Source, fail
+from nexort.transform.straight import Memory, refuse_training
 
 if TYPE_CHECKING:
     import networkx as nx
 
-    from nexort.compare import Verification
-    from nexort.data import LoadedArray
-    from nexort.derive.printing.limits import Limits
-    from nexort.exact.kernel import Kernels
+    from nexort.data.arrays import LoadedArray
+    from nexort.limit.derive.printing.limits import Limits
+    from nexort.limit.exact.kernel import Kernels
     from nexort.program.unrolled import Unrolled, UnrolledOutput
-    from nexort.results import Results
-    from nexort.trained import Warn
+    from nexort.report.compare import Verification
+    from nexort.report.results import Results
 
 VERIFY_WIDTHS = (64, 128, 256, 512, 1024)
 OUTER_WIDTHS = {0: VERIFY_WIDTHS, 1: VERIFY_WIDTHS, 2: (32, 64, 128, 256), 3: (12, 16, 24, 32, 48)}
 """Default widths by the highest order r of an outer nonlinearity: a run takes n^(r+1)."""
+
+TRAINING_WIDTHS = (64, 256, 1024)
+"""Default widths of trainings."""
 
 Progress = Callable[[int, int], None]
 
@@ -62,7 +66,7 @@ class TensorProgram:
         self.program = program
         self.numbers = dict(numbers or {})
         self.max_instructions = max_instructions
-        self._memory = driver.Memory()
+        self._memory = Memory()
         self._kernels: dict[Hashable, Any] = {}
         driver.check(program, Given(self.numbers, {}, max_instructions))
 
@@ -88,7 +92,7 @@ class TensorProgram:
         exact: bool = True,
         progress: Progress | None = None,
         checkpoint: str | Path | None = None,
-        warn: Warn | None = None,
+        warn: driver.Warn | None = None,
         data: Mapping[str, Any] | None = None,
         **more_data: Any,
     ) -> Results:
@@ -100,18 +104,18 @@ class TensorProgram:
         training ceases to be finite, later values are nan, and ``warn`` is called with a diagnostic
         (without it, a RuntimeWarning is issued). ``exact``
         False samples every expectation, an independent second route. See
-        :class:`nexort.lower.evaluate.Settings` for the options.
+        :class:`nexort.limit.settings.Settings` for the options.
         """
-        from nexort.lower import evaluate as lower
-        from nexort.results import Estimate, Results
+        from nexort.limit.settings import DEFAULT_MAX_SAMPLES, DEFAULT_REPLICATES, Settings
+        from nexort.report.results import Estimate, Results
 
         _positive(samples=samples, replicates=replicates, max_samples=max_samples, rtol=rtol)
-        settings = lower.Settings(
+        settings = Settings(
             samples,
-            replicates or lower.DEFAULT_REPLICATES,
+            replicates or DEFAULT_REPLICATES,
             seed,
             rtol,
-            max_samples or lower.DEFAULT_MAX_SAMPLES,
+            max_samples or DEFAULT_MAX_SAMPLES,
             threads,
             memory,
             exact,
@@ -119,14 +123,14 @@ class TensorProgram:
         _check_seed(seed)
         arrays = {**(data or {}), **more_data}
         if self.program.training is not None:
-            task, found = trained.limit(
+            task, found = driver.evaluate_training(
                 self.program, self._given(arrays), settings, progress, checkpoint, warn or _issue
             )
             outputs = task.outputs
         else:
             _refuse_checkpoint(checkpoint)
             program = self.unrolled(arrays)
-            outputs, found = program.outputs, lower.evaluate(program, settings, progress)
+            outputs, found = program.outputs, driver.evaluate(program, settings, progress)
         return Results(
             {
                 output.name: Estimate(
@@ -166,7 +170,7 @@ class TensorProgram:
         within ``memory`` bytes; ``out`` (a ``.npy`` path, for each output where there are several)
         keeps the results themselves in files. Raises NexortError for outputs without exact form.
         """
-        from nexort.exact import kernel as exact
+        from nexort.limit.exact import kernel as exact
 
         name, axis = self.kernel_input(outputs)
         second = None if Y is None else _arrays({name: Y})[name].array
@@ -178,9 +182,9 @@ class TensorProgram:
     def kernel_input(self, outputs: Sequence[str] | None = None) -> tuple[str, int]:
         """The data entry that holds the inputs of :meth:`kernel`, and which of its axes counts
         them. Raises NexortError where there is none."""
-        from nexort.exact import kernel as exact
+        from nexort.limit.exact import kernel as exact
 
-        driver.refuse_training(self.program)
+        refuse_training(self.program)
         first = exact.over_inputs(self.program.outputs, outputs)[0]
         declared = {n: tuple(a.name for a in d.axes) for n, d in self.program.data.items()}
         return exact.entry_of(declared, first.axes[0].name, first.span)
@@ -190,7 +194,7 @@ class TensorProgram:
     ) -> list[Any]:
         """A row an expectation of the limit: its text, the route by which it is found (closed form,
         Hermite series, quadrature, sampling), and its error."""
-        from nexort.exact.explain import explain
+        from nexort.limit.exact.explain import explain
 
         return list(explain(self.unrolled({**(data or {}), **more_data}), rtol))
 
@@ -201,7 +205,7 @@ class TensorProgram:
         with the program's numbers for their ends. Raises NexortError where a rule has no symbolic
         form, or the program no output.
         """
-        from nexort.derive.printing.limits import Limits
+        from nexort.limit.derive.printing.limits import Limits
 
         given = Given(self.numbers, {}, self.max_instructions)
         return Limits(driver.derive(self.program, given, unroll=unroll))
@@ -233,7 +237,7 @@ class TensorProgram:
         """
         import numpy as np
 
-        from nexort.results import Estimate, Results
+        from nexort.report.results import Estimate, Results
 
         outputs, runs = self._runs(
             {**(data or {}), **more_data},
@@ -302,13 +306,13 @@ class TensorProgram:
         """The outputs, and every run of them."""
         _check_seed(options.get("seed", 0))
         if self.program.training is not None:
-            task, runs = trained.runs(self.program, self._given(data), width, seeds, **options)
+            task, runs = driver.train(self.program, self._given(data), width, seeds, **options)
             return task.outputs, runs
         _refuse_checkpoint(options.pop("checkpoint", None))
         if options.get("dtype") is None:
             options["dtype"] = "float64"
         program = self.unrolled(data)
-        return program.outputs, _simulate(program, width, seeds, **options)
+        return program.outputs, driver.simulate(program, width, seeds, **options)
 
     def verify(
         self,
@@ -334,7 +338,7 @@ class TensorProgram:
         makes the progress function of a width; ``keep`` is filled with the runs of every width;
         further options and data as for :meth:`simulate`.
         """
-        from nexort.compare import verify
+        from nexort.report.compare import verify
 
         arrays = {**(data or {}), **more_data}
         found = limit
@@ -356,12 +360,12 @@ class TensorProgram:
             )[1]
         if keep is not None:
             keep.update(runs)
-        kind = dtype or (trained.DTYPE if self.program.training is not None else "float64")
+        kind = dtype or (driver.TRAINING_DTYPE if self.program.training is not None else "float64")
         return verify(found, runs, confidence=confidence, dtype=kind, rare=self.jumping(arrays))
 
     def jumping(self, data: Mapping[str, Any] | None = None) -> list[str]:
         """The names of the outputs that have a function with a jump in them."""
-        from nexort.lower.sampler import jumps
+        from nexort.limit.sample.sampler import jumps
         from nexort.program.nodes import walk
 
         if self.program.training is not None:
@@ -372,7 +376,7 @@ class TensorProgram:
     def default_widths(self) -> tuple[int, ...]:
         """Widths for :meth:`verify` that a run can afford."""
         if self.program.training is not None:
-            return trained.WIDTHS
+            return TRAINING_WIDTHS
         from nexort.program.view import outer_order
 
         return OUTER_WIDTHS.get(outer_order(self.program), (8, 12, 16))
@@ -389,10 +393,8 @@ class TensorProgram:
 
         Raises NexortError for what the core language has no words for.
         """
-        from nexort.expand import expand
-
         source = self.program.source
-        text = expand(source, Given(self.numbers, {}, self.max_instructions))
+        text = driver.expand(source, Given(self.numbers, {}, self.max_instructions))
         core = driver.compile_source(Source(source.name, text))
         return TensorProgram(core, None, self.max_instructions)
 
@@ -418,14 +420,6 @@ class TensorProgram:
         return f"<table><caption>{name}</caption><tr>{head}</tr>{rows}</table>"
 
 
-def _simulate(program: Unrolled, width: int, seeds: int, **options: Any) -> dict[str, Any]:
-    from nexort.finite import simulate
-
-    if width < 1 or seeds < 1:
-        raise fail("bad-option", f"width and seeds are at least 1, found {width} and {seeds}")
-    return simulate(program, width, seeds, **options)
-
-
 def _check_seed(seed: int) -> None:
     if seed < 0:
         raise fail("bad-option", f"a seed is at least 0, found {seed}")
@@ -446,7 +440,7 @@ def _positive(**given: float | None) -> None:
 
 def _labels(output: UnrolledOutput) -> tuple[tuple[int, ...], ...]:
     """The index values along the family axes of an output; () where its members form no grid."""
-    from nexort.results import grid_labels
+    from nexort.report.results import grid_labels
 
     full = len(output.family_shape) == len(output.indices[0])
     return grid_labels(output.indices, output.family_shape) if full else ()
@@ -459,6 +453,6 @@ def _issue(found: Diagnostic) -> None:
 
 def _arrays(data: Mapping[str, Any]) -> dict[str, LoadedArray]:
     """Arrays of a caller, checked like those of files."""
-    from nexort.data import from_array
+    from nexort.data.arrays import from_array
 
     return {name: from_array(name, value) for name, value in data.items()}

@@ -27,8 +27,8 @@ import mutate
 from nexort import driver
 from nexort.api import TensorProgram
 from nexort.cli import main
-from nexort.diagnostics import NexortError, Source
-from nexort.driver import Given
+from nexort.data.given import Given
+from nexort.support.diagnostics import NexortError, Source
 from nexort.syntax.parser import parse
 from nexort.syntax.printer import format_module
 

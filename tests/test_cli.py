@@ -107,8 +107,8 @@ def test_verify_of_a_wrong_limit_exits_with_one(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from nexort.cli import main
-    from nexort.exact import engine
     from nexort.limit.dots import sources_of_dots
+    from nexort.limit.exact import engine
 
     monkeypatch.setattr(
         engine, "sources_of_dots", lambda roots: dict.fromkeys(sources_of_dots(roots), ())

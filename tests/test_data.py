@@ -12,9 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nexort
-from nexort.data import LoadedArray, bind, files, from_array, literal, load_entries
-from nexort.diagnostics import NexortError, Source, Span
+from nexort.data import files
+from nexort.data.arrays import LoadedArray, from_array
+from nexort.data.binding import bind
+from nexort.data.entries import load_entries
+from nexort.data.literals import literal
 from nexort.program.types import Axes, Axis
+from nexort.support.diagnostics import NexortError, Source, Span
 
 D, M = Axis("d"), Axis("M")
 

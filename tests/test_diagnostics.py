@@ -16,7 +16,7 @@ import pytest
 
 import nexort
 from nexort.cli import main
-from nexort.diagnostics import Diagnostic, Source, Span
+from nexort.support.diagnostics import Diagnostic, Source, Span
 
 GOLDEN = Path(__file__).parent / "golden" / "errors"
 PROGRAMS = sorted(path.stem for path in GOLDEN.glob("*.nxt"))

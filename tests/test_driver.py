@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from nexort import driver
-from nexort.diagnostics import NexortError
-from nexort.driver import Given
+from nexort.data.given import Given
 from nexort.program.nodes import Op, walk
+from nexort.support.diagnostics import NexortError
 
 
 def message_of(path: Path) -> str:

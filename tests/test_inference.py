@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import nexort
-from nexort.diagnostics import NexortError
 from nexort.inference import JitterWarning, RankWarning, gradient_flow, one_hot, posterior
+from nexort.support.diagnostics import NexortError
 
 PROGRAMS = Path(__file__).parents[1] / "programs"
 RNG = np.random.default_rng(3)

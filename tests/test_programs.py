@@ -10,7 +10,7 @@ import pytest
 from answers import ANSWERS, DATA
 
 import nexort
-from nexort.diagnostics import Source
+from nexort.support.diagnostics import Source
 from nexort.syntax.parser import parse
 from nexort.syntax.printer import format_module
 

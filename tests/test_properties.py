@@ -19,14 +19,16 @@ from mutate import mutated
 
 from nexort import driver
 from nexort.api import TensorProgram, loads
-from nexort.diagnostics import NexortError, Source
-from nexort.driver import Given
+from nexort.data.given import Given
 from nexort.finite import simulate
 from nexort.limit.dots import sources_of_dots
-from nexort.lower import sampler
-from nexort.lower.evaluate import LimitValue, Settings, evaluate
+from nexort.limit.estimate import LimitValue
+from nexort.limit.evaluate import evaluate
+from nexort.limit.sample import sampler
+from nexort.limit.settings import Settings
 from nexort.program.nodes import Node
 from nexort.program.unrolled import Unrolled
+from nexort.support.diagnostics import NexortError, Source
 from nexort.syntax.parser import parse
 from nexort.syntax.printer import format_module
 

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexort.diagnostics import NexortError
-from nexort.results import Estimate, Results, grid_labels, render, save_runs, uncertain
-from nexort.results.numbers import without_error
+from nexort.report.results import Estimate, Results, grid_labels, render, save_runs, uncertain
+from nexort.report.results.numbers import without_error
+from nexort.support.diagnostics import NexortError
 
 
 @pytest.mark.parametrize(
@@ -262,6 +262,6 @@ def test_unwritable(tmp_path: Path) -> None:
 
 
 def test_imports_are_light() -> None:
-    code = "import sys, nexort.data, nexort.results, nexort.compare;"
+    code = "import sys, nexort.data, nexort.report.results, nexort.report.compare;"
     code += "assert not {'scipy', 'matplotlib', 'sympy', 'lark'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -13,9 +13,9 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from nexort import workers
-from nexort.diagnostics import Diagnostic, InternalError, NexortError
-from nexort.workers import one_blas_thread, spread
+from nexort.support import workers
+from nexort.support.diagnostics import Diagnostic, InternalError, NexortError
+from nexort.support.workers import one_blas_thread, spread
 
 
 def draw(k: int) -> np.ndarray:
@@ -136,7 +136,7 @@ def test_a_process_that_is_stopped_is_noticed(monkeypatch: pytest.MonkeyPatch) -
 
 SLEEPERS = """
 import os, sys, time
-from nexort.workers import spread
+from nexort.support.workers import spread
 def task(k):
     sys.stdout.write(f"{os.getpid()}\\n"); sys.stdout.flush()
     time.sleep(60)

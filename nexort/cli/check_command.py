@@ -28,10 +28,11 @@ def command(
     """Check a program: names, kinds, axes, index ranges. Prints a table of what it defines."""
     from nexort import driver
     from nexort.program.view import table
+    from nexort.training.prepare import prepare
 
     program, given = options.load(file, settings, data, max_instructions)
     if data and program.training is not None:
-        driver.training(program, given, judge=False)
+        prepare(program, given)
     elif data:
         driver.unroll(program, given)
     else:

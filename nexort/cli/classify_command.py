@@ -41,8 +41,8 @@ def command(
 ) -> None:
     """Classify a parametrization: unstable, unfaithful, trivial, feature learning or operator
     regime. Every condition is shown with its two sides, and the smallest repair of a bad one."""
-    from nexort.classification.classifying import of_subject
-    from nexort.classification.report import classification
+    from nexort.parametrization.classification import of_subject
+    from nexort.parametrization.report import classification
 
     options.check_output(output)
     found = regimes.load(file, settings, data, max_instructions)

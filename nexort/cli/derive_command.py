@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from nexort.cli import options
-from nexort.diagnostics import fail
+from nexort.support.diagnostics import fail
 
 WIDTH = 100
 """Columns of a page that does not go to a terminal, and the most on one that does."""

@@ -9,7 +9,7 @@ import click
 
 from nexort.cli import options, regimes
 from nexort.cli.streams import note, say
-from nexort.diagnostics import fail
+from nexort.support.diagnostics import fail
 
 
 @click.command(
@@ -64,8 +64,8 @@ def command(
     """Slices of the space of parametrizations, coloured by verdict, with SP, NTP, µP and UP_s: of
     a perceptron by the theorem, of a program by its counted sizes. Without --x and --y three slices
     through the base."""
-    from nexort.classification import picture, spaces
-    from nexort.classification.slices import sliced
+    from nexort.parametrization import picture, spaces
+    from nexort.parametrization.slices import sliced
 
     options.check_plot(plot)
     if (across is None) != (up is None):

@@ -14,7 +14,7 @@ from nexort.cli.progress import pairs, progress
 from nexort.cli.streams import note, say
 
 if TYPE_CHECKING:
-    from nexort.results import Estimate
+    from nexort.report.results import Estimate
 
 
 @click.command(
@@ -78,7 +78,7 @@ def command(
     """Evaluate the infinite-width limit of every output: exact where mathematics allows, else with
     standard errors. With a second set of inputs (xi2 for data xi), the kernel between the two."""
     from nexort.api import TensorProgram
-    from nexort.results import render
+    from nexort.report.results import render
 
     if emit:
         options.check_output(output)

@@ -31,7 +31,7 @@ def command(
 ) -> None:
     """Print the core program that a training stands for: forward pass, backpropagation, updates of
     kets and operators in the limit, loops kept."""
-    from nexort.expand import expand
+    from nexort.driver import expand
 
     options.check_output(output)
     program, given = options.load(file, settings, data, max_instructions)

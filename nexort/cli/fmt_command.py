@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from nexort.cli.streams import note, say
-from nexort.diagnostics import fail
+from nexort.support.diagnostics import fail
 
 
 @click.command(

@@ -9,8 +9,8 @@ import click
 
 from nexort.cli import options
 from nexort.cli.streams import say_bytes
-from nexort.diagnostics import fail
-from nexort.driver import MAX_INSTRUCTIONS
+from nexort.data.given import MAX_INSTRUCTIONS
+from nexort.support.diagnostics import fail
 
 
 @click.command(

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from nexort.cli.progress import pairs, progress
 from nexort.cli.streams import say
-from nexort.diagnostics import fail
-from nexort.driver import Given
+from nexort.data.given import Given
 from nexort.program.program import Program
+from nexort.support.diagnostics import fail
 
 if TYPE_CHECKING:
     from nexort.api import TensorProgram
-    from nexort.data import LoadedArray
+    from nexort.data.arrays import LoadedArray
 
 SECOND = "2"
 """xi2 holds the second set of inputs where the program has data xi."""
@@ -58,7 +58,7 @@ def show(
             where = getattr(array, "filename", path)
             say(f"{key}: {size} in {where} ({found.methods[key]})")
         return
-    from nexort.results import Estimate, Results, render
+    from nexort.report.results import Estimate, Results, render
 
     results = Results({k: Estimate(*v, k) for k, v in found.results().items()})
 

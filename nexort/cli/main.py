@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from nexort.cli.streams import drop_output, note, prepare
-from nexort.diagnostics import InternalError, NexortError
+from nexort.support.diagnostics import InternalError, NexortError
 
 COMMANDS = {
     "check": "Check a program and list its names, kinds, axes and instructions.",
@@ -52,7 +52,7 @@ class Group(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """The command; an unknown one gets a suggestion."""
         if args and args[0] not in COMMANDS:
-            from nexort.diagnostics import did_you_mean
+            from nexort.support.diagnostics import did_you_mean
 
             hint = did_you_mean(args[0], COMMANDS) or f"commands: {', '.join(COMMANDS)}"
             ctx.fail(f"No such command '{args[0]}' ({hint})")

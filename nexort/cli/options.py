@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 import click
 
 from nexort.cli.streams import note, say
-from nexort.diagnostics import Diagnostic, NexortError, Report, fail
-from nexort.driver import MAX_INSTRUCTIONS, Given, compile_source, read
+from nexort.data.given import MAX_INSTRUCTIONS, Given
+from nexort.driver import compile_source, read
 from nexort.program.program import Program
+from nexort.support.diagnostics import Diagnostic, NexortError, Report, fail
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -140,7 +141,7 @@ def plot_options(command: F) -> F:
 def check_plot(plot: str | None) -> None:
     """Raises NexortError for a picture's name that cannot be written, before any work."""
     if plot is not None:
-        from nexort.compare.style import check_path
+        from nexort.report.compare.style import check_path
 
         check_path(plot)
 
@@ -149,7 +150,7 @@ def check_output(output: str | None, *known: str) -> None:
     """Raises NexortError for a name that results, text where no suffixes are ``known``, cannot be
     written to, before any work."""
     if output:
-        from nexort.results.saving import check_path, check_place
+        from nexort.report.results.saving import check_path, check_place
 
         if known:
             check_path(output, known)
@@ -165,7 +166,7 @@ def draw_training(
     track: str | None,
 ) -> None:
     """The first output of a training over its steps. Raises NexortError."""
-    from nexort.compare.trajectories import plot as draw
+    from nexort.report.compare.trajectories import plot as draw
 
     tracked = None
     if track is not None:
@@ -226,7 +227,9 @@ def given(program: Program, settings: Sequence[str], data: Sequence[str]) -> Giv
     """Numbers and arrays from ``--set`` and ``--data``."""
     if not settings and not data:
         return Given({}, {})
-    from nexort.data import from_array, literal, load_entries
+    from nexort.data.arrays import from_array
+    from nexort.data.entries import load_entries
+    from nexort.data.literals import literal
 
     report = Report()
     numbers: dict[str, int | float] = {}

@@ -10,7 +10,7 @@ import click
 from nexort.cli import options
 
 if TYPE_CHECKING:
-    from nexort.classification.subject import Subject
+    from nexort.parametrization.subject import Subject
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,8 +57,8 @@ def load(file: str, settings: Sequence[str], data: Sequence[str], max_instructio
     """The program's network in its own parametrization. Raises NexortError."""
     from dataclasses import replace
 
-    from nexort.classification.subject import subject, with_training
     from nexort.driver import compile_source, read
+    from nexort.parametrization.subject import subject, with_training
 
     program = compile_source(with_training(read(file)))
     given = options.given(program, settings, data)
@@ -69,8 +69,8 @@ def changed(
     found: Subject, regime: str | None, optimizer: str | None, normalization: str | None
 ) -> Subject:
     """The network under other updates, then in another parametrization. Raises NexortError."""
-    from nexort.classification.optimizers import optimizer as by_name
-    from nexort.classification.subject import divided, in_regime, under
+    from nexort.parametrization.optimizers import optimizer as by_name
+    from nexort.parametrization.subject import divided, in_regime, under
 
     if optimizer is not None:
         found = under(found, by_name(optimizer))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from nexort.cli import options, regimes
-from nexort.diagnostics import did_you_mean, fail
+from nexort.support.diagnostics import did_you_mean, fail
 
 
 @click.command(
@@ -55,10 +55,10 @@ def command(
 ) -> int:
     """The scaling table of a model: initialization, multiplier, learning rate, epsilon and weight
     decay of every tensor as functions of width; exit code 1 if the table is not good."""
-    from nexort.classification.classifying import of_subject
-    from nexort.classification.optimizers import optimizer as by_name
-    from nexort.classification.practice import GAUGES, practice
-    from nexort.classification.table import Widths, practical
+    from nexort.parametrization.classification import of_subject
+    from nexort.parametrization.optimizers import optimizer as by_name
+    from nexort.parametrization.practice import GAUGES, practice
+    from nexort.parametrization.table import Widths, practical
 
     if gauge not in GAUGES:
         hint = did_you_mean(gauge, GAUGES) or f"gauges: {', '.join(GAUGES)}"

@@ -10,7 +10,7 @@ import click
 from nexort.cli import options
 from nexort.cli.progress import counting, progress
 from nexort.cli.streams import say
-from nexort.diagnostics import fail
+from nexort.support.diagnostics import fail
 
 
 @click.command(
@@ -56,7 +56,7 @@ def command(
     import numpy as np
 
     from nexort.api import TensorProgram
-    from nexort.results import render, save_runs
+    from nexort.report.results import render, save_runs
 
     program, given = options.load(file, settings, data, max_instructions)
     options.check_plot(plot)

@@ -12,7 +12,7 @@ import sys
 import unicodedata
 from contextlib import suppress
 
-from nexort.diagnostics import fail, printable
+from nexort.support.diagnostics import fail, printable
 from nexort.syntax.lexing import GREEK
 
 _ASCII = {

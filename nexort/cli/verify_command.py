@@ -68,7 +68,7 @@ def command(
 ) -> int:
     """Compare the limit with finite widths; exit code 1 if the limit theorem does not hold."""
     from nexort.api import TensorProgram
-    from nexort.compare import render
+    from nexort.report.compare import render
 
     options.check_plot(plot)
     widths = options.widths_value(width) if width else None
@@ -109,7 +109,7 @@ def command(
     if plot is not None and program.training is not None:
         options.draw_training(program, limit, runs, plot, track)
     elif plot is not None:
-        from nexort.compare.plot import plot as draw
+        from nexort.report.compare.plot import plot as draw
 
         draw(found, plot)
         note(f"wrote {plot}")

@@ -16,14 +16,14 @@ from nexort.coordcheck.predict import Prediction, predict, response
 from nexort.coordcheck.rows import judged
 from nexort.coordcheck.tasks import expecting, shortened
 from nexort.coordcheck.tensors import OWN, Quantity
-from nexort.diagnostics import fail
-from nexort.driver import Given
+from nexort.data.given import Given
+from nexort.parametrization.orders import exact
+from nexort.parametrization.repair import GOOD
+from nexort.parametrization.theorem import VERDICTS
+from nexort.parametrization.verdict import degree, failures, judge, table
 from nexort.program.program import Program
 from nexort.program.view import outer_order
-from nexort.scaling.orders import exact
-from nexort.scaling.repair import GOOD
-from nexort.scaling.theorem import VERDICTS
-from nexort.training.stability import degree, failures, judge, table
+from nexort.support.diagnostics import fail
 from nexort.training.task import Key, Task
 
 WIDTHS = (64, 128, 256, 512, 1024, 2048)

@@ -12,23 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from nexort import driver
 from nexort.coordcheck.measure import Measured
 from nexort.coordcheck.predict import Exponent, Prediction, power
 from nexort.coordcheck.tensors import Quantity, Role, Tensor
-from nexort.diagnostics import Report
-from nexort.driver import Given
+from nexort.data.given import Given, bound
+from nexort.parametrization.counting import Counting
+from nexort.parametrization.graph import Graph
 from nexort.program import build
 from nexort.program.missing import Missing
 from nexort.program.nodes import Node, Op, walk
-from nexort.program.numbers import resolve, written
 from nexort.program.outputs import unrolled_outputs
 from nexort.program.program import Program
 from nexort.program.types import ROOT, Kind
 from nexort.program.unroll import Unroller
 from nexort.program.unrolled import Unrolled, UnrolledOutput
-from nexort.scaling.counting import Counting
-from nexort.scaling.graph import Graph
+from nexort.support.diagnostics import Report
 from nexort.training.task import weight_name
 from nexort.transform.operators import expand_operators
 
@@ -44,14 +42,8 @@ class Core:
 def core(program: Program, given: Given) -> Core:
     """Unroll a program without a training. Raises NexortError for what its numbers and data do not
     define."""
-    from nexort.data import bind
-
+    params, data, sizes = bound(program, given)
     report = Report()
-    params, dims = resolve(program, given.numbers, report)
-    report.stop()
-    arrays = {**driver.defaults(program, given), **given.arrays}
-    declared = {name: (d.axes, d.span) for name, d in program.data.items()}
-    data, sizes = bind(declared, arrays, dims, written(program, given.numbers))
     unroller = Unroller(program, params, sizes, report, given.max_instructions)
     unroller.run()
     names: dict[Node, str] = {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nexort.coordcheck.findings import Behaviour, Blame
 from nexort.coordcheck.rows import Row
 from nexort.coordcheck.tensors import OWN, Tensor
-from nexort.scaling.repair import GOOD
+from nexort.parametrization.repair import GOOD
 
 
 @dataclass(frozen=True)

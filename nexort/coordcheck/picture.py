@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nexort.compare.style import COLOURS, FAINT, INK, MARKERS, STYLE, check_path, save
 from nexort.coordcheck.outcome import Check
 from nexort.coordcheck.rows import Row
 from nexort.coordcheck.tensors import Tensor, What
 from nexort.coordcheck.text import exponent_text, shown
+from nexort.report.compare.style import COLOURS, FAINT, INK, MARKERS, STYLE, check_path, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,15 +10,15 @@ from typing import Literal
 import numpy as np
 
 from nexort.coordcheck.tensors import Quantity, Tensor, What
+from nexort.parametrization.counting import Counting
+from nexort.parametrization.graph import Graph, Slope
+from nexort.parametrization.orders import ONE, OUT, ZERO, Order, exact, least, rounded
+from nexort.parametrization.sizes import Size, added, nonlinear
+from nexort.parametrization.task_graph import exponents, parameter, slopes
+from nexort.parametrization.verdict import layer
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
-from nexort.scaling.counting import Counting
-from nexort.scaling.graph import Graph, Slope
-from nexort.scaling.orders import ONE, OUT, ZERO, Order, exact, least, rounded
-from nexort.scaling.sizes import Size, added, nonlinear
 from nexort.training.backprop import Reverse
-from nexort.training.sizes import exponents, parameter, slopes
-from nexort.training.stability import layer
 from nexort.training.task import Key, Task, seed_slot
 from nexort.training.update import Update
 

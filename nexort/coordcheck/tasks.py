@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
-from nexort import driver
-from nexort.diagnostics import did_you_mean, fail
-from nexort.driver import Given
+from nexort.data.given import Given
 from nexort.program.index import Affine
 from nexort.program.network import Parametrization
 from nexort.program.parametrization import NAMED, Table, part, readouts, uniform
 from nexort.program.program import Program
+from nexort.support.diagnostics import did_you_mean, fail
+from nexort.training.prepare import prepare
 from nexort.training.task import Task
 
 STEPS = 3
@@ -25,12 +25,12 @@ def shortened(program: Program, given: Given, steps: int | None) -> Task:
     # rules beside the network, which it does not read, may want steps that are not run
     bare = replace(program, outputs=(), body=())
     if steps is None:
-        task = driver.training(bare, given, judge=False)
+        task = prepare(bare, given)
         if task.steps <= STEPS:
             return task
         steps = STEPS
     few = replace(training, steps=Affine(steps))
-    return driver.training(replace(bare, training=few), given, judge=False)
+    return prepare(replace(bare, training=few), given)
 
 
 def expecting(program: Program, name: str) -> Program:

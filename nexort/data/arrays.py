@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from nexort.diagnostics import fail
 from nexort.program.unrolled import Array
+from nexort.support.diagnostics import fail
 
 MAX_BYTES = 2**32
 """The largest array read from a file, as float64."""

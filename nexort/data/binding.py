@@ -7,9 +7,9 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from nexort.data.arrays import LoadedArray
-from nexort.diagnostics import Report, Span, did_you_mean
 from nexort.program.types import Axes
 from nexort.program.unrolled import Array
+from nexort.support.diagnostics import Report, Span, did_you_mean
 
 Declared = Mapping[str, tuple[Axes, Span | None]]
 Shapes = dict[str, tuple[int, ...]]

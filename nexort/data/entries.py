@@ -10,8 +10,8 @@ from pathlib import Path
 from nexort.data import files
 from nexort.data.arrays import LoadedArray, as_numbers
 from nexort.data.selection import Step, parse_selection, select
-from nexort.diagnostics import NexortError, Report, Source, Span, fail
 from nexort.program.unrolled import Array
+from nexort.support.diagnostics import NexortError, Report, Source, Span, fail
 from nexort.syntax.lexing import GREEK
 
 _EXTENSION = "|".join(extension.lstrip(".") for extension in files.EXTENSIONS)

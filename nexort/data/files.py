@@ -14,8 +14,8 @@ import numpy as np
 
 from nexort.data.arrays import MAX_BYTES, check_numeric
 from nexort.data.tables import parse_table
-from nexort.diagnostics import NexortError, Source, did_you_mean, fail
 from nexort.program.unrolled import Array
+from nexort.support.diagnostics import NexortError, Source, did_you_mean, fail
 
 ARRAYS = (".npy",)
 ARCHIVES = (".npz",)

@@ -6,7 +6,7 @@ import math
 import re
 from fractions import Fraction
 
-from nexort.diagnostics import NexortError, Source, Span, fail
+from nexort.support.diagnostics import NexortError, Source, Span, fail
 
 Literal = int | float | list["Literal"]
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from types import EllipsisType
 
-from nexort.diagnostics import Span, fail
 from nexort.program.unrolled import Array
+from nexort.support.diagnostics import Span, fail
 
 Item = int | slice | EllipsisType | None
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nexort.diagnostics import NexortError, Source, Span, fail
 from nexort.program.unrolled import Array
+from nexort.support.diagnostics import NexortError, Source, Span, fail
 
 _WORD = re.compile(r"\S+")
 

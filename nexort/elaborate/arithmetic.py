@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nexort.diagnostics import Span
 from nexort.elaborate.strangers import IDENTITY, NO_INVERSE
 from nexort.elaborate.values import BraValue, Value
 from nexort.program import build
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Kind
+from nexort.support.diagnostics import Span
 from nexort.syntax import tree as t
 
 if TYPE_CHECKING:

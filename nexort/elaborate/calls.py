@@ -8,7 +8,6 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from nexort import functions
-from nexort.diagnostics import NexortError, Source, Span, counted, did_you_mean
 from nexort.elaborate import arithmetic
 from nexort.elaborate.scope import Bound, Scope, UserFunction
 from nexort.elaborate.strangers import meant
@@ -17,6 +16,7 @@ from nexort.program.differentiate import derivative, substitute
 from nexort.program.nodes import Node, Op
 from nexort.program.program import UpdateRule
 from nexort.program.types import Kind, scalar
+from nexort.support.diagnostics import NexortError, Source, Span, counted, did_you_mean
 from nexort.syntax import tree as t
 from nexort.syntax.parser import parse
 
@@ -267,8 +267,8 @@ def expression(text: str) -> t.Expr:
 
 def partial(name: str, position: int, args: tuple[Node, ...]) -> Node:
     """The derivative of a registry function by one argument, at ``args``."""
-    from nexort.diagnostics import Report
     from nexort.elaborate.expressions import Elaborator
+    from nexort.support.diagnostics import Report
 
     function = functions.registry()[name]
     e = Elaborator(Report())

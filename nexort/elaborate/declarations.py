@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from nexort.diagnostics import Report, Span
 from nexort.elaborate import indices, laws
 from nexort.elaborate.expressions import Elaborator
 from nexort.elaborate.scope import Bound, Entry, Scope, UserFunction
@@ -12,6 +11,7 @@ from nexort.program.index import Interval
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Data, Dim, Initial, Param, UpdateRule
 from nexort.program.types import Axes, Axis, AxisMismatch, Kind, ket, scalar, unify
+from nexort.support.diagnostics import Report, Span
 from nexort.syntax import tree as t
 
 RESERVED = {

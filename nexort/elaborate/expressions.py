@@ -8,14 +8,6 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from nexort import functions
-from nexort.diagnostics import (
-    Diagnostic,
-    NexortError,
-    Report,
-    Span,
-    counted,
-    fail,
-)
 from nexort.elaborate import arithmetic, calls, indices
 from nexort.elaborate.scope import Bound, Entry, LoopVariable, Poisoned, Scope, not_outside
 from nexort.elaborate.strangers import meant
@@ -27,6 +19,14 @@ from nexort.program.network import Network
 from nexort.program.nodes import Node, Op, rewrite, walk
 from nexort.program.program import Data, Dim, Family, Initial, Param
 from nexort.program.types import Kind, scalar
+from nexort.support.diagnostics import (
+    Diagnostic,
+    NexortError,
+    Report,
+    Span,
+    counted,
+    fail,
+)
 from nexort.syntax import tree as t
 
 T = TypeVar("T")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nexort.diagnostics import NexortError, Span
 from nexort.elaborate.scope import Entry, LoopVariable
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.program import Dim, Param
+from nexort.support.diagnostics import NexortError, Span
 from nexort.syntax import tree as t
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from nexort.diagnostics import Span, counted, did_you_mean
 from nexort.elaborate import calls
 from nexort.elaborate.scope import Bound, Scope, UserFunction
 from nexort.program import build
 from nexort.program.index import Affine
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Axes, Axis, AxisMismatch, Kind, ket, operator, scalar, unify
+from nexort.support.diagnostics import Span, counted, did_you_mean
 from nexort.syntax import tree as t
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nexort.diagnostics import Span
 from nexort.elaborate import laws
 from nexort.elaborate.scope import Scope
 from nexort.elaborate.values import Skip
@@ -13,6 +12,7 @@ from nexort.program.network import Network, WeightFamily, WeightKind
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Data, Initial
 from nexort.program.types import Kind, ket, operator, scalar
+from nexort.support.diagnostics import Span
 from nexort.syntax import tree as t
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nexort import optimizers
-from nexort.diagnostics import Source, did_you_mean
 from nexort.elaborate.parametrizations import targets
 from nexort.elaborate.scope import LoopVariable, Scope
 from nexort.elaborate.strangers import meant
@@ -23,6 +22,7 @@ from nexort.program.network import (
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import UpdateRule
 from nexort.program.types import scalar
+from nexort.support.diagnostics import Source, did_you_mean
 from nexort.syntax import tree as t
 from nexort.syntax.parser import parse
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from nexort.diagnostics import Span, did_you_mean
 from nexort.elaborate import indices
 from nexort.program.network import Exponents, Member, Network, Parametrization, WeightSet
 from nexort.program.parametrization import NAMED, part, uniform
+from nexort.support.diagnostics import Span, did_you_mean
 from nexort.syntax import tree as t
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterable
 from itertools import chain, count
 
-from nexort.diagnostics import InternalError, NexortError, Report, Source, Span, counted
 from nexort.elaborate import indices, networks, trainings
 from nexort.elaborate.declarations import Declarations
 from nexort.elaborate.scope import Poisoned, Scope
@@ -16,6 +15,7 @@ from nexort.program.network import Network, Training
 from nexort.program.nodes import Node
 from nexort.program.program import Block, Family, Initial, OutputRule, Program, Rule
 from nexort.program.types import Kind, Type, ket
+from nexort.support.diagnostics import InternalError, NexortError, Report, Source, Span, counted
 from nexort.syntax import tree as t
 
 Load = Callable[[t.Import], t.Module]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nexort.diagnostics import did_you_mean
+from nexort.support.diagnostics import did_you_mean
 
 NO_INVERSE = (
     "a tensor program multiplies by matrices and never inverts one; iterate what solves the "

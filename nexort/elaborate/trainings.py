@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from nexort.diagnostics import Diagnostic, NexortError, Span
 from nexort.elaborate import indices
 from nexort.elaborate.optimizing import decay, normalization, optimizer, told_once
 from nexort.elaborate.parametrizations import parametrization
@@ -24,6 +23,7 @@ from nexort.program.network import (
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Family
 from nexort.program.types import AxisMismatch, Kind, broadcast, scalar
+from nexort.support.diagnostics import Diagnostic, NexortError, Span
 from nexort.syntax import tree as t
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from nexort import driver, optimizers
-from nexort.diagnostics import InternalError, NexortError, Source, fail
-from nexort.driver import Given, Number
+from nexort import optimizers
+from nexort.data.given import Given
+from nexort.elaborate.source import compile_source
 from nexort.elaborate.statements import defined_names
 from nexort.expand.analysis import analyse
 from nexort.expand.decaying import Decaying, decays
@@ -21,10 +21,13 @@ from nexort.expand.trees import comment_of, flattened, loop_names, reads
 from nexort.expand.unrolling import generic, unrolled, verdict_of
 from nexort.program.network import Training
 from nexort.program.nodes import Op
+from nexort.program.numbers import Number
 from nexort.program.program import Program
+from nexort.support.diagnostics import InternalError, NexortError, Source, fail
 from nexort.syntax import tree as t
 from nexort.syntax.parser import parse
 from nexort.syntax.printer import format_module, print_statement
+from nexort.transform import straight
 
 
 def expand(source: Source, given: Given) -> str:
@@ -33,12 +36,9 @@ def expand(source: Source, given: Given) -> str:
 
     Raises NexortError for errors of the file, and for what the core language has no words for.
     """
-    program = driver.compile_source(source)
-    driver.check(program, given)
+    program = compile_source(source)
     if program.training is None:
         return _without_training(source, given)
-    driver.judge(program, given)
-    driver.refuse_divergent_training(program, given)
     try:
         return written_out(source, given, symbolic=True)
     except NotSymbolicError:
@@ -68,7 +68,7 @@ FEW = 3
 def written_out(source: Source, given: Given, *, symbolic: bool) -> str:
     """The core program of a training, checked: with the network's loops kept (``symbolic``), or
     run. Raises NotSymbolicError where they cannot be, and NexortError."""
-    program = driver.compile_source(source)
+    program = compile_source(source)
     lines, last = _expanded(program, flattened(source), given, symbolic=symbolic)
     text = _formatted(lines)
     _check(text, last, given)
@@ -78,18 +78,18 @@ def written_out(source: Source, given: Given, *, symbolic: bool) -> str:
 def _check(text: str, last: str, given: Given) -> None:
     """The text is a program of the core language, over a few steps, or over all where outputs name
     steps. Raises NexortError."""
-    program = driver.compile_source(Source("<expansion>", text))
+    program = compile_source(Source("<expansion>", text))
     steps = program.params.get(last)
     few = Given({last: FEW}, {}, given.max_instructions)
     if steps is not None and steps.default is not None and steps.default.op is Op.CONST:
         short = Given({}, {}) if int(steps.default.attr) <= FEW else few
         try:
-            driver.check(program, short)
+            straight.check(program, short)
             return
         except NexortError:
             pass
     try:
-        driver.check(program, Given({}, {}, given.max_instructions))
+        straight.check(program, Given({}, {}, given.max_instructions))
     except NexortError as error:
         # what is too long to be looked at is not wrong
         if any(d.code != "too-long" for d in error.diagnostics):

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nexort.diagnostics import fail
 from nexort.expand.names import Names
 from nexort.expand.trees import mapped
 from nexort.program.program import Program
+from nexort.support.diagnostics import fail
 from nexort.syntax import tree as t
 from nexort.syntax.printer import print_expr
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nexort.diagnostics import NexortError, Span, fail
 from nexort.expand.along import along
 from nexort.expand.analysis import Analysis
 from nexort.expand.folding import forward, looped
@@ -28,6 +27,7 @@ from nexort.program.index import Affine, Loop
 from nexort.program.network import Normalization, OptimizerUse
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind, Type
+from nexort.support.diagnostics import NexortError, Span, fail
 
 
 class _WideError(Exception):

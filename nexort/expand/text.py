@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from nexort.diagnostics import InternalError, Span, fail
 from nexort.expand.shifting import direction, placed
 from nexort.program import build
 from nexort.program.index import Affine, Interval
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Axes, Kind, Type
+from nexort.support.diagnostics import InternalError, Span, fail
 
 SUM, TERM, PRODUCT, UNARY, BESIDE, POWER, ATOM = range(7)
 """How tightly a text binds: as in the grammar."""

@@ -8,9 +8,9 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from nexort import driver
-from nexort.diagnostics import Source
+from nexort.support.diagnostics import Source
 from nexort.syntax import tree as t
+from nexort.syntax.files import read
 from nexort.syntax.parser import parse
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ def flattened(source: Source) -> list[t.Statement]:
         path = os.path.normpath(Path(x.span.source.name).parent / x.path)
         if path not in seen:
             seen.add(path)
-            waiting += parse(driver.read(path)).statements[::-1]
+            waiting += parse(read(path)).statements[::-1]
     return found
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nexort.diagnostics import Report
-from nexort.driver import Given, defaults
+from nexort.data.given import Given, defaults
 from nexort.expand.shifting import KEYED, LOOPS, NotSymbolicError
+from nexort.parametrization.verdict import Verdict, by_theorem
 from nexort.program.index import Affine, Interval
 from nexort.program.missing import Missing
 from nexort.program.network import Network
@@ -16,8 +16,8 @@ from nexort.program.numbers import resolve, written
 from nexort.program.program import Block, Program, Rule
 from nexort.program.types import Kind
 from nexort.program.unroll import Unroller
+from nexort.support.diagnostics import Report
 from nexort.training.prepare import alone
-from nexort.training.stability import Verdict, by_theorem
 from nexort.training.weights import Numbers, weight
 
 MORE, SIZE = 5, 8
@@ -108,7 +108,7 @@ def unrolled(
 ) -> tuple[dict[str, int], dict[str, int], tuple[Rule | Block, ...], Node]:
     """The network with its loops run: numbers, sizes, a rule for every member, the output. Raises
     NotSymbolicError where sizes are not known."""
-    from nexort.data import bind
+    from nexort.data.binding import bind
 
     training = program.training
     assert training is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from nexort.diagnostics import Span
 from nexort.expand.folding import looped
 from nexort.expand.reverse import Use
 from nexort.expand.rounds import Env, Rounds
@@ -25,6 +24,7 @@ from nexort.program.network import (
 )
 from nexort.program.nodes import Node
 from nexort.program.types import Type, ket, operator, scalar
+from nexort.support.diagnostics import Span
 
 Make = Callable[[dict[str, int]], list[Statement]]
 """The statements for a member, told by the values of its loops."""

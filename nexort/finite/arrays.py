@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from nexort.diagnostics import InternalError
 from nexort.functions import registry
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array
+from nexort.support.diagnostics import InternalError
 
 Labels = tuple[int, ...]
 DType = np.dtype[Any]

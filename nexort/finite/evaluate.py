@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nexort.diagnostics import fail
 from nexort.finite.arrays import (
     COPY_LABEL,
     Labels,
@@ -25,6 +24,7 @@ from nexort.finite.streams import Law, Streams
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array, Unrolled
+from nexort.support.diagnostics import fail
 
 INDEFINITE = 1e-6
 """A covariance's eigenvalue below minus this times the largest is not roundoff."""

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from nexort.diagnostics import InternalError
 from nexort.finite.arrays import (
     COPY_LABEL,
     DType,
@@ -26,6 +25,7 @@ from nexort.finite.nests import Nest
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array
+from nexort.support.diagnostics import InternalError
 
 Spans = tuple[tuple[int, int], ...]
 """A block: first and last (exclusive) index in each loop entered so far."""

@@ -12,7 +12,6 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from math import prod
 
-from nexort.diagnostics import InternalError
 from nexort.finite.arrays import mixed
 from nexort.finite.averages import Component, components, mixed_nodes
 from nexort.finite.nests import Nest, build
@@ -20,6 +19,7 @@ from nexort.finite.streams import Symbol
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
 from nexort.program.unrolled import Unrolled
+from nexort.support.diagnostics import InternalError
 
 TOGETHER = 64
 """At most so many heavy nodes are evaluated at once: a bound on live values and on planning."""

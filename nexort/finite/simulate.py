@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nexort.diagnostics import fail
 from nexort.finite.arrays import DType
 from nexort.finite.crew import Crew, available_threads
 from nexort.finite.evaluate import Run
@@ -18,6 +17,7 @@ from nexort.finite.schedule import Product, Schedule, schedule
 from nexort.finite.streams import Law, Streams, gaussian, graph_law, named_law
 from nexort.program.nodes import Node
 from nexort.program.unrolled import Array, Unrolled
+from nexort.support.diagnostics import fail
 
 DRAW_COST = 10
 """Time to draw a matrix, in units of a product with it (measured: 5 to 15)."""

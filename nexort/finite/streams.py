@@ -13,10 +13,10 @@ from hashlib import blake2b
 
 import numpy as np
 
-from nexort.diagnostics import InternalError, did_you_mean, fail
 from nexort.finite.arrays import DType, call
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.unrolled import Array
+from nexort.support.diagnostics import InternalError, did_you_mean, fail
 
 Symbol = tuple[str, tuple[int, ...]]
 """An initial object: its name and family indices."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from nexort.diagnostics import counted, fail
 from nexort.functions import Array
+from nexort.support.diagnostics import counted, fail
 
 NEGATIVE = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-8}
 """Eigenvalues down to minus this times the largest one count as zero: what rounding, and the

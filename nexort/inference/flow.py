@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from nexort.diagnostics import counted, fail
 from nexort.functions import Array
 from nexort.inference.checks import (
     between_of,
@@ -21,6 +20,7 @@ from nexort.inference.checks import (
     training,
     variances,
 )
+from nexort.support.diagnostics import counted, fail
 
 
 class RankWarning(UserWarning):

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from nexort.diagnostics import fail
 from nexort.functions import Array
+from nexort.support.diagnostics import fail
 
 
 def one_hot(labels: Any, classes: int | None = None, *, centred: bool = True) -> Array:

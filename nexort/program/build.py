@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from functools import reduce
 
-from nexort.diagnostics import counted
 from nexort.program.index import Affine, Loop
 from nexort.program.nodes import Node, Op
 from nexort.program.types import (
@@ -24,6 +23,7 @@ from nexort.program.types import (
     scalar,
     unify,
 )
+from nexort.support.diagnostics import counted
 
 Number = int | float
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from nexort.diagnostics import counted
 from nexort.program import build
 from nexort.program.missing import Missing
 from nexort.program.nodes import Node, Op, rewrite
+from nexort.support.diagnostics import counted
 
 if TYPE_CHECKING:
     from nexort.program.unroll import Unroller

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from nexort import functions
-from nexort.diagnostics import Report
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Program
 from nexort.program.unrolled import Array
+from nexort.support.diagnostics import Report
 
 TOLERANCE = 2e-3
 

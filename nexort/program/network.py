@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from nexort.diagnostics import Span
 from nexort.program.index import Affine, Interval
 from nexort.program.nodes import Node
 from nexort.program.types import Axes
+from nexort.support.diagnostics import Span
 
 if TYPE_CHECKING:
     from nexort.program.program import Block, Family, Initial, Rule, UpdateRule

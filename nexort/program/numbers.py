@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from nexort import functions
-from nexort.diagnostics import Report, Span, did_you_mean
 from nexort.program import roundings
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Program
+from nexort.support.diagnostics import Report, Span, did_you_mean
 
 Number = int | float
 LONGEST = 1000

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from functools import cache
 
 from nexort import functions
-from nexort.diagnostics import InternalError
 from nexort.program import build
 from nexort.program.nodes import Node, Op
+from nexort.support.diagnostics import InternalError
 
 _OPERATORS: Mapping[type[ast.operator], str] = {
     ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Pow: "pow",

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from nexort.diagnostics import Diagnostic, Source, Span
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.network import Training
 from nexort.program.nodes import Node
 from nexort.program.types import Axes, Kind, Type
+from nexort.support.diagnostics import Diagnostic, Source, Span
 
 
 @dataclass(frozen=True, slots=True)

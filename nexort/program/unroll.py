@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from nexort.diagnostics import Report, Span
 from nexort.program import build, numbers
 from nexort.program.history import folded
 from nexort.program.index import Affine, Loop
@@ -19,6 +18,7 @@ from nexort.program.missing import Missing
 from nexort.program.nodes import Node, Op, walk, walk_where
 from nexort.program.program import Block, Initial, OutputRule, Program, Rule
 from nexort.program.types import Axis, Kind
+from nexort.support.diagnostics import Report, Span
 
 Key = tuple[str, tuple[int, ...]]
 _LOOPS = frozenset((Op.SUM, Op.OP_SUM, Op.GENERATE))

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from nexort.diagnostics import Span
 from nexort.program.nodes import Node
 from nexort.program.types import Axes
+from nexort.support.diagnostics import Span
 
 Array = np.ndarray[Any, Any]
 

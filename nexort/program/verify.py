@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nexort.diagnostics import InternalError
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Program
 from nexort.program.types import Kind, Type
 from nexort.program.unrolled import Unrolled
+from nexort.support.diagnostics import InternalError
 
 _ONLY_SYMBOLIC = frozenset(
     (Op.PARAM, Op.INDEX, Op.REF, Op.SUM, Op.OP_SUM, Op.GENERATE, Op.FOLD, Op.LIST, Op.SLOT)

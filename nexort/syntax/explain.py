@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from nexort.diagnostics import Diagnostic, Source, Span
+from nexort.support.diagnostics import Diagnostic, Source, Span
 from nexort.syntax.lexing import Token
 from nexort.syntax.slips import slip, unknown_setting, unknown_statement
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nexort.diagnostics import Source, Span
+from nexort.support.diagnostics import Source, Span
 from nexort.syntax.tree import Comment
 
 GREEK = {

@@ -14,8 +14,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from nexort import collector
-from nexort.diagnostics import Report, Source, Span, fail
+from nexort.support import collector
+from nexort.support.diagnostics import Report, Source, Span, fail
 from nexort.syntax import tree as t
 from nexort.syntax.explain import UnexpectedError, explain
 from nexort.syntax.lexing import Token, scan

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nexort.diagnostics import Source, Span
+from nexort.support.diagnostics import Source, Span
 from nexort.syntax import documents
 from nexort.syntax import tree as t
 from nexort.syntax.layout import INDENT, WIDTH, Doc, flat, render

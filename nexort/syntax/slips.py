@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from nexort.diagnostics import did_you_mean
+from nexort.support.diagnostics import did_you_mean
 from nexort.syntax.lexing import STATEMENT_WORDS
 
 NAME = r"[^\W\d]\w*(?:\[[^\[\]]*\])?"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from nexort.diagnostics import Span
+from nexort.support.diagnostics import Span
 
 
 def _span() -> Span:

@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 
-from nexort.diagnostics import InternalError
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk, walk_where
 from nexort.program.partials import partial
 from nexort.program.types import ROOT, Axes, Kind, ket, scalar
+from nexort.support.diagnostics import InternalError
 from nexort.training.scatter import on_diagonal, scattered, turned
 from nexort.training.task import Gradient, Key
 

@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from nexort.diagnostics import NexortError, counted, fail
 from nexort.program.nodes import Node
 from nexort.program.unrolled import Array
+from nexort.support.diagnostics import NexortError, counted, fail
 from nexort.training.task import Task
 
 _FINGERPRINT, _DIGEST = "fingerprint", "digest"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nexort import optimizers
-from nexort.diagnostics import fail
 from nexort.program.network import OptimizerUse
 from nexort.program.unrolled import Array
+from nexort.support.diagnostics import fail
 
 
 def check_hyperparameters(use: OptimizerUse, values: Mapping[str, float], rates: Array) -> None:

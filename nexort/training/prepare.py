@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 
-from nexort.diagnostics import Report, Span, fail
+from nexort.data.given import Given, bound
 from nexort.program.laws import check_laws
 from nexort.program.missing import Missing
 from nexort.program.network import (
@@ -16,14 +16,15 @@ from nexort.program.network import (
     Training,
 )
 from nexort.program.nodes import Node, Op, rewrite, walk
+from nexort.program.numbers import resolve
 from nexort.program.outputs import unrolled_outputs
 from nexort.program.program import OutputRule, Program
 from nexort.program.types import Kind
 from nexort.program.unroll import Unroller
-from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
+from nexort.program.unrolled import Unrolled, UnrolledOutput
 from nexort.program.verify import verify_unrolled
+from nexort.support.diagnostics import Report, Span, fail
 from nexort.training.backprop import gradients
-from nexort.training.stability import verdict
 from nexort.training.task import (
     Key,
     Task,
@@ -36,25 +37,18 @@ from nexort.training.weights import Numbers, weight
 from nexort.transform.operators import expand_operators
 
 
-def prepare(
-    program: Program,
-    params: Mapping[str, int | float],
-    data: Mapping[str, Array],
-    sizes: dict[str, int],
-    most: int,
-    *,
-    judge: bool = True,
-) -> Task:
-    """The program's training over given numbers and data, of at most ``most`` instructions.
+def prepare(program: Program, given: Given) -> Task:
+    """The program's training over given numbers and data, of any parametrization: ``regime`` and
+    ``active`` of the task say nothing, and its moments are all named kets and scalars at every
+    step.
 
-    Without ``judge`` any parametrization passes, for runs at width n: ``regime`` and ``active`` of
-    the task then say nothing, and its moments are all named kets and scalars at every step.
-
-    Raises NexortError for undefined members, hyperparameters out of range, and a parametrization
-    that is not stable, faithful and nontrivial.
+    Raises NexortError for missing or misshapen data, undefined members and hyperparameters out of
+    range.
     """
     training = program.training
     assert training is not None
+    params, data, sizes = bound(program, given)
+    most = given.max_instructions
     report = Report()
     inside = Unroller(alone(program, training.network), params, sizes, report, most)
     out = _output(inside, training.network)
@@ -65,19 +59,7 @@ def prepare(
     report.stop()
     laws = _laws(program, whole)
     graph = Unrolled((), data, sizes, laws, inside.spans)
-    task = _task(training, *_expanded(graph, out, found, most), numbers)
-    return judged(training, task) if judge else task
-
-
-def judged(training: Training, task: Task) -> Task:
-    """A task with its limit, and those moments alone that its outputs read. Raises NexortError."""
-    found = verdict(training, task)
-    return replace(
-        read(task),
-        weights={k: replace(w, active=found.active[k]) for k, w in task.weights.items()},
-        regime=found.regime,
-        vanishes=found.regime == "tangent" and found.vanishes,
-    )
+    return _task(training, *_expanded(graph, out, found, most), numbers)
 
 
 def read(task: Task) -> Task:
@@ -86,12 +68,7 @@ def read(task: Task) -> Task:
     return replace(task, moments={x: task.moments[x] for x in nodes if x in task.moments})
 
 
-def check(
-    program: Program,
-    params: Mapping[str, int | float],
-    sizes: Mapping[str, int | None],
-    most: int,
-) -> Unroller:
+def check(program: Program, given: Given) -> Unroller:
     """Unroll a training's network as far as sizes are known, and where all are, its outputs.
 
     Raises NexortError with every error found.
@@ -99,6 +76,9 @@ def check(
     training = program.training
     assert training is not None
     report = Report()
+    params, sizes = resolve(program, given.numbers, report)
+    report.stop()
+    most = given.max_instructions
     inside = Unroller(alone(program, training.network), params, sizes, report, most)
     if None in sizes.values():
         inside.run()

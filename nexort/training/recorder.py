@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nexort import functions
-from nexort.diagnostics import InternalError, Span, fail
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array
+from nexort.support.diagnostics import InternalError, Span, fail
 
 if TYPE_CHECKING:
     from nexort.training.task import Task

@@ -16,11 +16,11 @@ from typing import Literal
 
 import numpy as np
 
-from nexort.diagnostics import Span, fail
 from nexort.program.network import Exponents, NormKind, Start, WeightKind
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Axes, ket, scalar
 from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
+from nexort.support.diagnostics import Span, fail
 from nexort.training.recorder import LOOK, scalar_value, singular
 from nexort.training.update import Update
 

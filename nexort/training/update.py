@@ -14,10 +14,10 @@ from functools import cached_property
 import numpy as np
 
 from nexort import functions
-from nexort.diagnostics import InternalError
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import UpdateRule
 from nexort.program.unrolled import Array
+from nexort.support.diagnostics import InternalError
 from nexort.training.compiled import Bound, Code, DType, Kernel, compiled
 
 BLOCK = 2**14

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nexort.diagnostics import Span, fail
 from nexort.program.missing import Missing
 from nexort.program.network import (
     OUTPUT,
@@ -22,6 +21,7 @@ from nexort.program.nodes import Node
 from nexort.program.program import OutputRule
 from nexort.program.unroll import Unroller
 from nexort.program.unrolled import Array
+from nexort.support.diagnostics import Span, fail
 from nexort.training.hyperparameters import check_hyperparameters
 from nexort.training.recorder import scalar_value
 from nexort.training.rules import rule_at

@@ -13,11 +13,11 @@ from dataclasses import replace
 from functools import partial, reduce
 from math import prod
 
-from nexort.diagnostics import InternalError, NexortError, Span, fail
 from nexort.program import build
 from nexort.program.nodes import Node, Op, rewrite, walk, walk_where
 from nexort.program.types import Kind, ket
 from nexort.program.unrolled import Unrolled
+from nexort.support.diagnostics import InternalError, NexortError, Span, fail
 
 
 def expand_operators(program: Unrolled, limit: int) -> Unrolled:

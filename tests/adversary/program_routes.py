@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from nexort.api import TensorProgram, loads
-from nexort.diagnostics import NexortError
+from nexort.support.diagnostics import NexortError
 
 SUSPECT, WRONG = 4.5, 7.0
 WIDTHS = (128, 256)

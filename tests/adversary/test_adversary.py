@@ -20,7 +20,7 @@ from training_routes import apart
 from training_routes import disagreement as training_disagreement
 
 from nexort.api import TensorProgram, loads
-from nexort.results import Estimate, Results
+from nexort.report.results import Estimate, Results
 
 
 @pytest.mark.parametrize("seed", range(40))

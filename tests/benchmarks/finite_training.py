@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from nexort import driver
-from nexort.data import LoadedArray
-from nexort.diagnostics import Source
-from nexort.driver import Given
+from nexort.data.arrays import LoadedArray
+from nexort.data.given import Given
 from nexort.finite.training import train
+from nexort.support.diagnostics import Source
 from nexort.training.task import Task
 
 PROGRAMS = Path(__file__).parents[2] / "programs"

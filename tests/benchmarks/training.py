@@ -28,14 +28,15 @@ from pathlib import Path
 import numpy as np
 from finite_training import adam_step, figure
 
-from nexort import driver, maximal
-from nexort.data import LoadedArray
-from nexort.diagnostics import Source
-from nexort.driver import Given
+from nexort import driver
+from nexort.data.arrays import LoadedArray
+from nexort.data.given import Given
 from nexort.finite.training import train
-from nexort.lower.evaluate import Settings
-from nexort.maximal.evaluate import replicates as replicates_of
-from nexort.maximal.plan import Plan
+from nexort.limit.settings import Settings
+from nexort.limit.training import maximal
+from nexort.limit.training.maximal.evaluate import replicates as replicates_of
+from nexort.limit.training.maximal.plan import Plan
+from nexort.support.diagnostics import Source
 from nexort.training.task import Task
 
 REFERENCE = Path(__file__).parents[1] / "training" / "reference.json"

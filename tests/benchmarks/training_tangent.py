@@ -18,11 +18,12 @@ from pathlib import Path
 import numpy as np
 
 import nexort
-from nexort import driver, tangent
+from nexort import driver
 from nexort.finite.training import train
-from nexort.lower.evaluate import Settings
-from nexort.tangent.evaluate import replicates
-from nexort.tangent.plan import Plan
+from nexort.limit.settings import Settings
+from nexort.limit.training import tangent
+from nexort.limit.training.tangent.evaluate import replicates
+from nexort.limit.training.tangent.plan import Plan
 from nexort.training.task import Task
 
 PROGRAMS = Path(__file__).parents[2] / "programs"

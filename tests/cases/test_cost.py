@@ -9,11 +9,11 @@ import pytest
 
 import nexort
 from nexort import NexortError
-from nexort.exact import budget
-from nexort.exact.engine import Engine
-from nexort.exact.factored import factored, ordered
-from nexort.exact.labels import top
-from nexort.exact.solve import deep, solve
+from nexort.limit.exact import budget
+from nexort.limit.exact.engine import Engine
+from nexort.limit.exact.factored import factored, ordered
+from nexort.limit.exact.labels import top
+from nexort.limit.exact.solve import deep, solve
 
 CASES = Path(__file__).parent
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import nexort
-from nexort.diagnostics import NexortError
+from nexort.support.diagnostics import NexortError
 
 HERE = Path(__file__).parent
 HEAD = """\
@@ -287,7 +287,7 @@ def test_errors_speak_python() -> None:
 
 def test_no_message_names_an_option_in_python() -> None:
     """Every text of the package that names an option has another spelling in Python."""
-    from nexort.diagnostics import in_python
+    from nexort.support.diagnostics import in_python
 
     texts = []
     for path in Path(nexort.__file__).parent.rglob("*.py"):

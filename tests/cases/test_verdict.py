@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import nexort
-from nexort.classification import Classification
 from nexort.cli import main
+from nexort.parametrization import Classification
 
 HERE = Path(__file__).parent
 

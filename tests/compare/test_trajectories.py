@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nexort.compare.trajectories import draw, plot
-from nexort.diagnostics import NexortError
-from nexort.results.estimate import Estimate
+from nexort.report.compare.trajectories import draw, plot
+from nexort.report.results.estimate import Estimate
+from nexort.support.diagnostics import NexortError
 
 RNG = np.random.default_rng(2)
 STEPS, INPUTS = 6, 5

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nexort.compare import Verification, render, verify
-from nexort.compare.exponent import decay
-from nexort.compare.plot import check_path, plot
-from nexort.compare.tails import quantile, together, two_sided
-from nexort.diagnostics import NexortError
 from nexort.program.unrolled import Array
-from nexort.results import Estimate
+from nexort.report.compare import Verification, render, verify
+from nexort.report.compare.exponent import decay
+from nexort.report.compare.plot import check_path, plot
+from nexort.report.compare.tails import quantile, together, two_sided
+from nexort.report.results import Estimate
+from nexort.support.diagnostics import NexortError
 
 WIDTHS = (64, 128, 256, 512, 1024)
 Runs = dict[int, dict[str, Array]]

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from nexort import functions
-from nexort.derive.derivation import Derivation, KetDefinition, Label, Range
-from nexort.derive.formula import (
+from nexort.limit.derive.derivation import Derivation, KetDefinition, Label, Range
+from nexort.limit.derive.formula import (
     Apply,
     Average,
     AxisSum,

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from nexort.derive.algebra import (
+from nexort.limit.derive.algebra import (
     HALF,
     Names,
     add,
@@ -21,7 +21,7 @@ from nexort.derive.algebra import (
     reindexed,
     unbound,
 )
-from nexort.derive.formula import (
+from nexort.limit.derive.formula import (
     ONE,
     ZERO,
     Apply,
@@ -33,7 +33,7 @@ from nexort.derive.formula import (
     Power,
     Symbol,
 )
-from nexort.derive.walking import is_random, kets_of
+from nexort.limit.derive.walking import is_random, kets_of
 from nexort.program.index import Affine
 
 S, T = Symbol("s", kind="param"), Symbol("t", kind="param")

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from nexort import functions
-from nexort.derive import closed
-from nexort.derive.printing.symbolic import expression
+from nexort.limit.derive import closed
+from nexort.limit.derive.printing.symbolic import expression
 from nexort.program import build
 from nexort.program.nodes import Node, Op
 from nexort.program.types import scalar

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from nexort.derive.algebra import mul, number
-from nexort.derive.derivation import Derivation, Equation
-from nexort.derive.engine import derive
-from nexort.derive.formula import (
+from nexort.data.given import Given
+from nexort.driver import compile_source, read
+from nexort.driver import derive as driven
+from nexort.limit.derive.algebra import mul, number
+from nexort.limit.derive.derivation import Derivation, Equation
+from nexort.limit.derive.engine import derive
+from nexort.limit.derive.formula import (
     ONE,
     ZERO,
     AxisSum,
@@ -24,12 +27,10 @@ from nexort.derive.formula import (
     Response,
     Symbol,
 )
-from nexort.derive.trace import CITATIONS
-from nexort.derive.walking import walk
-from nexort.diagnostics import NexortError, Source
-from nexort.driver import Given, compile_source, read
-from nexort.driver import derive as driven
+from nexort.limit.derive.trace import CITATIONS
+from nexort.limit.derive.walking import walk
 from nexort.program.index import Affine
+from nexort.support.diagnostics import NexortError, Source
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 A, B, ENTRY, L = (Affine.variable(x) for x in ("a", "b", "i", "L"))

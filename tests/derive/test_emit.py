@@ -12,7 +12,7 @@ import pytest
 
 import nexort
 from nexort.cli import main
-from nexort.diagnostics import NexortError
+from nexort.support.diagnostics import NexortError
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 RUN = """\

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import nexort
-from nexort.derive.emit.functions import RESERVED, identifier, quoted
-from nexort.derive.printing.names import escaped
-from nexort.diagnostics import Source
 from nexort.driver import compile_source
+from nexort.limit.derive.emit.functions import RESERVED, identifier, quoted
+from nexort.limit.derive.printing.names import escaped
+from nexort.support.diagnostics import Source
 
 TEMPLATE = """\
 param {p} = 2, {q} = 0.5

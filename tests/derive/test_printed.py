@@ -13,7 +13,7 @@ from reader import latex, page
 from reader.compare import disagreements
 
 import nexort
-from nexort.diagnostics import NexortError
+from nexort.support.diagnostics import NexortError
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(x.stem for x in (ROOT / "programs").glob("*.nxt"))

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from nexort.derive.formula import (
+from nexort.limit.derive.formula import (
     ONE,
     Apply,
     Average,
@@ -29,13 +29,13 @@ from nexort.derive.formula import (
     Sum,
     Symbol,
 )
-from nexort.derive.printing import latex_boxes, names, text, text_boxes
-from nexort.derive.printing.duals import Duals
-from nexort.derive.printing.kets import operator
-from nexort.derive.printing.lines import fill
-from nexort.derive.printing.notation import Notation
-from nexort.derive.printing.plain import formula as plain
-from nexort.derive.printing.symbolic import expression
+from nexort.limit.derive.printing import latex_boxes, names, text, text_boxes
+from nexort.limit.derive.printing.duals import Duals
+from nexort.limit.derive.printing.kets import operator
+from nexort.limit.derive.printing.lines import fill
+from nexort.limit.derive.printing.notation import Notation
+from nexort.limit.derive.printing.plain import formula as plain
+from nexort.limit.derive.printing.symbolic import expression
 from nexort.program.index import Affine
 from nexort.program.nodes import Node, Op
 from nexort.program.types import scalar

@@ -16,7 +16,7 @@ import pytest
 
 import nexort
 from nexort.cli import main
-from nexort.derive.printing.text_boxes import columns
+from nexort.limit.derive.printing.text_boxes import columns
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / "programs"

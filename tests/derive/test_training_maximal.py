@@ -22,14 +22,15 @@ from training_runs import (
 )
 
 from nexort import optimizers
-from nexort.derive.formula import ZERO, Fold, Formula, Ket, Operator, Symbol
-from nexort.derive.printing.notation import Notation
-from nexort.derive.printing.text_boxes import inline
-from nexort.derive.walking import walk
-from nexort.diagnostics import Source
-from nexort.driver import Given, compile_source, derive
+from nexort.data.given import Given
+from nexort.driver import compile_source, derive
 from nexort.driver import read as read_file
+from nexort.limit.derive.formula import ZERO, Fold, Formula, Ket, Operator, Symbol
+from nexort.limit.derive.printing.notation import Notation
+from nexort.limit.derive.printing.text_boxes import inline
+from nexort.limit.derive.walking import walk
 from nexort.program.index import Affine
+from nexort.support.diagnostics import Source
 from nexort.training.update import Update
 
 PROGRAMS = Path(__file__).parents[2] / "programs"

@@ -22,14 +22,15 @@ from training_runs import (
     slopes,
 )
 
-from nexort.derive.derivation import Derivation, Equation, KetDefinition
-from nexort.derive.evaluate import evaluate
-from nexort.derive.formula import Bracket, Ket, Symbol
-from nexort.derive.training.common import read as run_of
-from nexort.derive.training.tangent import tangent_lines
-from nexort.diagnostics import NexortError, Source
-from nexort.driver import Given, compile_source, emit
+from nexort.data.given import Given
+from nexort.driver import compile_source, emit
+from nexort.limit.derive.derivation import Derivation, Equation, KetDefinition
+from nexort.limit.derive.evaluate import evaluate
+from nexort.limit.derive.formula import Bracket, Ket, Symbol
+from nexort.limit.derive.training.common import read as run_of
+from nexort.limit.derive.training.tangent import tangent_lines
 from nexort.program.index import Affine
+from nexort.support.diagnostics import NexortError, Source
 
 # ---- the neural tangent limit --------------------------------------------------------------------
 

@@ -11,18 +11,19 @@ import numpy as np
 import pytest
 from derivation_cases import CASES
 
-from nexort.data import from_array
-from nexort.derive.derivation import Derivation
-from nexort.derive.engine import derive
-from nexort.derive.evaluate import evaluate
-from nexort.diagnostics import Report, Source
-from nexort.driver import Given, compile_source, read, unroll
+from nexort.data.arrays import from_array
+from nexort.data.given import Given
+from nexort.driver import compile_source, read, unroll
 from nexort.driver import derive as driven
-from nexort.lower.evaluate import Settings
-from nexort.lower.evaluate import evaluate as sampled
+from nexort.limit.derive.derivation import Derivation
+from nexort.limit.derive.engine import derive
+from nexort.limit.derive.evaluate import evaluate
+from nexort.limit.evaluate import evaluate as sampled
+from nexort.limit.settings import Settings
 from nexort.program.numbers import resolve
 from nexort.program.program import Program
 from nexort.program.unrolled import Unrolled
+from nexort.support.diagnostics import Report, Source
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 RNG = np.random.default_rng(7)

@@ -9,9 +9,10 @@ import numpy as np
 from reading import Reading
 from training_networks import HEAD, MEANS, Case, Weights
 
-from nexort.derive.derivation import Derivation
-from nexort.diagnostics import Source
-from nexort.driver import Given, compile_source, derive
+from nexort.data.given import Given
+from nexort.driver import compile_source, derive
+from nexort.limit.derive.derivation import Derivation
+from nexort.support.diagnostics import Source
 
 WIDTH = 7
 STEPS = 3

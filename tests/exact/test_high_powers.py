@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import nexort
-from nexort.diagnostics import NexortError
+from nexort.support.diagnostics import NexortError
 
 
 def moment(k: int) -> int:

@@ -42,7 +42,7 @@ def mlp(depth: int = 3) -> nexort.api.TensorProgram:
 
 @pytest.mark.parametrize("f", ["relu", "erf", "tanh"])
 def test_blocks_and_rectangles_are_parts_of_the_whole(f: str) -> None:
-    from nexort.exact.kernel import Inputs, Options, kernels
+    from nexort.limit.exact.kernel import Inputs, Options, kernels
 
     program = nexort.loads(NETWORK.format(f=f))
     limit = program.limit(xi=np.hstack([X, Y]))
@@ -137,14 +137,14 @@ def test_results_in_files(tmp_path: Path) -> None:
 
 
 def test_memory_bounds_the_blocks() -> None:
-    from nexort.exact.blocks import Blocks, block_size
-    from nexort.exact.engine import Engine
-    from nexort.exact.factored import factored
-    from nexort.exact.labels import top
-    from nexort.exact.values import What
+    from nexort.limit.exact.blocks import Blocks, block_size
+    from nexort.limit.exact.engine import Engine
+    from nexort.limit.exact.factored import factored
+    from nexort.limit.exact.labels import top
+    from nexort.limit.exact.values import What
 
     program = mlp(100).unrolled({"xi": X})
-    from nexort.exact.solve import deep
+    from nexort.limit.exact.solve import deep
 
     with deep():
         engine = Engine(program)
@@ -164,7 +164,7 @@ def test_memory_bounds_the_blocks() -> None:
 
 
 def test_blocks_of_a_triangle_keep_threads_busy() -> None:
-    from nexort.exact.blocks import balanced
+    from nexort.limit.exact.blocks import balanced
 
     assert balanced(400, 300, 2) == 400
     for rows, threads in ((2000, 2), (2000, 1), (3000, 4), (10_000, 16)):

@@ -9,8 +9,8 @@ import pytest
 from labelled import program
 
 import nexort
-from nexort.exact.labels import BOUND, FREE, Label, canonical, top
-from nexort.exact.values import Value, Values, What
+from nexort.limit.exact.labels import BOUND, FREE, Label, canonical, top
+from nexort.limit.exact.values import Value, Values, What
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 

@@ -9,7 +9,7 @@ import pytest
 from arccos_kernels import arccos_kernels
 
 import nexort
-from nexort.exact.values import What
+from nexort.limit.exact.values import What
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 RNG = np.random.default_rng(3)
@@ -100,7 +100,7 @@ def test_deviations_are_factors_of_sums() -> None:
 
 
 def test_blocks_of_any_size() -> None:
-    from nexort.exact.kernel import Inputs, Options, kernels
+    from nexort.limit.exact.kernel import Inputs, Options, kernels
 
     tested = nexort.load(PROGRAMS / "mlp.nxt", L=4).unrolled({"xi": X})
     inputs = Inputs("xi", 1, X, None)
@@ -113,7 +113,7 @@ def test_blocks_of_any_size() -> None:
 
 @pytest.mark.parametrize("rows", [1, 50, 400, 1000, 2000, 10_000])
 def test_triangles_keep_threads_busy(rows: int) -> None:
-    from nexort.exact.blocks import balanced
+    from nexort.limit.exact.blocks import balanced
 
     for size in (8, 104, 360):
         for threads in (1, 2, 7):

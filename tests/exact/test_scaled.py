@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import nexort
-from nexort.exact.values import What
+from nexort.limit.exact.values import What
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 X = np.random.default_rng(8).standard_normal((5, 12))

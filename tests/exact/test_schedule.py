@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from nexort.exact.schedule import scheduled
-from nexort.exact.values import Value, Values, What
+from nexort.limit.exact.schedule import scheduled
+from nexort.limit.exact.values import Value, Values, What
 
 
 def leaf(values: Values, name: int) -> Value:

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import nexort
-from nexort.exact import blocks, tape
-from nexort.exact.instructions import (
+from nexort.limit.exact import blocks, tape
+from nexort.limit.exact.instructions import (
     ADD,
     ARCSINE,
     ARCSINE_AND_BUMP,
@@ -148,7 +148,7 @@ def test_programs_have_tapes(name: str, activation: str | None, dtype: str, comp
 
 
 def test_blocks_do_not_matter_to_tapes(compiled: Any) -> None:
-    from nexort.exact.kernel import Inputs, Options, kernels
+    from nexort.limit.exact.kernel import Inputs, Options, kernels
 
     program = nexort.load(PROGRAMS / "mlp.nxt", L=4)
     whole, _ = compiled(program, X)
@@ -311,7 +311,7 @@ else:
     numba.njit = without
 import numpy as np
 import nexort
-from nexort.exact import blocks, tape
+from nexort.limit.exact import blocks, tape
 blocks.ENOUGH = 0
 x = np.random.default_rng(0).standard_normal((5, 8))
 np.save(sys.argv[3], nexort.load(sys.argv[2]).kernel(x)["ntk"])

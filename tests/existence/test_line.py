@@ -9,8 +9,8 @@ from __future__ import annotations
 import pytest
 from integrands import graph
 
-from nexort.existence.line import judged
-from nexort.existence.verdict import Known
+from nexort.limit.existence.line import judged
+from nexort.limit.existence.verdict import Known
 
 TABLE = [
     ("1/z", "D"),

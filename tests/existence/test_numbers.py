@@ -8,10 +8,10 @@ import pytest
 from scipy.special import gamma
 
 import nexort
-from nexort.diagnostics import NexortError
 from nexort.gaussian.precise import number
 from nexort.program.numbers import fold
-from nexort.results import Estimate
+from nexort.report.results import Estimate
+from nexort.support.diagnostics import NexortError
 
 PROGRAM = """
 vector z, w ~ N(0, 1)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from integrands import graph
 
-from nexort.existence.space import judged
-from nexort.existence.verdict import Known
 from nexort.functions import Array
+from nexort.limit.existence.space import judged
+from nexort.limit.existence.verdict import Known
 from nexort.program.nodes import Node
 
 COVARIANCES = {"I": np.eye(4), "R": np.eye(4), "S": np.eye(4)}

@@ -26,7 +26,7 @@ def test_a_training_is_written_out_or_refused(path: Path) -> None:
         refused = None
         assert expanded.program.training is None
     assert refused is None or (
-        refused.diagnostics and not isinstance(refused, nexort.diagnostics.InternalError)
+        refused.diagnostics and not isinstance(refused, nexort.support.diagnostics.InternalError)
     )
 
 

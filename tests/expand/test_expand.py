@@ -1,7 +1,8 @@
 """``nexort expand``: what is printed is a program of the core language with the same outputs.
 
-The training is evaluated by its own route (nexort.maximal, nexort.tangent), the core program by the
-generic one, which knows nothing of trainings. ``pytest --update-golden`` writes the golden files.
+The training is evaluated by its own route (nexort.limit.training.maximal,
+nexort.limit.training.tangent), the core program by the generic one, which knows nothing of
+trainings. ``pytest --update-golden`` writes the golden files.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from random_networks import program
 
 import nexort
 from nexort.cli import main
-from nexort.diagnostics import NexortError, Source
-from nexort.driver import Given
+from nexort.data.given import Given
 from nexort.expand import expand
 from nexort.expand.module import written_out
+from nexort.support.diagnostics import NexortError, Source
 from nexort.syntax.parser import parse
 from nexort.syntax.printer import format_module
 

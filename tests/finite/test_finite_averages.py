@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from finite_programs import call, data, dense, matmul, number, unrolled, vector
 
-from nexort.diagnostics import InternalError
 from nexort.finite import arrays, nests, simulate
 from nexort.finite.averages import components
 from nexort.finite.schedule import Averages, schedule
 from nexort.program import build
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Axis, ket
+from nexort.support.diagnostics import InternalError
 
 K, M = Axis("K"), Axis("M")
 x, y, z, w = (vector(name) for name in "xyzw")

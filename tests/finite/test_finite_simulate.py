@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from finite_programs import call, data, dense, matmul, number, unrolled, vector, wishart
 
-from nexort.diagnostics import InternalError, NexortError
 from nexort.finite import first_nonfinite, simulate
 from nexort.finite.crew import Crew, StoppedError
 from nexort.program import build
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Axis, scalar
+from nexort.support.diagnostics import InternalError, NexortError
 
 K, M = Axis("K"), Axis("M")
 

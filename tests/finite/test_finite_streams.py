@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from finite_programs import call, matmul, number, unrolled, vector
 
-from nexort.diagnostics import InternalError, NexortError
 from nexort.finite import simulate
 from nexort.finite.streams import NAMED, Streams, graph_law, named_law
 from nexort.program import build
 from nexort.program.nodes import Node, Op
 from nexort.program.types import ket
+from nexort.support.diagnostics import InternalError, NexortError
 
 DOUBLE, SINGLE = np.dtype("float64"), np.dtype("float32")
 Z = Node(Op.SLOT, (), ("z",), ket())

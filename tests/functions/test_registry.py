@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nexort.diagnostics import Source
 from nexort.functions import Array, Function, lookup, registry
+from nexort.support.diagnostics import Source
 from nexort.syntax import tree as t
 from nexort.syntax.parser import parse
 

@@ -7,7 +7,7 @@ import pytest
 import nexort
 
 
-def mean(f: str) -> nexort.results.Estimate:
+def mean(f: str) -> nexort.report.results.Estimate:
     text = f"vector z ~ N(0, 1)\n|f> = {f.replace('$', '|z>')}\noutput <1|f>"
     [found] = nexort.loads(text).limit().values()
     return found

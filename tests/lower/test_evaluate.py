@@ -9,7 +9,7 @@ import pytest
 
 import nexort
 from nexort import NexortError
-from nexort.results import Results
+from nexort.report.results import Results
 
 
 def limit(text: str, **options: object) -> Results:
@@ -35,7 +35,7 @@ def test_linear_programs_are_exact_up_to_roundoff() -> None:
 
 def test_without_dots_the_moments_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     from nexort.limit.dots import sources_of_dots
-    from nexort.lower import sampler
+    from nexort.limit.sample import sampler
 
     monkeypatch.setattr(
         sampler, "sources_of_dots", lambda roots: dict.fromkeys(sources_of_dots(roots), ())

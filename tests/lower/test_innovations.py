@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from nexort.lower.innovations import Innovations, Roots
-from nexort.lower.points import Points
+from nexort.limit.sample.innovations import Innovations, Roots
+from nexort.limit.sample.points import Points
 
 N = 1024
 

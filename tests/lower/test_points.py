@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nexort.lower.points import Points, block
+from nexort.limit.sample.points import Points, block
 
 
 def seed(k: int) -> np.random.SeedSequence:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import nexort
-from nexort.compare import verify
+from nexort.report.compare import verify
 
 NEARLY = """
 dim M = 2

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from nexort.api import TensorProgram
-from nexort.diagnostics import Report
 from nexort.program.numbers import resolve
 from nexort.program.types import Kind
+from nexort.support.diagnostics import Report
 
 from . import latex
 from . import page as pages

@@ -10,10 +10,11 @@ import numpy as np
 
 from nexort.coordcheck.check import check
 from nexort.coordcheck.outcome import Check
-from nexort.data import LoadedArray
-from nexort.diagnostics import Source
-from nexort.driver import Given, compile_source
+from nexort.data.arrays import LoadedArray
+from nexort.data.given import Given
+from nexort.driver import compile_source
 from nexort.program.program import Program
+from nexort.support.diagnostics import Source
 
 TEXT = """\
 param L = 2

@@ -9,12 +9,12 @@ import numpy as np
 from architectures import ARCHITECTURES
 
 from nexort import driver
-from nexort.classification.optimizers import optimizer as by_name
-from nexort.classification.subject import Subject, in_regime, subject, under, with_training
-from nexort.diagnostics import Source
-from nexort.driver import Given
+from nexort.data.given import Given
+from nexort.parametrization.layers import Layer, Table
+from nexort.parametrization.optimizers import optimizer as by_name
+from nexort.parametrization.subject import Subject, in_regime, subject, under, with_training
 from nexort.program.network import Exponents
-from nexort.scaling.layers import Layer, Table
+from nexort.support.diagnostics import Source
 
 Array = np.ndarray[Any, Any]
 UNIT = 8

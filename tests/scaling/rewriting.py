@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from nexort.diagnostics import NexortError, Source, Span
 from nexort.driver import compile_source
+from nexort.support.diagnostics import NexortError, Source, Span
 from nexort.syntax import tree as t
 from nexort.syntax.parser import parse
 from nexort.syntax.printer import format_module

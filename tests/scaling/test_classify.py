@@ -13,7 +13,7 @@ from networks import NETWORKS, PERCEPTRON, network
 
 import nexort
 from nexort.cli import main
-from nexort.diagnostics import NexortError
+from nexort.support.diagnostics import NexortError
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 MUP = [(0, 0, 0, 1), (0, "1/2", 1, 1), (1, 0, 0, 1)]
@@ -30,7 +30,7 @@ def run(*args: str) -> int:
 
 def test_a_table() -> None:
     found = nexort.classify(MUP)
-    assert isinstance(found, nexort.classification.Classification)
+    assert isinstance(found, nexort.parametrization.Classification)
     assert found.verdict == "feature learning"
     assert found.learned == ("1", "2")
     assert found.least == 0

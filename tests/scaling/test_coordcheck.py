@@ -21,11 +21,12 @@ from nexort.coordcheck.outcome import Check
 from nexort.coordcheck.picture import plot
 from nexort.coordcheck.tasks import expecting, shortened
 from nexort.coordcheck.text import as_json, render
-from nexort.diagnostics import NexortError
-from nexort.driver import Given
+from nexort.data.given import Given
 from nexort.finite.streams import Streams, gaussian
 from nexort.finite.training import parameters
 from nexort.program.network import Exponents
+from nexort.support.diagnostics import NexortError
+from nexort.training.prepare import prepare
 
 HALF = Fraction(1, 2)
 FEW = (64, 128, 256)
@@ -154,12 +155,11 @@ def test_sizes_are_those_of_a_network_trained_by_hand() -> None:
 
 
 def test_watching_changes_no_bit_of_a_run() -> None:
-    from nexort import driver
     from nexort.coordcheck.sizes import Sizes
     from nexort.coordcheck.tensors import tensors
     from nexort.finite.training import train
 
-    task = driver.training(program(text()), Given({}, {}), judge=False)
+    task = prepare(program(text()), Given({}, {}))
     runs = [Sizes(task, tensors(task)) for _ in range(2)]
     plain = train(task, 48, 2)
     watched = train(task, 48, 2, watch=lambda k: runs[k])

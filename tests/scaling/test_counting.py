@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 from networks import NETWORKS, PERCEPTRON, UNIT, Array, around, grid, mlp, network
 
 from nexort import driver
-from nexort.classification.classifying import of_subject
-from nexort.classification.subject import subject
-from nexort.diagnostics import NexortError, Source
-from nexort.driver import Given
+from nexort.data.given import Given, placeholders
+from nexort.parametrization.classification import of_subject
+from nexort.parametrization.judge import Judge
+from nexort.parametrization.layers import perceptron
+from nexort.parametrization.subject import subject
+from nexort.parametrization.theorem import VERDICTS, codes
 from nexort.program.program import Program
-from nexort.scaling.judge import Judge
-from nexort.scaling.layers import perceptron
-from nexort.scaling.theorem import VERDICTS, codes
+from nexort.support.diagnostics import NexortError, Source
+from nexort.training.prepare import prepare
 from nexort.training.task import Task
 
 DEGREES = {"adam": None, "adam(eps=0)": 0, "sgd": 1}
@@ -183,7 +184,7 @@ def test_a_limit_is_one_that_is_classified_so(name: str, regime: str, optimizer:
     program = driver.compile_source(Source("<network>", text))
     found = of_subject(subject(program, Given({}, {})))
     try:
-        task = driver.training(program, driver.placeholders(program, Given({}, {})))
+        task = driver.training(program, placeholders(program, Given({}, {})))
     except NexortError as error:
         [problem] = error.diagnostics
         assert problem.code in ("no-limit", found.verdict), str(found)
@@ -196,7 +197,7 @@ def test_a_limit_is_one_that_is_classified_so(name: str, regime: str, optimizer:
 
 def found_task(program: Program) -> Task:
     """The training whatever its limit."""
-    return driver.training(program, driver.placeholders(program, Given({}, {})), judge=False)
+    return prepare(program, placeholders(program, Given({}, {})))
 
 
 def test_gradients_that_averages_make_vanish_are_no_fault_of_the_exponents() -> None:

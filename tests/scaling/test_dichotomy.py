@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from networks import NETWORKS, PERCEPTRON, network
 
-from nexort.classification import spaces
-from nexort.classification.slices import Slice, sliced
 from nexort.cli import main
-from nexort.diagnostics import NexortError
-from nexort.scaling.layers import Table, named, perceptron
-from nexort.scaling.theorem import verdict
+from nexort.parametrization import spaces
+from nexort.parametrization.layers import Table, named, perceptron
+from nexort.parametrization.slices import Slice, sliced
+from nexort.parametrization.theorem import verdict
+from nexort.support.diagnostics import NexortError
 
 F = Fraction
 BOX = ((F(-1), F(2)), (F(-1), F(2)))
@@ -78,7 +78,7 @@ def test_the_plane_through_three_parametrizations(optimizer: str | None) -> None
 @pytest.mark.parametrize(("x", "y"), [("2.c", "3.b"), ("r", "3.a"), ("sp", "1.d"), ("S", "2.b")])
 def test_points_are_those_of_single_tables(x: str, y: str) -> None:
     """The affine tables of a whole slice, against a table written out for some points."""
-    from nexort.classification.slices import _Place
+    from nexort.parametrization.slices import _Place
 
     space = spaces.of_perceptron(2, "ntp", None, None)
     found = sliced(space, x, y, BOX, 3, ())

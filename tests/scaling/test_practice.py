@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from networks import NETWORKS, mlp, network
 
-from nexort.classification.optimizers import optimizer
-from nexort.classification.practice import GAUGES, Row, practice
-from nexort.classification.subject import in_regime, under
 from nexort.cli import main
-from nexort.scaling.layers import Layer
-from nexort.scaling.theorem import verdict
+from nexort.parametrization.layers import Layer
+from nexort.parametrization.optimizers import optimizer
+from nexort.parametrization.practice import GAUGES, Row, practice
+from nexort.parametrization.subject import in_regime, under
+from nexort.parametrization.theorem import verdict
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 H = Fraction(1, 2)
@@ -83,7 +83,7 @@ def test_every_gauge_is_the_same_parametrization(gauge: str, name: str, regime: 
     by = optimizer(name)
     found = in_regime(under(mlp(2, "tanh", name), by), regime)
     made = practice(found, by, gauge)  # type: ignore[arg-type]
-    from nexort.scaling.layers import Table
+    from nexort.parametrization.layers import Table
 
     layers = tuple(Layer(r.name, r.part, by.degree, by.normalization) for r in made.rows)
     table = Table(layers, tuple(r.exponents for r in made.rows))
@@ -97,7 +97,7 @@ def test_every_gauge_is_the_same_parametrization(gauge: str, name: str, regime: 
 
 def test_what_tables_say_without_n_to_the_d_is_the_same_update() -> None:
     """n^-c Q(n^d g; eps) = n^rate Q(g; n^epsilon eps) in numbers, at n = 1024, n^d g = 1."""
-    from nexort.classification.optimizers import _update
+    from nexort.parametrization.optimizers import _update
 
     n = 1024.0
     draws = np.random.default_rng(3).standard_normal((4, 6))

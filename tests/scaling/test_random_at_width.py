@@ -10,12 +10,13 @@ import pytest
 from random_blocks import program
 
 import nexort
-from nexort.classification import Classification
 from nexort.coordcheck.fit import fit
 from nexort.coordcheck.measure import measure
 from nexort.coordcheck.tasks import shortened
-from nexort.diagnostics import Source
-from nexort.driver import Given, compile_source
+from nexort.data.given import Given
+from nexort.driver import compile_source
+from nexort.parametrization import Classification
+from nexort.support.diagnostics import Source
 
 WIDTHS = (32, 64, 128, 256)
 OPTIMIZERS = ("sgd(lr=0.2)", "adam(lr=0.1, eps=1e-4)")

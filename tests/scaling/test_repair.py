@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from networks import NETWORKS, UNIT, Array, around, mlp, network, table
 
-from nexort.classification.classifying import of_subject
-from nexort.scaling.judge import Judge
-from nexort.scaling.layers import Normalization, Table, named, perceptron
-from nexort.scaling.repair import GOOD, repair
-from nexort.scaling.search import searched
-from nexort.scaling.theorem import codes, verdict
+from nexort.parametrization.classification import of_subject
+from nexort.parametrization.judge import Judge
+from nexort.parametrization.layers import Normalization, Table, named, perceptron
+from nexort.parametrization.repair import GOOD, repair
+from nexort.parametrization.search import searched
+from nexort.parametrization.theorem import codes, verdict
 
 STEP = UNIT // 4
 MOVES = [k * STEP for k in range(-8, 9) if k]

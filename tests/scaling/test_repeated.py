@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from nexort.classification import repeated
-from nexort.classification.classifying import of_subject
-from nexort.classification.subject import Subject, subject
-from nexort.diagnostics import Source
-from nexort.driver import Given, compile_source
+from nexort.data.given import Given
+from nexort.driver import compile_source
+from nexort.parametrization import repeated
+from nexort.parametrization.classification import of_subject
+from nexort.parametrization.subject import Subject, subject
+from nexort.support.diagnostics import Source
 
 CASES = Path(__file__).parents[1] / "cases"
 BLOCKS = """\

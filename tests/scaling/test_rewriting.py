@@ -9,11 +9,12 @@ import pytest
 from random_blocks import program
 from rewriting import rewritten
 
-from nexort.classification.classifying import of_subject
-from nexort.classification.practice import practice
-from nexort.classification.subject import Subject, in_regime, subject
-from nexort.diagnostics import Source
-from nexort.driver import Given, compile_source
+from nexort.data.given import Given
+from nexort.driver import compile_source
+from nexort.parametrization.classification import of_subject
+from nexort.parametrization.practice import practice
+from nexort.parametrization.subject import Subject, in_regime, subject
+from nexort.support.diagnostics import Source
 
 ROOT = Path(__file__).parents[2]
 MODELS = sorted((ROOT / "tests/cases/good").glob("model-*.nxt"))

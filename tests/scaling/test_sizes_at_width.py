@@ -11,11 +11,12 @@ import pytest
 from networks import NETWORKS, PERCEPTRON, Array
 
 from nexort import driver
-from nexort.classification.classifying import of_subject
-from nexort.classification.subject import subject
-from nexort.diagnostics import Source
-from nexort.driver import Given
+from nexort.data.given import Given
 from nexort.finite.training import train
+from nexort.parametrization.classification import of_subject
+from nexort.parametrization.subject import subject
+from nexort.support.diagnostics import Source
+from nexort.training.prepare import prepare
 
 HEAD = """
 param L = 2
@@ -51,7 +52,7 @@ def fitted(program: str, names: Sequence[str], widths: Sequence[int], seeds: int
         line.replace(" as q", f" as k{k}_") for k, n in enumerate(names) for line in squares(n)
     ]
     source = Source("<run>", program + "\n".join(["output f", *lines]))
-    task = driver.training(driver.compile_source(source), Given({}, {}), judge=False)
+    task = prepare(driver.compile_source(source), Given({}, {}))
     runs = [train(task, n, seeds, dtype="float64", seed=1) for n in widths]
 
     def slope(sizes: list[Array]) -> float:

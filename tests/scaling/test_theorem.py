@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import UNIT, around, table
 
+from nexort.parametrization.layers import Table, named, perceptron
+from nexort.parametrization.theorem import VERDICTS, Conditions, codes, verdict
 from nexort.program.network import Exponents
-from nexort.scaling.layers import Table, named, perceptron
-from nexort.scaling.theorem import VERDICTS, Conditions, codes, verdict
 
 F = Fraction
 DEPTHS = (1, 2, 3, 5)

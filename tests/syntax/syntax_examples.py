@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nexort.diagnostics import Source
+from nexort.support.diagnostics import Source
 from nexort.syntax import tree as t
 from nexort.syntax.parser import parse
 

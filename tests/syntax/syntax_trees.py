@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from nexort.diagnostics import Source, Span
+from nexort.support.diagnostics import Source, Span
 from nexort.syntax import tree as t
 
 NOWHERE = Span(Source("made", ""), 0, 0)

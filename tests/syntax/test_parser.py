@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from syntax_examples import PROGRAMS, expr_of, tree_of
 from syntax_trees import NOWHERE
 
-from nexort.diagnostics import NexortError
+from nexort.support.diagnostics import NexortError
 from nexort.syntax import tree as t
 from nexort.syntax.printer import format_module
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from syntax_examples import EVERYTHING, MLP, PROGRAMS, expr_of, tree_of
 from syntax_trees import NOWHERE, expressions, modules, products, strip
 
-from nexort.diagnostics import NexortError
+from nexort.support.diagnostics import NexortError
 from nexort.syntax import layout
 from nexort.syntax import tree as t
 from nexort.syntax.printer import format_module, print_expr, print_statement

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from syntax_examples import tree_of
 
-from nexort.diagnostics import NexortError
+from nexort.support.diagnostics import NexortError
 
 
 def errors_of(text: str) -> list[str]:

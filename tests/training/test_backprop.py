@@ -10,14 +10,14 @@ import pytest
 from at_width import AtWidth
 
 from nexort import driver
-from nexort.data import LoadedArray
-from nexort.diagnostics import Source
-from nexort.driver import Given
+from nexort.data.arrays import LoadedArray
+from nexort.data.given import Given
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array, Unrolled
 from nexort.program.verify import verify_unrolled
+from nexort.support.diagnostics import Source
 from nexort.training.backprop import gradients
 from nexort.training.task import Gradient, Key, seed_slot
 

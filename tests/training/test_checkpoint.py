@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import nexort
-from nexort.diagnostics import NexortError
+from nexort.support.diagnostics import NexortError
 
 TEXT = """\
 dim d, M

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from training_tasks import MLP, reference, run_of, update
 
 from nexort import driver
-from nexort.data import LoadedArray
-from nexort.diagnostics import NexortError, Source
-from nexort.driver import Given
+from nexort.data.arrays import LoadedArray
+from nexort.data.given import Given
 from nexort.finite.crew import Crew
 from nexort.finite.streams import Streams, gaussian
 from nexort.finite.training import first_nonfinite, train
@@ -27,6 +26,7 @@ from nexort.program.network import Exponents
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Kind, scalar
 from nexort.program.unrolled import Array
+from nexort.support.diagnostics import NexortError, Source
 from nexort.training.task import Norm, Task
 
 PROGRAMS = Path(__file__).parents[2] / "programs"

@@ -9,9 +9,8 @@ import pytest
 from training_tasks import run_of, update
 
 from nexort import driver
-from nexort.data import LoadedArray
-from nexort.diagnostics import Source
-from nexort.driver import Given
+from nexort.data.arrays import LoadedArray
+from nexort.data.given import Given
 from nexort.finite.crew import Crew
 from nexort.finite.streams import Streams, gaussian
 from nexort.finite.training.plan import plan
@@ -21,6 +20,8 @@ from nexort.functions import registry
 from nexort.program.nodes import Node, Op, rewrite
 from nexort.program.types import scalar
 from nexort.program.unrolled import Array
+from nexort.support.diagnostics import Source
+from nexort.training.prepare import prepare
 from nexort.training.task import Task, moment, seed_slot
 
 HEAD = """
@@ -138,7 +139,7 @@ def task_of(body: str) -> Task:
         arrays = {"xi": rng.normal(size=(2, 3)), "y": rng.normal(size=shape)}
         given = Given({}, {k: LoadedArray(v, k) for k, v in arrays.items()})
         program = driver.compile_source(Source("<network>", body))
-        return driver.training(program, given, judge=False)
+        return prepare(program, given)
     arrays = {"xi": rng.normal(size=(2, 3)), "y": rng.normal(size=3), "train": np.ones(3)}
     text = HEAD + body + "\nf = <v|z>"
     return run_of(text, arrays, update("sgd"), rate=0.1, steps=1)

@@ -9,16 +9,18 @@ import pytest
 from training_tasks import MLP, reference, run_of, update
 
 import nexort
-from nexort import driver, maximal
-from nexort.data import LoadedArray
-from nexort.diagnostics import Diagnostic, Source
-from nexort.driver import Given
+from nexort import driver
+from nexort.data.arrays import LoadedArray
+from nexort.data.given import Given
 from nexort.finite.training import train
-from nexort.lower.evaluate import LimitValue, Settings
-from nexort.lower.evaluate import evaluate as generic
-from nexort.maximal.evaluate import Summary, _summary
+from nexort.limit.estimate import LimitValue
+from nexort.limit.evaluate import evaluate as generic
+from nexort.limit.settings import Settings
+from nexort.limit.training import maximal
+from nexort.limit.training.maximal.evaluate import Summary, _summary
+from nexort.limit.training.replicates import Stage
 from nexort.program.unrolled import Array
-from nexort.replicates import Stage
+from nexort.support.diagnostics import Diagnostic, Source
 from nexort.training.task import Task
 
 HEAD = """

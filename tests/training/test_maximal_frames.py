@@ -7,11 +7,11 @@ import pytest
 from scipy.special import ndtr
 
 from nexort import driver
-from nexort.diagnostics import Source
-from nexort.lower.points import Points
-from nexort.maximal.frames import Frame, Space, directions
-from nexort.maximal.initial import InitialOperator
-from nexort.maximal.moved import Pairs, product
+from nexort.limit.sample.points import Points
+from nexort.limit.training.maximal.frames import Frame, Space, directions
+from nexort.limit.training.maximal.initial import InitialOperator
+from nexort.limit.training.maximal.moved import Pairs, product
+from nexort.support.diagnostics import Source
 from nexort.training.update import Update
 
 N = 512

@@ -8,11 +8,11 @@ import pytest
 
 import nexort
 from nexort import driver
-from nexort.lower.evaluate import Settings
-from nexort.maximal.evaluate import replicates
-from nexort.maximal.plan import Plan
-from nexort.maximal.run import trajectory
-from nexort.separation import separation
+from nexort.finite.training.separation import separation
+from nexort.limit.settings import Settings
+from nexort.limit.training.maximal.evaluate import replicates
+from nexort.limit.training.maximal.plan import Plan
+from nexort.limit.training.maximal.run import trajectory
 
 SPREADING = """data y = 1
 network f() {

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import nexort
-from nexort.diagnostics import Diagnostic, NexortError
+from nexort.support.diagnostics import Diagnostic, NexortError
 
 NARROW = """data x[1, 1] = [[1]]
 network f(x) {{

@@ -9,12 +9,13 @@ import pytest
 from training_tasks import reference, run_of, update
 
 import nexort
-from nexort import driver, tangent
+from nexort import driver
 from nexort.finite.training import train
-from nexort.lower.evaluate import Settings
+from nexort.limit.settings import Settings
+from nexort.limit.training import tangent
+from nexort.limit.training.tangent.plan import Plan
+from nexort.limit.training.tangent.run import trajectory
 from nexort.program.unrolled import Array
-from nexort.tangent.plan import Plan
-from nexort.tangent.run import trajectory
 from nexort.training.task import Task
 
 MLP = """

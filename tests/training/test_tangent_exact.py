@@ -11,8 +11,9 @@ import pytest
 from test_tangent import MLP, task
 
 import nexort
-from nexort import tangent
-from nexort.lower.evaluate import LimitValue, Settings
+from nexort.limit.estimate import LimitValue
+from nexort.limit.settings import Settings
+from nexort.limit.training import tangent
 from nexort.program.unrolled import Array
 from nexort.training.task import Task
 

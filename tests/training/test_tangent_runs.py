@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from test_tangent import ADAM, MLP, draws, task
 
-from nexort import tangent
-from nexort.diagnostics import Diagnostic, NexortError
-from nexort.lower.evaluate import LimitValue, Settings
+from nexort.limit.estimate import LimitValue
+from nexort.limit.settings import Settings
+from nexort.limit.training import tangent
+from nexort.limit.training.tangent.plan import Plan
 from nexort.program.unrolled import Array
-from nexort.tangent.plan import Plan
+from nexort.support.diagnostics import Diagnostic, NexortError
 from nexort.training.checkpoint import Checkpoint, fingerprint
 
 CUBE = "update cube(g) { return g + 0.01 * g^3 }\n" + MLP

@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 from test_tangent import ADAM, DATA, MLP, task
 
-from nexort import tangent
-from nexort.exact.solve import solve
-from nexort.lower.evaluate import Settings
+from nexort.limit.exact.solve import solve
+from nexort.limit.settings import Settings
+from nexort.limit.training import tangent
+from nexort.limit.training.tangent.plan import Plan
+from nexort.limit.training.tangent.run import trajectory
+from nexort.limit.training.tangent.sample import Sample
 from nexort.program import build
 from nexort.program.unrolled import UnrolledOutput
-from nexort.tangent.plan import Plan
-from nexort.tangent.run import trajectory
-from nexort.tangent.sample import Sample
 
 TIED = MLP.replace("weight W[2..3]", "weight W").replace("W[l]", "W")
 TRANSPOSED = TIED.replace("for l in 2..3", "|x[2]> = tanh(W |x[1]>)\n  for l in 3..3").replace(

@@ -12,8 +12,9 @@ from click.testing import CliRunner
 import nexort
 from nexort import driver
 from nexort.cli import main
-from nexort.diagnostics import NexortError
-from nexort.driver import Given
+from nexort.data.given import Given
+from nexort.support.diagnostics import NexortError
+from nexort.training.prepare import prepare
 from nexort.training.task import Task
 
 HEAD = """
@@ -131,7 +132,7 @@ optimizer mine(lr, beta1=0.9, beta2=0.99) {
     for name in ("mine", "lion"):
         program = nexort.loads(HEAD + own + text.replace("NAME", name))
         # at width n: there is no limit, c is moved by signs of what vanishes
-        task = driver.training(program.program, program._given(DATA), judge=False)
+        task = prepare(program.program, program._given(DATA))
         update = task.weights["v", ()].update
         states = update.start((6,))
         paths.append([update.step(t, g, states) for t, g in enumerate(gradients)])

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from nexort import driver, optimizers
-from nexort.data import LoadedArray
-from nexort.diagnostics import Source
-from nexort.driver import Given
-from nexort.training.stability import degree
+from nexort.data.arrays import LoadedArray
+from nexort.data.given import Given
+from nexort.parametrization.verdict import degree
+from nexort.support.diagnostics import Source
 from nexort.training.update import BLOCK, Update
 
 TORCH = np.load(Path(__file__).with_name("torch.npz"))

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from nexort import driver
-from nexort.data import LoadedArray
-from nexort.diagnostics import Source
-from nexort.driver import Given
+from nexort.data.arrays import LoadedArray
+from nexort.data.given import Given
 from nexort.program import build
 from nexort.program.network import Exponents, WeightKind
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import scalar
 from nexort.program.unrolled import UnrolledOutput
+from nexort.support.diagnostics import Source
 from nexort.training.backprop import gradients
 from nexort.training.task import (
     Key,

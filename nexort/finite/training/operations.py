@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from nexort.diagnostics import InternalError, Span, fail
 from nexort.finite.arrays import (
     COPY_LABEL,
     DType,
@@ -27,6 +26,7 @@ from nexort.finite.training.slopes import slope
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array
+from nexort.support.diagnostics import InternalError, Span, fail
 
 FLOAT64: DType = np.dtype(np.float64)
 

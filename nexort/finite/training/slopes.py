@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from nexort.diagnostics import InternalError
 from nexort.functions import registry
 from nexort.program.unrolled import Array
+from nexort.support.diagnostics import InternalError
 
 Value = Any
 """A float, which takes the dtype of what it meets, or an array."""

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nexort.diagnostics import fail
 from nexort.finite.arrays import DType
 from nexort.finite.crew import Crew, available_threads
 from nexort.finite.streams import Law, Streams, gaussian, graph_law, named_law
@@ -14,6 +13,7 @@ from nexort.finite.training.plan import Plan, plan
 from nexort.finite.training.run import Run, Watch
 from nexort.program.nodes import Node
 from nexort.program.unrolled import Array
+from nexort.support.diagnostics import fail
 from nexort.training.checkpoint import Store
 from nexort.training.task import Task
 

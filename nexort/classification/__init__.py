@@ -1,5 +1,0 @@
-"""Classification of parametrizations and scaling tables, of programs and of tables of exponents."""
-
-from nexort.classification.classifying import Classification, classify
-
-__all__ = ["Classification", "classify"]

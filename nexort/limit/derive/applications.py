@@ -1,0 +1,237 @@
+"""Applications of operators: sums expand, an initial matrix makes a line of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from nexort.limit.derive.algebra import (
+    Env,
+    Names,
+    add,
+    applied,
+    axis_sum,
+    index_names,
+    mul,
+    place,
+    reindexed,
+)
+from nexort.limit.derive.derivation import Range
+from nexort.limit.derive.folding import NORMAL
+from nexort.limit.derive.formula import (
+    ONE,
+    Apply,
+    CopyMean,
+    Expectation,
+    Formula,
+    Indices,
+    Ket,
+    Matrix,
+)
+from nexort.limit.derive.indexing import Indexer, common, on_copy
+from nexort.limit.derive.lines import Line, System
+from nexort.limit.derive.naming import Naming, labelled
+from nexort.limit.derive.unsupported import Unsupported
+from nexort.program import build
+from nexort.program.index import Affine
+from nexort.program.nodes import Node, Op
+from nexort.program.program import Program
+
+
+class Applications(Naming):
+    """What operators do to kets."""
+
+    def __init__(self, program: Program, names: Names, system: System, taken: set[str]) -> None:
+        super().__init__(Indexer(program, names, self.apply), system, taken)
+        self.program, self.names = program, names
+
+    def apply(
+        self, indexer: Indexer, acting: Node, value: Node, labels: Indices, env: Env
+    ) -> Formula:
+        """(A + c B)|z> = A|z> + c B|z>, (A B)|z> = A(B|z>), outer products act by bra-kets."""
+        return add(
+            *(
+                mul(factor, self.term(leaf, turned, scale, value, labels, env))
+                for factor, leaf, turned, scale in self.terms(acting, env)
+            )
+        )
+
+    def terms(self, acting: Node, env: Env) -> Iterator[tuple[Formula, Node, bool, Formula]]:
+        """An operator as a sum: coefficient, leaf, whether transposed, and the root of n times
+        the leaf's variance. The leaf's own indices are those of the rule: see :meth:`inlined`."""
+        stack: list[tuple[Formula, Node, bool]] = [(ONE, acting, False)]
+        while stack:
+            factor, node, turned = stack.pop()
+            match node.op:
+                case Op.OP_ADD:
+                    stack.extend((factor, a, turned) for a in reversed(node.args))
+                case Op.OP_SCALE:
+                    scale = self.indexer.formula(node.args[0], (), env)
+                    if self.is_declared_scale(node):
+                        yield factor, node.args[1], turned, scale
+                    else:
+                        stack.append((mul(factor, scale), node.args[1], turned))
+                case Op.ADJOINT:
+                    stack.append((factor, node.args[0], not turned))
+                case Op.REF:
+                    stack.append((factor, self.inlined(node), turned))
+                case Op.TAKE if node.args[0].op is Op.OP_SCALE:
+                    [value] = node.args
+                    inside = build.take(value.args[1], node.attr)
+                    if self.is_declared_scale(value):
+                        scale = self.indexer.formula(value.args[0], (), env)
+                        yield factor, inside, turned, scale
+                    else:
+                        stack.append((factor, build.scale(value.args[0], inside), turned))
+                case _:
+                    yield factor, node, turned, ONE
+
+    def is_declared_scale(self, node: Node) -> bool:
+        """Whether c W is a declared matrix of variance c^2 / n."""
+        factor, matrix = node.args
+        if matrix.op is not Op.INIT_MATRIX:
+            return False
+        declared = self.program.initial[matrix.attr[0]].value
+        return declared.op is Op.OP_SCALE and declared.args[0] is factor
+
+    def inlined(self, node: Node) -> Node:
+        """The operator that a name stands for. Raises Unsupported for families of operators."""
+        name, indices = node.attr
+        rules = [rule for _, rule in self.program.rules() if rule.name == name]
+        if len(rules) != 1 or indices or rules[0].indices:
+            raise Unsupported(f"the operators {name}[...] form a family")
+        return rules[0].value
+
+    def term(
+        self, leaf: Node, turned: bool, scale: Formula, value: Node, labels: Indices, env: Env
+    ) -> Formula:
+        match leaf.op:
+            case Op.INIT_MATRIX | Op.TAKE:
+                ket = self.application(None, leaf, turned, scale, value, env, True)
+                return replace(ket, axes=labels)
+            case Op.COMPOSE:
+                first, second = leaf.args[::-1] if not turned else leaf.args
+                inner = build.apply(_turn(first, turned), value)
+                outer = build.apply(_turn(second, turned), inner)
+                return self.indexer.formula(outer, labels, env)
+            case Op.OUTER:
+                return self.outer(leaf, turned, value, labels, env)
+            case Op.ENTRYWISE:
+                body = self.entries(leaf.args[0], turned, env)
+                acted = on_copy(self.indexer.formula(value, labels, env), 1)
+                return CopyMean((1,), mul(body, acted))
+            case _:
+                raise Unsupported(f"an application of {leaf.op.name.lower()} has no symbolic form")
+
+    def outer(self, leaf: Node, turned: bool, value: Node, labels: Indices, env: Env) -> Formula:
+        """(|x> chi <y|)|z> = |x> Diag(chi) <y|z>."""
+        x, chi, y = leaf.args if not turned else leaf.args[::-1]
+        fresh = [self.names.fresh() for _ in x.type.axes]
+        inner = tuple(Affine.variable(f) for f in fresh)
+        ket, bra = (self.indexer.formula(k, inner, env) for k in (x, y))
+        weight = self.indexer.formula(chi, inner[len(inner) - len(chi.type.axes) :], env)
+        acted = self.indexer.formula(value, labels, env)
+        body = mul(weight, ket, Expectation(mul(bra, acted)))
+        for name, a, b in zip(fresh, x.type.axes, y.type.axes, strict=True):
+            body = axis_sum(name, common(a, b), body)
+        return body
+
+    def entries(self, body: Node, turned: bool, env: Env) -> Formula:
+        """Q's body with the entry (alpha, beta) of every outer product, beta on copy 1."""
+        if body.op is Op.ENTRY:
+            return add(
+                *(self.entry(*term, env) for term in self.terms_at(body.args[0], turned, env))
+            )
+        if body.op is Op.CALL:
+            args = [self.entries(a, turned, env) for a in body.args]
+            return _called(str(body.attr), args)
+        if body.op is Op.FOLD:
+            history, *parameters = body.args
+            if history.op is not Op.LIST or any(x.op is Op.GENERATE for x in history.args):
+                raise Unsupported("an update function over a loop's history has no symbolic form")
+            nodes = (*history.args, *parameters)
+            return Apply(body.attr[0], tuple(self.entries(a, turned, env) for a in nodes))
+        return self.indexer.formula(body, (), env)
+
+    def terms_at(
+        self, acting: Node, turned: bool, env: Env
+    ) -> Iterator[tuple[Formula, Node, bool]]:
+        for factor, leaf, flipped, _ in self.terms(acting, env):
+            yield factor, leaf, flipped != turned
+
+    def entry(self, factor: Formula, leaf: Node, turned: bool, env: Env) -> Formula:
+        if leaf.op is not Op.OUTER:
+            raise Unsupported(f"a nonlinearity of {leaf.op.name.lower()} has no symbolic form")
+        x, chi, y = leaf.args if not turned else leaf.args[::-1]
+        fresh = [self.names.fresh() for _ in x.type.axes]
+        inner = tuple(Affine.variable(f) for f in fresh)
+        weight = self.indexer.formula(chi, inner[len(inner) - len(chi.type.axes) :], env)
+        left = self.indexer.formula(x, inner, env)
+        right = on_copy(self.indexer.formula(y, inner, env), 1)
+        result = mul(factor, weight, left, right)
+        for name, a, b in zip(fresh, x.type.axes, y.type.axes, strict=True):
+            result = axis_sum(name, common(a, b), result)
+        return result
+
+    def application(
+        self,
+        name: str | None,
+        leaf: Node,
+        turned: bool,
+        scale: Formula,
+        value: Node,
+        env: Env,
+        auxiliary: bool,
+    ) -> Ket:
+        """The line of W |x>; the ket it acts on gets a name if it has none."""
+        outside = len(leaf.type.axes)
+        labels = labelled(leaf.type.axes + value.type.axes)
+        at = tuple(Affine.variable(x.label) for x in labels)
+        inner = labelled(value.type.axes)
+        here = tuple(Affine.variable(x.label) for x in inner)
+        argument = self.indexer.formula(value, here, env)
+        if not isinstance(argument, Ket):
+            argument = self.named_arguments(argument, inner)
+            argument = replace(self.auxiliary_argument(argument, inner), axes=here)
+        moved = dict(zip((x.label for x in inner), at[outside:], strict=True))
+        argument = reindexed(argument, moved)
+        matrix = _matrix(leaf, at[:outside], turned, env)
+        place_ = self.place
+        bound = sorted(
+            (index_names(argument) | {n for i in matrix.indices for n in i.names})
+            & set(self.indexer.bound)
+        )
+        ranges = place_.ranges + tuple(Range(b, *self.indexer.bound[b]) for b in bound)
+        indices = place_.indices + tuple(Affine.variable(b) for b in bound)
+        line = Line(
+            name or self.fresh_name("z", labels), indices, ranges, labels, argument, place_.span,
+            matrix, scale, auxiliary,
+        )  # fmt: skip
+        if not auxiliary:
+            self.system.kets.setdefault(line.name, []).append(line)
+            return line.ket
+        return self.add_auxiliary(line)
+
+
+def _matrix(leaf: Node, labels: Indices, turned: bool, env: Env) -> Matrix:
+    """An initial matrix, one of a stack over axes by a label or an entry."""
+    if leaf.op is Op.INIT_MATRIX:
+        name, indices = leaf.attr
+        return Matrix(name, tuple(place(i, env) for i in indices) + labels, turned)
+    [stack] = leaf.args
+    if stack.op is not Op.INIT_MATRIX:
+        raise Unsupported("an entry of operators over an axis has no symbolic form")
+    name, indices = stack.attr
+    rest = iter(labels)
+    items = tuple(next(rest) if i is None else place(i, env) for i in leaf.attr)
+    return Matrix(name, tuple(place(i, env) for i in indices) + items, turned)
+
+
+def _turn(node: Node, turned: bool) -> Node:
+    if not turned:
+        return node
+    return node.args[0] if node.op is Op.ADJOINT else Node(Op.ADJOINT, (node,), None, node.type)
+
+
+def _called(name: str, args: list[Formula]) -> Formula:
+    return NORMAL[name](*args) if name in NORMAL else applied(name, tuple(args))

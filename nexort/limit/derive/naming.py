@@ -1,0 +1,143 @@
+"""Names for parts of rules: sums inside of functions, and what matrices act on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from nexort.limit.derive import univariate as u
+from nexort.limit.derive.algebra import (
+    index_names,
+    rebuilt,
+)
+from nexort.limit.derive.derivation import Label, Range
+from nexort.limit.derive.formula import (
+    Apply,
+    Formula,
+    Indices,
+    Ket,
+    Product,
+    Sum,
+)
+from nexort.limit.derive.indexing import Indexer
+from nexort.limit.derive.lines import Line, System
+from nexort.limit.derive.walking import is_random
+from nexort.program.index import Affine
+from nexort.program.types import Axes
+from nexort.support.diagnostics import Span
+
+
+@dataclass
+class Place:
+    """The rule that is being read: its index, and how many names its parts got so far."""
+
+    name: str
+    indices: Indices
+    ranges: tuple[Range, ...]
+    span: Span
+    count: dict[str, int] = field(default_factory=dict)
+
+
+class Naming:
+    """Lines of parts, each known once; ``place`` is the rule that is being read."""
+
+    place: Place
+
+    def __init__(self, indexer: Indexer, system: System, taken: set[str]) -> None:
+        self.indexer, self.system, self.taken = indexer, system, taken
+        self.auxiliary: dict[tuple[str, str, tuple[str, ...], int], str] = {}
+        self.known: dict[tuple[object, ...], str] = {}
+
+    def named_arguments(self, value: Formula, labels: tuple[Label, ...]) -> Formula:
+        """f(|u> a + |b>) as f(|g>) with |g> = |u> a + |b>: sums inside of functions get names."""
+        found: dict[Formula, Formula] = {}
+        if u.of_one_ket(value, params=False):
+            return value
+
+        def name(formula: Formula) -> Formula:
+            several = isinstance(formula, Apply) and sum(map(is_random, formula.args)) > 1
+            if several and u.of_one_ket(formula, params=True):
+                return formula
+            if isinstance(formula, Apply | Product):
+                formula = rebuilt(formula, name)
+            if formula in found:
+                return found[formula]
+            if not isinstance(formula, Apply):
+                return rebuilt(formula, name) if isinstance(formula, Sum) else formula
+            args = []
+            for arg in formula.args:
+                if is_affine(arg) and not isinstance(arg, Ket) and arg not in found:
+                    found[arg] = self.auxiliary_ket(arg, labels)
+                args.append(found.get(arg, arg))
+            return Apply(formula.function, tuple(args))
+
+        def again(formula: Formula) -> Formula:
+            return found[formula] if formula in found else rebuilt(formula, again)
+
+        value = name(value)
+        return again(value) if found else value
+
+    def auxiliary_ket(self, value: Formula, labels: tuple[Label, ...]) -> Ket:
+        """A family of its own for a part of the rule; it keeps the labels that occur."""
+        used = index_names(value)
+        mine = tuple(x for x in labels if x.label in used)
+        bound = sorted(used & set(self.indexer.bound))
+        ranges = self.place.ranges + tuple(Range(b, *self.indexer.bound[b]) for b in bound)
+        indices = self.place.indices + tuple(Affine.variable(b) for b in bound)
+        name = self.fresh_name("g", mine)
+        line = Line(name, indices, ranges, mine, value, self.place.span, auxiliary=True)
+        return self.add_auxiliary(line)
+
+    def auxiliary_argument(self, value: Formula, labels: tuple[Label, ...]) -> Ket:
+        """A name for what a matrix acts on, with all of its axes."""
+        used = index_names(value)
+        bound = sorted(used & set(self.indexer.bound))
+        ranges = self.place.ranges + tuple(Range(b, *self.indexer.bound[b]) for b in bound)
+        indices = self.place.indices + tuple(Affine.variable(b) for b in bound)
+        name = self.fresh_name("y", labels)
+        line = Line(name, indices, ranges, labels, value, self.place.span, auxiliary=True)
+        return self.add_auxiliary(line)
+
+    def add_auxiliary(self, line: Line) -> Ket:
+        key = (line.indices, line.ranges, line.labels, line.value, line.matrix, line.scale)
+        if key in self.known:
+            return replace(line, name=self.known[key]).ket
+        self.known[key] = line.name
+        self.system.axes[line.name] = tuple(x.axis for x in line.labels)
+        self.system.kets.setdefault(line.name, []).append(line)
+        return line.ket
+
+    def fresh_name(self, base: str, labels: tuple[Label, ...]) -> str:
+        """The name of the next part: the same for parts at the same place of a family's rules."""
+        axes = tuple(x.axis for x in labels)
+        count = self.place.count[base] = self.place.count.get(base, 0) + 1
+        key = (self.place.name, base, axes, count)
+        if key not in self.auxiliary:
+            number = 0
+            while (name := base + (str(number) if number else "")) in self.taken:
+                number += 1
+            self.taken.add(name)
+            self.auxiliary[key] = name
+        return self.auxiliary[key]
+
+
+def is_affine(formula: Formula) -> bool:
+    """Whether a random formula is a linear combination of kets, plus a number."""
+    from nexort.limit.derive.formula import AxisSum, LoopSum
+
+    match formula:
+        case Ket():
+            return formula.copy == 0
+        case Sum(terms):
+            return is_random(formula) and all(not is_random(t) or is_affine(t) for t in terms)
+        case Product(factors):
+            random = [f for f in factors if is_random(f)]
+            return len(random) == 1 and is_affine(random[0])
+        case LoopSum() | AxisSum():
+            return is_affine(formula.body)
+        case _:
+            return False
+
+
+def labelled(axes: Axes) -> tuple[Label, ...]:
+    """Labels of the axes of a family: the same for all of its rules."""
+    return tuple(Label(f"${k}", a.name) for k, a in enumerate(axes))

@@ -1,0 +1,228 @@
+"""Formulas as sympy objects, for computer algebra; the only place where sympy is used.
+
+====================  =======================================================================
+formula               sympy
+====================  =======================================================================
+number                Rational or Float
+param, size, index    Symbol; indices are integers
+data, scalar family   Indexed: family indices first, then labels, ``xi[i, a]``
+<x^l_a|y^m_b>         Indexed ``<x|y>[l, a, m, b]``; <1|x^l_a> is ``<1|x>[l, a]``
+E d|x>/d hat(y)       Indexed ``d<1|x>/dhat(y)[...]``, indices of x first
+ket, hat, copy        Indexed ``|x>[l, a]``, ``hat|x>[l, a]``, ``|x>{1}[l, a]``
+E[body]               Function ``E``; ``E{1,2}`` over copies only
+sums                  Sum; over the label of an axis from 0 to its size - 1
+delta                 KroneckerDelta
+Q over a history      Function of the update function's name: the body, then (index, 0, last)
+matrix, |x><y|        Indexed ``W[l, t]``, ``|x><y|[l, a, m, b]``
+E f(z_a) g(z_b)       its closed form if one is known, else Function ``V_f_g`` of the covariances
+other functions       sympy's own (tanh, erf, ...), else an undefined Function of that name
+====================  =======================================================================
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from fractions import Fraction
+from typing import Any, assert_never
+
+import sympy
+
+from nexort.gaussian.closed import closed_form
+from nexort.gaussian.univariate import NotUnivariate, Univariate
+from nexort.limit.derive import closed
+from nexort.limit.derive.derivation import Equation
+from nexort.limit.derive.formula import (
+    Apply,
+    Average,
+    AxisSum,
+    Bracket,
+    CopyMean,
+    Delta,
+    Expectation,
+    Fold,
+    Formula,
+    GaussianMean,
+    GaussianPair,
+    IndexNumber,
+    Indices,
+    Ket,
+    LoopSum,
+    Number,
+    Operator,
+    Outer,
+    Power,
+    Product,
+    Response,
+    Sum,
+    Symbol,
+)
+from nexort.limit.derive.printing.duals import title
+from nexort.program.index import Affine
+
+Leaf = (
+    Symbol
+    | Ket
+    | Bracket
+    | Average
+    | Response
+    | Delta
+    | CopyMean
+    | Expectation
+    | Fold
+    | Operator
+    | Outer
+)
+
+
+def expression(formula: Formula) -> Any:
+    """A formula as a sympy expression."""
+    return _of(formula)
+
+
+def equation(item: Equation) -> Any:
+    """A line of the recursion as a sympy Eq."""
+    return sympy.Eq(expression(item.left), expression(item.right), evaluate=False)
+
+
+def _of(formula: Formula) -> Any:
+    match formula:
+        case Number(Fraction() as value):
+            return sympy.Rational(value.numerator, value.denominator)
+        case Number(value):
+            return sympy.Float(value)
+        case IndexNumber(index):
+            return _index(index)
+        case Sum(terms):
+            return sympy.Add(*(_of(t) for t in terms))
+        case Product(factors):
+            return sympy.Mul(*(_of(f) for f in factors))
+        case Power(base, exponent):
+            return sympy.Pow(_of(base), _of(exponent))
+        case Apply(name, args):
+            return _applied(name, [_of(a) for a in args])
+        case LoopSum(var, first, last, body):
+            return sympy.Sum(_of(body), (_symbol(var), _index(first), _index(last)))
+        case AxisSum(label, axis, body):
+            size = sympy.Integer(axis) if axis.isdigit() else _symbol(axis)
+            return sympy.Sum(_of(body), (_symbol(label), 0, size - 1))
+        case GaussianPair() | GaussianMean():
+            return _gaussian(formula)
+        case _:
+            return _leaf(formula)
+
+
+def _leaf(formula: Leaf) -> Any:
+    match formula:
+        case Symbol("pi", (), (), "constant"):
+            return sympy.pi
+        case Symbol(name, indices, axes):
+            return _indexed(name, (*indices, *axes))
+        case Ket():
+            return _indexed(_ket_name(formula), (*formula.indices, *formula.axes))
+        case Bracket(left, right):
+            name = f"<{_bare(left)}|{_bare(right)}>"
+            return _indexed(name, (*left.indices, *left.axes, *right.indices, *right.axes))
+        case Average(x):
+            return _indexed(f"<1|{_bare(x)}>", (*x.indices, *x.axes))
+        case Response(x, by):
+            name = f"d<1|{_bare(x)}>/dhat({by.name})"
+            return _indexed(name, (*x.indices, *x.axes, *by.indices, *by.axes))
+        case Delta(left, right):
+            return sympy.KroneckerDelta(_index(left), _index(right))
+        case Fold(name, var, last, body):
+            return sympy.Function(name)(_of(body), (_symbol(var), 0, _index(last)))
+        case Operator(matrix):
+            name = f"{matrix.name}^T" if matrix.transposed else matrix.name
+            return _indexed(name, matrix.indices)
+        case Outer(left, right):
+            name = f"|{_bare(left)}><{_bare(right)}|"
+            return _indexed(name, (*left.indices, *left.axes, *right.indices, *right.axes))
+        case CopyMean(copies, body):
+            return sympy.Function(f"E{{{','.join(map(str, copies))}}}")(_of(body))
+        case Expectation(body):
+            return sympy.Function("E")(_of(body))
+        case _:
+            assert_never(formula)
+
+
+def _symbol(name: str) -> Any:
+    return sympy.Symbol(name, integer=True)
+
+
+def _index(index: Affine) -> Any:
+    terms = [c * _symbol(name) for name, c in index.terms]
+    return sympy.Add(sympy.Integer(index.constant), *terms)
+
+
+def _indexed(name: str, indices: Indices) -> Any:
+    if not indices:
+        return sympy.Symbol(name, real=True)
+    return sympy.IndexedBase(name, real=True)[tuple(_index(i) for i in indices)]
+
+
+def _bare(x: Ket) -> str:
+    hat = f"hat({x.name})" if x.part == "hat" else x.name
+    return f"{hat}{{{x.copy}}}" if x.copy else hat
+
+
+def _ket_name(x: Ket) -> str:
+    hat = "hat" if x.part == "hat" else ""
+    copy = f"{{{x.copy}}}" if x.copy else ""
+    return f"{hat}|{x.name}>{copy}"
+
+
+def _applied(name: str, args: list[Any]) -> Any:
+    match name, args:
+        case "add", [x, y]:
+            return sympy.Add(x, y, evaluate=False)
+        case "sub", [x, y]:
+            return sympy.Add(x, -y, evaluate=False)
+        case "mul", [x, y]:
+            return sympy.Mul(x, y, evaluate=False)
+        case "div", [x, y]:
+            return sympy.Mul(x, sympy.Pow(y, -1), evaluate=False)
+        case "pow", [x, y]:
+            return sympy.Pow(x, y, evaluate=False)
+        case "relu", [x]:
+            return sympy.Max(x, 0)
+        case "step", [x]:
+            return sympy.Heaviside(x, sympy.Rational(1, 2))
+        case "arctan" | "arcsin" | "arccos", [x]:
+            return {"arctan": sympy.atan, "arcsin": sympy.asin, "arccos": sympy.acos}[name](x)
+        case "abs", [x]:
+            return sympy.Abs(x)
+        case "square", [x]:
+            return x**2
+        case "gauss", [x]:
+            return sympy.exp(-(x**2) / 2)
+        case "max" | "min", _:
+            return {"max": sympy.Max, "min": sympy.Min}[name](*args)
+        case (
+            ("erf" | "exp" | "log" | "sqrt" | "sign" | "sin" | "cos" | "tanh" | "sinh" | "cosh"),
+            _,
+        ):
+            return getattr(sympy, name)(*args)
+        case _:
+            return sympy.Function(name)(*args)
+
+
+def _gaussian(formula: GaussianPair | GaussianMean) -> Any:
+    if isinstance(formula, GaussianMean):
+        found = closed.mean(formula.function)
+        places: dict[Formula, Formula] = {closed.P: formula.variance}
+    else:
+        found = closed.pair(formula.left, formula.right)
+        places = {
+            closed.P: formula.left_variance,
+            closed.C: formula.covariance,
+            closed.Q: formula.right_variance,
+        }
+    if found is not None:
+        return _of(found.at(places))
+    arguments = [_of(x) for x in places.values()]
+    if isinstance(formula, GaussianPair):
+        with suppress(NotUnivariate):  # a function with symbolic params
+            known = closed_form(Univariate.of(formula.left), Univariate.of(formula.right))
+            if known is not None:
+                return known.sympy(*arguments)
+    return sympy.Function(title(formula))(*arguments)

@@ -1,0 +1,128 @@
+"""The tables of a derivation: what every ket is in the limit, and which kets are Gaussian."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from nexort.limit.derive.derivation import GaussianFamily, KetDefinition, Label, Range
+from nexort.limit.derive.formula import ZERO, Bracket, Formula, Ket, Symbol
+from nexort.limit.derive.lines import Line
+from nexort.limit.derive.patterns import Member, members
+from nexort.limit.derive.walking import walk
+
+if TYPE_CHECKING:
+    from nexort.limit.derive.engine import Engine
+
+
+def reached(engine: Engine) -> list[Line]:
+    """The rules of kets that an output reaches, in the order of the program."""
+    names: set[str] = set()
+    stack: list[Formula] = [*engine.system.outputs.values()]
+    scalars = {o.family for o in engine.program.outputs if o.family is not None}
+    scalars |= engine.scalars_seen
+    for name in scalars:
+        stack.extend(x.value for x in engine.system.scalars[name])
+    while stack:
+        for item in walk(stack.pop()):
+            if isinstance(item, Ket) and item.name not in names:
+                names.add(item.name)
+                stack.extend(x.value for x in engine.system.kets.get(item.name, ()))
+            if isinstance(item, Symbol) and item.name in engine.system.scalars.keys() - scalars:
+                scalars.add(item.name)
+                stack.extend(x.value for x in engine.system.scalars[item.name])
+    found = [x for name in names for x in engine.system.kets.get(name, ())]
+    order = list(engine.system.kets)
+    return sorted(found, key=lambda x: (x.span.start, not x.auxiliary, order.index(x.name)))
+
+
+def ket_definitions(engine: Engine) -> Iterator[KetDefinition]:
+    """Every rule of a ket: hat and dot of an application, or why the dot vanishes."""
+    for line in reached(engine):
+        value = engine.value(line)
+        if line.matrix is None:
+            yield KetDefinition(line.ket, line.ranges, line.labels, value, auxiliary=line.auxiliary)
+            continue
+        dot = engine.structure.dot(line)
+        why = engine.structure.why.get(line) if dot == ZERO else None
+        hat = replace(line.ket, part="hat")
+        rule = "vanishing dot" if dot == ZERO else "hat and dot"
+        engine.trace.record(rule, line.ket, value, why or "")
+        yield KetDefinition(
+            line.ket, line.ranges, line.labels, value, line.matrix, line.value, hat, dot, why,
+            line.auxiliary,
+        )  # fmt: skip
+
+
+def gaussian_families(engine: Engine) -> Iterator[GaussianFamily]:
+    """Initial vectors, hats, and families that are linear in them, with their covariances."""
+    lines = reached(engine)
+    used = {k.name for line in lines for k in walk(line.value) if isinstance(k, Ket)}
+    for raw in engine.system.outputs.values():
+        used |= {k.name for k in walk(raw) if isinstance(k, Ket)}
+    yield from _initial_families(engine, [x for x in engine.system.initial if x in used])
+    for line in lines:
+        if line.matrix is None:
+            continue
+        for other in lines:
+            if other.matrix is None or not _first(line, other, lines):
+                continue
+            if (line.matrix.name, line.matrix.transposed) == (
+                other.matrix.name, other.matrix.transposed,
+            ):  # fmt: skip
+                family = _hats(engine, line, other)
+                if family is not None:
+                    yield family
+    seen: set[str] = set()
+    for line in lines:
+        if line.name in engine.structure.gaussian and line.matrix is None:
+            if line.name in seen or len(engine.system.kets[line.name]) != 1:
+                continue
+            seen.add(line.name)
+            a, b = _pair(engine, line.name, line.name)
+            yield _family(engine, a, b, Bracket(a.ket, b.ket), "linear")
+
+
+def _initial_families(engine: Engine, names: list[str]) -> Iterator[GaussianFamily]:
+    system = engine.system
+    for k, name in enumerate(names):
+        for other in names[k:]:
+            if system.group(name) == system.group(other):
+                a, b = _pair(engine, name, other)
+                covariance = system.initial[name](a.ket, b.ket)
+                if covariance != ZERO:
+                    yield _family(engine, a, b, covariance, "initial")
+
+
+def _first(line: Line, other: Line, lines: list[Line]) -> bool:
+    return lines.index(line) <= lines.index(other)
+
+
+def _pair(engine: Engine, left: str, right: str) -> tuple[Member, Member]:
+    [a, *_] = members(engine.system, left, "l", engine.names)
+    [b, *_] = members(engine.system, right, "r", engine.names)
+    return a, b
+
+
+def _hats(engine: Engine, line: Line, other: Line) -> GaussianFamily | None:
+    """Cov(hat(Wx), hat(Wy)): at one index where the matrix tells it, else at two."""
+    a = next(m for m in members(engine.system, line.name, "l", engine.names) if m.line is line)
+    b = next(m for m in members(engine.system, other.name, "r", engine.names) if m.line is other)
+    assert line.matrix is not None
+    told = {n for i in line.matrix.indices for n in i.names}
+    if line is other and all(r.var in told for r in line.ranges):
+        b = Member(other, replace(b.ket, indices=a.ket.indices), ())
+    left, right = replace(a.ket, part="hat"), replace(b.ket, part="hat")
+    covariance = engine.rules.bracket(left, right, a.ranges + b.ranges)
+    if covariance == ZERO:
+        return None
+    return _family(engine, replace(a, ket=left), replace(b, ket=right), covariance, "hat")
+
+
+def _family(
+    engine: Engine, a: Member, b: Member, covariance: Formula, reason: str
+) -> GaussianFamily:
+    labels: tuple[Label, ...] = engine.labels(a.ket) + engine.labels(b.ket)
+    ranges: tuple[Range, ...] = a.ranges + b.ranges
+    return GaussianFamily(a.ket, b.ket, covariance, ranges, labels, reason)

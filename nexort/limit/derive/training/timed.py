@@ -1,0 +1,166 @@
+"""Formulas at a step: every member of the network gets the step as its last index."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import replace
+from fractions import Fraction
+
+from nexort.limit.derive.algebra import add, axis_sum, loop_sum, mul, rebuilt
+from nexort.limit.derive.brackets import canonical_bracket
+from nexort.limit.derive.formula import (
+    Average,
+    AxisSum,
+    Bracket,
+    CopyMean,
+    Expectation,
+    Formula,
+    Ket,
+    LoopSum,
+    Number,
+    Outer,
+    Power,
+    Product,
+    Response,
+    Sum,
+    Symbol,
+)
+from nexort.limit.derive.indexing import on_copy
+from nexort.limit.derive.walking import factors_of, is_random, kets_of, walk
+from nexort.program.index import Affine
+
+
+def timed(formula: Formula, step: Affine, fixed: Set[str]) -> Formula:
+    """A formula of the network at a step; ``fixed`` objects do not move."""
+
+    def visit(item: Formula) -> Formula:
+        match item:
+            case Ket(name):
+                return item if name in fixed else replace(item, indices=(*item.indices, step))
+            case Symbol(kind="scalar"):
+                return replace(item, indices=(*item.indices, step))
+            case Outer(left, right):
+                return Outer(_ket(visit(left)), _ket(visit(right)))
+            case Bracket(left, right):
+                return Bracket(_ket(visit(left)), _ket(visit(right)))
+            case Average(ket):
+                return Average(_ket(visit(ket)))
+            case Response(ket, by):
+                return Response(_ket(visit(ket)), _ket(visit(by)))
+            case _:
+                return rebuilt(item, visit)
+
+    return visit(formula)
+
+
+def _ket(formula: Formula) -> Ket:
+    assert isinstance(formula, Ket)
+    return formula
+
+
+def entries(formula: Formula, turned: bool) -> Formula:
+    """The entry (alpha, beta) of an operator that is a sum of outer products, beta on copy 1; of
+    the transposed operator where ``turned``."""
+    match formula:
+        case Outer(left, right):
+            return mul(right, on_copy(left, 1)) if turned else mul(left, on_copy(right, 1))
+        case _:
+            return rebuilt(formula, lambda f: entries(f, turned))
+
+
+def copied_mean(body: Formula) -> Formula:
+    """E over copy 1 of a body that is linear in products of kets: what is on the copy becomes
+    bra-kets, what is not stays."""
+    match body:
+        case Sum(terms):
+            return add(*(copied_mean(t) for t in terms))
+        case AxisSum(label, axis, inner):
+            return axis_sum(label, axis, copied_mean(inner))
+        case LoopSum(var, first, last, inner):
+            return loop_sum(var, first, last, copied_mean(inner))
+        case _:
+            pass
+    factors = factors_of(body)
+    for k, factor in enumerate(factors):
+        if isinstance(factor, Sum | AxisSum | LoopSum):
+            rest = mul(*factors[:k], *factors[k + 1 :])
+            match factor:
+                case Sum(terms):
+                    return add(*(copied_mean(mul(t, rest)) for t in terms))
+                case AxisSum(label, axis, inner):
+                    return axis_sum(label, axis, copied_mean(mul(inner, rest)))
+                case LoopSum(var, first, last, inner):
+                    return loop_sum(var, first, last, copied_mean(mul(inner, rest)))
+    there = [f for f in factors if any(k.copy for k in kets_of(f))]
+    here = [f for f in factors if not any(k.copy for k in kets_of(f))]
+    return mul(*here, mean(mul(*there)))
+
+
+def settled(formula: Formula) -> Formula:
+    """A formula whose expectations are bra-kets and averages where they are of one product of two
+    kets, or of one; numbers move out."""
+    match formula:
+        case Expectation(body):
+            return mean(body)
+        case _:
+            return rebuilt(formula, settled)
+
+
+def mean(body: Formula) -> Formula:
+    """E[body] by linearity: <x|y>, <1|x>, or explicit."""
+    if not is_random(body):
+        return settled(body)
+    match body:
+        case Sum(terms):
+            return add(*(mean(t) for t in terms))
+        case AxisSum(label, axis, inner):
+            return axis_sum(label, axis, mean(inner))
+        case LoopSum(var, first, last, inner):
+            return loop_sum(var, first, last, mean(inner))
+        case CopyMean(_, inner):
+            return Expectation(settled(inner))
+        case _:
+            factors = factors_of(body)
+            known = [settled(f) for f in factors if not is_random(f)]
+            random = [f for f in factors if is_random(f)]
+            if known or (len(random) == 1 and isinstance(random[0], Product)):
+                return mul(*known, mean(mul(*random)))
+            return _product(random)
+
+
+def _product(factors: list[Formula]) -> Formula:
+    """The mean of a product of random factors."""
+    whole = Expectation(settled(mul(*factors)))
+    for k, factor in enumerate(factors):
+        if isinstance(factor, Sum | AxisSum | LoopSum) and len(factors) > 1:
+            rest = factors[:k] + factors[k + 1 :]
+            found = _distributed(factor, rest)
+            explicit = any(isinstance(x, Expectation) for x in walk(found))
+            return whole if explicit else found
+    kets: list[Ket] = []
+    for f in factors:
+        match f:
+            case Ket():
+                kets.append(f)
+            case Power(Ket() as ket, Number(Fraction(numerator=2, denominator=1))):
+                kets += [ket, ket]
+            case _:
+                return whole
+    match kets:
+        case [ket] if len(factors) == 1:
+            return Average(replace(ket, copy=0))
+        case [left, right] if left.copy == right.copy:
+            return canonical_bracket(replace(left, copy=0), replace(right, copy=0))
+        case _:
+            return whole
+
+
+def _distributed(factor: Sum | AxisSum | LoopSum, rest: list[Formula]) -> Formula:
+    """The mean of a sum times other factors, whose bound names are their own."""
+    match factor:
+        case Sum(terms):
+            return add(*(mean(mul(t, *rest)) for t in terms))
+        case AxisSum(label, axis, body):
+            return axis_sum(label, axis, mean(mul(body, *rest)))
+        case LoopSum(var, first, last, body):
+            return loop_sum(var, first, last, mean(mul(body, *rest)))

@@ -1,0 +1,94 @@
+"""Scalar nodes at indices as values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nexort.limit.exact.budget import NotExact
+from nexort.limit.exact.labels import At, Index, Label, following, top
+from nexort.limit.exact.values import Value
+from nexort.program.nodes import Node, Op
+from nexort.program.roundings import known
+
+if TYPE_CHECKING:
+    from nexort.limit.exact.engine import Engine
+
+
+def lower(engine: Engine, node: Node, at: At) -> Value:
+    """The entries of a scalar node at canonical indices, one an axis. Raises NotExact."""
+    values = engine.values
+    match node.op:
+        case Op.CONST:
+            if isinstance(node.attr, tuple):
+                return values.array(node.attr, at)
+            return values.number(*known(node.attr))
+        case Op.SIZE:
+            return values.array(("size", str(node.attr)), ())
+        case Op.DATA:
+            return values.array(("data", str(node.attr)), at)
+        case Op.INIT_SCALAR:
+            return values.zero
+        case Op.CALL:
+            parts = [engine.scalar(a, aligned(a, at)) for a in node.args]
+            return values.call(str(node.attr), *parts)
+        case Op.CONTRACT:
+            left, right = node.args
+            outer, inner, bound = split(node, at)
+            product = values.mul(engine.scalar(left, outer), engine.scalar(right, inner))
+            return values.sum(product, bound)
+        case Op.INNER:
+            engine.shown(node)
+            left, right = node.args
+            cut = len(left.type.axes)
+            return engine.expect((left, at[:cut]), (right, at[cut:]))
+        case Op.AVERAGE:
+            engine.shown(node)
+            return engine.expect((node.args[0], at))
+        case Op.FACTOR:
+            own = top([a.name for a in node.type.axes])
+            return values.root(engine.scalar(node.args[0], own), own, at)
+        case Op.STACK:
+            parts = [engine.scalar(a, at[1:]) for a in node.args]
+            first = at[0]
+            return parts[first] if isinstance(first, int) else values.stack(parts, first)
+        case Op.MEAN:
+            raise NotExact("an expectation over iid copies is sampled", node)
+        case Op.SLOT:
+            raise NotExact("a number that is not known", node)
+        case _:
+            return engine.scalar(node.args[0], moved(node, at))
+
+
+def aligned(node: Node, at: Sequence[Index]) -> At:
+    """The indices of an argument with fewer axes: the language aligns from the right."""
+    return tuple(at[len(at) - len(node.type.axes) :])
+
+
+def moved(node: Node, at: At) -> At:
+    """The argument's indices for TAKE, TRANSPOSE, DIAGONAL and SPREAD."""
+    match node.op:
+        case Op.TAKE:
+            rest = iter(at)
+            return tuple(next(rest) if p is None else int(p) for p in node.attr)
+        case Op.TRANSPOSE:
+            return at[::-1]
+        case Op.DIAGONAL:
+            return (*at, at[-1])
+        case Op.SPREAD:
+            return aligned(node.args[0], at)
+        case _:
+            raise NotExact(f"{node.op.name.lower()} has no exact route", node)
+
+
+def split(node: Node, at: At) -> tuple[At, At, tuple[Label, ...]]:
+    """The indices of both sides of a CONTRACT at canonical indices, and the joined labels."""
+    left, right = node.args
+    joined = node.attr
+    cut = len(left.type.axes) - joined
+    axes = [
+        a if a.size is None else b
+        for a, b in zip(left.type.axes[cut:], right.type.axes[:joined], strict=True)
+    ]
+    bound = following(at, [a.name for a in axes])
+    return (*at[:cut], *bound), (*bound, *at[cut:]), bound

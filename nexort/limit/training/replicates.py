@@ -1,0 +1,241 @@
+"""Independent replicates of a limit of training on samples, several at a time; finished ones are
+kept in a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nexort.limit.estimate import LimitValue
+from nexort.limit.exact.blocks import cores
+from nexort.limit.settings import Progress, Settings
+from nexort.program.unrolled import Array
+from nexort.support.diagnostics import Diagnostic, NexortError
+from nexort.support.workers import gathered
+from nexort.training.checkpoint import Store
+from nexort.training.recorder import LOOK
+from nexort.training.task import Task
+
+LEAST = 64
+"""Points of the smallest sample."""
+
+Warn = Callable[[Diagnostic], None]
+
+
+class Blown(Exception):
+    """In a run, ``what`` is not finite."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+def check(value: Array, what: str) -> None:
+    """Raise Blown unless all of it is finite."""
+    if not np.isfinite(value).all():
+        raise Blown(what)
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One replicate: every output, nan beyond the step at which something ceased to be finite;
+    ``stopped`` says which step and what, ``notes`` what else is to be known of a run."""
+
+    outputs: Mapping[str, Array]
+    stopped: tuple[int, str] | None
+    notes: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The replicates of one sample size; ``draws[name]`` has shape (R, *shape), ``notes`` are the
+    largest of all, ``roundings[name]`` is what single precision changes in one of them."""
+
+    size: int
+    draws: dict[str, Array]
+    stopped: tuple[int, str] | None
+    notes: Mapping[str, float]
+    roundings: Mapping[str, Array] = field(default_factory=dict)
+
+    def rounding(self, name: str, axes: int) -> Array:
+        """Of an output, the largest over its last ``axes``, those of one entry of its family: what
+        one replicate has of it by chance is small in some entries."""
+        if name not in self.roundings:
+            return np.zeros(self.draws[name].shape[1:])
+        found = self.roundings[name]
+        over = tuple(range(found.ndim - axes, found.ndim))
+        most = found.max(axis=over, keepdims=True, initial=0.0)
+        return np.asarray(np.broadcast_to(most, found.shape))
+
+
+TWIN = -1
+"""The first replicate in double precision, among others that are not."""
+
+
+class Replicates:
+    """Runs replicates, or finds them in the checkpoint under ``name``. ``simulate`` runs one of a
+    sample size, with pairs of points in a dtype, which takes ``cost`` bytes.
+
+    Pairs of points are in float32 as long as that is seen to change less than what is sampled does:
+    of N/2 points the first replicate is run in float64 too, and the difference is part of the
+    error. Without ``pairs`` all is in float64.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        simulate: Callable[[int, np.random.SeedSequence, str], Trajectory],
+        cost: Callable[[int, str], float],
+        settings: Settings,
+        progress: Progress | None = None,
+        store: Store | None = None,
+        *,
+        pairs: bool,
+    ) -> None:
+        self.name, self.simulate, self.cost = name, simulate, cost
+        self.settings, self.progress, self.store = settings, progress, store
+        self.dtype = "float32" if pairs else "float64"
+        self.known: dict[tuple[int, str], list[Trajectory]] = {}
+        self.twins: dict[int, Trajectory] = {}
+
+    def stages(self, size: int, count: int) -> tuple[Stage, Stage]:
+        """At least ``count`` replicates of N/2 and of N points."""
+        half = self.run(size // 2, count, twin=self.dtype == "float32")
+        return half, self.run(size, count)
+
+    def run(self, size: int, count: int, *, twin: bool = False) -> Stage:
+        """At least the first ``count`` replicates of ``size`` points, and where asked for the
+        ``twin`` in float64 of the first."""
+        runs = self.known.setdefault((size, self.dtype), [])
+        wanted = list(range(len(runs), count))
+        if twin and size not in self.twins:
+            wanted.append(TWIN)
+        found = {k: run for k in wanted if (run := self._stored(size, k)) is not None}
+
+        def one(index: int) -> Trajectory:
+            seeds = np.random.SeedSequence([self.settings.seed, size]).spawn(count)
+            twin = index == TWIN
+            return self.simulate(size, seeds[max(index, 0)], "float64" if twin else self.dtype)
+
+        def done(index: int, run: Trajectory) -> None:
+            found[index] = run
+            if self.store is not None:
+                self.store.put(self._key(size, index), _packed(run))
+            if self.progress is not None and index != TWIN:
+                self.progress(len(runs) + len(found.keys() - {TWIN}), count)
+
+        if self.progress is not None:
+            self.progress(len(runs) + len(found.keys() - {TWIN}), count)
+        gathered(one, [k for k in wanted if k not in found], self.workers(size), done)
+        if TWIN in found:
+            self.twins[size] = found.pop(TWIN)
+        runs.extend(found[k] for k in sorted(found))
+        draws = {name: np.stack([r.outputs[name] for r in runs]) for name in runs[0].outputs}
+        stopped = min((r.stopped for r in runs if r.stopped), default=None)
+        notes = {name: max(r.notes[name] for r in runs) for name in runs[0].notes}
+        return Stage(size, draws, stopped, notes, self._roundings(size) if twin else {})
+
+    def _roundings(self, size: int) -> dict[str, Array]:
+        """What single precision changes in a replicate, infinite where it ends another way."""
+        narrow, wide = self.known[size, self.dtype][0], self.twins[size]
+        return {
+            name: np.where(np.isnan(x) & np.isnan(wide.outputs[name]), 0.0, np.nan_to_num(
+                np.abs(x - wide.outputs[name]), nan=np.inf, posinf=np.inf))
+            for name, x in narrow.outputs.items()
+        }  # fmt: skip
+
+    def widen(self, size: int) -> int:
+        """Go on in float64, in samples of at most ``size`` points: their size."""
+        self.dtype = "float64"
+        return min(size, self.room())
+
+    def _key(self, size: int, index: int) -> str:
+        wide = "float64/" if self.dtype == "float64" or index == TWIN else ""
+        return f"{self.name}/{wide}{size}/{max(index, 0)}"
+
+    def _stored(self, size: int, index: int) -> Trajectory | None:
+        known = None if self.store is None else self.store.get(self._key(size, index))
+        return None if known is None else _unpacked(known)
+
+    def workers(self, size: int) -> int:
+        """Replicates at a time."""
+        threads = self.settings.threads or cores()
+        return max(1, min(threads, int(self.settings.memory / self.cost(size, self.dtype))))
+
+    def room(self) -> int:
+        """The largest sample, a power of two, of which one replicate fits into the memory."""
+        size = LEAST
+        if self.cost(size, self.dtype) > self.settings.memory:
+            raise _too_large(size)
+        while size < 2**20 and self.cost(2 * size, self.dtype) <= self.settings.memory:
+            size *= 2
+        return size
+
+    def size(self, default: int) -> int:
+        """The sample's size to begin with: what is asked for, or the default where that fits."""
+        room = self.room()
+        if self.settings.samples:
+            size = max(2 * LEAST, 1 << (self.settings.samples - 1).bit_length())
+            if size > room:
+                raise _too_large(size)
+            return size
+        return max(2 * LEAST, min(default, room))
+
+
+def signal(task: Task, t: int, output: Array) -> Array:
+    """The error signal at f_t = ``output``. Raises NexortError where the first is not finite, Blown
+    where a later one is not."""
+    chi = task.signal(t, output)
+    if t == 0 and not np.isfinite(chi).all():
+        task.refuse_signal(output)
+    check(chi, SIGNAL)
+    return chi
+
+
+SIGNAL = "the error signal"
+
+
+def tell(task: Task, stopped: tuple[int, str] | None, warn: Warn | None) -> None:
+    """Warn of a run that ended early."""
+    if stopped is not None and warn is not None:
+        t, what = stopped
+        message = f"{what} is infinite or not a number at step {t}; what follows is missing"
+        span, remedy = None, "a smaller learning rate"
+        if what == SIGNAL:
+            span = task.places.get("error")
+            remedy = f"{LOOK}; the latter calls for a smaller learning rate"
+        warn(Diagnostic("not-finite", message, span, (), remedy, "warning"))
+
+
+def more(count: int, most: int, values: Mapping[str, LimitValue], rtol: float) -> int:
+    """How many replicates will do for an accuracy: errors fall with the root of their number."""
+    ratio = 2.0
+    for x in values.values():
+        good = np.isfinite(x.value) & np.isfinite(x.error)
+        scale = np.abs(x.value[good]).max(initial=0.0)
+        if scale > 0:
+            ratio = max(ratio, 1.1 * float(x.error[good].max() / (rtol * scale)) ** 2)
+    return int(min(most, np.ceil(min(ratio, most) * count)))
+
+
+def _too_large(size: int) -> NexortError:
+    message = f"a training run over {size} sample points does not fit into the memory"
+    return NexortError([Diagnostic("memory-limit", message, None, (), "raise --memory")])
+
+
+def _packed(run: Trajectory) -> dict[str, Array]:
+    t, what = run.stopped or (-1, "")
+    found = {f"output.{name}": value for name, value in run.outputs.items()}
+    found |= {name: np.asarray(value) for name, value in run.notes.items()}
+    return {**found, "stopped": np.asarray(t), "what": np.asarray(what)}
+
+
+def _unpacked(arrays: Mapping[str, Array]) -> Trajectory:
+    outputs = {k.removeprefix("output."): v for k, v in arrays.items() if k.startswith("output.")}
+    others = ("stopped", "what")
+    notes = {k: float(v) for k, v in arrays.items()
+             if not k.startswith("output.") and k not in others}  # fmt: skip
+    t, what = int(arrays["stopped"]), str(arrays["what"])
+    return Trajectory(outputs, (t, what) if t >= 0 else None, notes)

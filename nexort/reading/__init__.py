@@ -1,5 +1,0 @@
-"""Which outputs of a training exist, each as a function of what it reads."""
-
-from nexort.reading.outputs import Reading, read
-
-__all__ = ["Reading", "read"]

@@ -1,0 +1,1 @@
+"""What is shown of limits and of runs at width n: results, comparisons."""

@@ -1,0 +1,1 @@
+"""What every part uses: diagnostics, workers, the collector."""

@@ -1,5 +1,0 @@
-"""The neural tangent limit: training by the operator K_Q (Thm 2.4.7 to 2.9.23)."""
-
-from nexort.tangent.evaluate import evaluate
-
-__all__ = ["evaluate"]
