@@ -10,6 +10,7 @@ from nexort import driver
 from nexort.data.given import Given
 from nexort.program.nodes import Op, walk
 from nexort.support.diagnostics import NexortError
+from nexort.syntax import files
 
 
 def message_of(path: Path) -> str:
@@ -31,7 +32,7 @@ def test_files_that_are_no_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert message_of(Path("folder.nxt")) == "folder.nxt: not a file "
     assert message_of(Path("binary.nxt")) == "binary.nxt: not UTF-8 text (byte 7) "
     assert "null" in message_of(Path("a\0.nxt"))
-    monkeypatch.setattr(driver, "MAX_SOURCE", 2)
+    monkeypatch.setattr(files, "MAX_SOURCE", 2)
     assert "larger than" in message_of(Path("mlp.nxt"))
 
 

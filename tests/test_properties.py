@@ -189,7 +189,7 @@ def test_dropped_dots_are_found_in_random_programs() -> None:
 def plain(program: TensorProgram, monkeypatch: pytest.MonkeyPatch) -> Unrolled:
     """The unrolled program without simplification."""
     with monkeypatch.context() as patch:
-        patch.setattr("nexort.transform.simplify.simplify", lambda same: same)
+        patch.setattr("nexort.transform.straight.simplify", lambda same: same)
         return program.unrolled()
 
 

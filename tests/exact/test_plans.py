@@ -8,6 +8,7 @@ import weakref
 import numpy as np
 
 import nexort
+from nexort.transform.straight import GRAPHS
 
 TEXT = """
 param s = 1
