@@ -365,7 +365,7 @@ class TensorProgram:
 
     def jumping(self, data: Mapping[str, Any] | None = None) -> list[str]:
         """The names of the outputs that have a function with a jump in them."""
-        from nexort.limit.sample.sampler import jumps
+        from nexort.limit.sample.plan import jumps
         from nexort.program.nodes import walk
 
         if self.program.training is not None:

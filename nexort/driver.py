@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from nexort.limit.settings import Progress, Settings
     from nexort.program.unroll import Unroller
     from nexort.program.unrolled import Array, Unrolled
+    from nexort.support.checkpoint import Part
     from nexort.syntax import tree as t
-    from nexort.training.checkpoint import Part
     from nexort.training.task import Task
     from nexort.transform.straight import Memory
 
@@ -325,6 +325,7 @@ def _part(path: str | Path | None, task: Task, name: str) -> Part | None:
     """A part of a training's checkpoint: the limit, or the runs at a width."""
     if path is None:
         return None
-    from nexort.training.checkpoint import Checkpoint, Part, fingerprint
+    from nexort.support.checkpoint import Checkpoint, Part
+    from nexort.training.fingerprint import fingerprint
 
     return Part(Checkpoint(path, fingerprint(task)), name)

@@ -11,7 +11,7 @@ from nexort.limit.exact.existing import examine, heavy
 from nexort.limit.exact.solve import solve
 from nexort.limit.sample.evaluate import sample
 from nexort.limit.sample.known import with_known
-from nexort.limit.sample.sampler import Plan
+from nexort.limit.sample.plan import Plan
 from nexort.limit.settings import EXACT_RTOL, Progress, Settings
 from nexort.program.unrolled import Unrolled
 

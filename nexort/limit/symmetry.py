@@ -8,7 +8,7 @@ in x, hat and dot alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nexort import functions
@@ -49,6 +49,27 @@ def vanishing(roots: Iterable[Node]) -> frozenset[Node]:
         if node.op in (Op.INNER, Op.AVERAGE) and is_odd(*(found[a] for a in node.args)):
             zero.add(node)
     return frozenset(zero)
+
+
+def is_even_throughout(roots: Iterable[Node], dots: Mapping[Node, Sequence[Node]]) -> bool:
+    """Whether all bra-kets and averages are of kets that do not change where every Gaussian ket,
+    initial vectors and hats alike, changes its sign; ``dots`` are the sources of dots, of which
+    that is not known."""
+    found: dict[Node, Parity] = {}
+    for node in walk(roots):
+        if node.type.kind is not Kind.KET:
+            found[node] = EVEN
+            if node.op in (Op.INNER, Op.AVERAGE):
+                whole = _product(found[a] for a in node.args)
+                if whole.unknown and not is_odd(whole):
+                    return False
+        elif node.op is Op.INIT_VECTOR:
+            found[node] = Parity(1)
+        elif node.op is Op.MATMUL:
+            found[node] = Parity(0, 1) if dots[node] else Parity(1)
+        else:
+            found[node] = _parity(node, [found[a] for a in node.args], {})
+    return True
 
 
 def is_odd(*factors: Parity) -> bool:

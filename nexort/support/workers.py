@@ -183,3 +183,8 @@ def _work(
         except Exception:  # not one that can be sent
             problem = InternalError(f"{type(problem).__name__}: {problem}")
         pipe.send((k, None, problem))
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)

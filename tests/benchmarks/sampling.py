@@ -64,7 +64,8 @@ rng = np.random.default_rng(0)
 data = {}
 for name, d in p.program.data.items():
     if d.default is None:
-        data[name] = rng.standard_normal([a.size or {"d": 8, "M": 4, "T": 3}[a.name] for a in d.axes])
+        sizes = [a.size or {"d": 8, "M": 4, "T": 3}[a.name] for a in d.axes]
+        data[name] = rng.standard_normal(sizes)
 exact = p.limit(data=data)
 p.limit(data=data, exact=False, samples=samples, seed=99)
 times, errors = [], []

@@ -15,10 +15,10 @@ from nexort.data.given import Given
 from nexort.finite.training import train
 from nexort.limit.estimate import LimitValue
 from nexort.limit.evaluate import evaluate as generic
+from nexort.limit.sample.replicates import Stage
 from nexort.limit.settings import Settings
 from nexort.limit.training import maximal
 from nexort.limit.training.maximal.evaluate import Summary, _summary
-from nexort.limit.training.replicates import Stage
 from nexort.program.unrolled import Array
 from nexort.support.diagnostics import Diagnostic, Source
 from nexort.training.task import Task

@@ -7,9 +7,9 @@ import pytest
 from scipy.special import ndtr
 
 from nexort import driver
+from nexort.limit.sample.frames import Frame, Space, directions
+from nexort.limit.sample.matrices import InitialOperator
 from nexort.limit.sample.points import Points
-from nexort.limit.training.maximal.frames import Frame, Space, directions
-from nexort.limit.training.maximal.initial import InitialOperator
 from nexort.limit.training.maximal.moved import Pairs, product
 from nexort.support.diagnostics import Source
 from nexort.training.update import Update

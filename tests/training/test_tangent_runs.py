@@ -14,8 +14,9 @@ from nexort.limit.settings import Settings
 from nexort.limit.training import tangent
 from nexort.limit.training.tangent.plan import Plan
 from nexort.program.unrolled import Array
+from nexort.support.checkpoint import Checkpoint
 from nexort.support.diagnostics import Diagnostic, NexortError
-from nexort.training.checkpoint import Checkpoint, fingerprint
+from nexort.training.fingerprint import fingerprint
 
 CUBE = "update cube(g) { return g + 0.01 * g^3 }\n" + MLP
 

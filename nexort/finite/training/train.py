@@ -13,8 +13,8 @@ from nexort.finite.training.plan import Plan, plan
 from nexort.finite.training.run import Run, Watch
 from nexort.program.nodes import Node
 from nexort.program.unrolled import Array
+from nexort.support.checkpoint import Store
 from nexort.support.diagnostics import fail
-from nexort.training.checkpoint import Store
 from nexort.training.task import Task
 
 COPIES = 4

@@ -8,7 +8,6 @@ computed.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -31,6 +30,7 @@ from nexort.limit.exact.symmetric import is_symmetric, twins
 from nexort.limit.exact.tape import Tables, Tape, machine
 from nexort.limit.exact.values import Value, What
 from nexort.program.unrolled import Array
+from nexort.support.workers import cores
 
 BYTES = 2**20
 """Of an array of a block at the most: they stay in the caches that the cores share, and steps are
@@ -238,11 +238,6 @@ def _below(size: int) -> Array:
 def _libraries() -> ThreadpoolController:
     """Of numpy's linear algebra, each product of which stays on the core of its block."""
     return ThreadpoolController()
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
 
 
 def _all(

@@ -13,7 +13,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from nexort.limit.sample.sampler import Plan, Replicate
+from nexort.limit.sample.frames import Space
+from nexort.limit.sample.plan import Plan
+from nexort.limit.sample.replicates import Stage
 from nexort.program.nodes import Node
 from nexort.program.unrolled import Array
 
@@ -24,45 +26,46 @@ FAR_BELOW = 3.0
 """Sampling noise of mean square s at N_0 points has at most s N_0 / N at N points."""
 
 
-class _PlainRoots:
+class _PlainSpace(Space):
     """Independent standard normal kets as they come: nothing is balanced or made orthonormal."""
 
-    def __init__(self, size: int, rng: np.random.Generator) -> None:
-        self.size = size
-        self.rng = rng
-
-    def fresh(self, count: int) -> Array:
+    def take(self, count: int) -> Array:
         """``count`` new kets, shape (count, N)."""
-        return self.rng.standard_normal((count, self.size))
+        return self.noise(count).T
+
+    def root(self, new: Array, others: Array | None = None) -> Array:
+        """The same."""
+        return new
+
+    def learn(self, rows: Array) -> None:
+        """Nothing is kept apart."""
 
 
-def vanishing_jumps(
-    plan: Plan, squares: Mapping[Node, Array], size: int, seed: int
-) -> frozenset[Node]:
-    """The jumps whose argument vanishes in the limit, though not at every width.
+def vanishing_jumps(plan: Plan, full: Stage, seed: int) -> frozenset[Node]:
+    """The jumps whose argument vanishes in the limit, though not at every width, by what replicates
+    have ``measured`` of them: the mean squares of their arguments, shape (R, rows).
 
-    ``squares`` has the mean squares of their arguments, shape (replicates, rows), at ``size``
-    sample points. What is zero in a large balanced sample and is not in small plain ones vanishes;
-    what is zero in both is zero at every width.
+    What is zero in a large balanced sample and is not in small plain ones vanishes; what is zero in
+    both is zero at every width.
     """
-    if not plan.jumps or size <= PROBE_SIZE:
+    if not plan.jumps or full.size <= PROBE_SIZE:
         return frozenset()
     probes = [
         _probe(plan, child) for child in np.random.SeedSequence([seed, PROBE_SIZE]).spawn(PROBES)
     ]
-    least = min(0.3, FAR_BELOW * PROBE_SIZE / size)
+    least = min(0.3, FAR_BELOW * PROBE_SIZE / full.size)
     found = set()
-    for x in plan.jumps:
+    for k, x in enumerate(plan.jumps):
         small = np.mean([probe[x] for probe in probes], axis=0)
-        if (squares[x].mean(axis=0) < least * small).any():
+        if (full.measured[str(k)].mean(axis=0) < least * small).any():
             found.add(x)
     return frozenset(found)
 
 
 def _probe(plan: Plan, seed: np.random.SeedSequence) -> Mapping[Node, Array]:
     """The mean squares at a small plain sample, where nothing is zero by symmetry."""
-    points, design = seed.spawn(2)
-    replicate = Replicate(replace(plan, zero=frozenset()), PROBE_SIZE, design)
-    replicate.roots = _PlainRoots(PROBE_SIZE, np.random.Generator(np.random.PCG64(points)))
-    replicate.run()
-    return replicate.squares
+    plain = replace(plan, graph=replace(plan.graph, zero=frozenset()))
+    machine = plain.machine(PROBE_SIZE, seed, _PlainSpace)
+    with np.errstate(all="ignore"):
+        machine.run(plain.schedule)
+    return machine.squares

@@ -30,9 +30,17 @@ def block(size: int) -> int:
 class Points:
     """``size`` points (a power of two), one randomization for each ``seed``."""
 
-    def __init__(self, size: int, seed: np.random.SeedSequence, *, even: int | None = None) -> None:
-        """``even``: how many coordinates are quasi-random, None for all."""
-        self.size, self.even = size, even
+    def __init__(
+        self,
+        size: int,
+        seed: np.random.SeedSequence,
+        *,
+        even: int | None = None,
+        most: int | None = None,
+    ) -> None:
+        """``even``: how many coordinates are quasi-random, None for all; ``most``: how many are
+        taken at the most, where that is known."""
+        self.size, self.even, self.most = size, even, most
         self.rng = np.random.Generator(np.random.PCG64(seed))
         self.used = 0
         self.ready = np.empty((0, size))
@@ -64,6 +72,8 @@ class Points:
         count = block(self.size)
         if self.even is not None:
             count = min(count, self.even - self.used)
+        if self.most is not None:
+            count = min(count, max(1, self.most - self.used))
         engine = qmc.Sobol(count, scramble=True, bits=32, rng=self.rng)
         uniform = engine.random(self.size).T
         if self.used:

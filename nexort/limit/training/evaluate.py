@@ -10,9 +10,9 @@ from nexort.limit.exact.engine import NO_VARIANCE, NOT_SHOWN
 from nexort.limit.settings import Progress, Settings
 from nexort.limit.training import maximal, tangent
 from nexort.limit.training.reading import read
-from nexort.limit.training.replicates import Warn
+from nexort.limit.training.stopping import Warn
+from nexort.support.checkpoint import Store
 from nexort.support.diagnostics import Span
-from nexort.training.checkpoint import Store
 from nexort.training.task import Task
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from nexort.limit.sample.matrices import product
 from nexort.program.unrolled import Array
 from nexort.training.task import Norm
 from nexort.training.update import Update
@@ -174,9 +175,3 @@ class _Block:
             states = [s[start : start + count].reshape(-1) for s in self.states]
             run(gradient[:count].reshape(-1), states, found[:count].reshape(-1))
             yield slice(start, start + count), found[:count]
-
-
-def product(matrix: Array, kets: Array, flipped: bool) -> Array:
-    """A matrix over pairs of points applied to kets, or its transpose: (m, N) -> (m, N')."""
-    given = kets.astype(matrix.dtype, copy=False)
-    return np.asarray(given @ (matrix if flipped else matrix.T), dtype=float)

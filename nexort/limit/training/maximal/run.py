@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from nexort.limit.training.maximal.machine import Machine
+from nexort.limit.sample.replicates import Trajectory
+from nexort.limit.training.maximal.machine import Training
 from nexort.limit.training.maximal.plan import Plan
-from nexort.limit.training.replicates import Blown, Trajectory, check, signal
+from nexort.limit.training.stopping import Blown, check, signal
 from nexort.program.nodes import Node
 from nexort.program.unrolled import Array
 from nexort.training.recorder import Recorder
@@ -18,7 +19,7 @@ def trajectory(
 ) -> Trajectory:
     """The run on ``size`` points a neuron space, with pairs of points in a dtype. It notes what was
     ``dropped`` from the initial matrices' bases, and their ``rank``."""
-    machine = Machine(plan, size, seed, dtype)
+    machine = Training(plan, size, seed, dtype)
     recorder = Recorder(plan.task, limit=True)
     given = plan.task.given_start()
     shift: Array | float = 0.0
@@ -36,17 +37,18 @@ def trajectory(
     matrices = [m.initial for m in machine.matrices.values()]
     dropped = max((m.dropped for m in matrices), default=0.0)
     rank = max((m.rank for m in matrices), default=0)
-    return Trajectory(recorder.results(), stopped, {"dropped": dropped, "rank": float(rank)})
+    notes = {"dropped": dropped, "rank": float(rank)}
+    return Trajectory(recorder.results(), stopped, notes)
 
 
-def _output(machine: Machine, t: int) -> Array:
+def _output(machine: Training, t: int) -> Array:
     """The network's output, as it comes."""
     machine.next()
     machine.run(machine.plan.forward[t])
     return machine.ket(machine.plan.task.out)
 
 
-def _step(machine: Machine, recorder: Recorder, output: Array, t: int) -> None:
+def _step(machine: Training, recorder: Recorder, output: Array, t: int) -> None:
     """What is read at step t, at which f is ``output``, and the move to the next."""
     plan = machine.plan
     task = plan.task

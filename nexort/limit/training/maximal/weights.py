@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from nexort.limit.training.maximal.frames import Space
-from nexort.limit.training.maximal.initial import InitialOperator
+from nexort.limit.sample.matrices import InitialOperator
 from nexort.limit.training.maximal.moved import Factors, Moved, Pairs
+from nexort.program.nodes import Node
 from nexort.program.unrolled import Array
 from nexort.training.task import Weight
 
@@ -47,11 +47,9 @@ class Matrix:
     """A matrix weight: kept W_0 + D_t."""
 
     def __init__(
-        self, weight: Weight | None, rows: Space, columns: Space, *, moves: bool, dtype: str
+        self, weight: Weight | None, initial: InitialOperator, *, moves: bool, dtype: str
     ) -> None:
-        self.weight = weight
-        scale = 1.0 if weight is None else weight.scale
-        self.initial = InitialOperator(rows, columns, scale)
+        self.weight, self.initial = weight, initial
         self.kept = 1.0
         self.moved: Moved | None = None
         self.joined: Pairs | None = None
@@ -61,20 +59,26 @@ class Matrix:
             if linear is not None:
                 self.moved = Factors(linear)
             else:
-                tied = rows is columns
-                self.moved = Pairs(weight.update, rows.size, columns.size, tied=tied, dtype=dtype)
+                rows, columns = initial.spaces
+                sizes = rows.size, columns.size
+                self.moved = Pairs(weight.update, *sizes, tied=rows is columns, dtype=dtype)
 
-    def apply(self, kets: Array, flipped: bool) -> Array:
-        """W_t|x>, or W_t^T|x>: shape (m, N) -> (m, N')."""
+    def apply(self, x: Node, kets: Array, reach: int | None = None) -> Array:
+        """W_t|x>, or W_t^T|x> where the node is of the transpose: shape (m, N) -> (m, N')."""
+        flipped = x.attr[2]
         if self.joined is not None:
             return self.joined.apply(kets, flipped)
-        result = self.kept * self.initial.apply(kets, flipped)
+        result = self.kept * self.initial.apply(x, kets, reach)
         if self.moved is not None:
             result += self.moved.apply(kets, flipped)
         if self.initial.matrix is not None and isinstance(self.moved, Pairs):
             self.moved.include(self.initial.matrix * (self.kept * self.initial.scale))
             self.joined, self.initial.matrix = self.moved, None
         return result
+
+    def met(self, flipped: bool) -> int:
+        """How many directions of arguments W_0, or its transpose, has met."""
+        return self.initial.met(flipped)
 
     def step(self, t: int, left: Array, right: Array) -> None:
         """Move by the gradient sum_i |left_i> <right_i|."""

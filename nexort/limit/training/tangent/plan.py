@@ -8,23 +8,23 @@ with out = o of <left| Q(G) |right> (Thm 2.9.19, 2.9.23).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import numpy as np
 
-from nexort.limit.training.maximal.spaces import spaces
-from nexort.limit.training.tangent.kets import Graph
+from nexort.limit.dots import sources_of_dots
+from nexort.limit.sample.graph import Graph, is_ket, late, reachable, regions_of
+from nexort.limit.sample.spaces import ordered, spaces
+from nexort.limit.training.tangent.laws import Direction, Law, exact_laws
 from nexort.limit.training.tangent.seeds import Along, Tail, separate
 from nexort.limit.training.tangent.standard import decays, is_drawn, kept, seed_data, standard
 from nexort.limit.training.tangent.start import fluctuation, vanishing_scalars
-from nexort.program import build
-from nexort.program.nodes import Node
-from nexort.program.types import ket
+from nexort.program.nodes import Node, Op
 from nexort.program.unrolled import Array
 from nexort.training.recorder import Recorder
-from nexort.training.task import Gradient, Key, Task, Weight, moment, seed_slot
+from nexort.training.task import Gradient, Key, Task, Weight, seed_slot
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,10 @@ class Plan:
     """The weights whose updates the output sees."""
     drawn: bool
     """Whether there is a random part of the output: f_0, or what it becomes as weights decay."""
+    roots: tuple[Node, ...]
+    """All kets and scalars of the steps that are evaluated."""
+    laws: Mapping[Direction, Law] = field(default_factory=dict)
+    """Of images that are sampled from their exact covariance."""
 
     @staticmethod
     def of(task: Task) -> Plan:
@@ -82,7 +86,13 @@ class Plan:
         drawn = is_drawn(task)
         steps = tuple(builder.step(t, alone=count == 1, drawn=drawn) for t in range(count))
         used = tuple(w for k, w in moving.items() if steps[0].pieces[k])
-        return Plan(task, steps, builder.graph(steps), used, drawn)
+        roots = builder.roots(steps)
+        return Plan(task, steps, builder.graph(steps, roots), used, drawn, roots)
+
+    def exact_laws(self, memory: int) -> Mapping[Direction, Law]:
+        """All laws of images that are exact. Raises NexortError."""
+        assert self.graph.dots is not None
+        return exact_laws(self.graph.step, ordered(self.roots), self.graph.dots, memory)
 
     @property
     def pairs(self) -> bool:
@@ -199,7 +209,18 @@ class _Builder:
             return np.zeros(count, dtype=int)
         return np.asarray(np.ravel_multi_index(index, self.shape))
 
-    def graph(self, steps: tuple[Step, ...]) -> Graph:
+    def roots(self, steps: tuple[Step, ...]) -> tuple[Node, ...]:
+        """All that is evaluated at the steps."""
+        matrices = {k for k in self.gradients if self.task.weights[k].kind == "matrix"}
+        roots = [s.out for s in steps if s.out is not None]
+        for s in steps:
+            roots += s.wanted.values()
+            roots += [p.left for some in s.pieces.values() for p in some]
+            roots += [p.right for key in matrices for p in s.pieces[key]]
+            roots += [x for tail in s.tails.values() for _, x in tail.scalars]
+        return tuple(dict.fromkeys(roots))
+
+    def graph(self, steps: tuple[Step, ...], roots: tuple[Node, ...]) -> Graph:
         """The steps' kets as a graph without weights."""
         step = replace(self.task.step, data={**self.task.step.data, **self.data})
         gradients = {
@@ -207,17 +228,20 @@ class _Builder:
             for key in self.gradients
             if self.task.weights[key].kind == "matrix"
         }
-        roots = [s.out for s in steps if s.out is not None]
-        for s in steps:
-            roots += s.wanted.values()
-            roots += [p.left for some in s.pieces.values() for p in some]
-            roots += [p.right for key in gradients for p in s.pieces[key]]
-            roots += [x for tail in s.tails.values() for _, x in tail.scalars]
-        roots = list(dict.fromkeys(roots))
-        moments = {slot: (steps[min(t, len(steps) - 1)].wanted[x], t)
+        joined: list[tuple[Hashable, Hashable]] = []
+        for key, gradient in gradients.items():
+            for left, right in gradient.pairs:
+                joined += [((left, 0), (key, "rows")), ((right, 0), (key, "columns"))]
+        moments = {slot: steps[min(t, len(steps) - 1)].wanted[x]
                    for slot, (x, t) in self.task.moments.items()}  # fmt: skip
-        for x in roots:
-            moments[moment(f"root {x.serial}", (), 0, x)] = x, 0
-        out = build.average(build.spread(build.constant(1), ket(self.task.out.type.axes)))
-        alone = replace(self.task, out=out, weights={}, moments=moments)
-        return Graph.of(step, roots, spaces(alone, gradients))
+        joined += [((slot, 0), (x, 0)) for slot, x in moments.items() if is_ket(x)]
+        members = [m for output in self.task.outputs for m in output.members]
+        regions = regions_of(roots)
+        order = late(reachable(roots), regions)
+        return Graph(
+            step,
+            spaces([*roots, *members], joined),
+            regions,
+            tuple(x for x in order if x.op is Op.INIT_VECTOR),
+            sources_of_dots(roots),
+        )

@@ -10,7 +10,7 @@ import numpy as np
 
 from nexort.limit.estimate import LimitValue, met
 from nexort.limit.settings import Settings
-from nexort.limit.training.replicates import Blown, signal
+from nexort.limit.training.stopping import Blown, signal
 from nexort.limit.training.tangent.exact import Kernels, kernels
 from nexort.limit.training.tangent.plan import Plan
 from nexort.limit.training.tangent.run import gaussian, started

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nexort.limit.training.replicates import Blown, Trajectory, check, signal
+from nexort.limit.sample.replicates import Trajectory
+from nexort.limit.training.stopping import Blown, check, signal
 from nexort.limit.training.tangent.moved import moved
 from nexort.limit.training.tangent.plan import Plan
 from nexort.limit.training.tangent.sample import Sample, Terms

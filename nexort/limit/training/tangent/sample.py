@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nexort.limit.training.tangent.kets import Kets
+from nexort.limit.sample.graph import late, reachable, schedule
+from nexort.limit.sample.machine import Machine, Sampling
+from nexort.limit.sample.matrices import InitialOperator
+from nexort.limit.training.tangent.laws import Direction, Law
 from nexort.limit.training.tangent.plan import Plan, Step
 from nexort.limit.training.tangent.seeds import Tail
 from nexort.program.nodes import Node
@@ -30,12 +33,48 @@ class Terms:
     """Rows and columns are one sample, of two independent halves."""
 
 
-class Sample(Kets):
+class OfLaw:
+    """A matrix some of whose images have an exact law, and are sampled from it."""
+
+    def __init__(self, initial: InitialOperator, laws: Mapping[Direction, Law]) -> None:
+        self.initial, self.laws = initial, laws
+        self.drawn: dict[bool, Array] = {}
+
+    def apply(self, x: Node, kets: Array, reach: int | None) -> Array:
+        """|Wx> of a MATMUL node."""
+        law, flipped = self.laws.get(x.attr), x.attr[2]
+        if law is None:
+            return self.initial.apply(x, kets, reach)
+        if flipped not in self.drawn:
+            self.drawn[flipped] = self.initial.spaces[1 if flipped else 0].fresh(law.rank)
+        return np.asarray(law.coefficients[x] @ self.drawn[flipped])
+
+    def met(self, flipped: bool) -> int:
+        """How many directions of arguments W, or its transpose, has met."""
+        return self.initial.met(flipped)
+
+
+class Sample(Machine):
     """The kets of a run on N points a neuron space."""
 
     def __init__(self, plan: Plan, size: int, seed: np.random.SeedSequence) -> None:
-        super().__init__(plan.graph, size, seed)
-        self.task, self.sides = plan.task, plan.graph.spaces.sides
+        super().__init__(plan.graph, size, seed, Sampling(halves=True))
+        self.task, self.laws, self.sides = plan.task, plan.laws, plan.graph.spaces.sides
+
+    def operator(self, key: Key) -> OfLaw:
+        """A matrix, of which images may have a law."""
+        return OfLaw(self.initial(key), self.laws)
+
+    def evaluate(self, roots: Iterable[Node]) -> dict[Node, Array]:
+        """The arrays of some nodes, scalars of shape axes and kets of shape axes + (N,); all calls
+        are of one joint law."""
+        roots = list(roots)
+        regions = self.graph.regions
+        self.values = {}
+        self.run(schedule(late(reachable(roots), regions), roots, regions))
+        found = {x: self.ket(x) for x in roots}
+        self.values = {}
+        return found
 
     def terms(self, step: Step) -> tuple[dict[Node, Array], dict[Key, Terms]]:
         """What is recorded, by the task's nodes, and the terms of every weight that moves."""

@@ -19,12 +19,16 @@ MOST_ROOTS = 0.5
 """The frame, new roots and what these are made orthogonal to are at most this part of it."""
 
 
+WELL_APART = 0.03
+"""What is this part of a ket's length keeps its digits when it is taken out of the rest."""
+
+
 class Frame:
     """Orthonormal kets, one after another."""
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._rows = np.empty((64, size))
+        self._rows = np.empty((8, size))
         self.count = 0
 
     @property
@@ -42,9 +46,9 @@ class Frame:
         self._rows[self.count : count] = rows
         self.count = count
 
-    def coordinates(self, rows: Array) -> Array:
-        """<row|frame>, shape (len(rows), count)."""
-        return np.asarray(rows @ self.rows.T / self.size)
+    def coordinates(self, rows: Array, first: int | None = None) -> Array:
+        """<row|frame>, shape (len(rows), count), of the ``first`` so many kets."""
+        return np.asarray(rows @ self.rows[:first].T / self.size)
 
     def outside(self, rows: Array) -> Array:
         """The part of some kets outside of the frame's span."""
@@ -59,9 +63,11 @@ class Frame:
         the cutoff with every new direction.
         """
         found = directions(rest, rows, cutoff)
-        if not len(found.change):
+        if not len(found.change) or found.least > WELL_APART:
             return found
         kets = self.outside(found.kets)
+        if len(kets) == 1:
+            return replace(found, kets=kets / lengths(kets)[:, None])
         factor = np.linalg.cholesky(kets @ kets.T / self.size)
         return replace(found, kets=np.linalg.solve(factor, kets))
 
@@ -74,19 +80,26 @@ def lengths(rows: Array) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Directions:
-    """``kets`` are orthonormal, the longest first, and ``change @ rest`` to rounding; ``left`` is
-    the largest relative length that is not in their span."""
+    """``kets`` are orthonormal, the longest first, and ``change @ rest`` to rounding; ``least`` is
+    the smallest relative length of what is new in a row beside those before it, ``left`` the
+    largest that is not in their span."""
 
     change: Array
     kets: Array
+    least: float
     left: float
 
 
 def directions(rest: Array, rows: Array, cutoff: float, most: int | None = None) -> Directions:
     """Orthonormal kets spanning ``rest``, the new parts of ``rows``, up to ``cutoff`` times the
     rows' lengths, by a pivoted Cholesky factor of the Gram matrix; at most ``most`` of them."""
-    none = Directions(np.empty((0, len(rest))), np.empty((0, rest.shape[1])), 0.0)
+    none = Directions(np.empty((0, len(rest))), np.empty((0, rest.shape[1])), 1.0, 0.0)
     scale = lengths(rows)
+    if len(rows) == 1:
+        [whole], [left] = scale, lengths(rest)
+        if not 0 < left < np.inf or left <= cutoff * whole:
+            return replace(none, left=float(left / whole) if left > 0 else 0.0)
+        return Directions(np.array([[1 / left]]), rest / left, float(left / whole), 0.0)
     used = np.flatnonzero(scale > 0)
     gram = rest @ rest.T / rest.shape[1]
     if not len(used) or not np.isfinite(gram).all():
@@ -105,10 +118,11 @@ def directions(rest: Array, rows: Array, cutoff: float, most: int | None = None)
     chosen = used[order[:rank]]
     change = np.zeros((rank, len(rest)))
     change[:, chosen], _ = lapack.dtrtrs(factor[:rank, :rank], np.diag(1 / scale[chosen]), lower=1)
-    # once more: nearly parallel kets lose digits
-    again = np.linalg.cholesky(change @ gram @ change.T)
-    whole, _ = lapack.dtrtrs(again, change, lower=1)
-    return Directions(whole, whole @ rest, size)
+    least = float(factor.diagonal()[:rank].min())
+    if least <= WELL_APART:  # once more: nearly parallel kets lose digits
+        again = np.linalg.cholesky(change @ gram @ change.T)
+        change, _ = lapack.dtrtrs(again, change, lower=1)
+    return Directions(change, change @ rest, least, size)
 
 
 class Space:
@@ -126,17 +140,20 @@ class Space:
         *,
         halves: bool = False,
         careful: bool = True,
+        mirrored: bool = False,
         even: int | None = None,
+        most: int | None = None,
     ) -> None:
         """``halves``: the sample is two independent halves, which can stand for independent
-        copies. ``even``: in many dimensions, the number of those in which points are evenly spread;
-        with every point then comes its negative, so that odd functions have no error, which is
-        worth more than the evenness of twice the points."""
+        copies. ``mirrored``: with every point comes its negative, so that odd functions have no
+        error, which is worth more than the evenness of twice the points where some functions are
+        neither odd nor even. ``even``: in how many dimensions points are evenly spread, None for
+        all; ``most``: how many roots there are at the most, where that is known."""
         self.size, self.careful = size, careful
         parts = 2 if halves else 1
-        self.mirrored = even is not None
+        self.mirrored = mirrored
         count = size // parts // (2 if self.mirrored else 1)
-        self.points = [Points(count, s, even=even) for s in seed.spawn(parts)]
+        self.points = [Points(count, s, even=even, most=most) for s in seed.spawn(parts)]
         self.known = Frame(size)
         self.known.append(np.ones((1, size)))
 
@@ -166,9 +183,12 @@ class Space:
             rest = self.known.outside(others)
             basis = directions(rest, others, 1e-4, room).kets
             new = new - (new @ basis.T / self.size) @ basis
-        # symmetric orthonormalization moves every ket as little as possible
-        values, vectors = np.linalg.eigh(new @ new.T / self.size)
-        new = np.asarray((vectors / np.sqrt(values)) @ (vectors.T @ new))
+        if count == 1:
+            new = new / lengths(new)[:, None]
+        else:
+            # symmetric orthonormalization moves every ket as little as possible
+            values, vectors = np.linalg.eigh(new @ new.T / self.size)
+            new = np.asarray((vectors / np.sqrt(values)) @ (vectors.T @ new))
         if self.known.count + count <= CLEAN_BELOW * self.size:
             self.known.append(new)
         return new

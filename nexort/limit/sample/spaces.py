@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
-from nexort.program.nodes import Node, Op, walk
+from nexort.program.nodes import Node, Op
 from nexort.program.types import Kind
-from nexort.training.task import Gradient, Key, Task
+
+Key = tuple[str, tuple[int, ...]]
+"""A matrix: its name and its family's indices."""
 
 
 @dataclass(frozen=True)
@@ -25,25 +27,15 @@ class Spaces:
     count: int
 
 
-def spaces(task: Task, gradients: Mapping[Key, Gradient]) -> Spaces:
-    """The spaces of a run's kets, gradients and outputs."""
+def spaces(roots: Iterable[Node], joined: Iterable[tuple[Hashable, Hashable]] = ()) -> Spaces:
+    """The spaces of the kets under some roots, numbered by the graph alone. ``joined`` are pairs of
+    one space: (ket, its copy), and (weight, 'rows' or 'columns') of a matrix."""
     union = _Union()
-    roots = [task.out, *(node for node, _ in task.moments.values()), *graph_roots(gradients)]
-    nodes = walk(roots)
+    nodes = ordered(roots)
     for x in nodes:
         _join(union, x)
-    leaves = {x.attr: x for x in nodes if x.op is Op.INIT_VECTOR}
-    for key, gradient in gradients.items():
-        for left, right in gradient.pairs:
-            union.join((left, 0), (key, "rows"))
-            union.join((right, 0), (key, "columns"))
-        if gradient.ket is not None and key in leaves:
-            union.join((gradient.ket, 0), (leaves[key], 0))
-    for slot, (node, _) in task.moments.items():
-        if node.type.kind is Kind.KET:
-            union.join((slot, 0), (node, 0))
-    for x in walk([m for output in task.outputs for m in output.members]):
-        _join(union, x)
+    for one, other in joined:
+        union.join(one, other)
     numbers: dict[Hashable, int] = {}
     of = {}
     for x in nodes:
@@ -59,15 +51,19 @@ def spaces(task: Task, gradients: Mapping[Key, Gradient]) -> Spaces:
     return Spaces(of, sides, len(numbers))
 
 
-def graph_roots(gradients: Mapping[Key, Gradient]) -> list[Node]:
-    """The nodes that the gradients are made of."""
+def ordered(roots: Iterable[Node]) -> list[Node]:
+    """Every node reachable from the roots, arguments before users, in an order that depends on the
+    graph alone, not on when its nodes were made."""
     found: dict[Node, None] = {}
-    for gradient in gradients.values():
-        for pair in gradient.pairs:
-            found.update(dict.fromkeys(pair))
-        for node in (gradient.ket, gradient.scalar):
-            if node is not None:
-                found[node] = None
+    for root in roots:
+        stack = [(root, False)]
+        while stack:
+            x, done = stack.pop()
+            if done:
+                found[x] = None
+            elif x not in found:
+                stack.append((x, True))
+                stack += [(a, False) for a in reversed(x.args) if a not in found]
     return list(found)
 
 
@@ -110,8 +106,3 @@ class _Union:
         first = self.root(items[0])
         for x in items[1:]:
             self.parent[self.root(x)] = first
-
-
-def reachable(roots: Iterable[Node]) -> list[Node]:
-    """The nodes under some roots that are values of their own: not open on iid copies."""
-    return [x for x in walk(roots) if not x.type.open]

@@ -1,5 +1,5 @@
-"""Independent replicates of a limit of training on samples, several at a time; finished ones are
-kept in a checkpoint."""
+"""Independent replicates of a limit on samples, several at a time, as many and as large as an
+accuracy takes; finished ones are kept in a checkpoint."""
 
 from __future__ import annotations
 
@@ -8,56 +8,48 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nexort.limit.estimate import LimitValue
-from nexort.limit.exact.blocks import cores
+from nexort.limit.estimate import LimitValue, Summary, met, missed
 from nexort.limit.settings import Progress, Settings
 from nexort.program.unrolled import Array
+from nexort.support.checkpoint import Store
 from nexort.support.diagnostics import Diagnostic, NexortError
-from nexort.support.workers import gathered
-from nexort.training.checkpoint import Store
-from nexort.training.recorder import LOOK
-from nexort.training.task import Task
+from nexort.support.workers import cores, gathered
 
 LEAST = 64
 """Points of the smallest sample."""
 
-Warn = Callable[[Diagnostic], None]
-
-
-class Blown(Exception):
-    """In a run, ``what`` is not finite."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(what)
-        self.what = what
-
-
-def check(value: Array, what: str) -> None:
-    """Raise Blown unless all of it is finite."""
-    if not np.isfinite(value).all():
-        raise Blown(what)
+Stop = tuple[int, str]
+"""A step of a training, and what of it is not finite."""
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """One replicate: every output, nan beyond the step at which something ceased to be finite;
-    ``stopped`` says which step and what, ``notes`` what else is to be known of a run."""
+    """One replicate: every output, nan beyond the step at which something ceased to be finite,
+    which ``stopped`` says; ``notes`` are numbers that tell of a run, ``measured`` arrays."""
 
     outputs: Mapping[str, Array]
-    stopped: tuple[int, str] | None
+    stopped: Stop | None = None
     notes: Mapping[str, float] = field(default_factory=dict)
+    measured: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """The replicates of one sample size; ``draws[name]`` has shape (R, *shape), ``notes`` are the
-    largest of all, ``roundings[name]`` is what single precision changes in one of them."""
+    """The replicates of one sample size; ``draws[name]`` and ``measured[name]`` have shape
+    (R, *shape), ``notes`` are the largest of all, ``roundings[name]`` is what single precision
+    changes in one of them."""
 
     size: int
-    draws: dict[str, Array]
-    stopped: tuple[int, str] | None
+    draws: Mapping[str, Array]
+    stopped: Stop | None
     notes: Mapping[str, float]
+    measured: Mapping[str, Array] = field(default_factory=dict)
     roundings: Mapping[str, Array] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """``16 x 4096 points``."""
+        return f"{len(next(iter(self.draws.values()), ()))} x {self.size} points"
 
     def rounding(self, name: str, axes: int) -> Array:
         """Of an output, the largest over its last ``axes``, those of one entry of its family: what
@@ -132,10 +124,14 @@ class Replicates:
         if TWIN in found:
             self.twins[size] = found.pop(TWIN)
         runs.extend(found[k] for k in sorted(found))
-        draws = {name: np.stack([r.outputs[name] for r in runs]) for name in runs[0].outputs}
-        stopped = min((r.stopped for r in runs if r.stopped), default=None)
-        notes = {name: max(r.notes[name] for r in runs) for name in runs[0].notes}
-        return Stage(size, draws, stopped, notes, self._roundings(size) if twin else {})
+        return Stage(
+            size,
+            {name: np.stack([r.outputs[name] for r in runs]) for name in runs[0].outputs},
+            min((r.stopped for r in runs if r.stopped), default=None),
+            {name: max(r.notes[name] for r in runs) for name in runs[0].notes},
+            {name: np.stack([r.measured[name] for r in runs]) for name in runs[0].measured},
+            self._roundings(size) if twin else {},
+        )
 
     def _roundings(self, size: int) -> dict[str, Array]:
         """What single precision changes in a replicate, infinite where it ends another way."""
@@ -184,29 +180,49 @@ class Replicates:
         return max(2 * LEAST, min(default, room))
 
 
-def signal(task: Task, t: int, output: Array) -> Array:
-    """The error signal at f_t = ``output``. Raises NexortError where the first is not finite, Blown
-    where a later one is not."""
-    chi = task.signal(t, output)
-    if t == 0 and not np.isfinite(chi).all():
-        task.refuse_signal(output)
-    check(chi, SIGNAL)
-    return chi
+@dataclass(frozen=True)
+class Budget:
+    """An accuracy to reach, None for none; the most replicates, the largest sample; and whether
+    samples as large again are worth more than more replicates."""
+
+    goal: float | None
+    most: int
+    largest: int
+    pays: bool
 
 
-SIGNAL = "the error signal"
-
-
-def tell(task: Task, stopped: tuple[int, str] | None, warn: Warn | None) -> None:
-    """Warn of a run that ended early."""
-    if stopped is not None and warn is not None:
-        t, what = stopped
-        message = f"{what} is infinite or not a number at step {t}; what follows is missing"
-        span, remedy = None, "a smaller learning rate"
-        if what == SIGNAL:
-            span = task.places.get("error")
-            remedy = f"{LOOK}; the latter calls for a smaller learning rate"
-        warn(Diagnostic("not-finite", message, span, (), remedy, "warning"))
+def refined(
+    runs: Replicates,
+    size: int,
+    budget: Budget,
+    summaries: Callable[[Stage, Stage], Mapping[str, Summary]],
+    text: Callable[[Stage], str],
+) -> tuple[Stage, Mapping[str, Summary], dict[str, LimitValue]]:
+    """Replicates of N/2 and of N points, as many and as large as the goal takes: those of N, what
+    is found of every output, and its value with ``text`` as its method."""
+    settings = runs.settings
+    count, largest = max(2, settings.replicates), budget.largest
+    while True:
+        half, full = runs.stages(size, count)
+        found = summaries(half, full)
+        if any(x.rounded for x in found.values()):
+            size = runs.widen(size)
+            largest = min(largest, runs.room())
+            continue
+        values = {name: LimitValue(x.mean, x.error, text(full)) for name, x in found.items()}
+        if budget.goal is None or all(met(v, budget.goal) for v in values.values()):
+            break
+        pays = budget.pays or any(x.biased for x in found.values())
+        asked = settings.rtol is not None and count >= budget.most
+        if 2 * size <= largest and (pays or asked):
+            size *= 2
+        elif not pays and count < budget.most:
+            count = more(count, budget.most, values, budget.goal)
+        else:
+            if settings.rtol is not None:
+                values = {k: missed(v, settings.rtol) for k, v in values.items()}
+            break
+    return full, found, values
 
 
 def more(count: int, most: int, values: Mapping[str, LimitValue], rtol: float) -> int:
@@ -221,21 +237,26 @@ def more(count: int, most: int, values: Mapping[str, LimitValue], rtol: float) -
 
 
 def _too_large(size: int) -> NexortError:
-    message = f"a training run over {size} sample points does not fit into the memory"
+    message = f"a sample of {size} points does not fit into the memory"
     return NexortError([Diagnostic("memory-limit", message, None, (), "raise --memory")])
 
 
 def _packed(run: Trajectory) -> dict[str, Array]:
     t, what = run.stopped or (-1, "")
     found = {f"output.{name}": value for name, value in run.outputs.items()}
-    found |= {name: np.asarray(value) for name, value in run.notes.items()}
+    found |= {f"measured.{name}": value for name, value in run.measured.items()}
+    found |= {f"note.{name}": np.asarray(value) for name, value in run.notes.items()}
     return {**found, "stopped": np.asarray(t), "what": np.asarray(what)}
 
 
 def _unpacked(arrays: Mapping[str, Array]) -> Trajectory:
-    outputs = {k.removeprefix("output."): v for k, v in arrays.items() if k.startswith("output.")}
-    others = ("stopped", "what")
-    notes = {k: float(v) for k, v in arrays.items()
-             if not k.startswith("output.") and k not in others}  # fmt: skip
+    def part(kind: str) -> dict[str, Array]:
+        return {k.removeprefix(kind): v for k, v in arrays.items() if k.startswith(kind)}
+
     t, what = int(arrays["stopped"]), str(arrays["what"])
-    return Trajectory(outputs, (t, what) if t >= 0 else None, notes)
+    return Trajectory(
+        part("output."),
+        (t, what) if t >= 0 else None,
+        {name: float(value) for name, value in part("note.").items()},
+        part("measured."),
+    )
