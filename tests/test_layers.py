@@ -49,12 +49,12 @@ USES: dict[str, tuple[str, ...]] = {
     ),
     "limit.sample": ("limit.exact", "limit", "functions", "program", "support"),
     "limit.evaluate": ("limit.sample", "limit.exact", "limit", "program"),
-    "limit.training": ("training", "limit.exact", "limit", "program", "support"),
+    "limit.training": ("training", "program", "support"),
     "limit.training.maximal": (
         "limit.training", "training", "limit.sample", "limit", "program", "support",
     ),
     "limit.training.tangent": (
-        "limit.training.maximal", "limit.training", "training", "limit.sample", "limit.exact",
+        "limit.training", "training", "limit.sample", "limit.exact",
         "limit", "program", "support",
     ),
     "limit.training.reading": (

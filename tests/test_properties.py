@@ -24,7 +24,7 @@ from nexort.finite import simulate
 from nexort.limit.dots import sources_of_dots
 from nexort.limit.estimate import LimitValue
 from nexort.limit.evaluate import evaluate
-from nexort.limit.sample import sampler
+from nexort.limit.sample import plan
 from nexort.limit.settings import Settings
 from nexort.program.nodes import Node
 from nexort.program.unrolled import Unrolled
@@ -154,7 +154,7 @@ output <v|z>, <z|z>, <1|z>
 
 @pytest.fixture
 def no_dots(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampler, "sources_of_dots", _no_sources)
+    monkeypatch.setattr(plan, "sources_of_dots", _no_sources)
 
 
 def _no_sources(roots: list[Node]) -> dict[Node, tuple[Node, ...]]:

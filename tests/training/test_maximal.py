@@ -13,12 +13,12 @@ from nexort import driver
 from nexort.data.arrays import LoadedArray
 from nexort.data.given import Given
 from nexort.finite.training import train
-from nexort.limit.estimate import LimitValue
+from nexort.limit.estimate import LimitValue, Summary
 from nexort.limit.evaluate import evaluate as generic
 from nexort.limit.sample.replicates import Stage
 from nexort.limit.settings import Settings
 from nexort.limit.training import maximal
-from nexort.limit.training.maximal.evaluate import Summary, _summary
+from nexort.limit.training.maximal.evaluate import _summaries
 from nexort.program.unrolled import Array
 from nexort.support.diagnostics import Diagnostic, Source
 from nexort.training.task import Task
@@ -212,7 +212,7 @@ def summary(half: Array, full: Array) -> Summary:
     run = run_of(HEAD + "f = <v|x[1]>", data, update("sgd"), rate=0.1, steps=8)
     notes = {"dropped": 0.0, "rank": 3.0}
     stages = [Stage(size, {"f": x}, None, notes) for size, x in ((512, half), (1024, full))]
-    found = _summary(run, *stages)["f"]
+    found = _summaries(run, *stages)["f"]
     assert not found.rounded
     return found
 
@@ -224,12 +224,12 @@ def test_the_error_of_a_chaotic_run_is_its_spread() -> None:
     half, full = shared + 0.3 * rng.standard_normal((2, 32, 9, 3))
     half[:, :5] *= np.sqrt(2)
     found = summary(half, full)
-    value = found.value
+    error = found.error
     assert found.lasting
     assert found.biased  # more points may help, more replicates do not
     spread = full.std(axis=0, ddof=1)
-    assert np.median(value.error[:5] / spread[:5]) < 0.5
-    assert 0.7 < np.median(value.error[5:] / spread[5:]) < 1.1
+    assert np.median(error[:5] / spread[:5]) < 0.5
+    assert 0.7 < np.median(error[5:] / spread[5:]) < 1.1
 
 
 def test_spreads_that_fall_are_not_taken_for_chaos() -> None:

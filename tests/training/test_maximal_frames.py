@@ -8,13 +8,15 @@ from scipy.special import ndtr
 
 from nexort import driver
 from nexort.limit.sample.frames import Frame, Space, directions
-from nexort.limit.sample.matrices import InitialOperator
+from nexort.limit.sample.matrices import InitialOperator, product
 from nexort.limit.sample.points import Points
-from nexort.limit.training.maximal.moved import Pairs, product
+from nexort.limit.training.maximal.machine import CUTOFF as DROPPED
+from nexort.limit.training.maximal.moved import Pairs
 from nexort.support.diagnostics import Source
 from nexort.training.update import Update
 
 N = 512
+CUTOFF = DROPPED / np.sqrt(N)
 
 
 def gram(rows: np.ndarray) -> np.ndarray:
@@ -81,18 +83,18 @@ def test_points_are_even_where_it_pays() -> None:
 
 def test_initial_operators_are_linear_and_have_transposes() -> None:
     rows, columns = (Space(N, np.random.SeedSequence(k)) for k in (1, 2))
-    matrix = InitialOperator(rows, columns, 2.0)
+    matrix = InitialOperator(rows, columns, 2.0, CUTOFF)
     x, y = np.tanh(columns.fresh(3)), np.tanh(rows.fresh(2))
-    image = matrix.apply(x, flipped=False)
+    image = matrix.image(x, flipped=False)
     np.testing.assert_allclose(gram(image), 4 * gram(x), atol=1e-12)
-    back = matrix.apply(y, flipped=True)
+    back = matrix.image(y, flipped=True)
     np.testing.assert_allclose(back @ x.T / N, y @ image.T / N, atol=1e-12)
     # a ket that depends on the hats: its image has a dot, and W^T is the adjoint of W
     z = image**3 / 16
-    again = matrix.apply(z, flipped=True)
+    again = matrix.image(z, flipped=True)
     np.testing.assert_allclose(again @ x.T / N, z @ image.T / N, atol=1e-11)
     assert np.abs(np.diag(z @ image.T / N)).min() > 0.2
-    total = matrix.apply(x + 0.5 * x[::-1], flipped=False)
+    total = matrix.image(x + 0.5 * x[::-1], flipped=False)
     np.testing.assert_allclose(total, image + 0.5 * image[::-1], atol=1e-11)
 
 
@@ -100,11 +102,11 @@ def test_bases_of_kets_that_hardly_move_stay_orthonormal() -> None:
     """Every step adds directions that are a hundredth of their argument: what normalizing them
     magnifies must not add up."""
     rows, columns = (Space(2048, np.random.SeedSequence(k)) for k in (6, 7))
-    matrix = InitialOperator(rows, columns, 1.0)
+    matrix = InitialOperator(rows, columns, 1.0, CUTOFF)
     x, y = columns.fresh(3), rows.fresh(3)
     rng = np.random.default_rng(8)
     for _ in range(40):
-        image, back = matrix.apply(x, flipped=False), matrix.apply(y, flipped=True)
+        image, back = matrix.image(x, flipped=False), matrix.image(y, flipped=True)
         x = x + 0.03 * np.tanh(back + rng.standard_normal(x.shape))
         y = y + 0.03 * np.tanh(image + rng.standard_normal(y.shape))
     for side in matrix.sides:
@@ -117,21 +119,21 @@ def test_a_matrix_drawn_as_a_whole_remains_what_it_was() -> None:
     """Images of what it has met are the same, the transpose is the adjoint, and what is new has
     images of its size; entries have variance 1/N."""
     rows, columns = (Space(N, np.random.SeedSequence(k)) for k in (3, 4))
-    matrix = InitialOperator(rows, columns, 1.0)
+    matrix = InitialOperator(rows, columns, 1.0, CUTOFF)
     x, y = np.tanh(columns.fresh(30)), np.tanh(rows.fresh(20))
-    image, back = matrix.apply(x, flipped=False), matrix.apply(y, flipped=True)
+    image, back = matrix.image(x, flipped=False), matrix.image(y, flipped=True)
     assert matrix.matrix is None
     more = np.tanh(columns.fresh(110))
-    found = matrix.apply(more, flipped=False)
+    found = matrix.image(more, flipped=False)
     assert matrix.matrix is not None
-    np.testing.assert_allclose(matrix.apply(x, flipped=False), image, atol=1e-10)
-    np.testing.assert_allclose(matrix.apply(more, flipped=False), found, atol=1e-10)
-    again = matrix.apply(y, flipped=True)
+    np.testing.assert_allclose(matrix.image(x, flipped=False), image, atol=1e-10)
+    np.testing.assert_allclose(matrix.image(more, flipped=False), found, atol=1e-10)
+    again = matrix.image(y, flipped=True)
     np.testing.assert_allclose(again, back, atol=1e-10)
     np.testing.assert_allclose(again @ x.T / N, y @ image.T / N, atol=1e-10)
     new = np.random.default_rng(5).standard_normal((4, N))
     for flipped in (False, True):
-        np.testing.assert_allclose(gram(matrix.apply(new, flipped)), gram(new), atol=0.3)
+        np.testing.assert_allclose(gram(matrix.image(new, flipped)), gram(new), atol=0.3)
     assert abs(N * (matrix.matrix**2).mean() - 1) < 0.05
 
 
@@ -145,7 +147,7 @@ def test_frames_grow() -> None:
 
 def test_mirrored_samples_have_no_odd_moments() -> None:
     for halves in (False, True):
-        space = Space(N, np.random.SeedSequence(2), halves=halves, even=2)
+        space = Space(N, np.random.SeedSequence(2), halves=halves, mirrored=True, even=2)
         roots = space.fresh(3)
         np.testing.assert_allclose(gram(roots), np.eye(3), atol=1e-12)
         odd = [np.tanh(roots), roots**3, np.sin(roots[:1] + roots[1:])]

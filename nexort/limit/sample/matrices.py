@@ -92,9 +92,12 @@ class InitialOperator:
         self.sides = Side(columns, rows, cutoff), Side(rows, columns, cutoff)
         self.matrix: Array | None = None
 
-    def apply(self, x: Node, kets: Array, reach: int | None = None) -> Array:
-        """|Wx>, or |W^T x> where the node is of the transpose: shape (m, N) -> (m, N')."""
-        flipped = x.attr[2]
+    def apply(self, x: Node, kets: Array, reach: int | None) -> Array:
+        """The image by a MATMUL node."""
+        return self.image(kets, x.attr[2], reach)
+
+    def image(self, kets: Array, flipped: bool, reach: int | None = None) -> Array:
+        """|Wx>, or |W^T x> where ``flipped``: shape (m, N) -> (m, N')."""
         if self.matrix is not None:
             return self.scale * product(self.matrix, kets, flipped)
         side = self.sides[flipped]

@@ -63,7 +63,7 @@ class Matrix:
                 sizes = rows.size, columns.size
                 self.moved = Pairs(weight.update, *sizes, tied=rows is columns, dtype=dtype)
 
-    def apply(self, x: Node, kets: Array, reach: int | None = None) -> Array:
+    def apply(self, x: Node, kets: Array, reach: int | None) -> Array:
         """W_t|x>, or W_t^T|x> where the node is of the transpose: shape (m, N) -> (m, N')."""
         flipped = x.attr[2]
         if self.joined is not None:

@@ -35,10 +35,10 @@ def test_linear_programs_are_exact_up_to_roundoff() -> None:
 
 def test_without_dots_the_moments_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     from nexort.limit.dots import sources_of_dots
-    from nexort.limit.sample import sampler
+    from nexort.limit.sample import plan
 
     monkeypatch.setattr(
-        sampler, "sources_of_dots", lambda roots: dict.fromkeys(sources_of_dots(roots), ())
+        plan, "sources_of_dots", lambda roots: dict.fromkeys(sources_of_dots(roots), ())
     )
     found = limit(WISHART)["m"]
     assert np.abs(found - [1, 2, 5, 14])[1:].min() > 0.5
