@@ -21,11 +21,11 @@ USES: dict[str, tuple[str, ...]] = {
     "transform": ("data", "program", "support"),
     "training": ("transform", "data", "optimizers", "program", "functions", "support"),
     "report": (),
-    "report.results": ("program", "support"),
+    "report.results": ("report", "program", "support"),
     "report.compare": ("report.results", "program", "support"),
     "parametrization": (
-        "report.compare", "training", "data", "elaborate", "optimizers", "program", "syntax",
-        "functions", "support",
+        "report.compare", "report", "training", "data", "elaborate", "optimizers", "program",
+        "syntax", "functions", "support",
     ),
     "expand": (
         "parametrization", "training", "transform", "data", "elaborate", "optimizers", "program",
@@ -77,7 +77,7 @@ USES: dict[str, tuple[str, ...]] = {
     ),
     "cli": (
         "api", "driver", "coordcheck", "parametrization", "report.compare", "report.results",
-        "training", "data", "program", "syntax", "support",
+        "report", "training", "data", "program", "syntax", "support",
     ),
     "__main__": ("cli",),
     "__init__": ("api", "parametrization", "support"),

@@ -10,6 +10,7 @@ import click
 from nexort.cli import options
 from nexort.cli.progress import counting, progress
 from nexort.cli.streams import note, say
+from nexort.report.schema import numbered
 
 
 @click.command(
@@ -102,7 +103,7 @@ def command(
             threads=threads,
             memory=memory,
         )
-    say(json.dumps(numbers(found), indent=2) if as_json else render(found))
+    say(json.dumps(numbered(numbers(found)), indent=2) if as_json else render(found))
     if plot is not None:
         from nexort.coordcheck.picture import plot as draw
 

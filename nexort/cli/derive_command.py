@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 from nexort.cli import options
+from nexort.report.schema import numbered
 from nexort.support.diagnostics import fail
 
 WIDTH = 100
@@ -61,7 +62,7 @@ def command(
     program, given = options.load(file, settings, (), max_instructions)
     limits = TensorProgram(program, given.numbers, max_instructions).derive(unroll=unroll)
     if as_json:
-        shown = json.dumps(limits.as_json(), indent=2, ensure_ascii=False) + "\n"
+        shown = json.dumps(numbered(limits.as_json()), indent=2, ensure_ascii=False) + "\n"
     elif as_latex:
         shown = limits.latex(steps=steps, document=document)
     else:

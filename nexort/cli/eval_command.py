@@ -12,6 +12,7 @@ from nexort.cli import options
 from nexort.cli.kernels import second_of, show
 from nexort.cli.progress import pairs, progress
 from nexort.cli.streams import note, say
+from nexort.report.schema import numbered
 
 if TYPE_CHECKING:
     from nexort.report.results import Estimate
@@ -122,7 +123,7 @@ def command(
             warn=options.warn,
             data=given.arrays,
         )
-    say(json.dumps(results.as_json(), indent=2) if as_json else render(results))
+    say(json.dumps(numbered(results.as_json()), indent=2) if as_json else render(results))
     if explain and program.training is not None:
         table = _routes(results)
     _explained(table, aside=as_json)

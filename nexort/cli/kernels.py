@@ -10,6 +10,7 @@ from nexort.cli.progress import pairs, progress
 from nexort.cli.streams import say
 from nexort.data.given import Given
 from nexort.program.program import Program
+from nexort.report.schema import numbered
 from nexort.support.diagnostics import fail
 
 if TYPE_CHECKING:
@@ -62,6 +63,6 @@ def show(
 
     results = Results({k: Estimate(*v, k) for k, v in found.results().items()})
 
-    say(json.dumps(results.as_json(), indent=2) if as_json else render(results))
+    say(json.dumps(numbered(results.as_json()), indent=2) if as_json else render(results))
     if output:
         results.save(output)

@@ -10,6 +10,7 @@ import click
 from nexort.cli import options
 from nexort.cli.progress import counting, progress
 from nexort.cli.streams import say
+from nexort.report.schema import numbered
 from nexort.support.diagnostics import fail
 
 
@@ -89,4 +90,5 @@ def command(
     if plot:
         options.draw_training(program, None, runs, plot, track)
     if as_json:
-        say(json.dumps({str(n): r.as_json() for n, r in found.items()}, indent=2))
+        plain = {str(n): r.as_json() for n, r in found.items()}
+        say(json.dumps(numbered(plain), indent=2))

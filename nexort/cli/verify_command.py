@@ -11,6 +11,7 @@ import click
 from nexort.cli import options
 from nexort.cli.progress import counting, pairs, progress
 from nexort.cli.streams import note, say
+from nexort.report.schema import numbered
 
 
 @click.command(
@@ -105,7 +106,7 @@ def command(
             checkpoint=checkpoint,
             keep=runs,
         )
-    say(json.dumps(found.as_json(), indent=2) if as_json else render(found))
+    say(json.dumps(numbered(found.as_json()), indent=2) if as_json else render(found))
     if plot is not None and program.training is not None:
         options.draw_training(program, limit, runs, plot, track)
     elif plot is not None:

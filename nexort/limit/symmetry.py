@@ -53,8 +53,7 @@ def vanishing(roots: Iterable[Node]) -> frozenset[Node]:
 
 def is_even_throughout(roots: Iterable[Node], dots: Mapping[Node, Sequence[Node]]) -> bool:
     """Whether all bra-kets and averages are of kets that do not change where every Gaussian ket,
-    initial vectors and hats alike, changes its sign; ``dots`` are the sources of dots, of which
-    that is not known."""
+    initial vectors and hats alike, changes its sign; ``dots`` are the sources of dots."""
     found: dict[Node, Parity] = {}
     for node in walk(roots):
         if node.type.kind is not Kind.KET:
@@ -66,7 +65,8 @@ def is_even_throughout(roots: Iterable[Node], dots: Mapping[Node, Sequence[Node]
         elif node.op is Op.INIT_VECTOR:
             found[node] = Parity(1)
         elif node.op is Op.MATMUL:
-            found[node] = Parity(0, 1) if dots[node] else Parity(1)
+            # a hat, and the arguments that a dot is made of
+            found[node] = _sum([Parity(1), *(found[x.args[0]] for x in dots[node])])
         else:
             found[node] = _parity(node, [found[a] for a in node.args], {})
     return True

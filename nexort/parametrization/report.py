@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nexort.parametrization.forms import Form, power, sentence, table, title
 from nexort.parametrization.theorem import Group
+from nexort.report.schema import numbered
 
 if TYPE_CHECKING:
     from nexort.parametrization.classification import Checked, Classification
@@ -33,7 +34,7 @@ def classification(x: Classification, form: Form, *, sizes: bool = False) -> str
     if form == "json":
         import json
 
-        return json.dumps(as_json(x), indent=2)
+        return json.dumps(numbered(as_json(x)), indent=2)
     parts = [_title(x, form), table(*_weights(x), form)]
     if x.notes:
         parts.append("\n".join(sentence(note, form) for note in x.notes))

@@ -9,6 +9,7 @@ from nexort.parametrization.classification import Classification
 from nexort.parametrization.forms import Form, power, sentence, table, times, title
 from nexort.parametrization.practice import Practice, Row
 from nexort.parametrization.report import change
+from nexort.report.schema import numbered
 
 LETTERS = {
     "std": r"\sigma", "lr": r"\eta", "eps": r"\varepsilon", "decay": r"\lambda", "clip": r"\theta",
@@ -51,7 +52,7 @@ def practical(x: Practice, widths: Widths, form: Form, found: Classification) ->
     if form == "json":
         import json
 
-        return json.dumps(as_json(x, widths, found), indent=2)
+        return json.dumps(numbered(as_json(x, widths, found)), indent=2)
     titles = [
         title
         for title, (field, _) in COLUMNS.items()

@@ -10,6 +10,7 @@ import numpy as np
 
 from nexort.program.unrolled import Array
 from nexort.report.results.estimate import Estimate
+from nexort.report.schema import numbered
 
 
 class Results(Mapping[str, Estimate]):
@@ -55,7 +56,7 @@ class Results(Mapping[str, Estimate]):
         from nexort.report.results.saving import save_arrays, save_json, suffix_of
 
         if suffix_of(path, (".npz", ".json")) == ".json":
-            save_json(path, self.as_json())
+            save_json(path, numbered(self.as_json()))
             return
         arrays = {}
         for name, value in self._results.items():
