@@ -34,6 +34,7 @@ from nexort.data.given import MAX_INSTRUCTIONS, Given
 from nexort.program.program import Program
 from nexort.support import collector
 from nexort.support.diagnostics import Diagnostic, Report, Source, fail
+from nexort.support.passes import stage
 
 if TYPE_CHECKING:
     from nexort.limit.derive.derivation import Derivation
@@ -54,6 +55,7 @@ Warn = Callable[[Diagnostic], None]
 # ---- a file to a program -------------------------------------------------------------------------
 
 
+@stage
 def read(path: str | Path) -> Source:
     """The text of a ``.nxt`` file, of standard input where its name is ``-``. Raises NexortError if
     it cannot be read."""
@@ -62,6 +64,7 @@ def read(path: str | Path) -> Source:
     return files.read(path)
 
 
+@stage
 @collector.paused()
 def parse(source: Source) -> t.Module:
     """The syntax tree of a text. Raises NexortError with every error found."""
@@ -70,6 +73,7 @@ def parse(source: Source) -> t.Module:
     return parser.parse(source)
 
 
+@stage
 @collector.paused()
 def elaborate(module: t.Module) -> Program:
     """A verified program from a syntax tree and what it imports. Raises NexortError with every
@@ -88,6 +92,7 @@ def compile_source(source: Source) -> Program:
     return elaborate(parse(source))
 
 
+@stage
 @collector.paused()
 def check(program: Program, given: Given) -> Unroller:
     """Unroll as far as sizes are known, to find what only numbers can tell.
@@ -106,6 +111,7 @@ def check(program: Program, given: Given) -> Unroller:
 # ---- programs to programs ------------------------------------------------------------------------
 
 
+@stage
 def simplify(program: Program) -> Program:
     """The same outputs by fewer rules."""
     from nexort.program.verify import verify_program
@@ -116,6 +122,7 @@ def simplify(program: Program) -> Program:
     return found
 
 
+@stage
 def expand(source: Source, given: Given) -> str:
     """The core program that a training stands for, as text; a program without one as it is.
 
@@ -143,6 +150,7 @@ def _refuse_without_limit(program: Program, given: Given) -> None:
 # ---- formulas ------------------------------------------------------------------------------------
 
 
+@stage
 @collector.paused()
 def derive(program: Program, given: Given, *, unroll: bool = False) -> Derivation:
     """The symbolic limit; with ``unroll`` of the program whose loops have run.
@@ -189,6 +197,7 @@ def _derive_training(program: Program, given: Given, *, unroll: bool) -> Derivat
     return derive_training(program, numbers)
 
 
+@stage
 @collector.paused()
 def emit(program: Program, given: Given) -> str:
     """The symbolic limit as a numpy module. Raises NexortError where it is not closed."""
@@ -206,6 +215,7 @@ def emit(program: Program, given: Given) -> str:
 # ---- numbers -------------------------------------------------------------------------------------
 
 
+@stage
 @collector.paused()
 def unroll(program: Program, given: Given, memory: Memory | None = None) -> Unrolled:
     """The straight-line program over given numbers and data, operators expanded.
@@ -218,6 +228,7 @@ def unroll(program: Program, given: Given, memory: Memory | None = None) -> Unro
     return straight.unroll(program, given, memory)
 
 
+@stage
 @collector.paused()
 def training(program: Program, given: Given) -> Task:
     """The program's training over given numbers and data, in the limit that it has.
@@ -231,6 +242,7 @@ def training(program: Program, given: Given) -> Task:
     return in_limit(program, given)
 
 
+@stage
 def evaluate(
     program: Unrolled, settings: Settings, progress: Progress | None = None
 ) -> dict[str, LimitValue]:
@@ -240,6 +252,7 @@ def evaluate(
     return limit(program, settings, progress)
 
 
+@stage
 def evaluate_training(
     program: Program,
     given: Given,
@@ -264,6 +277,7 @@ def evaluate_training(
     return task, limit(task, declared(program), settings, progress, store, said, again)
 
 
+@stage
 def simulate(program: Unrolled, width: int, seeds: int, **options: Any) -> dict[str, Array]:
     """The outputs of ``seeds`` runs at width n, shape (seeds, ...). Raises NexortError."""
     from nexort.finite import simulate as runs
@@ -276,6 +290,7 @@ TRAINING_DTYPE = "float32"
 """The precision of trainings at width n where none is asked for."""
 
 
+@stage
 def train(
     program: Program,
     given: Given,

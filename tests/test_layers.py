@@ -77,7 +77,7 @@ USES: dict[str, tuple[str, ...]] = {
     ),
     "cli": (
         "api", "driver", "coordcheck", "parametrization", "report.compare", "report.results",
-        "report", "training", "data", "program", "syntax", "support",
+        "report", "limit.derive", "limit.exact", "training", "data", "program", "syntax", "support",
     ),
     "__main__": ("cli",),
     "__init__": ("api", "parametrization", "support"),

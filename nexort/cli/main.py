@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from nexort.cli.stages import with_stages
 from nexort.cli.streams import drop_output, note, prepare
 from nexort.support.diagnostics import InternalError, NexortError
 
@@ -46,8 +47,7 @@ class Group(click.Group):
         if name not in COMMANDS:
             return None
         module = import_module(f"nexort.cli.{name}_command")
-        command: click.Command = module.command
-        return command
+        return with_stages(module.command)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """The command; an unknown one gets a suggestion."""
