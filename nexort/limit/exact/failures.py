@@ -9,23 +9,24 @@ import numpy as np
 from nexort.gaussian.covariance import NotPositive
 from nexort.gaussian.expectation import NotIntegrable
 from nexort.gaussian.quadrature import OutOfRange
-from nexort.limit.exact.operations import IndefiniteError, NotFiniteError
+from nexort.limit.exact.operations import NotFiniteError
 from nexort.limit.exact.texts import text_of_function
 from nexort.limit.exact.values import Value
 from nexort.program.nodes import Node, Op, walk
 from nexort.support.diagnostics import NexortError, Span, fail
+from nexort.support.roots import Indefinite
 
 if TYPE_CHECKING:
     from nexort.limit.exact.engine import Engine
 
-Problem = IndefiniteError | NotFiniteError | NotIntegrable | NotPositive | OutOfRange
-PROBLEMS = (IndefiniteError, NotFiniteError, NotIntegrable, NotPositive, OutOfRange)
+Problem = Indefinite | NotFiniteError | NotIntegrable | NotPositive | OutOfRange
+PROBLEMS = (Indefinite, NotFiniteError, NotIntegrable, NotPositive, OutOfRange)
 
 
 def diagnosed(engine: Engine, problem: Problem) -> NexortError:
     """The user's error for a failed evaluation."""
     match problem:
-        case IndefiniteError():
+        case Indefinite():
             return _indefinite(engine, problem)
         case NotFiniteError():
             return not_finite(engine, problem.value)
@@ -49,7 +50,7 @@ def place(engine: Engine, node: Node | None) -> tuple[Span | None, str]:
     return None, "the program"
 
 
-def _indefinite(engine: Engine, problem: IndefiniteError) -> NexortError:
+def _indefinite(engine: Engine, problem: Indefinite) -> NexortError:
     span, name = _only_factor(engine)
     message = f"the covariance in {name} is not symmetric positive semidefinite"
     message += f" (smallest eigenvalue {problem.eigenvalue:.3g})"

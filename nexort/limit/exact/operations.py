@@ -30,17 +30,10 @@ from nexort.limit.exact import bent, nearness
 from nexort.limit.exact.labels import Index, Label
 from nexort.limit.exact.values import Value, What
 from nexort.program.unrolled import Array
+from nexort.support.roots import symmetric_root
 
 ROUNDINGS = 128
 """Of a variance that is a sum of thousands of entries."""
-
-
-class IndefiniteError(Exception):
-    """A covariance with a negative eigenvalue."""
-
-    def __init__(self, eigenvalue: float) -> None:
-        super().__init__(eigenvalue)
-        self.eigenvalue = eigenvalue
 
 
 class NotFiniteError(Exception):
@@ -310,12 +303,7 @@ def _root(value: Value) -> Operation:
         missing = [x for x in own if x not in value.args[0].labels]
         if missing:
             matrix = np.broadcast_to(matrix, tuple(frame.sizes(x) for x in own))
-        with np.errstate(all="ignore"):
-            sizes, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
-        if sizes[0] < -1e-10 * max(1.0, sizes[-1]) or not np.allclose(matrix, matrix.T):
-            raise IndefiniteError(float(sizes[0]))
-        root = (vectors * np.sqrt(np.maximum(sizes, 0))) @ vectors.T
-        found = ordered(root, at, value.labels)
+        found = ordered(symmetric_root(matrix), at, value.labels)
         return found[tuple(frame.ranges.get(x, slice(None)) for x in value.labels)]
 
     return run

@@ -48,7 +48,7 @@ def evaluate(
 ) -> dict[Value, Bounded]:
     """Some values; those of ``checked`` are found too, as they must be finite.
 
-    Raises NotFiniteError, IndefiniteError, NotIntegrable.
+    Raises NotFiniteError, Indefinite, NotIntegrable.
     """
     roots = list(roots)
     order = ordered([*roots, *checked])

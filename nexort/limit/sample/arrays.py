@@ -17,14 +17,7 @@ from nexort.program.nodes import Node, Op
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array
 from nexort.support.diagnostics import InternalError
-
-
-class NotPositive(Exception):
-    """A covariance with a negative eigenvalue."""
-
-    def __init__(self, node: Node, eigenvalue: float) -> None:
-        super().__init__()
-        self.node, self.eigenvalue = node, eigenvalue
+from nexort.support.roots import symmetric_root
 
 
 def entrywise(node: Node, args: Sequence[Array], tail: int) -> Array:
@@ -77,18 +70,9 @@ def structural(node: Node, value: Array, tail: int, shape: tuple[int, ...]) -> A
                 behind = tail
             return np.broadcast_to(value, shape + value.shape[value.ndim - behind :])
         case Op.FACTOR:
-            return _root(node, value)
+            return symmetric_root(value, node)
         case _:
             raise InternalError(f"{node.op.name} is not a structural operation")
-
-
-def _root(node: Node, matrix: Array) -> Array:
-    """The symmetric root of a positive semidefinite matrix."""
-    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
-    if values[0] < -1e-10 * max(1.0, values[-1]) or not np.allclose(matrix, matrix.T):
-        raise NotPositive(node, float(values[0]))
-    root: Array = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-    return root
 
 
 def contraction(node: Node, left: Array, right: Array, tail: int) -> Array:

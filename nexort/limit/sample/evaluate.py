@@ -9,7 +9,6 @@ import numpy as np
 
 from nexort.limit.estimate import EPS, LimitValue, Summary
 from nexort.limit.exact.engine import NO_VARIANCE, NOT_SHOWN
-from nexort.limit.sample.arrays import NotPositive
 from nexort.limit.sample.cautions import vanishing_jumps
 from nexort.limit.sample.machine import Machine
 from nexort.limit.sample.matrices import FULL, InitialOperator
@@ -20,6 +19,7 @@ from nexort.program.nodes import Node, Op, walk
 from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
 from nexort.support.checkpoint import Store
 from nexort.support.diagnostics import Diagnostic, NexortError, Span
+from nexort.support.roots import Indefinite
 
 DEFAULT_SAMPLES = 4096
 DEFAULT_SAMPLES_OUTER = 1024
@@ -65,7 +65,7 @@ def replicate(plan: Plan, size: int, seed: np.random.SeedSequence) -> Trajectory
     with np.errstate(all="ignore"):
         try:
             machine.run(plan.schedule)
-        except NotPositive as problem:
+        except Indefinite as problem:
             raise _not_positive(plan.program, problem) from None
     outputs = _outputs(plan.program, machine)
     if not all(np.isfinite(x).all() for x in outputs.values()):
@@ -97,7 +97,7 @@ def _exact(plan: Plan) -> dict[str, LimitValue]:
     with np.errstate(all="ignore"):
         try:
             machine.run(plan.schedule)
-        except NotPositive as problem:
+        except Indefinite as problem:
             raise _not_positive(plan.program, problem) from None
     outputs = _outputs(plan.program, machine)
     if not all(np.isfinite(x).all() for x in outputs.values()):
@@ -196,8 +196,8 @@ def _not_finite(plan: Plan, size: int, seed: np.random.SeedSequence) -> NexortEr
     )
 
 
-def _not_positive(program: Unrolled, problem: NotPositive) -> NexortError:
-    span, name = _place(program, problem.node)
+def _not_positive(program: Unrolled, problem: Indefinite) -> NexortError:
+    span, name = _place(program, problem.where)
     message = f"the covariance in {name} is not symmetric positive semidefinite"
     message += f" (smallest eigenvalue {problem.eigenvalue:.3g})"
     return NexortError([Diagnostic("not-positive", message, span)])
