@@ -277,10 +277,3 @@ def gap_from_distance(distance: Any, left_std: Any, right_std: Any) -> Array:
     s, t = np.asarray(left_std), np.asarray(right_std)
     gap = np.maximum(distance - np.square(s - t), 0)
     return np.asarray(gap * (0.5 * _inverse(s)) * _inverse(t) + (1.0 * ((s == 0) | (t == 0))))
-
-
-def combined_gap(parts: list[tuple[Any, Covariance]]) -> Array:
-    """1 - rho of a sum of independent parts c_i z^i, from ``(c_i^2, covariance)``."""
-    left = np.sqrt(sum(c * k.left for c, k in parts))
-    right = np.sqrt(sum(c * k.right for c, k in parts))
-    return gap_from_distance(sum(c * k.distance for c, k in parts), left, right)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from derivation_values import evaluate
 from training_networks import CASES, DATA, INPUTS, MASK, TARGETS, Case, Weights
 from training_runs import (
     OPTIMIZERS,
@@ -25,10 +26,9 @@ from training_runs import (
 from nexort.data.given import Given
 from nexort.driver import compile_source, emit
 from nexort.limit.derive.derivation import Derivation, Equation, KetDefinition
-from nexort.limit.derive.evaluate import evaluate
 from nexort.limit.derive.formula import Bracket, Ket, Symbol
 from nexort.limit.derive.training.common import read as run_of
-from nexort.limit.derive.training.tangent import tangent_lines
+from nexort.limit.derive.training.tangent import Tangent
 from nexort.program.index import Affine
 from nexort.support.diagnostics import NexortError, Source
 
@@ -62,7 +62,7 @@ def raw(text: str, **numbers: float) -> Derivation:
     """The lines of a neural tangent limit, no expectation evaluated."""
     run = run_of(compile_source(Source("test.nxt", text)), numbers)
     assert run.regime.name == "tangent"
-    system = tangent_lines(run)
+    system = Tangent(run).system()
     kets = []
     for x in (x for lines in system.kets.values() for x in lines):
         hat = replace(x.ket, part="hat")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from derivation_cases import CASES
+from derivation_values import evaluate
 
 from nexort.data.arrays import from_array
 from nexort.data.given import Given
@@ -17,7 +18,6 @@ from nexort.driver import compile_source, read, unroll
 from nexort.driver import derive as driven
 from nexort.limit.derive.derivation import Derivation
 from nexort.limit.derive.engine import derive
-from nexort.limit.derive.evaluate import evaluate
 from nexort.limit.evaluate import evaluate as sampled
 from nexort.limit.settings import Settings
 from nexort.program.numbers import resolve

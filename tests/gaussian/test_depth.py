@@ -8,7 +8,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from nexort.gaussian.covariance import Covariance, combined_gap, gap_from_distance
+from nexort.gaussian.covariance import Covariance, gap_from_distance
 from nexort.gaussian.expectation import expect_pair, gap_after
 from nexort.gaussian.univariate import IDENTITY, Univariate, function
 
@@ -79,7 +79,9 @@ def carried(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _affine(k: Covariance) -> Covariance:
     """WEIGHT k + BIAS; equal constants are at distance 0."""
     one = np.ones((1, 1))
-    gap = combined_gap([(WEIGHT, k), (BIAS, Covariance(one, one, one, 0 * one))])
+    parts = [(WEIGHT, k), (BIAS, Covariance(one, one, one, 0 * one))]
+    left, right = (np.sqrt(WEIGHT * x + BIAS) for x in (k.left, k.right))
+    gap = gap_from_distance(sum(c * x.distance for c, x in parts), left, right)
     return Covariance(WEIGHT * k.left + BIAS, WEIGHT * k.right + BIAS, WEIGHT * k.cross + BIAS, gap)
 
 

@@ -44,7 +44,7 @@ ONE_STEP = Affine(1)
 
 def tangent(run: Run) -> Derivation:
     """The limit. Raises Unsupported, NexortError."""
-    return _Tangent(run).derivation()
+    return Tangent(run).derivation()
 
 
 def check_scalars(run: Run) -> None:
@@ -58,12 +58,10 @@ def check_scalars(run: Run) -> None:
             )
 
 
-def tangent_lines(run: Run) -> System:
-    """The limit before any rule of expectations: network, backward pass, K and f as lines."""
-    return _Tangent(run).system()
+class Tangent:
+    """The limit of a training: network, backward pass, K and f as lines, before rules of
+    expectations (:meth:`system`), and by them (:meth:`derivation`)."""
 
-
-class _Tangent:
     def __init__(self, run: Run) -> None:
         self.run, self.names = run, run.names
         weights = run.training.network.weights
