@@ -63,11 +63,11 @@ def test_bad_data_are_errors() -> None:
 
 
 def test_rich_display() -> None:
-    p = nexort.loads("vector v ~ N(0, 1)\n|x> = relu(|v>)\noutput <x|x>, <1|x>")
+    p = nexort.loads("vector v ~ N(0, 1)\n|x> = tanh(|v>)^2\noutput <x|x>, <1|x>")
     assert "<table" in p._repr_html_()
     found = p.limit(exact=False)
     assert "<table" in found._repr_html_()
-    assert "±" in found["<x|x>"]._repr_html_()
+    assert "±" in found["<1|x>"]._repr_html_()
     assert "outputs" in repr(p)
 
 

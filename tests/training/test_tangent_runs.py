@@ -130,7 +130,7 @@ def test_memory_bounds_the_sample() -> None:
     small = int(plan.bytes(256))
     value = tangent.evaluate(found, Settings(memory=small, replicates=2))["f"]
     assert value.method == "sampled: 2 x 256 points"
-    with pytest.raises(NexortError, match="512 sample points does not fit"):
+    with pytest.raises(NexortError, match="a sample of 512 points does not fit"):
         tangent.evaluate(found, Settings(samples=512, memory=small))
-    with pytest.raises(NexortError, match="64 sample points does not fit"):
+    with pytest.raises(NexortError, match="a sample of 64 points does not fit"):
         tangent.evaluate(found, Settings(memory=1000))

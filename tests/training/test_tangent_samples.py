@@ -25,17 +25,17 @@ TRANSPOSED = TIED.replace("for l in 2..3", "|x[2]> = tanh(W |x[1]>)\n  for l in 
 def test_images_have_their_exact_covariances() -> None:
     found = task(ADAM, "centre")
     plan = Plan.of(found)
-    graph = plan.graph.with_laws(2**30)
-    assert {(way[1], way[2]) for way in graph.laws} == {
+    plan = replace(plan, laws=plan.exact_laws(2**30))
+    assert {(way[1], way[2]) for way in plan.laws} == {
         ((2,), False), ((3,), False), ((3,), True), ((2,), True)
     }  # fmt: skip
-    sample = Sample(replace(plan, graph=graph), 256, np.random.SeedSequence(1))
-    images = [x for law in graph.laws.values() for x in law.coefficients]
+    sample = Sample(plan, 256, np.random.SeedSequence(1))
+    images = [x for law in plan.laws.values() for x in law.coefficients]
     arrays = sample.evaluate(images)
     for x in images:
         gram = build.inner(x.args[0], x.args[0])
         output = UnrolledOutput("g", (gram,), ((),), (), gram.type.axes, None)
-        known = solve(replace(graph.step, outputs=(output,))).outputs["g"].value
+        known = solve(replace(plan.graph.step, outputs=(output,))).outputs["g"].value
         rows = arrays[x].reshape(-1, 256)
         np.testing.assert_allclose(
             rows @ rows.T / 256, known.reshape(len(rows), -1), atol=2e-5 * np.abs(known).max()
@@ -43,13 +43,13 @@ def test_images_have_their_exact_covariances() -> None:
 
 
 def test_laws_are_for_matrices_without_dots() -> None:
-    assert Plan.of(task(ADAM, "centre", text=TIED)).graph.with_laws(2**30).laws
-    assert not Plan.of(task(ADAM, "centre", text=TRANSPOSED)).graph.with_laws(2**30).laws
+    assert Plan.of(task(ADAM, "centre", text=TIED)).exact_laws(2**30)
+    assert not Plan.of(task(ADAM, "centre", text=TRANSPOSED)).exact_laws(2**30)
 
 
 def test_laws_change_noise_alone() -> None:
     plan = Plan.of(task("sign_sgd(lr=0.1, eps=1e-2)", "centre"))
-    plans = plan, replace(plan, graph=plan.graph.with_laws(2**30))
+    plans = plan, replace(plan, laws=plan.exact_laws(2**30))
     seeds = np.random.SeedSequence(3)
     sampled, exact = (
         np.stack([trajectory(p, 256, s).outputs["f"] for s in seeds.spawn(24)]) for p in plans

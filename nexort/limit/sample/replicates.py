@@ -173,11 +173,11 @@ class Replicates:
         """The sample's size to begin with: what is asked for, or the default where that fits."""
         room = self.room()
         if self.settings.samples:
-            size = max(2 * LEAST, 1 << (self.settings.samples - 1).bit_length())
+            size = max(LEAST, 1 << (self.settings.samples - 1).bit_length())
             if size > room:
                 raise _too_large(size)
             return size
-        return max(2 * LEAST, min(default, room))
+        return max(LEAST, min(default, room))
 
 
 @dataclass(frozen=True)

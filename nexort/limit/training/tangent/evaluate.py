@@ -77,11 +77,12 @@ def _sampled(
     plan: Plan, settings: Settings, progress: Progress | None, store: Store | None
 ) -> tuple[dict[str, LimitValue], Stop | None]:
     """The outputs, and where something ceased to be finite."""
-    if settings.exact:
-        plan = replace(plan, laws=plan.exact_laws(settings.memory))
     runs = replicates(plan, settings, progress, store)
     size = runs.size(DEFAULT if plan.pairs else DEFAULT_LINEAR)
     budget = _budget(plan, settings, size, runs.room())
+    if settings.exact:
+        plan = replace(plan, laws=plan.exact_laws(settings.memory))
+        runs = replicates(plan, settings, progress, store)
     full, _, values = refined(
         runs,
         size,
