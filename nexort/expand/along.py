@@ -7,10 +7,10 @@ from functools import reduce
 
 from nexort.expand.reverse import slope_of
 from nexort.expand.rules import Key
-from nexort.expand.shifting import LOOPS
 from nexort.expand.tidy import tidy
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
+from nexort.program.shifting import LOOPS
 from nexort.training.backprop import times
 
 LINEAR = frozenset((

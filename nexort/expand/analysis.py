@@ -10,7 +10,6 @@ from nexort.expand.planning import Backward
 from nexort.expand.reverse import Use, separates, uses_of
 from nexort.expand.rounds import Env, Rounds
 from nexort.expand.rules import Rule, Rules, leaf, rules_of
-from nexort.expand.shifting import NotSymbolicError
 from nexort.expand.statements import Statement
 from nexort.expand.text import Ones, Writer
 from nexort.program import build
@@ -19,6 +18,7 @@ from nexort.program.network import STEP_VARIABLE, Training
 from nexort.program.nodes import Node
 from nexort.program.program import Block, Program
 from nexort.program.program import Rule as Written
+from nexort.program.shifting import NotSymbolicError
 from nexort.program.types import scalar
 from nexort.training.backprop import times
 

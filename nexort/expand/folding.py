@@ -8,11 +8,11 @@ from itertools import groupby
 from typing import Protocol, runtime_checkable
 
 from nexort.expand.rules import Item, Rule
-from nexort.expand.shifting import NotSymbolicError, placed, placed_all, shifted, within
 from nexort.expand.statements import Each, Let, Line, Statement
 from nexort.expand.tidy import tidy
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.nodes import Node
+from nexort.program.shifting import NotSymbolicError, placed, placed_all, shifted, within
 
 NEAR = 3
 """How far from the ends of a loop a round may be told from the others."""

@@ -14,7 +14,6 @@ from nexort.expand.decaying import Decaying, decays
 from nexort.expand.maximal import Maximal
 from nexort.expand.names import Names
 from nexort.expand.outputs import Outputs, trajectories
-from nexort.expand.shifting import NotSymbolicError
 from nexort.expand.tangent import Tangent
 from nexort.expand.text import spell
 from nexort.expand.trees import comment_of, flattened, loop_names, reads
@@ -23,6 +22,7 @@ from nexort.program.network import Training
 from nexort.program.nodes import Op
 from nexort.program.numbers import Number
 from nexort.program.program import Program
+from nexort.program.shifting import NotSymbolicError
 from nexort.support.diagnostics import InternalError, NexortError, Source, fail
 from nexort.syntax import tree as t
 from nexort.syntax.parser import parse

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from nexort.expand.analysis import Analysis
 from nexort.expand.rules import leaf
-from nexort.expand.shifting import placed_all, shifted, within
 from nexort.expand.start import update_call
 from nexort.expand.statements import Let, Line, Statement
 from nexort.expand.text import PRODUCT, UNARY, Writer
@@ -24,6 +23,7 @@ from nexort.program import build
 from nexort.program.index import Affine, Loop
 from nexort.program.network import Normalization, OptimizerUse, WeightFamily
 from nexort.program.nodes import Node
+from nexort.program.shifting import placed_all, shifted, within
 from nexort.program.types import scalar
 
 

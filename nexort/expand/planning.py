@@ -25,12 +25,12 @@ from nexort.expand.rounds import (
     values_of,
 )
 from nexort.expand.rules import Item, Nest, Rule, Rules, flat, leaf
-from nexort.expand.shifting import NotSymbolicError
 from nexort.expand.statements import Let, Statement
 from nexort.expand.tidy import tidy
 from nexort.program import build
 from nexort.program.index import Affine, Loop
 from nexort.program.nodes import Node, Op, walk
+from nexort.program.shifting import NotSymbolicError
 
 
 @dataclass

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from nexort import functions
 from nexort.expand.rules import Key, Rule, Rules
-from nexort.expand.shifting import NotSymbolicError
 from nexort.expand.tidy import tidy
 from nexort.program import build
 from nexort.program.index import Affine, Loop
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.partials import partial
+from nexort.program.shifting import NotSymbolicError
 from nexort.program.types import Axis
 from nexort.training.backprop import Reverse, narrowed, times
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from nexort.expand.reverse import Use
 from nexort.expand.rules import Item, Rule, Rules
-from nexort.expand.shifting import NotSymbolicError, shifted, solved, within
 from nexort.program import build
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.nodes import Node
+from nexort.program.shifting import NotSymbolicError, shifted, solved, within
 
 Env = Mapping[str, int]
 Member = tuple[str, tuple[int, ...]]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nexort.expand.shifting import LOOPS, NotSymbolicError
 from nexort.program.index import Affine, Loop
 from nexort.program.network import Network
 from nexort.program.nodes import Node, Op, rewrite, walk, walk_where
 from nexort.program.program import Block, Initial, Program
 from nexort.program.program import Rule as Written
+from nexort.program.shifting import LOOPS, NotSymbolicError
 from nexort.program.types import Kind, Type
 from nexort.program.unrolled import Unrolled, UnrolledOutput
 from nexort.transform.operators import expand_operators

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from nexort.expand.shifting import direction, placed
 from nexort.program import build
 from nexort.program.index import Affine, Interval
 from nexort.program.nodes import Node, Op
+from nexort.program.shifting import direction, placed
 from nexort.program.types import Axes, Kind, Type
 from nexort.support.diagnostics import InternalError, Span, fail
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nexort.data.given import Given, defaults
-from nexort.expand.shifting import KEYED, LOOPS, NotSymbolicError
 from nexort.parametrization.verdict import Verdict, by_theorem
 from nexort.program.index import Affine, Interval
 from nexort.program.missing import Missing
@@ -14,6 +13,7 @@ from nexort.program.network import Network
 from nexort.program.nodes import Node, Op, rewrite, walk
 from nexort.program.numbers import resolve, written
 from nexort.program.program import Block, Program, Rule
+from nexort.program.shifting import KEYED, LOOPS, NotSymbolicError
 from nexort.program.types import Kind
 from nexort.program.unroll import Unroller
 from nexort.support.diagnostics import Report

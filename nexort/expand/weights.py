@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from nexort.expand.folding import looped
 from nexort.expand.reverse import Use
 from nexort.expand.rounds import Env, Rounds
-from nexort.expand.shifting import NotSymbolicError
 from nexort.expand.statements import Statement
 from nexort.expand.tidy import tidy
 from nexort.program import build
@@ -23,6 +22,7 @@ from nexort.program.network import (
     last_of,
 )
 from nexort.program.nodes import Node
+from nexort.program.shifting import NotSymbolicError
 from nexort.program.types import Type, ket, operator, scalar
 from nexort.support.diagnostics import Span
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from nexort.limit.derive.algebra import (
@@ -20,7 +21,6 @@ from nexort.limit.derive.derivation import Range
 from nexort.limit.derive.folding import NORMAL
 from nexort.limit.derive.formula import (
     ONE,
-    Apply,
     CopyMean,
     Expectation,
     Formula,
@@ -32,10 +32,12 @@ from nexort.limit.derive.indexing import Indexer, common, on_copy
 from nexort.limit.derive.lines import Line, System
 from nexort.limit.derive.naming import Naming, labelled
 from nexort.limit.derive.unsupported import Unsupported
+from nexort.limit.derive.updates import UpdateFunctions, over_history
 from nexort.program import build
 from nexort.program.index import Affine
 from nexort.program.nodes import Node, Op
-from nexort.program.program import Program
+from nexort.program.program import Program, UpdateRule
+from nexort.program.shifting import NotSymbolicError, shifted, solved
 
 
 class Applications(Naming):
@@ -44,6 +46,14 @@ class Applications(Naming):
     def __init__(self, program: Program, names: Names, system: System, taken: set[str]) -> None:
         super().__init__(Indexer(program, names, self.apply), system, taken)
         self.program, self.names = program, names
+        self.functions = UpdateFunctions(program, names)
+        self.indexer.functions = self.over_history
+
+    def over_history(
+        self, rule: UpdateRule, given: Mapping[str, Formula], var: str, last: Affine, body: Formula
+    ) -> Formula:
+        """An update function over a loop's history."""
+        return over_history(self.functions.of(rule, given), var, last, body)
 
     def apply(
         self, indexer: Indexer, acting: Node, value: Node, labels: Indices, env: Env
@@ -95,12 +105,16 @@ class Applications(Naming):
         return declared.op is Op.OP_SCALE and declared.args[0] is factor
 
     def inlined(self, node: Node) -> Node:
-        """The operator that a name stands for. Raises Unsupported for families of operators."""
+        """The operator that a name stands for, at its indices. Raises Unsupported for families of
+        operators by several rules."""
         name, indices = node.attr
-        rules = [rule for _, rule in self.program.rules() if rule.name == name]
-        if len(rules) != 1 or indices or rules[0].indices:
-            raise Unsupported(f"the operators {name}[...] form a family")
-        return rules[0].value
+        rules = [(loops, rule) for loops, rule in self.program.rules() if rule.name == name]
+        if len(rules) == 1:
+            [(loops, rule)] = rules
+            with suppress(NotSymbolicError):
+                mapped = solved(rule.indices, [x.var for x in loops], indices)
+                return shifted(rule.value, mapped)
+        raise Unsupported(f"the operators {name}[...] form a family")
 
     def term(
         self, leaf: Node, turned: bool, scale: Formula, value: Node, labels: Indices, env: Env
@@ -146,11 +160,7 @@ class Applications(Naming):
             args = [self.entries(a, turned, env) for a in body.args]
             return _called(str(body.attr), args)
         if body.op is Op.FOLD:
-            history, *parameters = body.args
-            if history.op is not Op.LIST or any(x.op is Op.GENERATE for x in history.args):
-                raise Unsupported("an update function over a loop's history has no symbolic form")
-            nodes = (*history.args, *parameters)
-            return Apply(body.attr[0], tuple(self.entries(a, turned, env) for a in nodes))
+            return self.indexer.over_history(body, env, lambda x, at: self.entries(x, turned, at))
         return self.indexer.formula(body, (), env)
 
     def terms_at(

@@ -122,6 +122,7 @@ class Engine:
             gaussians,
             tuple(self.trace.steps),
             False,
+            updates=tuple(self.system.updates.values()),
         )
         return written(derivation, self.program, self.responses.unknown)
 

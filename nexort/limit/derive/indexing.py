@@ -6,7 +6,7 @@ an application of an initial matrix a ket of its own family, made by ``apply``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from nexort.limit.derive.algebra import (
@@ -44,8 +44,15 @@ from nexort.program.nodes import Node, Op
 from nexort.program.types import Axis, Kind
 
 if TYPE_CHECKING:
-    from nexort.program.program import Program
+    from nexort.program.program import Program, UpdateRule
 
+
+def never(*_: object) -> Formula:
+    """For formulas of numbers alone: nothing acts in them."""
+    raise Unsupported("a number has no operators")
+
+
+Functions = Callable[["UpdateRule", Mapping[str, Formula], str, Affine, Formula], Formula]
 Acts = Callable[["Indexer", Node, Node, Indices, Env], Formula]
 
 
@@ -57,6 +64,8 @@ class Indexer:
         self.names = names
         self.acts = acts
         self.bound: dict[str, tuple[Affine, Affine]] = {}
+        self.functions: Functions | None = None
+        """Makes a formula of an update function over a loop's history."""
         self.as_written = False
         """Whether bra-kets of kets stay :class:`Bracket` and averages :class:`Average`."""
         self.kets_exist = program is not None and program.training is None
@@ -199,12 +208,33 @@ class Indexer:
         return loop_sum(name, first, last, self.formula(node.args[0], labels, inner))
 
     def _fold(self, node: Node, labels: Indices, env: Env) -> Formula:
+        def at(value: Node, inner: Env) -> Formula:
+            return self.formula(value, labels[len(labels) - len(value.type.axes) :], inner)
+
+        return self.over_history(node, env, at)
+
+    def over_history(self, node: Node, env: Env, at: Callable[[Node, Env], Formula]) -> Formula:
+        """A FOLD node, ``at`` making formulas of its arguments: of arguments that are written out
+        an application of the function, of a loop's a :class:`Fold` over the history."""
         history, *parameters = node.args
-        if history.op is not Op.LIST or any(x.op is Op.GENERATE for x in history.args):
-            raise Unsupported("an update function over a loop's history has no symbolic form")
-        args = (*history.args, *parameters)
-        last = tuple(self.formula(a, labels[len(labels) - len(a.type.axes) :], env) for a in args)
-        return Apply(node.attr[0], last)
+        name = str(node.attr[0])
+        items = history.args if history.op is Op.LIST else (history,)
+        if not any(x.op is Op.GENERATE for x in items):
+            return Apply(name, tuple(at(a, env) for a in (*items, *parameters)))
+        if len(items) > 1 or items[0].args[0].op is Op.GENERATE or self.functions is None:
+            raise Unsupported("a history of several loops has no symbolic form")
+        [item] = items
+        first, last = ends(item.attr, env)
+        if first != Affine() or item.attr.interval.step != 1:
+            raise Unsupported("a history that does not begin with 0 has no symbolic form")
+        var = self.names.fresh(item.attr.var)
+        self.bound[var] = first, last
+        body = at(item.args[0], {**env, item.attr.var: Affine.variable(var)})
+        rule = self.program.updates[name]
+        given = {
+            p: at(value, env) for (p, _), value in zip(rule.parameters, parameters, strict=True)
+        }
+        return self.functions(rule, given, var, last, body)
 
 
 def ends(loop: Loop, env: Env) -> tuple[Affine, Affine]:

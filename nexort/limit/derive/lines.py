@@ -7,11 +7,11 @@ as a whole line, ``|h[l]> = W[l] |x[l-1]>``; parts of rules that do so get names
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from nexort.limit.derive.algebra import Env, reindexed
-from nexort.limit.derive.derivation import Label, Range
+from nexort.limit.derive.derivation import Label, Range, UpdateFunction
 from nexort.limit.derive.formula import ONE, Formula, Indices, Ket, Matrix
 from nexort.program.index import Affine
 from nexort.support.diagnostics import Span
@@ -72,6 +72,8 @@ class System:
     """Outputs that are not families, at the labels $0, $1, ..."""
     given: dict[str, Formula] = field(default_factory=dict)
     """The same as the program writes them, by bra-kets and averages of kets."""
+    updates: Mapping[tuple[object, ...], UpdateFunction] = field(default_factory=dict)
+    """The update functions that are in lines."""
     groups: dict[str, str] = field(default_factory=dict)
     """The group of every vector that is declared jointly with others, ``(x, y)``."""
 

@@ -58,6 +58,7 @@ def normalized(program: Program, names: Names, *, kets_exist: bool = True) -> Sy
     for name, lines in system.kets.items():
         system.kets[name] = joined(lines, names)
     _place_fixed_members(system)
+    system.updates = maker.functions.functions
     for name, lines in system.scalars.items():
         system.scalars[name] = joined(lines, names)
     return system

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from nexort.limit.derive.algebra import (
-    HALF,
-    Env,
     Names,
     add,
     mul,
     neg,
-    power,
-    rebuilt,
     reindexed,
 )
-from nexort.limit.derive.derivation import HISTORY, State, UpdateFunction
-from nexort.limit.derive.formula import ONE, Fold, Formula, IndexNumber, Indices, Symbol
-from nexort.limit.derive.indexing import Indexer
-from nexort.limit.derive.unsupported import Unsupported
+from nexort.limit.derive.derivation import UpdateFunction
+from nexort.limit.derive.formula import ONE, Formula, Indices
+from nexort.limit.derive.indexing import Indexer, never
+from nexort.limit.derive.updates import HERE, UpdateFunctions, over_history
 from nexort.program.index import Affine
 from nexort.program.network import (
-    STEP,
     STEP_VARIABLE,
     Line,
     Normalization,
@@ -32,9 +27,6 @@ from nexort.program.network import (
 )
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Program, UpdateRule
-
-HERE = Affine.variable(STEP)
-"""The step of an update function, which is printed for its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +44,7 @@ class Move:
 
     def applied(self, var: str, last: Affine, body: Formula) -> Formula:
         """Q over the history of ``body`` for ``var`` = 0..``last``."""
-        if self.memory:
-            return Fold(self.function.name, var, last, body)
-        argument = reindexed(body, {var: last})
-        result = reindexed(self.function.result, {STEP: last})
-        return _substituted(result, Symbol(HISTORY, (), (last,)), argument)
+        return over_history(self.function, var, last, body)
 
 
 @dataclass
@@ -66,7 +54,14 @@ class Moves:
     program: Program
     training: Training
     names: Names
-    functions: dict[tuple[object, ...], UpdateFunction] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.written = UpdateFunctions(self.program, self.names)
+
+    @property
+    def functions(self) -> Mapping[tuple[object, ...], UpdateFunction]:
+        """The update functions so far."""
+        return self.written.functions
 
     def of(self, weight: str, indices: Indices) -> Move:
         """The move of a member of a family of weights, or of all that no line singles out."""
@@ -85,19 +80,14 @@ class Moves:
 
     def number(self, node: Node) -> Formula:
         """A graph over numbers, params, data and the step, as a formula over ``t``."""
-        return Indexer(self.program, self.names, _never).formula(node, (), {})
+        return Indexer(self.program, self.names, never).formula(node, (), {})
 
     def _function(self, use: OptimizerUse) -> UpdateFunction:
         parameters = {
             p: reindexed(self.number(node), {STEP_VARIABLE: HERE})
             for p, node in use.arguments.items()
         }
-        key = (use.rule.name, *sorted(parameters.items(), key=lambda x: x[0]))
-        if key not in self.functions:
-            same = sum(k[0] == use.rule.name for k in self.functions)
-            name = use.rule.name + (str(same) if same else "")
-            self.functions[key] = _written(name, use.rule, parameters, self)
-        return self.functions[key]
+        return self.written.of(use.rule, parameters)
 
 
 def optimizer(training: Training, weight: str, indices: Indices) -> OptimizerUse:
@@ -125,74 +115,6 @@ def singled_out(training: Training) -> dict[str, list[Indices]]:
     for member in training.parametrization.members:
         found.setdefault(member.name, []).append(member.indices)
     return {name: list(dict.fromkeys(at)) for name, at in found.items()}
-
-
-def _written(
-    name: str, rule: UpdateRule, parameters: Mapping[str, Formula], moves: Moves
-) -> UpdateFunction:
-    """The states of a step over those of the step before. What is assigned twice, and without
-    states everything, is written in."""
-    starts: dict[str, Formula] = {}
-    for state, node in rule.states:
-        starts[state] = _formula(node, starts, parameters, moves)
-    last = {state: k for k, (state, _) in enumerate(rule.assigns)}
-    values: dict[str, Formula] = {
-        state: Symbol(state, (), (HERE - Affine(1),), "state") if state in last else start
-        for state, start in starts.items()
-    }
-    memory = any(state in last for state in starts)
-    states: list[State] = []
-    for k, (state, node) in enumerate(rule.assigns):
-        value = _formula(node, values, parameters, moves)
-        if memory and last[state] == k:
-            states.append(State(state, value, starts.get(state)))
-            value = Symbol(state, (), (HERE,), "state")
-        values[state] = value
-    return UpdateFunction(name, tuple(states), _formula(rule.result, values, parameters, moves))
-
-
-def _formula(
-    root: Node, states: Mapping[str, Formula], parameters: Mapping[str, Formula], moves: Moves
-) -> Formula:
-    """A graph of an update function over its arguments, states and the step ``t``."""
-    slots: dict[tuple[str, ...], Formula] = {("parameter", p): v for p, v in parameters.items()}
-    slots |= {("state", s): v for s, v in states.items()}
-    slots["history",] = Symbol(HISTORY, (), (HERE,), "state")
-    slots["step",] = IndexNumber(HERE)
-    return _Slots(moves, slots).formula(root, (), {})
-
-
-class _Slots(Indexer):
-    """Formulas of graphs with slots."""
-
-    def __init__(self, moves: Moves, slots: Mapping[tuple[str, ...], Formula]) -> None:
-        super().__init__(moves.program, moves.names, _never)
-        self.slots = slots
-
-    def _leaf(self, node: Node, labels: Indices, env: Env) -> Formula:
-        if node.op is Op.SLOT:
-            return self.slots[node.attr]
-        return super()._leaf(node, labels, env)
-
-    def _call(self, node: Node, labels: Indices, env: Env) -> Formula:
-        match node.attr, node.args:
-            case "add", (Node(op=Op.SLOT, attr=("step",)), Node(op=Op.CONST, attr=int(more))):
-                return IndexNumber(HERE + Affine(more))
-            case "sqrt", (inner,):
-                return power(self.formula(inner, labels, env), HALF)
-            case _:
-                return super()._call(node, labels, env)
-
-
-def _never(*_: object) -> Formula:
-    raise Unsupported("a number has no operators")
-
-
-def _substituted(formula: Formula, old: Symbol, new: Formula) -> Formula:
-    """The result of an update function at an argument."""
-    if isinstance(formula, Symbol) and formula.name == old.name and formula.kind == "state":
-        return new
-    return rebuilt(formula, lambda f: _substituted(f, old, new))
 
 
 def is_linear(rule: UpdateRule) -> bool:

@@ -1,0 +1,112 @@
+"""Update functions with memory as formulas: what a step does to their states (Def 2.9.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from nexort.limit.derive.algebra import HALF, Env, Names, power, rebuilt, reindexed
+from nexort.limit.derive.derivation import HISTORY, State, UpdateFunction
+from nexort.limit.derive.formula import Fold, Formula, IndexNumber, Indices, Symbol
+from nexort.limit.derive.indexing import Indexer, never
+from nexort.program.index import Affine
+from nexort.program.network import STEP
+from nexort.program.nodes import Node, Op
+from nexort.program.program import Program, UpdateRule
+
+HERE = Affine.variable(STEP)
+"""The step of an update function, which is printed for its own."""
+
+
+@dataclass
+class UpdateFunctions:
+    """The update functions that a derivation uses; each has one name for its hyperparameters."""
+
+    program: Program
+    names: Names
+    functions: dict[tuple[object, ...], UpdateFunction] = field(default_factory=dict)
+
+    def of(self, rule: UpdateRule, parameters: Mapping[str, Formula]) -> UpdateFunction:
+        """The function of a rule at formulas of its hyperparameters."""
+        key = (rule.name, *sorted(parameters.items(), key=lambda x: x[0]))
+        if key not in self.functions:
+            same = sum(k[0] == rule.name for k in self.functions)
+            name = rule.name + (str(same) if same else "")
+            self.functions[key] = _written(name, rule, parameters, self)
+        return self.functions[key]
+
+
+def over_history(function: UpdateFunction, var: str, last: Affine, body: Formula) -> Formula:
+    """Q over the history of ``body``, ``var`` = 0..``last``; what has no states is written in."""
+    if function.states:
+        return Fold(function.name, var, last, body)
+    argument = reindexed(body, {var: last})
+    result = reindexed(function.result, {STEP: last})
+    return _substituted(result, Symbol(HISTORY, (), (last,)), argument)
+
+
+def _written(
+    name: str, rule: UpdateRule, parameters: Mapping[str, Formula], owner: UpdateFunctions
+) -> UpdateFunction:
+    """The states of a step over those of the step before. What is assigned twice, and without
+    states everything, is written in."""
+    starts: dict[str, Formula] = {}
+    for state, node in rule.states:
+        starts[state] = _formula(node, starts, parameters, owner)
+    last = {state: k for k, (state, _) in enumerate(rule.assigns)}
+    values: dict[str, Formula] = {
+        state: Symbol(state, (), (HERE - Affine(1),), "state") if state in last else start
+        for state, start in starts.items()
+    }
+    memory = any(state in last for state in starts)
+    states: list[State] = []
+    for k, (state, node) in enumerate(rule.assigns):
+        value = _formula(node, values, parameters, owner)
+        if memory and last[state] == k:
+            states.append(State(state, value, starts.get(state)))
+            value = Symbol(state, (), (HERE,), "state")
+        values[state] = value
+    return UpdateFunction(name, tuple(states), _formula(rule.result, values, parameters, owner))
+
+
+def _formula(
+    root: Node,
+    states: Mapping[str, Formula],
+    parameters: Mapping[str, Formula],
+    owner: UpdateFunctions,
+) -> Formula:
+    """A graph of an update function over its arguments, states and the step ``t``."""
+    slots: dict[tuple[str, ...], Formula] = {("parameter", p): v for p, v in parameters.items()}
+    slots |= {("state", s): v for s, v in states.items()}
+    slots["history",] = Symbol(HISTORY, (), (HERE,), "state")
+    slots["step",] = IndexNumber(HERE)
+    return _Slots(owner, slots).formula(root, (), {})
+
+
+class _Slots(Indexer):
+    """Formulas of graphs with slots."""
+
+    def __init__(self, owner: UpdateFunctions, slots: Mapping[tuple[str, ...], Formula]) -> None:
+        super().__init__(owner.program, owner.names, never)
+        self.slots = slots
+
+    def _leaf(self, node: Node, labels: Indices, env: Env) -> Formula:
+        if node.op is Op.SLOT:
+            return self.slots[node.attr]
+        return super()._leaf(node, labels, env)
+
+    def _call(self, node: Node, labels: Indices, env: Env) -> Formula:
+        match node.attr, node.args:
+            case "add", (Node(op=Op.SLOT, attr=("step",)), Node(op=Op.CONST, attr=int(more))):
+                return IndexNumber(HERE + Affine(more))
+            case "sqrt", (inner,):
+                return power(self.formula(inner, labels, env), HALF)
+            case _:
+                return super()._call(node, labels, env)
+
+
+def _substituted(formula: Formula, old: Symbol, new: Formula) -> Formula:
+    """The result of an update function at an argument."""
+    if isinstance(formula, Symbol) and formula.name == old.name and formula.kind == "state":
+        return new
+    return rebuilt(formula, lambda f: _substituted(f, old, new))
