@@ -23,6 +23,7 @@ from nexort.limit.derive.formula import (
     Formula,
     GaussianMean,
     GaussianPair,
+    IndexNumber,
     LoopSum,
     Number,
     Power,
@@ -121,6 +122,9 @@ def reindexed(formula: Formula, env: Env) -> Formula:
             return Fold(function, var, place(last, env), reindexed(body, inner))
         case Delta(left, right):
             return delta(place(left, env), place(right, env))
+        case IndexNumber(index):
+            found = place(index, env)
+            return IndexNumber(found) if found.terms else number(found.constant)
         case Sum() | Product() | Power() | Apply() | CopyMean() | Expectation():
             return rebuilt(formula, lambda f: reindexed(f, env))
         case Number():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 
 from nexort.limit.derive.algebra import (
@@ -13,6 +12,7 @@ from nexort.limit.derive.algebra import (
     applied,
     axis_sum,
     index_names,
+    loop_sum,
     mul,
     place,
     reindexed,
@@ -28,16 +28,16 @@ from nexort.limit.derive.formula import (
     Ket,
     Matrix,
 )
-from nexort.limit.derive.indexing import Indexer, common, on_copy
+from nexort.limit.derive.indexing import Indexer, common, ends, on_copy
 from nexort.limit.derive.lines import Line, System
 from nexort.limit.derive.naming import Naming, labelled
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.limit.derive.updates import UpdateFunctions, over_history
 from nexort.program import build
-from nexort.program.index import Affine
+from nexort.program.index import Affine, Loop
 from nexort.program.nodes import Node, Op
 from nexort.program.program import Program, UpdateRule
-from nexort.program.shifting import NotSymbolicError, shifted, solved
+from nexort.program.shifting import NotSymbolicError, placed_all, shifted, solved
 
 
 class Applications(Naming):
@@ -84,7 +84,7 @@ class Applications(Naming):
                 case Op.ADJOINT:
                     stack.append((factor, node.args[0], not turned))
                 case Op.REF:
-                    stack.append((factor, self.inlined(node), turned))
+                    stack.append((factor, self.inlined(node, env), turned))
                 case Op.TAKE if node.args[0].op is Op.OP_SCALE:
                     [value] = node.args
                     inside = build.take(value.args[1], node.attr)
@@ -104,17 +104,36 @@ class Applications(Naming):
         declared = self.program.initial[matrix.attr[0]].value
         return declared.op is Op.OP_SCALE and declared.args[0] is factor
 
-    def inlined(self, node: Node) -> Node:
-        """The operator that a name stands for, at its indices. Raises Unsupported for families of
-        operators by several rules."""
+    def inlined(self, node: Node, env: Env) -> Node:
+        """The operator that a name stands for, at its indices. Raises Unsupported where more than
+        one rule of a family may define it."""
         name, indices = node.attr
-        rules = [(loops, rule) for loops, rule in self.program.rules() if rule.name == name]
-        if len(rules) == 1:
-            [(loops, rule)] = rules
-            with suppress(NotSymbolicError):
+        found = []
+        for loops, rule in self.program.rules():
+            if rule.name != name:
+                continue
+            try:
                 mapped = solved(rule.indices, [x.var for x in loops], indices)
-                return shifted(rule.value, mapped)
+                at = placed_all(rule.indices, mapped)
+                apart = [place(i - j, env) for i, j in zip(at, indices, strict=True)]
+                if not any(d.constant and not d.terms for d in apart):
+                    found.append((shifted(rule.value, mapped), apart))
+            except NotSymbolicError:
+                break
+        else:
+            if len(found) == 1 and not any(d.constant or d.terms for d in found[0][1]):
+                return found[0][0]
         raise Unsupported(f"the operators {name}[...] form a family")
+
+    def each(self, loop: Loop, body: Node, env: Env) -> tuple[str, Affine, Affine, Node]:
+        """A sum over a loop with a variable of its own: it, the ends, and the body with it."""
+        first, last = ends(loop, env)
+        name = self.names.fresh(loop.var)
+        self.indexer.bound[name] = first, last
+        try:
+            return name, first, last, shifted(body, {loop.var: Affine.variable(name)})
+        except NotSymbolicError:
+            raise Unsupported("a sum inside of a sum over the same variable") from None
 
     def term(
         self, leaf: Node, turned: bool, scale: Formula, value: Node, labels: Indices, env: Env
@@ -123,6 +142,10 @@ class Applications(Naming):
             case Op.INIT_MATRIX | Op.TAKE:
                 ket = self.application(None, leaf, turned, scale, value, env, True)
                 return replace(ket, axes=labels)
+            case Op.OP_SUM:
+                name, low, high, inside = self.each(leaf.attr, leaf.args[0], env)
+                acted = self.apply(self.indexer, _turn(inside, turned), value, labels, env)
+                return mul(scale, loop_sum(name, low, high, acted))
             case Op.COMPOSE:
                 first, second = leaf.args[::-1] if not turned else leaf.args
                 inner = build.apply(_turn(first, turned), value)
@@ -170,6 +193,10 @@ class Applications(Naming):
             yield factor, leaf, flipped != turned
 
     def entry(self, factor: Formula, leaf: Node, turned: bool, env: Env) -> Formula:
+        if leaf.op is Op.OP_SUM:
+            name, low, high, body = self.each(leaf.attr, leaf.args[0], env)
+            terms = [self.entry(*term, env) for term in self.terms_at(body, turned, env)]
+            return mul(factor, loop_sum(name, low, high, add(*terms)))
         if leaf.op is not Op.OUTER:
             raise Unsupported(f"a nonlinearity of {leaf.op.name.lower()} has no symbolic form")
         x, chi, y = leaf.args if not turned else leaf.args[::-1]

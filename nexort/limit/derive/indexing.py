@@ -47,6 +47,10 @@ if TYPE_CHECKING:
     from nexort.program.program import Program, UpdateRule
 
 
+MOST_TERMS = 16
+"""Of a sum whose terms are written out."""
+
+
 def never(*_: object) -> Formula:
     """For formulas of numbers alone: nothing acts in them."""
     raise Unsupported("a number has no operators")
@@ -199,13 +203,22 @@ class Indexer:
         )
 
     def _sum(self, node: Node, labels: Indices, env: Env) -> Formula:
+        """A sum over a loop; where its terms have no one form, and numbers say which they are, each
+        term."""
         loop = node.attr
         assert isinstance(loop, Loop)
         first, last = ends(loop, env)
         name = self.names.fresh(loop.var)
         self.bound[name] = first, last
         inner = {**env, loop.var: Affine.variable(name)}
-        return loop_sum(name, first, last, self.formula(node.args[0], labels, inner))
+        try:
+            return loop_sum(name, first, last, self.formula(node.args[0], labels, inner))
+        except Unsupported:
+            count = last.constant - first.constant + 1
+            if first.terms or last.terms or not 0 < count <= MOST_TERMS:
+                raise
+        terms = [{**env, loop.var: Affine(first.constant + k)} for k in range(count)]
+        return add(*(self.formula(node.args[0], labels, at) for at in terms))
 
     def _fold(self, node: Node, labels: Indices, env: Env) -> Formula:
         def at(value: Node, inner: Env) -> Formula:
