@@ -31,6 +31,7 @@ from nexort.limit.derive.formula import (
 from nexort.limit.derive.indexing import Indexer, common, ends, on_copy
 from nexort.limit.derive.lines import Line, System
 from nexort.limit.derive.naming import Naming, labelled
+from nexort.limit.derive.recurrences import recurrence
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.limit.derive.updates import UpdateFunctions, over_history
 from nexort.program import build
@@ -105,8 +106,8 @@ class Applications(Naming):
         return declared.op is Op.OP_SCALE and declared.args[0] is factor
 
     def inlined(self, node: Node, env: Env) -> Node:
-        """The operator that a name stands for, at its indices. Raises Unsupported where more than
-        one rule of a family may define it."""
+        """The operator that a name stands for, at its indices: of a family by the one rule that
+        defines it, or by its recurrence. Raises Unsupported."""
         name, indices = node.attr
         found = []
         for loops, rule in self.program.rules():
@@ -123,7 +124,7 @@ class Applications(Naming):
         else:
             if len(found) == 1 and not any(d.constant or d.terms for d in found[0][1]):
                 return found[0][0]
-        raise Unsupported(f"the operators {name}[...] form a family")
+        return recurrence(self.program, name).member(indices, self.names)
 
     def each(self, loop: Loop, body: Node, env: Env) -> tuple[str, Affine, Affine, Node]:
         """A sum over a loop with a variable of its own: it, the ends, and the body with it."""
