@@ -145,8 +145,14 @@ class Applications(Naming):
                 return replace(ket, axes=labels)
             case Op.OP_SUM:
                 name, low, high, inside = self.each(leaf.attr, leaf.args[0], env)
-                acted = self.apply(self.indexer, _turn(inside, turned), value, labels, env)
-                return mul(scale, loop_sum(name, low, high, acted))
+                parts = []
+                for factor, x, flipped, size in self.terms(inside, env):
+                    acted = self.term(x, flipped != turned, size, value, labels, env)
+                    if name in index_names(factor):
+                        parts.append(loop_sum(name, low, high, mul(factor, acted)))
+                    else:
+                        parts.append(mul(factor, loop_sum(name, low, high, acted)))
+                return mul(scale, add(*parts))
             case Op.COMPOSE:
                 first, second = leaf.args[::-1] if not turned else leaf.args
                 inner = build.apply(_turn(first, turned), value)
