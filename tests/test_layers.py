@@ -16,6 +16,7 @@ USES: dict[str, tuple[str, ...]] = {
     "optimizers": (),
     "syntax": ("support",),
     "program": ("functions", "support"),
+    "program.printer": ("syntax", "program", "functions", "support"),
     "elaborate": ("optimizers", "program", "syntax", "functions", "support"),
     "data": ("program", "syntax", "support"),
     "transform": ("data", "program", "support"),
