@@ -6,11 +6,10 @@ from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.printer.expressions import Expressions
 from nexort.program.printer.trees import NOWHERE, axis, binary, call, name, number, range_of
-from nexort.program.program import Initial
+from nexort.program.program import STANDARD, Initial
 from nexort.program.types import Kind, ket
 from nexort.syntax import tree as t
 
-STANDARD = (Op.INIT_SCALAR, Op.INIT_VECTOR, Op.INIT_MATRIX)
 KEYWORDS = {Kind.SCALAR: "scalar", Kind.KET: "vector", Kind.OPERATOR: "matrix"}
 
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, count, groupby
 
 from nexort.program.index import Affine
 from nexort.program.nodes import Node, Op, rewrite, walk
 from nexort.program.printer.expressions import Expressions
-from nexort.program.printer.laws import STANDARD, joint, law_of, random, standard
+from nexort.program.printer.laws import joint, law_of, random, standard
 from nexort.program.printer.primes import applied
 from nexort.program.printer.trees import NOWHERE, axis, binder, items, name
 from nexort.program.printer.updates import update
 from nexort.program.program import (
+    NO_NOTE,
+    OUTPUTS,
+    STANDARD,
     Block,
     Data,
     Dim,
     Initial,
+    Note,
     OutputRule,
     Param,
     Program,
@@ -39,7 +43,7 @@ def print_program(program: Program) -> str:
 
 def module_of(program: Program) -> t.Module:
     """A program as a syntax tree. Raises NexortError for what the language has no words for."""
-    return t.Module(tuple(Writer(program).statements()), (), NOWHERE)
+    return t.Module(tuple(spaced(Writer(program).statements())), (), NOWHERE)
 
 
 @dataclass
@@ -65,7 +69,7 @@ class Writer:
         declared += map(self._data, p.data.values())
         waiting = [*self._updates(), *self._initials()]
         body = [(x, self._item(x)) for x in p.body]
-        outputs = [self._output(x) for x in p.outputs]
+        outputs = [*self._outputs()]
         yield from (*declared, *self.functions.values())
         defined: set[str] = set()
         for item, statement in body:
@@ -73,8 +77,7 @@ class Writer:
             yield statement
             defined |= {rule.name for _, rule in rules_of((item,))}
         yield from _ready(waiting, {*p.families})
-        if outputs:
-            yield t.Output(tuple(outputs), NOWHERE)
+        yield from outputs
 
     # ---- declarations --------------------------------------------------------------------------
 
@@ -90,15 +93,19 @@ class Writer:
             )
         for bare, group in groupby(told, lambda x: x.value is None):
             found = tuple(group)
-            yield from (
-                t.Declaration(keyword, names, NOWHERE)
-                for names in ((found,) if bare else ((x,) for x in found))
-            )
+            for names in (found,) if bare else ((x,) for x in found):
+                yield self._noted(t.Declaration(keyword, names, NOWHERE), names)
 
     def _data(self, data: Data) -> t.Statement:
         axes = tuple(map(axis, data.axes))
         value = None if data.default is None else self.write(data.default)
-        return t.Declaration("data", (t.Declared(data.name, axes, value, NOWHERE),), NOWHERE)
+        names = (t.Declared(data.name, axes, value, NOWHERE),)
+        return self._noted(t.Declaration("data", names, NOWHERE), names)
+
+    def _noted(self, made: t.Statement, names: Iterable[t.Declared]) -> t.Statement:
+        """A declaration with the comments of its names."""
+        notes = [self.program.notes[x.name] for x in names if x.name in self.program.notes]
+        return noted(made, notes)
 
     def _initials(self) -> Iterator[Waiting]:
         """Declarations of initial objects; neighbours with one law are declared together."""
@@ -111,12 +118,14 @@ class Writer:
         for _, group in groupby(self.program.initial.values(), told):
             found = tuple(group)
             reads = _families([x.value for x in found])
-            yield reads, random(found, laws[found[0].name])
+            made = random(found, laws[found[0].name])
+            yield reads, self._noted(made, made.names)
 
     def _updates(self) -> Iterator[Waiting]:
         for rule in self.program.updates.values():
             reads = _families([rule.result, *(x for _, x in (*rule.states, *rule.assigns))])
-            yield reads, update(rule, self.write, self.names)
+            notes = [self.program.notes.get(rule.name, NO_NOTE)]
+            yield reads, noted(update(rule, self.write, self.names), notes)
 
     def function(self, body: Node, args: tuple[Node, ...]) -> str:
         """The name of a function of ``args``, added to the file."""
@@ -135,15 +144,16 @@ class Writer:
     def _item(self, item: Rule | Block, depth: int = 0) -> t.Statement:
         """A rule, or a loop; a single rule stands before its loops."""
         if isinstance(item, Rule):
-            return self._rule(item, ())
+            return noted(self._rule(item, ()), [item.note])
         inner, loops = item, [item.loop]
         while len(inner.body) == 1 and isinstance(inner.body[0], Block):
             inner = inner.body[0]
             loops.append(inner.loop)
         if not depth and len(inner.body) == 1 and isinstance(inner.body[0], Rule):
-            return self._rule(inner.body[0], tuple(map(binder, loops)))
+            rule = self._rule(inner.body[0], tuple(map(binder, loops)))
+            return noted(rule, [item.note, inner.body[0].note])
         body = tuple(self._item(x, depth + 1) for x in item.body)
-        return t.For(binder(item.loop), body, NOWHERE)
+        return noted(t.For(binder(item.loop), body, NOWHERE), [item.note])
 
     def _rule(self, rule: Rule, loops: tuple[t.Binder, ...]) -> t.Binding:
         is_ket = rule.value.type.kind is Kind.KET
@@ -153,6 +163,12 @@ class Writer:
             value = scalar  # a constant ket
         return t.Binding(target, self.write(value), loops, NOWHERE)
 
+    def _outputs(self) -> Iterator[t.Statement]:
+        found = tuple(map(self._output, self.program.outputs))
+        if found:
+            note = self.program.notes.get(OUTPUTS, NO_NOTE)
+            yield noted(t.Output(found, NOWHERE), [note])
+
     def _output(self, output: OutputRule) -> t.OutputItem:
         if output.family is not None:
             value: t.Expr = name(output.family)
@@ -161,6 +177,38 @@ class Writer:
             value = self.write(output.value)
         alias = output.name if output.name.isidentifier() else None
         return t.OutputItem(value, None if print_expr(value) == alias else alias, NOWHERE)
+
+
+def noted(made: t.Statement, notes: Iterable[Note]) -> t.Statement:
+    """A statement with comments: one of several beside it, the others above."""
+    beside = [note.beside for note in notes if note.beside]
+    above = [line for note in notes for line in note.above] + beside[:-1]
+    if not above and not beside:
+        return made
+    return t.Noted(made, tuple(above), "".join(beside[-1:]), bool(above), NOWHERE)
+
+
+def spaced(statements: Iterable[t.Statement]) -> Iterator[t.Statement]:
+    """Statements in paragraphs: declarations, every update function, every loop over sections."""
+    last: object = None
+    for x in statements:
+        inner = x.statement if isinstance(x, t.Noted) else x
+        match inner:
+            case t.Declaration():
+                kind: object = "declaration"
+            case t.Update() | t.Optimizer():
+                kind = inner.name
+            case t.For(_, body) if any(isinstance(y, t.Noted) for y in body):
+                kind = inner
+            case _:
+                kind = "rule"
+        if kind == last or last is None:
+            yield x
+        elif isinstance(x, t.Noted):
+            yield replace(x, apart=True)
+        else:
+            yield t.Noted(x, (), "", True, NOWHERE)
+        last = kind
 
 
 Waiting = tuple[frozenset[str], t.Statement]
@@ -208,17 +256,8 @@ def members_of(program: Program) -> dict[Node, tuple[str, tuple[Affine, ...]]]:
             name_, key = leaf.attr
             for x in owners[name_]:
                 if len(key) == len(x.ranges):
-                    found[_at(x.value, key)] = x.name, key
+                    found[x.at(key)] = x.name, key
     return found
-
-
-def _at(value: Node, key: tuple[Affine, ...]) -> Node:
-    """An initial object's graph at given indices."""
-
-    def place(x: Node) -> Node:
-        return Node(x.op, (), (x.attr[0], key), x.type) if x.op in STANDARD else x
-
-    return rewrite([value], place)[value] if key else value
 
 
 def calls_of(program: Program) -> dict[Hashable, frozenset[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 
 from nexort.program.index import Affine, Interval, Loop
@@ -11,6 +12,10 @@ from nexort.support.diagnostics import Source, Span
 from nexort.syntax import tree as t
 
 NOWHERE = Span(Source("<program>", ""), 0, 0)
+
+
+_EXPONENT = re.compile(r"e(-?)[+0]*")
+"""What stands before the digits of an exponent: 1e-08 is 1e-8."""
 
 
 def name(text: str) -> t.Name:
@@ -25,7 +30,7 @@ def number(value: object) -> t.Expr:
     assert isinstance(value, int | float)
     if value == math.pi:
         return name("pi")
-    literal = t.Number(repr(abs(value)), NOWHERE)
+    literal = t.Number(_EXPONENT.sub(r"e\1", repr(abs(value))), NOWHERE)
     negative = math.copysign(1, value) < 0 if isinstance(value, float) else value < 0
     return t.Negative(literal, NOWHERE) if negative else literal
 
