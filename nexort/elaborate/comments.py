@@ -61,7 +61,7 @@ def notes_of(statement: t.Statement, note: Note, known: Mapping[str, Note]) -> d
     match statement:
         case t.Declaration(_, names) | t.Random(_, names):
             first, last = names[0].name, names[-1].name
-        case t.Update(name) | t.Optimizer(name):
+        case t.Update(name) | t.Optimizer(name) | t.Function(name):
             first = last = name
         case t.Output():
             first = last = OUTPUTS

@@ -83,6 +83,7 @@ class Elaboration(Declarations):
             tuple(self.outputs),
             self.training,
             tuple(self.report),
+            self.functions,
             self.notes,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nexort.expand.names import Names
 from nexort.expand.placing import Ones, Placing
@@ -19,7 +19,7 @@ from nexort.program.network import STEP_VARIABLE, Network, Training
 from nexort.program.nodes import Node
 from nexort.program.program import Block, Initial, Program
 from nexort.program.program import Rule as Written
-from nexort.program.types import scalar
+from nexort.program.types import Type, scalar
 from nexort.training.backprop import times
 
 
@@ -52,6 +52,8 @@ class Analysis:
     """Whether the limit sees the updates of a weight."""
     objects: dict[str, Initial]
     """Initial objects: those of the program, and of weights."""
+    types: dict[str, Type] = field(default_factory=dict)
+    """The types of the core program's families."""
 
     @property
     def base(self) -> Env:
@@ -61,7 +63,8 @@ class Analysis:
     def placing(self, step: Affine, moving: frozenset[str]) -> Placing:
         """Places graphs at a step."""
         mapped = {STEP_VARIABLE: step}
-        return Placing(moving, step, self.objects, self.ones, self.training.network.span, mapped)
+        where = self.training.network.span
+        return Placing(moving, step, self.objects, self.types, self.ones, where, mapped)
 
     def over_steps(self, sections: Iterable[Section], last: Affine) -> Item:
         """Sections in a loop over steps."""

@@ -89,8 +89,9 @@ class Decaying(Tangent):
         if not steps_read_data(a):
             parts = [*self.kets(now), *self.moved(now)]
             return [*found, a.over_steps(parts, self.last)]
+        first = joined(self.kets(zero))
         parts = [*self.moved(now), *self.kets(now + Affine(1))]
-        return [*found, *joined(self.kets(zero)), a.over_steps(parts, self.last - Affine(1))]
+        return [*found, *first, a.over_steps(parts, self.last - Affine(1))]
 
     def starts(self) -> list[Item]:
         """Weights and the sums of their updates at step 0."""

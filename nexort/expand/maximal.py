@@ -61,9 +61,9 @@ class Maximal:
         if not steps_read_data(a):
             parts = [self.forward(now), self.error(now), self.backward(now), self.updates(now)]
             return [*found, a.over_steps(parts, self.last)]
+        found += joined([self.forward(Affine(0))])
         parts = [self.error(now), self.backward(now), self.updates(now)]
         parts.append(self.forward(now + Affine(1)))
-        found += joined([self.forward(Affine(0))])
         return [*found, a.over_steps(parts, self.last - Affine(1))]
 
     # ---- sections ------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from nexort.data.given import Given
 from nexort.expand.analysis import Analysis, analyse
 from nexort.expand.decaying import Decaying, decays
 from nexort.expand.maximal import Maximal
+from nexort.expand.moving import inverse
 from nexort.expand.names import Names
 from nexort.expand.outputs import Around, stepped
 from nexort.expand.shifting import LOOPS, NotSymbolicError
@@ -31,11 +32,12 @@ from nexort.program.program import (
     Param,
     Program,
     UpdateRule,
+    UserFunction,
     rules_of,
 )
 from nexort.program.types import Kind, scalar
 from nexort.program.verify import verify_program
-from nexort.support.diagnostics import InternalError, NexortError, fail
+from nexort.support.diagnostics import InternalError, NexortError, Span, fail
 from nexort.transform import straight
 
 
@@ -155,6 +157,7 @@ def _core(program: Program, given: Given, *, symbolic: bool) -> tuple[Program, A
         params=params,
         initial=_initial(program, analysis),
         updates=_updates(program, training, names, run.squares),
+        functions=_functions(program, names) if run.steps.divides else program.functions,
         families=_families(whole),
         body=whole,
         outputs=tuple(around.outputs),
@@ -170,6 +173,7 @@ def _taken(program: Program, training: Training) -> set[str]:
     made = stepped(program)
     body = [x for x in program.body if not made.keys() & {r.name for _, r in rules_of((x,))}]
     taken = {*program.params, *program.dims, *program.data, *program.initial, network.name}
+    taken |= {*program.functions}
     taken |= {*program.families, *network.families, *network.weights} - made.keys()
     rules = [*rules_of(tuple(body)), *rules_of(network.body)]
     taken |= {loop.var for loops, _ in rules for loop in loops}
@@ -192,6 +196,14 @@ def _initial(program: Program, a: Analysis) -> dict[str, Initial]:
         for axes, name in a.ones.used.items()
     }  # fmt: skip
     return {**program.initial, **ones, **a.objects}
+
+
+def _functions(program: Program, names: Names) -> dict[str, UserFunction]:
+    """The functions of the file, and the inverse of norms."""
+    name = names.fresh("inverse", "inverted")
+    z = Node(Op.SLOT, (), ("formal", "z"), scalar())
+    where = Span(program.source, 0, 0)
+    return {**program.functions, name: UserFunction(name, (("z", None),), inverse(z), where)}
 
 
 def _families(body: Iterable[Item]) -> dict[str, Family]:
@@ -230,6 +242,8 @@ def _notes(program: Program, found: Program, a: Analysis, start: str) -> dict[st
     notes = {n: Note((), x.beside) for n, x in program.notes.items() if x.beside and n != OUTPUTS}
     ones = list(a.ones.used.values())
     notes |= {name: Note((), "# repeats over these axes") for name in ones[-1:]}
+    added = found.functions.keys() - program.functions.keys()
+    notes |= {name: Note((), "# 0 at 0") for name in added}
     weights = [name for name in a.objects if name not in program.initial]
     notes |= {name: Note((f"# {start}",)) for name in weights[:1]}
     return notes

@@ -68,6 +68,8 @@ class Moving:
     """Names of update functions whose values are squared."""
     every: str = ""
     """The ket that is 1."""
+    divides: bool = False
+    """Whether updates are divided by what may be 0."""
 
     def __post_init__(self) -> None:
         a = self.analysis
@@ -77,6 +79,7 @@ class Moving:
             kinds = {n.kind for n in found if n is not None}
             if not kinds:
                 continue
+            self.divides |= bool(kinds - {"clip"})
             self.names["n", name] = a.names.fresh(f"n{name}", f"n_{name}")
             if weight.kind == "matrix":
                 if "weights" in kinds:
@@ -259,7 +262,7 @@ class Moving:
         if norm is not None:
             size = self.divisor(at, m, norm)
             rate = build.call("div", rate, size) if norm.kind == "clip" else (
-                build.call("mul", rate, _inverse(size)))  # fmt: skip
+                build.call("mul", rate, inverse(size)))  # fmt: skip
         return scaled(rate, call)
 
 
@@ -272,7 +275,7 @@ def decayed(at: Placing, m: Member, x: Node) -> Node:
     return scaled(factor, x)
 
 
-def _inverse(z: Node) -> Node:
+def inverse(z: Node) -> Node:
     """1 / z, 0 at 0: updates of 0 stay 0 when they are divided by their norm."""
     sign = build.call("sign", z)
     one = build.constant(1)

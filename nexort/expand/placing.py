@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from nexort.expand.shifting import placed, placed_all, within
+from nexort.expand.shifting import NotSymbolicError, placed, placed_all, within
 from nexort.program import build
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.nodes import Node, Op
@@ -45,11 +45,13 @@ def is_ones(node: Node) -> bool:
 @dataclass(frozen=True)
 class Placing:
     """Places graphs at a step: names in ``moving`` have it as their last index; ``objects`` are
-    initial ones, ``mapped`` are index expressions for variables of the graph."""
+    initial ones, ``types`` those of the families so far, ``mapped`` are index expressions for
+    variables of the graph."""
 
     moving: frozenset[str]
     step: Affine
     objects: Mapping[str, Initial]
+    types: dict[str, Type]
     ones: Ones
     where: Span
     mapped: Mapping[str, Affine]
@@ -73,14 +75,17 @@ class Placing:
         full = self.key(name, key)
         if name in self.objects:
             return self.objects[name].at(full)
-        return Node(Op.REF, (), (name, full), type)
+        return Node(Op.REF, (), (name, full), self.types.get(name, type))
 
     def acting(self, name: str, key: Iterable[Affine]) -> Node:
         """A matrix."""
         return self.member(name, key, operator())
 
     def rule(self, name: str, key: Iterable[Affine], value: Node) -> Rule:
-        """``name[key] = value``, of a value in the core program."""
+        """``name[key] = value``, of a value in the core program. Raises NotSymbolicError where
+        members have axes of several names."""
+        if self.types.setdefault(name, value.type) != value.type:
+            raise NotSymbolicError
         return Rule(name, self.key(name, key), value, self.where, ())
 
     def within(self, interval: Interval) -> Interval:

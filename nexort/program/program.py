@@ -88,6 +88,17 @@ class Initial:
 
 
 @dataclass(frozen=True, slots=True)
+class UserFunction:
+    """A function of the file, which graphs have inlined: ``body`` is a graph of operations over
+    params, data and SLOT ('formal', name) for its arguments. Its default is an argument's node."""
+
+    name: str
+    parameters: tuple[tuple[str, Node | None], ...]
+    body: Node
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateRule:
     """An update function with memory: SLOT ('history',) is the current argument, SLOT ('step',) its
     number from 0, SLOT ('state', name) a state, SLOT ('parameter', name) a hyperparameter."""
@@ -165,6 +176,8 @@ class Program:
     training: Training | None = None
     warnings: tuple[Diagnostic, ...] = ()
     """What is probably not meant."""
+    functions: Mapping[str, UserFunction] = field(default_factory=dict, compare=False)
+    """The functions that texts of the program may use."""
     notes: Mapping[str, Note] = field(default_factory=dict, compare=False)
     """The comments of declarations, by name, and of the outputs."""
 

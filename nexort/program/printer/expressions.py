@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from nexort import functions
 from nexort.program import build
 from nexort.program.index import Affine, Loop
 from nexort.program.nodes import Node, Op, walk_where
-from nexort.program.printer.primes import derived
+from nexort.program.printer.patterns import Pattern, Patterns
 from nexort.program.printer.trees import (
     NOWHERE,
     argument,
@@ -43,13 +43,13 @@ def unprintable(what: str) -> NexortError:
 
 @dataclass
 class Expressions:
-    """Writes graphs. ``members`` are the graphs of declared objects, ``calls`` the functions that
-    are applied to a graph (nexort.program.printer.primes), ``slots`` the names of formal arguments
-    that do not tell them. ``taken`` are names that hide functions; ``function`` gives the name of
-    the function that a graph over arguments becomes."""
+    """Writes graphs. ``members`` are the graphs of declared objects, ``patterns`` the functions
+    that graphs may be, ``slots`` the names of formal arguments that do not tell them. ``taken`` are
+    names that hide functions; ``function`` gives the name of the function that a graph over
+    arguments becomes."""
 
     members: Mapping[Node, Member]
-    calls: Mapping[Hashable, frozenset[str]]
+    patterns: Patterns
     updates: Mapping[str, UpdateRule]
     taken: Callable[[str], bool]
     function: Callable[[Node, tuple[Node, ...]], str]
@@ -68,6 +68,14 @@ class Expressions:
         if node not in self.known:
             self.known[node] = self._tree(node)
         return self.known[node]
+
+    def without(
+        self, names: Container[str], slots: Mapping[tuple[str, ...], str] | None = None
+    ) -> Expressions:
+        """The same where functions have no such names."""
+        kept = tuple(p for p in self.patterns.patterns if p.name not in names)
+        patterns = replace(self.patterns, patterns=kept)
+        return replace(self, patterns=patterns, slots=slots or {}, known={})
 
     def _tree(self, x: Node) -> t.Expr:
         if x in self.members or x.op in MEMBERS:
@@ -146,9 +154,9 @@ class Expressions:
                 raise unprintable(f"{x.op.name.lower()} of {x.type}")
 
     def _call(self, x: Node) -> t.Expr:
-        prime = derived(x, self.calls)
-        if prime is not None and not self.taken(prime[0]):
-            return call(t.Prime(name(prime[0]), NOWHERE), self(prime[1]))
+        found = self.patterns.found(x)
+        if found is not None:
+            return call(_callee(found[0]), *map(self, found[1]))
         function, trees = str(x.attr), [self(a) for a in x.args]
         if function in ARITHMETIC:
             return binary(ARITHMETIC[function], *trees)
@@ -180,7 +188,8 @@ class Expressions:
             return t.BraKet(left, right, NOWHERE)
         closing = self(x.args[-1])
         bra = t.Bra(left, NOWHERE) if left is not None else t.Paren(self._bra(x.args[0]), NOWHERE)
-        return beside(bra, closing) if follows(closing) else call(bra, closing)
+        chain = x.args[-1].op is Op.APPLY and follows(closing)
+        return beside(bra, closing) if chain else call(bra, closing)
 
     def _bra(self, x: Node) -> t.Expr:
         """A ket as a bra: ``<x|``, ``<x|W`` for W^T |x>, ``c <x|``."""
@@ -264,14 +273,16 @@ class Expressions:
         """``Q(A)`` for a function of entries."""
         if body.op is Op.FOLD:
             return self._fold(body)
+        function: t.Expr
         plain = body.op is Op.CALL and body.attr not in (*ARITHMETIC, "pow", "neg")
         if plain and all(a.op is Op.ENTRY or a.type.kind is Kind.SCALAR for a in body.args):
-            args, function = body.args, str(body.attr)
+            args, function = body.args, name(str(body.attr))
+        elif (found := self.patterns.found(body)) is not None and all(map(_formal, found[1])):
+            args, function = found[1], _callee(found[0])
         else:
             args = tuple(x for x in walk_where(body, lambda x: not _formal(x)) if _formal(x))
-            function = self.function(body, args)
-        trees = [self(a.args[0] if a.op is Op.ENTRY else a) for a in args]
-        return call(name(function), *trees)
+            function = name(self.function(body, args))
+        return call(function, *(self(a.args[0] if a.op is Op.ENTRY else a) for a in args))
 
     # ---- update functions ----------------------------------------------------------------------
 
@@ -296,6 +307,10 @@ class Expressions:
             [item] = item.args
         value = item.args[0] if item.op is Op.ENTRY else item
         return argument(self(value), None, tuple(binder(x) for x in loops))
+
+
+def _callee(pattern: Pattern) -> t.Expr:
+    return t.Prime(name(pattern.name), NOWHERE) if pattern.derived else name(pattern.name)
 
 
 def _formal(x: Node) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, count, groupby
 
+from nexort.program.differentiate import substitute
 from nexort.program.index import Affine
 from nexort.program.nodes import Node, Op, rewrite, walk
 from nexort.program.printer.expressions import Expressions
 from nexort.program.printer.laws import joint, law_of, random, standard
-from nexort.program.printer.primes import applied
+from nexort.program.printer.patterns import formals, patterns_of
 from nexort.program.printer.trees import NOWHERE, axis, binder, items, name
 from nexort.program.printer.updates import update
 from nexort.program.program import (
@@ -26,6 +27,7 @@ from nexort.program.program import (
     Param,
     Program,
     Rule,
+    UserFunction,
     rules_of,
 )
 from nexort.program.types import Kind
@@ -57,9 +59,14 @@ class Writer:
     def __post_init__(self) -> None:
         p = self.program
         self.names = {*p.params, *p.dims, *p.data, *p.initial, *p.updates, *p.families}
+        self.names |= {*p.functions}
         self.names |= {loop.var for loops, _ in p.rules() for loop in loops}
         self.write = Expressions(
-            members_of(p), calls_of(p), p.updates, self.names.__contains__, self.function
+            members_of(p),
+            patterns_of(p, roots_of(p)),
+            p.updates,
+            self.names.__contains__,
+            self.function,
         )
 
     def statements(self) -> Iterator[t.Statement]:
@@ -70,7 +77,8 @@ class Writer:
         waiting = [*self._updates(), *self._initials()]
         body = [(x, self._item(x)) for x in p.body]
         outputs = [*self._outputs()]
-        yield from (*declared, *self.functions.values())
+        own = [self._function(f) for f in p.functions.values()]
+        yield from (*declared, *own, *self.functions.values())
         defined: set[str] = set()
         for item, statement in body:
             yield from _ready(waiting, defined)
@@ -129,15 +137,31 @@ class Writer:
 
     def function(self, body: Node, args: tuple[Node, ...]) -> str:
         """The name of a function of ``args``, added to the file."""
+        for own in self.program.functions.values():
+            if len(args) == len(own.parameters):
+                values = dict(zip(formals(own), args, strict=True))
+                if substitute(own.body, values) is body:
+                    return own.name
         slots = {
             a: Node(Op.SLOT, (), ("formal", f"z{k or ''}"), a.type) for k, a in enumerate(args)
         }
         value = rewrite([body], lambda x: slots.get(x, x))[body]
         if value not in self.functions:
             name_ = fresh("q", self.names)
-            formals = tuple(t.Parameter(x.attr[1], None, NOWHERE) for x in slots.values())
-            self.functions[value] = t.Function(name_, formals, self.write(value), NOWHERE)
+            arguments = tuple(t.Parameter(x.attr[1], None, NOWHERE) for x in slots.values())
+            self.functions[value] = t.Function(name_, arguments, self.write(value), NOWHERE)
         return self.functions[value].name
+
+    def _function(self, function: UserFunction) -> t.Statement:
+        """A function of the file, over those before it."""
+        parameters = tuple(
+            t.Parameter(p, None if default is None else self.write(default), NOWHERE)
+            for p, default in function.parameters
+        )
+        own = list(self.program.functions)
+        write = self.write.without(own[own.index(function.name) :])
+        made = t.Function(function.name, parameters, write(function.body), NOWHERE)
+        return noted(made, [self.program.notes.get(function.name, NO_NOTE)])
 
     # ---- rules and outputs ---------------------------------------------------------------------
 
@@ -194,7 +218,7 @@ def spaced(statements: Iterable[t.Statement]) -> Iterator[t.Statement]:
     for x in statements:
         inner = x.statement if isinstance(x, t.Noted) else x
         match inner:
-            case t.Declaration():
+            case t.Declaration() | t.Function():
                 kind: object = "declaration"
             case t.Update() | t.Optimizer():
                 kind = inner.name
@@ -257,14 +281,4 @@ def members_of(program: Program) -> dict[Node, tuple[str, tuple[Affine, ...]]]:
             for x in owners[name_]:
                 if len(key) == len(x.ranges):
                     found[x.at(key)] = x.name, key
-    return found
-
-
-def calls_of(program: Program) -> dict[Hashable, frozenset[str]]:
-    """The functions that a program applies to a graph, or to a family's members."""
-    found: dict[Hashable, frozenset[str]] = {}
-    for x in walk(roots_of(program)):
-        if x.op is Op.CALL and len(x.args) == 1:
-            z = applied(x.args[0])
-            found[z] = found.get(z, frozenset()) | {str(x.attr)}
     return found

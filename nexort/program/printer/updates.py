@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import replace
 
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.printer.expressions import Expressions
@@ -22,7 +21,7 @@ def update(rule: UpdateRule, write: Expressions, taken: Container[str]) -> t.Sta
     wanted = ("g", "x", *(f"x{k}" for k in range(len(local) + 1)))
     first = next(x for x in wanted if x not in local and x not in _read(rule))
     slots: dict[tuple[str, ...], str] = {("history",): first, ("step",): "t"}
-    told = replace(write, slots=slots, known={})
+    told = write.without(local, slots)
     parameters = [
         t.Parameter(p, None if default is None else write(default), NOWHERE)
         for p, default in rule.parameters
