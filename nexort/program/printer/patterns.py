@@ -32,6 +32,12 @@ class Pattern:
     size: int
     beside: str | None
 
+    @property
+    def negates(self) -> bool:
+        """Whether an argument is negated."""
+        negations = [x for x in walk([self.graph]) if x.op is Op.CALL and x.attr == "neg"]
+        return any(x.args[0] in self.slots for x in negations)
+
 
 @dataclass
 class Patterns:
@@ -53,8 +59,9 @@ class Patterns:
             short = pattern.beside is not None
             if short and pattern.beside not in self.calls.get(applied(told[0]), ()):
                 continue
-            # numbers are negated where they are written
-            if not any(x.op is Op.CONST for x in told) and substitute(pattern.graph, args) is node:
+            # a number is negated where it is written
+            number = any(x.op is Op.CONST for x in told) and pattern.negates
+            if not number and substitute(pattern.graph, args) is node:
                 return pattern, told
         return None
 
