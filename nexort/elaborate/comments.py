@@ -70,6 +70,7 @@ def notes_of(statement: t.Statement, note: Note, known: Mapping[str, Note]) -> d
     if note == NO_NOTE:
         return {}
     above = known.get(first, NO_NOTE).above + note.above
-    return {first: Note(above, note.beside if first == last else "")} | (
-        {last: Note((), note.beside)} if first != last and note.beside else {}
-    )
+    if first == last:
+        return {first: Note(above, note.beside)}
+    found = {first: Note(above), last: Note((), note.beside)}
+    return {name: x for name, x in found.items() if x != NO_NOTE}

@@ -129,6 +129,8 @@ class Placing:
                 return self._inner(*x.args)
             case _ if x.op in LEAVES:
                 return self.member(x.attr[0], x.attr[1], x.type)
+            case Op.CONST if x.type.axes:
+                return _literal(x.attr)
             case _ if not x.args:
                 return x
             case _:
@@ -204,6 +206,14 @@ class Placing:
         if len(left.type.axes) == len(right.type.axes) == 1:
             return build.transpose(turned)
         return build.inner(self(left), self(right))
+
+
+def _literal(value: object) -> Node:
+    """A list of numbers: its axes are named by their sizes."""
+    if isinstance(value, tuple):
+        return build.stack([_literal(v) for v in value])
+    assert isinstance(value, int | float)
+    return build.constant(value)
 
 
 def _named(x: Node) -> bool:

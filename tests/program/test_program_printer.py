@@ -121,7 +121,7 @@ fn g(z) = f(z, 3)^2
 fn minus(z) = tanh(-z)
 vector u ~ N(0, 1)
 |x> = f(|u>) * g(|u>) + f'(|u>) * minus(3)
-output <x|tanh(f(|u> <u|))|u>
+output <x|f(|u> <u|)|u>
 """
     program = compile_source(Source("functions.nxt", text))
     found = print_program(program)
