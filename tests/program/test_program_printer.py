@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,13 @@ output <x|f(|u> <u|)|u>
     assert "fn g(z) = f(z, 3)^2" in found
     assert "f(|u>, 2) * g(|u>) + f'(|u>, 2)" in found
     comes_back(program)
+
+
+def test_a_text_that_would_be_endless_is_refused() -> None:
+    """Graphs share their parts: without its name, d(d(d(z))) has 27 times z."""
+    nested = "d(" * 30 + "|u>" + ")" * 30
+    text = f"fn d(z) = z + z * z\nvector u ~ N(0, 1)\n|x> = {nested}\noutput <x|x>"
+    program = compile_source(Source("long.nxt", text))
+    assert nested in print_program(program)
+    with pytest.raises(NexortError, match="more than 100000 parts"):
+        print_program(replace(program, functions={}))

@@ -31,6 +31,9 @@ Member = tuple[str, tuple[Affine, ...]]
 SLOT = Node(Op.SLOT, (), ("formal", "z"), scalar())
 """The body of a function that is its argument: it lets any scalar stand between bars."""
 
+LONGEST = 100_000
+"""Parts of an expression: graphs share theirs, texts do not."""
+
 ARITHMETIC = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 MEMBERS = (Op.REF, Op.INIT_SCALAR, Op.INIT_VECTOR, Op.INIT_MATRIX)
 Picks = tuple[Affine | int | None, ...]
@@ -55,6 +58,9 @@ class Expressions:
     function: Callable[[Node, tuple[Node, ...]], str]
     slots: Mapping[tuple[str, ...], str] = field(default_factory=dict)
     known: dict[Node, t.Expr] = field(default_factory=dict)
+    lengths: dict[Node, int] = field(default_factory=dict)
+    length: int = 0
+    """The parts of what is being written, as often as they are read."""
 
     def __call__(self, node: Node) -> t.Expr:
         """A graph as a tree; a long chain is walked, not recursed into."""
@@ -63,11 +69,20 @@ class Expressions:
         while x not in self.known and x.op in (Op.CALL, Op.OP_ADD) and x not in self.members:
             spine.append(x)
             x = x.args[0]
-        for y in reversed(spine):
-            self.known[y] = self._tree(y)
-        if node not in self.known:
-            self.known[node] = self._tree(node)
+        for y in (*reversed(spine), node):
+            if y not in self.known:
+                self._write(y)
+        self.length += self.lengths[node]
         return self.known[node]
+
+    def _write(self, x: Node) -> None:
+        """Keep the tree of a graph, and how many parts its text has."""
+        outside, self.length = self.length, 1
+        self.known[x] = self._tree(x)
+        self.lengths[x], self.length = self.length, outside
+        if self.lengths[x] > LONGEST:
+            message = f"the text of this program has an expression of more than {LONGEST} parts"
+            raise fail("too-long", message, help="name its parts by rules of their own")
 
     def without(
         self, names: Container[str], slots: Mapping[tuple[str, ...], str] | None = None
@@ -75,7 +90,7 @@ class Expressions:
         """The same where functions have no such names."""
         kept = tuple(p for p in self.patterns.patterns if p.name not in names)
         patterns = replace(self.patterns, patterns=kept)
-        return replace(self, patterns=patterns, slots=slots or {}, known={})
+        return replace(self, patterns=patterns, slots=slots or {}, known={}, lengths={})
 
     def _tree(self, x: Node) -> t.Expr:
         if x in self.members or x.op in MEMBERS:

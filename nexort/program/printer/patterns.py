@@ -52,10 +52,11 @@ class Patterns:
         if node.op is not Op.CALL:
             return None
         for pattern in self.patterns:
-            args: dict[Node, Node] = {}
-            if not _matches(pattern.graph, node, pattern.slots, args):
+            matched: dict[Node, Node] = {}
+            if not _matches(pattern.graph, node, pattern.slots, matched):
                 continue
-            told = tuple(args[slot] for slot in pattern.slots)
+            args = {slot: matched[slot] for slot in pattern.slots}
+            told = tuple(args.values())
             short = pattern.beside is not None
             if short and pattern.beside not in self.calls.get(applied(told[0]), ()):
                 continue
@@ -118,9 +119,13 @@ def _size(graph: Node) -> int:
 
 
 def _matches(pattern: Node, node: Node, slots: tuple[Node, ...], found: dict[Node, Node]) -> bool:
-    """Whether a graph is the pattern with graphs in place of the slots."""
+    """Whether a graph is the pattern with graphs in place of the slots; ``found`` are these, and
+    those in place of everything in the pattern."""
+    if pattern in found:
+        return found[pattern] is node
+    found[pattern] = node
     if pattern in slots:
-        return found.setdefault(pattern, node) is node
+        return True
     if not pattern.args:
         return pattern is node
     if pattern.op is not node.op or pattern.attr != node.attr:
