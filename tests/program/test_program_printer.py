@@ -139,3 +139,9 @@ def test_a_text_that_would_be_endless_is_refused() -> None:
     assert nested in print_program(program)
     with pytest.raises(NexortError, match="more than 100000 parts"):
         print_program(replace(program, functions={}))
+
+
+def test_a_training_is_refused() -> None:
+    path = ROOT / "programs" / "mup_mlp_adam.nxt"
+    with pytest.raises(NexortError, match="has a training"):
+        print_program(compile_source(Source(path.name, path.read_text("utf-8"))))

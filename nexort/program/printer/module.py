@@ -9,7 +9,7 @@ from itertools import chain, count, groupby
 from nexort.program.differentiate import substitute
 from nexort.program.index import Affine
 from nexort.program.nodes import Node, Op, rewrite, walk
-from nexort.program.printer.expressions import Expressions
+from nexort.program.printer.expressions import Expressions, unprintable
 from nexort.program.printer.laws import joint, law_of, random, standard
 from nexort.program.printer.patterns import formals, patterns_of
 from nexort.program.printer.trees import NOWHERE, axis, binder, items, name
@@ -44,7 +44,10 @@ def print_program(program: Program) -> str:
 
 
 def module_of(program: Program) -> t.Module:
-    """A program as a syntax tree. Raises NexortError for what the language has no words for."""
+    """A program without a training as a syntax tree. Raises NexortError for what the language has
+    no words for."""
+    if program.training is not None:
+        raise unprintable("it has a training, which nexort expand writes out")
     return t.Module(tuple(spaced(Writer(program).statements())), (), NOWHERE)
 
 
