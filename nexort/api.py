@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -393,10 +394,9 @@ class TensorProgram:
 
         Raises NexortError for what the core language has no words for.
         """
-        source = self.program.source
-        text = driver.expand(source, Given(self.numbers, {}, self.max_instructions))
-        core = driver.compile_source(Source(source.name, text))
-        return TensorProgram(core, None, self.max_instructions)
+        core = driver.expand(self.program, Given(self.numbers, {}, self.max_instructions))
+        source = Source(core.source.name, driver.text(core))
+        return TensorProgram(replace(core, source=source), None, self.max_instructions)
 
     def table(self) -> list[tuple[str, ...]]:
         """A row a name: name, kind, axes, instruction."""

@@ -9,6 +9,7 @@ stage          in -> out                         what it does
 ``check``      Program, Given                    what only numbers can tell, of every rule
 ``simplify``   Program -> Program                dead rules go (nexort.transform.simplify)
 ``expand``     Program -> Program                a training written out (nexort.expand)
+``text``       Program -> text                   the inverse of elaborate (nexort.program.printer)
 ``derive``     Program -> Derivation             symbols, loops kept (nexort.limit.derive)
 ``emit``       Derivation -> numpy source        nexort.limit.derive.emit
 ``unroll``     Program, Given -> Unrolled        loops run, operators expand (nexort.transform)
@@ -123,18 +124,24 @@ def simplify(program: Program) -> Program:
 
 
 @stage
-def expand(source: Source, given: Given) -> str:
-    """The core program that a training stands for, as text; a program without one as it is.
+def expand(program: Program, given: Given) -> Program:
+    """The core program that a training stands for; a program without one as it is.
 
     Raises NexortError for what has no limit or no words in the core language.
     """
     from nexort.expand.module import expand as written
 
-    program = compile_source(source)
     check(program, given)
     if program.training is not None:
         _refuse_without_limit(program, given)
-    return written(source, given)
+    return written(program, given)
+
+
+def text(program: Program) -> str:
+    """A program in the language. Raises NexortError for what it has no words for."""
+    from nexort.program.printer import print_program
+
+    return print_program(program)
 
 
 def _refuse_without_limit(program: Program, given: Given) -> None:

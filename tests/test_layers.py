@@ -16,6 +16,7 @@ USES: dict[str, tuple[str, ...]] = {
     "optimizers": (),
     "syntax": ("support",),
     "program": ("functions", "support"),
+    "program.printer": ("syntax", "program", "functions", "support"),
     "elaborate": ("optimizers", "program", "syntax", "functions", "support"),
     "data": ("program", "syntax", "support"),
     "transform": ("data", "program", "support"),
@@ -28,8 +29,8 @@ USES: dict[str, tuple[str, ...]] = {
         "syntax", "functions", "support",
     ),
     "expand": (
-        "parametrization", "training", "transform", "data", "elaborate", "optimizers", "program",
-        "syntax", "functions", "support",
+        "parametrization", "training", "transform", "data", "optimizers", "program", "functions",
+        "syntax", "support",
     ),
     "finite": ("program", "functions", "support"),
     "finite.training": ("finite", "training", "program", "functions", "support"),
@@ -69,7 +70,8 @@ USES: dict[str, tuple[str, ...]] = {
     "driver": (
         "limit.training.evaluate", "limit.training.reading", "limit.evaluate", "limit.derive",
         "limit.exact", "limit", "finite.training", "finite", "expand", "parametrization",
-        "training", "transform", "data", "elaborate", "program", "syntax", "support",
+        "training", "transform", "data", "elaborate", "program.printer", "program", "syntax",
+        "support",
     ),
     "api": (
         "driver", "limit.sample", "limit.exact", "limit.derive", "limit", "report.compare",

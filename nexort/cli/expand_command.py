@@ -31,8 +31,8 @@ def command(
 ) -> None:
     """Print the core program that a training stands for: forward pass, backpropagation, updates of
     kets and operators in the limit, loops kept."""
-    from nexort.driver import expand
+    from nexort import driver
 
     options.check_output(output)
     program, given = options.load(file, settings, data, max_instructions)
-    options.write(expand(program.source, given), output)
+    options.write(driver.text(driver.expand(program, given)), output)

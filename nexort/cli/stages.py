@@ -138,7 +138,7 @@ def _dump_of(stage: str) -> Callable[..., None]:
             given = replace(given, max_instructions=max_instructions)
         match stage:
             case "expanded":
-                say(driver.expand(source, given).rstrip())
+                say(driver.text(driver.expand(program, given)).rstrip())
             case "unrolled":
                 say("\n".join(_unrolled(program, given)))
             case "plan":

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from nexort import functions
 from nexort.elaborate import indices, laws
 from nexort.elaborate.expressions import Elaborator
 from nexort.elaborate.scope import Bound, Entry, Scope, UserFunction
 from nexort.elaborate.updates import OUTSIDE, as_update, update_rule
-from nexort.program import build
+from nexort.program import build, program
 from nexort.program.index import Interval
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Data, Dim, Initial, Param, UpdateRule
@@ -32,6 +33,7 @@ class Declarations:
         self.data: dict[str, Data] = {}
         self.initial: dict[str, Initial] = {}
         self.updates: dict[str, UpdateRule] = {}
+        self.functions: dict[str, program.UserFunction] = {}
 
     def declare(
         self, statement: t.Declaration | t.Random | t.Function | t.Update | t.Optimizer
@@ -234,9 +236,7 @@ class Declarations:
         self.top_level(tree.span, "a function")
         self._formals(tree.parameters)
         e = self.e
-        for p in tree.parameters:
-            if p.default is not None:
-                e.node(p.default)
+        defaults = [None if p.default is None else e.node(p.default) for p in tree.parameters]
         outer, e.scope = e.scope, Scope(e.scope)
         if outer.find(tree.name) is None:
             e.scope.entries[tree.name] = UserFunction(tree)
@@ -244,11 +244,15 @@ class Declarations:
             e.scope.entries[p.name] = Bound(Node(Op.SLOT, (), ("formal", p.name), scalar()), p.span)
         e.inlining.append(tree)
         try:
-            e.node(tree.body)
+            body = e.node(tree.body)
         finally:
             e.scope = outer
             e.inlining.pop()
         self.define(tree.name, UserFunction(tree), tree.span)
+        if _is_of_operations(body) and functions.lookup(tree.name) is None:
+            names = [p.name for p in tree.parameters]
+            parameters = tuple(zip(names, defaults, strict=True))
+            self.functions[tree.name] = program.UserFunction(tree.name, parameters, body, tree.span)
 
     def _formals(self, parameters: tuple[t.Parameter, ...]) -> None:
         seen: dict[str, Span] = {}
@@ -265,3 +269,13 @@ class Declarations:
         rule = update_rule(self.e, tree)
         self.define(tree.name, rule, tree.span)
         self.updates[tree.name] = rule
+
+
+def _is_of_operations(body: Node) -> bool:
+    """Whether a function is told by its form: operations, more than a single one of arithmetic."""
+    nodes = walk([body])
+    allowed = (Op.CALL, Op.CONST, Op.SLOT, Op.PARAM, Op.SIZE, Op.DATA)
+    calls = [x.attr for x in nodes if x.op is Op.CALL]
+    single = calls[0] if len(calls) == 1 else "add"
+    known = len(calls) > 1 or single not in ("add", "sub", "mul", "div", "neg", "pow")
+    return bool(calls) and known and all(x.op in allowed for x in nodes)

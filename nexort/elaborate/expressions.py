@@ -16,8 +16,8 @@ from nexort.program import build
 from nexort.program.build import TypeProblem
 from nexort.program.index import Affine
 from nexort.program.network import Network
-from nexort.program.nodes import Node, Op, rewrite, walk
-from nexort.program.program import Data, Dim, Family, Initial, Param
+from nexort.program.nodes import Node, Op, walk
+from nexort.program.program import STANDARD, Data, Dim, Family, Initial, Param
 from nexort.program.types import Kind, scalar
 from nexort.support.diagnostics import (
     Diagnostic,
@@ -183,7 +183,7 @@ class Elaborator:
                 return 0, entry.node
             case Initial():
                 key = self._family_indices(name, len(entry.ranges), selectors, span)
-                node = _at_indices(entry.value, key)
+                node = entry.at(key)
                 self.refs.append((_initial_leaf(node, name), span))
                 return len(entry.ranges), node
             case Family():
@@ -421,19 +421,6 @@ def number(text: str) -> int | float | None:
     return value if math.isfinite(value) else None
 
 
-def _at_indices(value: Node, key: tuple[Affine, ...]) -> Node:
-    """An initial object's graph at given family indices."""
-
-    def place(node: Node) -> Node:
-        if node.op in (Op.INIT_VECTOR, Op.INIT_MATRIX, Op.INIT_SCALAR):
-            name, _ = node.attr
-            return Node(node.op, (), (name, key), node.type)
-        return node
-
-    return rewrite([value], place)[value] if key else value
-
-
 def _initial_leaf(node: Node, name: str) -> Node:
     """The standard object under a declared name's graph (itself where there is none)."""
-    leaves = (Op.INIT_VECTOR, Op.INIT_MATRIX, Op.INIT_SCALAR)
-    return next((x for x in walk([node]) if x.op in leaves), node)
+    return next((x for x in walk([node]) if x.op in STANDARD), node)

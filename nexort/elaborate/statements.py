@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import chain, count
 
 from nexort.elaborate import indices, networks, trainings
+from nexort.elaborate.comments import Comments, notes_of
 from nexort.elaborate.declarations import Declarations
 from nexort.elaborate.scope import Poisoned, Scope
 from nexort.program import build
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.network import Network, Training
 from nexort.program.nodes import Node
-from nexort.program.program import Block, Family, Initial, OutputRule, Program, Rule
+from nexort.program.program import (
+    NO_NOTE,
+    Block,
+    Family,
+    Initial,
+    Note,
+    OutputRule,
+    Program,
+    Rule,
+)
 from nexort.program.types import Kind, Type, ket
 from nexort.support.diagnostics import InternalError, NexortError, Report, Source, Span, counted
 from nexort.syntax import tree as t
@@ -43,6 +54,8 @@ class Elaboration(Declarations):
         self.training: Training | None = None
         self.draft: networks.Draft | None = None
         """The network that is being read."""
+        self.comments = Comments()
+        self.notes: dict[str, Note] = {}
         self.blocks: list[Block] = []
         """The rules of outputs over every step."""
 
@@ -53,6 +66,7 @@ class Elaboration(Declarations):
         return super().taken(name)
 
     def run(self, module: t.Module) -> Program:
+        self.comments.add(module)
         statements = self._with_imports(module.statements)
         self.e.later = defined_names(statements)
         body = self.body(statements)
@@ -69,6 +83,8 @@ class Elaboration(Declarations):
             tuple(self.outputs),
             self.training,
             tuple(self.report),
+            self.functions,
+            self.notes,
         )
 
     def _with_imports(self, statements: Iterable[t.Statement]) -> list[t.Statement]:
@@ -90,17 +106,21 @@ class Elaboration(Declarations):
             name = module.span.source.name
             if name not in self.imported:
                 self.imported.add(name)
+                self.comments.add(module)
                 waiting += module.statements[::-1]
         return flat
 
     def body(self, statements: Iterable[t.Statement]) -> tuple[Rule | Block, ...]:
         body: list[Rule | Block] = []
         for statement in statements:
+            above = self.comments.above(statement.span)
             made = self.e.guarded(lambda s=statement: self._statement(s), statement.span)  # type: ignore[misc]
+            note = self.comments.note(above, statement.span)
             if made is not None:
-                body.append(made)
+                body.append(made if note == NO_NOTE else replace(made, note=note))
             else:
                 self._poison(statement)
+                self.notes |= notes_of(statement, note, self.notes)
         return tuple(body)
 
     def _poison(self, statement: t.Statement) -> None:
@@ -125,6 +145,8 @@ class Elaboration(Declarations):
                 networks.returned(self, statement)
             case t.Train():
                 trainings.train(self, statement)
+            case t.Noted(inner):
+                return self._statement(inner)
             case t.Import():
                 self.top_level(statement.span, "an import")
                 raise InternalError("an import was not resolved")
@@ -309,6 +331,9 @@ def defined_names(statements: Iterable[t.Statement]) -> dict[str, Span]:
                 names.setdefault(statement.name, statement.span)
             case t.For():
                 for name, span in defined_names(statement.body).items():
+                    names.setdefault(name, span)
+            case t.Noted(inner):
+                for name, span in defined_names([inner]).items():
                     names.setdefault(name, span)
             case _:
                 pass

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from nexort.expand.names import Names
+from nexort.expand.placing import Ones, Placing
 from nexort.expand.planning import Backward
 from nexort.expand.reverse import Use, separates, uses_of
 from nexort.expand.rounds import Env, Rounds
 from nexort.expand.rules import Rule, Rules, leaf, rules_of
-from nexort.expand.statements import Statement
-from nexort.expand.text import Ones, Writer
+from nexort.expand.statements import Item, Section, Statement, joined
 from nexort.program import build
-from nexort.program.index import Affine
-from nexort.program.network import STEP_VARIABLE, Training
+from nexort.program.index import Affine, Interval, Loop
+from nexort.program.network import STEP_VARIABLE, Network, Training
 from nexort.program.nodes import Node
-from nexort.program.program import Block, Program
+from nexort.program.program import Block, Initial, Program
 from nexort.program.program import Rule as Written
 from nexort.program.shifting import NotSymbolicError
-from nexort.program.types import scalar
+from nexort.program.types import Type, scalar
 from nexort.training.backprop import times
 
 
@@ -44,20 +44,32 @@ class Analysis:
     """Names of what cotangents read several times."""
     apart: bool
     chi: str
+    signal: Node
+    """chi, as a leaf."""
     step: str
     past: str
     active: Mapping[tuple[str, tuple[int, ...]], bool]
     """Whether the limit sees the updates of a weight."""
+    objects: dict[str, Initial]
+    """Initial objects: those of the program, and of weights."""
+    types: dict[str, Type] = field(default_factory=dict)
+    """The types of the core program's families."""
 
     @property
     def base(self) -> Env:
         """The numbers at which loops were looked at."""
         return self.rounds.base
 
-    def writer(self, step: Affine, moving: frozenset[str]) -> Writer:
-        """Writes graphs at a step."""
-        network = self.training.network
-        return Writer(moving, step, self.ones, network.span, {STEP_VARIABLE: step})
+    def placing(self, step: Affine, moving: frozenset[str]) -> Placing:
+        """Places graphs at a step."""
+        mapped = {STEP_VARIABLE: step}
+        where = self.training.network.span
+        return Placing(moving, step, self.objects, self.types, self.ones, where, mapped)
+
+    def over_steps(self, sections: Iterable[Section], last: Affine) -> Item:
+        """Sections in a loop over steps."""
+        loop = Loop(self.step, Interval(Affine(0), last))
+        return Block(loop, tuple(joined(sections)), self.training.network.span)
 
 
 def analyse(
@@ -104,8 +116,14 @@ def analyse(
     ones = Ones(names.fresh)
     return Analysis(
         program, training, names, ones, rules, uses, values, rounds, statements,
-        frozenset(backward.shared.values()), apart, chi, step, past, active,
+        frozenset(backward.shared.values()), apart, chi, signal, step, past, active,
+        {**program.initial, **_untrained(training.network)},
     )  # fmt: skip
+
+
+def _untrained(network: Network) -> dict[str, Initial]:
+    """Initial objects inside a network that are not trained."""
+    return {n: x for n, x in network.initial.items() if n not in network.weights}
 
 
 def _loop_names(body: Sequence[Written | Block]) -> set[str]:

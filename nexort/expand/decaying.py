@@ -10,16 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from nexort.expand.folding import forward
-from nexort.expand.maximal import Section, error_lines, joined, steps_read_data
-from nexort.expand.moving import Member, barred, decayed
-from nexort.expand.start import initial_lines
-from nexort.expand.statements import Line, Statement, written
+from nexort.expand.maximal import BACKWARD, error_signal, steps_read_data
+from nexort.expand.moving import Member, decayed
+from nexort.expand.placing import Placing, minus, negated, plus, scaled
+from nexort.expand.start import first_value
+from nexort.expand.statements import Item, Make, Section, Statement, joined, written
 from nexort.expand.tangent import Tangent, Updates
-from nexort.expand.text import PRODUCT, Writer
+from nexort.expand.weights import member_type
 from nexort.program import build
 from nexort.program.index import Affine
 from nexort.program.network import Normalization, OptimizerUse, Training
 from nexort.program.nodes import Node
+from nexort.program.program import Rule
 
 
 @dataclass
@@ -32,31 +34,28 @@ class DecayingUpdates(Updates):
     def _step(self, m: Member, use: OptimizerUse, norm: Normalization | None) -> list[Statement]:
         found = super()._step(m, use, norm)
         if found:
-            found.append(Line((m,), self._sum))
-        return [*found, Line((m,), self._weight)]
+            found.append(Make((m,), self._sum))
+        return [*found, Make((m, m.weight.name, member_type(m.weight)), self._decayed)]
 
     def kept(self, m: Member) -> Statement:
-        return Line((m,), self._kept)
+        return super(Updates, self).kept(m)
 
-    def _sum(self, write: Writer, parts: tuple[object, ...]) -> str:
+    def _sum(self, at: Placing, parts: tuple[object, ...]) -> Rule:
+        """S[t+1] = keep S[t] + Q[t]"""
         [m] = parts
         assert isinstance(m, Member)
+        type_ = member_type(m.weight)
         name, update = self.sums[m.weight.name], self.targets[m.weight.name]
-        after = barred(m.weight, self.write(write.step + Affine(1)).name(name, m.key))
-        now = decayed(write, m, barred(m.weight, write.name(name, m.key)))
-        return f"{after} = {now} + {barred(m.weight, write.name(update, m.key))}"
-
-    def _weight(self, write: Writer, parts: tuple[object, ...]) -> str:
-        [m] = parts
-        assert isinstance(m, Member)
-        name = m.weight.name
-        after = barred(m.weight, self.write(write.step + Affine(1)).name(name, m.key))
-        return f"{after} = {decayed(write, m, barred(m.weight, write.name(name, m.key)))}"
+        now = decayed(at, m, at.member(name, m.key, type_))
+        value = plus(now, at.member(update, m.key, type_))
+        return self.at(at.step + Affine(1)).rule(name, m.key, value)
 
 
 @dataclass
 class Decaying(Tangent):
-    """Writes the core program of an analysed training."""
+    """The core program of an analysed training."""
+
+    start_comment: str = "weights at initialization, and sums of updates"
 
     def __post_init__(self) -> None:
         training = self.analysis.training
@@ -74,7 +73,7 @@ class Decaying(Tangent):
         return DecayingUpdates(
             self.analysis,
             self.loops,
-            self.write,
+            self.at,
             targets=self.updates,
             rated_each=True,
             sums=self.seen,
@@ -83,59 +82,54 @@ class Decaying(Tangent):
     def standing(self, every: frozenset[str]) -> frozenset[str]:
         return frozenset()
 
-    def lines(self) -> list[str]:
+    def items(self) -> list[Item]:
         a = self.analysis
         now, zero = Affine.variable(a.step), Affine(0)
-        found = joined([("weights at initialization, and sums of updates", self.starts())])
+        found = self.starts()
         if not steps_read_data(a):
             parts = [*self.kets(now), *self.moved(now)]
-            return [*found, "", f"for {a.step} in 0..{self.last} {{", *joined(parts), "}"]
+            return [*found, a.over_steps(parts, self.last)]
+        first = joined(self.kets(zero))
         parts = [*self.moved(now), *self.kets(now + Affine(1))]
-        loop = [f"for {a.step} in 0..{self.last}-1 {{", *joined(parts), "}"]
-        return [*found, "", *joined(self.kets(zero)), "", *loop]
+        return [*found, *first, a.over_steps(parts, self.last - Affine(1))]
 
-    def starts(self) -> list[str]:
+    def starts(self) -> list[Item]:
         """Weights and the sums of their updates at step 0."""
-        declared: list[str] = []
-        first: list[str] = []
-        write = self.write(Affine(0))
+        found: list[Item] = []
+        at = self.at(Affine(0))
         for weight in self.network.weights.values():
             loops = self.loops[weight.name]
-            lines, values = initial_lines(self.analysis, weight, loops, write)
-            declared += lines
-            first += values
+            found.append(first_value(self.analysis, weight, loops, at, vanishes=False))
             if weight.kind == "scalar":
                 continue
             key = tuple(Affine.variable(x.var) for x in loops)
-            clauses = "".join(f" for {x.var} in {write.range(x.interval)}" for x in loops)
-            name = barred(weight, write.name(self.seen[weight.name], key))
-            value = barred(weight, write.name(weight.name, key))
-            first.append(f"{name} = 0 * {value}{clauses}")
-        return [*declared, *first, *self.steps.starts()]
+            value = at.member(weight.name, key, member_type(weight))
+            nothing = scaled(build.constant(0), value)
+            found.append(at.over(loops, at.rule(self.seen[weight.name], key, nothing)))
+        return [*found, *self.steps.starts()]
 
     def kets(self, step: Affine) -> list[Section]:
         """Forward pass, backward pass and output."""
         a = self.analysis
-        forwards = "forward pass", written(forward(a.rules.items), self.write(step))
-        backward = "backward pass (Def 2.9.14)", written(a.backward, self.write(step))
-        comment, lines = self.kernel_of(step)
-        write = self.write(step)
+        at = self.at(step)
+        forwards = "forward pass", written(forward(a.rules.items), at)
+        backward = BACKWARD, written(a.backward, at)
+        comment, items = self.kernel_of(step)
+        at = self.at(step)
         start = a.training.start
-        value = f"-{write.name(self.kernel, ())}"
-        if isinstance(start, Node):
-            value = f"{write.at(start, PRODUCT)} - {write.name(self.kernel, ())}"
-        output = f"{write.name(self.network.name, ())} = {value}"
+        kernel = at.member(self.kernel, (), a.rules.output.value.type)
+        value = minus(at(start), kernel) if isinstance(start, Node) else negated(kernel)
         comment = comment.replace("operator K_Q (Thm 2.9.23)", "output (Thm 2.10.3)")
-        found = [forwards, (comment, [*lines, output])]
+        found = [forwards, (comment, [*items, at.rule(self.network.name, (), value)])]
         return [found[0], backward, found[1]] if a.apart else found
 
     def moved(self, step: Affine) -> list[Section]:
         """Error signal, and the updates."""
         a = self.analysis
-        write = self.write(step)
-        error: Section = "error signal", error_lines(a, write)
-        backward: Section = "backward pass (Def 2.9.14)", written(a.backward, write)
-        updates: Section = "updates", written(self.steps.updates(), write)
+        at = self.at(step)
+        backward: Section = BACKWARD, written(a.backward, at)
+        updates: Section = "updates", written(self.steps.updates(), at)
+        error = error_signal(a, at)
         return [error, updates] if a.apart else [error, backward, updates]
 
 

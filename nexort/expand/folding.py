@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Protocol, runtime_checkable
 
 from nexort.expand.rules import Item, Rule
-from nexort.expand.statements import Each, Let, Line, Statement
+from nexort.expand.statements import Each, Let, Make, Statement
 from nexort.expand.tidy import tidy
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.nodes import Node
@@ -76,7 +76,7 @@ def moved(x: Statement, mapped: Mapping[str, Affine]) -> Statement:
             if var in {n for i in mapped.values() for n in i.names}:
                 raise NotSymbolicError
             return Each(var, within(interval, mapped), tuple(moved(b, mapped) for b in body))
-        case Line():
+        case Make():
             return replace(x, parts=tuple(moved_part(p, mapped) for p in x.parts))
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from nexort.expand.analysis import Analysis
 from nexort.expand.folding import forward
 from nexort.expand.moving import Moving
+from nexort.expand.placing import Placing, minus, plus
 from nexort.expand.rules import leaf
-from nexort.expand.start import initial_lines, member_loops
-from nexort.expand.statements import Let, written
-from nexort.expand.text import PRODUCT, Writer
+from nexort.expand.start import first_value, member_loops
+from nexort.expand.statements import Item, Let, Section, joined, written
 from nexort.expand.tidy import tidy
 from nexort.expand.weights import exponents_of
 from nexort.program.index import Affine, Loop
@@ -20,21 +20,19 @@ from nexort.program.network import OUTPUT, STEP_VARIABLE, WeightFamily
 from nexort.program.nodes import Node, Op, rewrite, walk
 from nexort.program.parametrization import readouts
 
-Section = tuple[str, list[str]]
-"""A comment and its lines."""
-
 
 @dataclass
 class Maximal:
-    """Writes the core program of an analysed training."""
+    """The core program of an analysed training."""
 
     analysis: Analysis
-    last: str
-    """The number of steps, as text."""
+    last: Affine
+    """The number of steps."""
     raw: str = ""
     loops: dict[str, tuple[Loop, ...]] = field(default_factory=dict)
     fixed: frozenset[str] = frozenset()
     """Names that do not move."""
+    start_comment: str = "weights at initialization"
 
     @property
     def squares(self) -> Mapping[str, str]:
@@ -52,40 +50,36 @@ class Maximal:
         self.moving = frozenset((*a.rules.types, *cotangents, *a.shared, *outputs))
         self.moving |= frozenset(self.network.weights)
         self.moving |= {a.names.cotangent(n) for n in self.network.weights}
-        self.steps = Moving(a, self.loops, self.write)
+        self.steps = Moving(a, self.loops, self.at)
         self.moving |= self.steps.moving
 
-    def lines(self) -> list[str]:
-        """The program between the declarations and the outputs."""
+    def items(self) -> list[Item]:
+        """The rules between the declarations and the outputs."""
         a = self.analysis
         found = self.initial()
         now = Affine.variable(a.step)
-        whole = f"for {a.step} in 0..{self.last} {{"
         if not steps_read_data(a):
             parts = [self.forward(now), self.error(now), self.backward(now), self.updates(now)]
-            return [*found, "", whole, *joined(parts), "}"]
-        zero, then = Affine(0), now + Affine(1)
-        found += ["", *joined([self.forward(zero)]), ""]
-        parts = [self.error(now), self.backward(now), self.updates(now), self.forward(then)]
-        return [*found, f"for {a.step} in 0..{self.last}-1 {{", *joined(parts), "}"]
+            return [*found, a.over_steps(parts, self.last)]
+        found += joined([self.forward(Affine(0))])
+        parts = [self.error(now), self.backward(now), self.updates(now)]
+        parts.append(self.forward(now + Affine(1)))
+        return [*found, a.over_steps(parts, self.last - Affine(1))]
 
     # ---- sections ------------------------------------------------------------------------------
 
-    def write(self, step: Affine) -> Writer:
-        """Writes graphs at a step."""
-        return self.analysis.writer(step, self.moving)
+    def at(self, step: Affine) -> Placing:
+        """Places graphs at a step."""
+        return self.analysis.placing(step, self.moving)
 
-    def initial(self) -> list[str]:
+    def initial(self) -> list[Item]:
         """Weights at initialization."""
-        a = self.analysis
-        found = ["# weights at initialization"]
-        starts: list[str] = []
-        for weight in self.network.weights.values():
-            lines, first = initial_lines(a, weight, self.loops[weight.name], self.write(Affine(0)),
-                                         vanishes=self.vanishes(weight))  # fmt: skip
-            found += lines
-            starts += first
-        return [*found, *starts, *self.steps.starts()]
+        start = self.at(Affine(0))
+        found = [
+            first_value(self.analysis, w, self.loops[w.name], start, vanishes=self.vanishes(w))
+            for w in self.network.weights.values()
+        ]
+        return [*found, *self.steps.starts()]
 
     def vanishes(self, weight: WeightFamily) -> bool:
         """Whether a readout's initial value is of a smaller size than its updates."""
@@ -101,32 +95,35 @@ class Maximal:
     def forward(self, step: Affine) -> Section:
         """The forward pass and the output."""
         a = self.analysis
-        write = self.write(step)
-        lines = written(forward(a.rules.items), write)
+        at = self.at(step)
+        items = written(forward(a.rules.items), at)
         output = a.rules.output
-        lines += Let(self.raw, (), tidy(output.value)).lines(write)
+        items.append(Let(self.raw, (), tidy(output.value)).item(at))
         name = self.network.name
         if self.raw != name:
-            zero = self.write(Affine(0)).name(self.raw, ())
-            value = f"{write.name(self.raw, ())} - {zero}"
+            type_ = output.value.type
+            raw, first = (x.member(self.raw, (), type_) for x in (at, self.at(Affine(0))))
+            value = minus(raw, first)
             if isinstance(a.training.start, Node):
-                value += f" + {write.at(a.training.start, PRODUCT)}"
-            lines.append(f"{write.name(name, ())} = {value}")
-        return "forward pass", lines
+                value = plus(value, at(a.training.start))
+            items.append(at.rule(name, (), value))
+        return "forward pass", items
 
     def error(self, step: Affine) -> Section:
         """The error signal."""
-        return "error signal", error_lines(self.analysis, self.write(step))
+        return error_signal(self.analysis, self.at(step))
 
     def backward(self, step: Affine) -> Section:
         """Cotangents, and the gradients by vectors and scalars."""
         found = [*self.analysis.backward, *self.steps.gradients()]
-        lines = written(found, self.write(step))
-        return "backward pass (Def 2.9.14)", lines
+        return BACKWARD, written(found, self.at(step))
 
     def updates(self, step: Affine) -> Section:
         """Every weight's step."""
-        return "updates", written(self.steps.updates(), self.write(step))
+        return "updates", written(self.steps.updates(), self.at(step))
+
+
+BACKWARD = "backward pass (Def 2.9.14)"
 
 
 def steps_read_data(a: Analysis) -> bool:
@@ -140,7 +137,7 @@ def steps_read_data(a: Analysis) -> bool:
     return any(isinstance(p, Affine) and STEP_VARIABLE in p.names for p in picks)
 
 
-def error_lines(a: Analysis, write: Writer) -> list[str]:
+def error_signal(a: Analysis, at: Placing) -> Section:
     """chi_t over f_t."""
     name = a.training.network.name
 
@@ -148,13 +145,4 @@ def error_lines(a: Analysis, write: Writer) -> list[str]:
         return leaf(name, (), x.type) if x.op is Op.SLOT and x.attr == OUTPUT else x
 
     value = rewrite([a.training.error], place)[a.training.error]
-    return Let(a.chi, (), value).lines(write)
-
-
-def joined(parts: list[Section]) -> list[str]:
-    """Sections under their comments."""
-    found: list[str] = []
-    for comment, lines in parts:
-        if lines:
-            found += ([""] if found else []) + [f"# {comment}", *lines]
-    return found
+    return "error signal", [Let(a.chi, (), value).item(at)]

@@ -1,61 +1,75 @@
-"""A file with its training written out: declarations, the core program of the run, outputs."""
+"""A program with its training written out: declarations, the core program of the run, outputs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from nexort import optimizers
 from nexort.data.given import Given
-from nexort.elaborate.source import compile_source
-from nexort.elaborate.statements import defined_names
-from nexort.expand.analysis import analyse
+from nexort.expand.analysis import Analysis, analyse
 from nexort.expand.decaying import Decaying, decays
 from nexort.expand.maximal import Maximal
+from nexort.expand.moving import inverse
 from nexort.expand.names import Names
-from nexort.expand.outputs import Outputs, trajectories
+from nexort.expand.outputs import Around, stepped
+from nexort.expand.statements import Item
 from nexort.expand.tangent import Tangent
-from nexort.expand.text import spell
-from nexort.expand.trees import comment_of, flattened, loop_names, reads
 from nexort.expand.unrolling import generic, unrolled, verdict_of
+from nexort.program import build
+from nexort.program.build import TypeProblem
+from nexort.program.index import Affine
 from nexort.program.network import Training
-from nexort.program.nodes import Op
+from nexort.program.nodes import Node, Op, walk
 from nexort.program.numbers import Number
-from nexort.program.program import Program
-from nexort.program.shifting import NotSymbolicError
-from nexort.support.diagnostics import InternalError, NexortError, Source, fail
-from nexort.syntax import tree as t
-from nexort.syntax.parser import parse
-from nexort.syntax.printer import format_module, print_statement
+from nexort.program.program import (
+    NO_NOTE,
+    OUTPUTS,
+    Family,
+    Initial,
+    Note,
+    Param,
+    Program,
+    UpdateRule,
+    UserFunction,
+    rules_of,
+)
+from nexort.program.shifting import LOOPS, NotSymbolicError
+from nexort.program.types import Kind, scalar
+from nexort.program.verify import verify_program
+from nexort.support.diagnostics import InternalError, NexortError, Span, fail
 from nexort.transform import straight
 
 
-def expand(source: Source, given: Given) -> str:
-    """The core program that a file stands for, in canonical form: it is checked, and evaluates to
-    the same outputs. Params and dims have the values that are given.
+def expand(program: Program, given: Given) -> Program:
+    """The core program that a training stands for, with the same outputs; a program without one as
+    it is. Params and dims have the values that are given.
 
-    Raises NexortError for errors of the file, and for what the core language has no words for.
+    Raises NexortError for what the core language has no words for.
     """
-    program = compile_source(source)
-    if program.training is None:
-        return _without_training(source, given)
+    program = _with_numbers(program, given.numbers)
+    training = program.training
+    if training is None:
+        return program
     try:
-        return written_out(source, given, symbolic=True)
-    except NotSymbolicError:
+        return written_out(program, given, symbolic=True)
+    except (NotSymbolicError, TypeProblem):
         pass
     except NexortError as error:
         if any(d.code in REFUSALS for d in error.diagnostics):
             raise
     try:
-        return written_out(source, given, symbolic=False)
+        return written_out(program, given, symbolic=False)
     except NotSymbolicError:
         message = "this training cannot be written out: it depends on sizes that are not known"
-        span, hint = program.training.network.span, "give data, or sizes: --set d=3"
+        span, hint = training.network.span, "give data, or sizes: --set d=3"
         raise fail("not-expandable", message, span, help=hint) from None
+    except TypeProblem as problem:
+        raise InternalError(f"the expansion of {program.source.name}: {problem}") from problem
     except NexortError as error:
         if any(d.code in REFUSALS for d in error.diagnostics):
             raise
-        raise InternalError(f"the expansion of {source.name} is no program: {error}") from error
+        raise InternalError(f"the expansion of {program.source.name}: {error}") from error
 
 
 REFUSALS = ("not-expandable", "bad-argument", "no-value")
@@ -65,22 +79,20 @@ FEW = 3
 """Steps that an expansion is checked over, where it has more."""
 
 
-def written_out(source: Source, given: Given, *, symbolic: bool) -> str:
+def written_out(program: Program, given: Given, *, symbolic: bool) -> Program:
     """The core program of a training, checked: with the network's loops kept (``symbolic``), or
-    run. Raises NotSymbolicError where they cannot be, and NexortError."""
-    program = compile_source(source)
-    lines, last = _expanded(program, flattened(source), given, symbolic=symbolic)
-    text = _formatted(lines)
-    _check(text, last, given)
-    return text
+    run. Raises NotSymbolicError where they cannot be, TypeProblem and NexortError."""
+    found, last = _core(program, given, symbolic=symbolic)
+    verify_program(found)
+    _check(found, last, given)
+    return found
 
 
-def _check(text: str, last: str, given: Given) -> None:
-    """The text is a program of the core language, over a few steps, or over all where outputs name
-    steps. Raises NexortError."""
-    program = compile_source(Source("<expansion>", text))
-    steps = program.params.get(last)
-    few = Given({last: FEW}, {}, given.max_instructions)
+def _check(program: Program, last: Affine, given: Given) -> None:
+    """What only numbers can tell, over a few steps, or over all where outputs name steps. Raises
+    NexortError."""
+    steps = program.params.get(str(last))
+    few = Given({str(last): FEW}, {}, given.max_instructions)
     if steps is not None and steps.default is not None and steps.default.op is Op.CONST:
         short = Given({}, {}) if int(steps.default.attr) <= FEW else few
         try:
@@ -96,173 +108,163 @@ def _check(text: str, last: str, given: Given) -> None:
             raise
 
 
-def _formatted(lines: Iterable[str]) -> str:
-    return format_module(parse(Source("<expansion>", "\n".join(lines) + "\n")))
+def _with_numbers(program: Program, numbers: Mapping[str, Number]) -> Program:
+    """A program with given numbers in place of defaults."""
 
+    def told(name: str) -> Node:
+        return build.constant(numbers[name])
 
-# ---- declarations --------------------------------------------------------------------------------
-
-
-def _without_training(source: Source, given: Given) -> str:
-    """A program without a training as it is; a network that is not trained defines nothing."""
-    module = parse(source)
-    if not any(isinstance(x, t.Import | t.Network) for x in module.statements):
-        statements = tuple(_with_numbers(x, given) for x in module.statements)
-        return format_module(replace(module, statements=statements))
-    lines: list[str] = []
-    for x in flattened(source):
-        lines += _of_network(x, given) if isinstance(x, t.Network) else _kept(x, given)
-    return _formatted(lines)
-
-
-def _kept(x: t.Statement, given: Given) -> list[str]:
-    """A statement as it is, with given numbers in place of defaults, and its comment."""
-    lines = print_statement(_with_numbers(x, given)).splitlines()
-    comment = comment_of(x)
-    return [*lines[:-1], f"{lines[-1]}  {comment}"] if comment else lines
-
-
-def _with_numbers(x: t.Statement, given: Given) -> t.Statement:
-    if isinstance(x, t.Declaration) and x.keyword in ("param", "dim"):
-        return replace(x, names=tuple(_numbered(n, given.numbers) for n in x.names))
-    return x
-
-
-def _numbered(x: t.Declared, numbers: Mapping[str, Number]) -> t.Declared:
-    if x.name not in numbers:
-        return x
-    value = numbers[x.name]
-    literal: t.Expr = t.Number(repr(abs(value)), x.span)
-    return replace(x, value=t.Negative(literal, x.span) if value < 0 else literal)
-
-
-def _of_network(network: t.Network, given: Given) -> list[str]:
-    """The declarations inside a network that are not its own rules."""
-    inside = set(defined_names(network.body))
-    lines: list[str] = []
-    for x in network.body:
-        match x:
-            case t.Declaration() | t.Random() | t.Update() | t.Optimizer():
-                lines += _kept(x, given)
-            case t.Function() if not reads(x) & inside - {x.name}:
-                lines += _kept(x, given)
-            case _:
-                pass
-    return lines
+    params = {n: replace(x, default=told(n)) if n in numbers else x
+              for n, x in program.params.items()}  # fmt: skip
+    dims = {n: replace(x, size=told(n)) if n in numbers else x for n, x in program.dims.items()}
+    return replace(program, params=params, dims=dims)
 
 
 # ---- trainings -----------------------------------------------------------------------------------
 
 
-def _expanded(
-    program: Program, statements: list[t.Statement], given: Given, *, symbolic: bool
-) -> tuple[list[str], str]:
-    """The lines of the core program, and its number of steps as text. Raises NotSymbolicError and
+def _core(program: Program, given: Given, *, symbolic: bool) -> tuple[Program, Affine]:
+    """The core program, and its number of steps. Raises NotSymbolicError, TypeProblem and
     NexortError."""
     training = program.training
     assert training is not None
     network = training.network
-    taken = {*defined_names(statements), *loop_names(statements)}
-    for x in statements:
-        if isinstance(x, t.Network):
-            taken |= set(defined_names(x.body))
-    names = Names(taken, [x.name for x in statements if isinstance(x, t.Update | t.Optimizer)])
+    own = [name for name, rule in program.updates.items() if not _of_registry(rule)]
+    names = Names(_taken(program, training), own)
     if symbolic:
         base, sizes = generic(program, given)
         body, output = network.body, network.output
     else:
         base, sizes, body, output = unrolled(program, given)
     verdict = verdict_of(program, base, given.max_instructions)
-    last = spell(training.steps)
-    first: list[str] = []
-    if not training.steps.terms:
-        last = names.free("T")
-        first = [f"param {last} = {training.steps.constant}"]
+    params = dict(program.params)
+    last = training.steps
+    if not last.terms:
+        steps = names.free("T")
+        params[steps] = Param(steps, build.constant(last.constant), training.span)
+        last = Affine.variable(steps)
     analysis = analyse(program, body, output, base, sizes, names, verdict.active)
     if verdict.regime == "tangent":
         kind = Decaying if decays(training) else Tangent
         run: Maximal | Tangent = kind(analysis, last, vanishes=verdict.vanishes)
     else:
         run = Maximal(analysis, last)
-    shown = run.lines()
-    ranges = {
-        name: tuple(f"{spell(r.first)}..{spell(r.last)}" for r in weight.ranges)
-        for name, weight in network.weights.items()
-    }
-    outputs = Outputs(trajectories(program), ranges, analysis.step, last, names, run.fixed)
-    lines = _heading(program, training, verdict.regime)
-    for x in statements:
-        match x:
-            case t.Network():
-                lines += [*_of_network(x, given), *first]
-            case t.Train():
-                lines += ["", *_used_optimizers(training, statements, names, run.squares)]
-                ones = [f"{name}{_axes(axes)}" for axes, name in analysis.ones.used.items()]
-                if ones:
-                    lines += [f"scalar {', '.join(ones)} -> 1  # repeats over these axes", ""]
-                lines += [*shown, ""]
-            case t.Output():
-                lines += outputs.output(x)
-            case _:
-                changed = outputs.statement(x)
-                lines += _kept(changed, given)
-    return lines, last
+    items = run.items()
+    around = Around(program, training, names, run.fixed, analysis.objects, analysis.step, last)
+    whole = (*around.before, *items, *around.after)
+    found = replace(
+        program,
+        params=params,
+        initial=_initial(program, analysis),
+        updates=_updates(program, training, names, run.squares),
+        functions=_functions(program, names) if run.steps.divides else program.functions,
+        families=_families(whole),
+        body=whole,
+        outputs=tuple(around.outputs),
+        training=None,
+    )
+    notes = _notes(program, found, analysis, run.start_comment)
+    return replace(found, notes=_headed(notes, found, training, verdict.regime)), last
 
 
-def _axes(axes: Iterable[object]) -> str:
-    shown = ", ".join(map(str, axes))
-    return f"[{shown}]" if shown else ""
+def _taken(program: Program, training: Training) -> set[str]:
+    """The names of a file, but for those of outputs over every step."""
+    network = training.network
+    made = stepped(program)
+    body = [x for x in program.body if not made.keys() & {r.name for _, r in rules_of((x,))}]
+    taken = {*program.params, *program.dims, *program.data, *program.initial, network.name}
+    taken |= {*program.functions}
+    taken |= {*program.families, *network.families, *network.weights} - made.keys()
+    rules = [*rules_of(tuple(body)), *rules_of(network.body)]
+    taken |= {loop.var for loops, _ in rules for loop in loops}
+    graphs = walk([*(rule.value for _, rule in rules), network.output])
+    return taken | {x.attr.var for x in graphs if x.op in LOOPS}
 
 
-def _heading(program: Program, training: Training, regime: str) -> list[str]:
-    name = program.source.title
-    limit = "maximal update" if regime == "maximal" else "neural tangent"
-    where = "Thm 2.9.30" if regime == "maximal" else "Thm 2.9.23"
-    return [
-        f"# The core program of {name}: the training of '{training.network.name}' in the",
+def _of_registry(rule: UpdateRule) -> bool:
+    """Whether an update function is that of the registry."""
+    entry = optimizers.registry().get(rule.name)
+    return entry is not None and rule.span.source.text == entry.source
+
+
+def _initial(program: Program, a: Analysis) -> dict[str, Initial]:
+    """Initial objects: of the program, ones, and of weights."""
+    where = a.training.network.span
+    ones = {
+        name: Initial(name, Kind.SCALAR, (), axes, build.spread(build.constant(1), scalar(axes)),
+                      None, "-> 1", where)
+        for axes, name in a.ones.used.items()
+    }  # fmt: skip
+    return {**program.initial, **ones, **a.objects}
+
+
+def _functions(program: Program, names: Names) -> dict[str, UserFunction]:
+    """The functions of the file, and the inverse of norms."""
+    name = names.fresh("inverse", "inverted")
+    z = Node(Op.SLOT, (), ("formal", "z"), scalar())
+    where = Span(program.source, 0, 0)
+    return {**program.functions, name: UserFunction(name, (("z", None),), inverse(z), where)}
+
+
+def _families(body: Iterable[Item]) -> dict[str, Family]:
+    found: dict[str, Family] = {}
+    for _, rule in rules_of(tuple(body)):
+        family = Family(rule.name, len(rule.indices), rule.value.type, rule.span)
+        found.setdefault(rule.name, family)
+    return found
+
+
+def _updates(
+    program: Program, training: Training, names: Names, squares: Mapping[str, str]
+) -> dict[str, UpdateRule]:
+    """The update functions of the file, those of the registry that the training uses, and those
+    with squared values."""
+    found = {name: rule for name, rule in program.updates.items() if not _of_registry(rule)}
+    for rule in {use.rule.name: use.rule for use in training.optimizers}.values():
+        own = names.update(rule.name)
+        found[own] = replace(rule, name=own)
+        if rule.name in squares:
+            found[squares[rule.name]] = _squared(rule, squares[rule.name])
+    return found
+
+
+def _squared(rule: UpdateRule, name: str) -> UpdateRule:
+    """An update function whose value is squared."""
+    two = build.constant(2)
+    return replace(rule, name=name, result=build.call("pow", rule.result, two))
+
+
+# ---- comments ------------------------------------------------------------------------------------
+
+
+def _notes(program: Program, found: Program, a: Analysis, start: str) -> dict[str, Note]:
+    """The comments beside declarations, and those of the expansion."""
+    notes = {n: Note((), x.beside) for n, x in program.notes.items() if x.beside and n != OUTPUTS}
+    ones = list(a.ones.used.values())
+    notes |= {name: Note((), "# repeats over these axes") for name in ones[-1:]}
+    added = found.functions.keys() - program.functions.keys()
+    notes |= {name: Note((), "# 0 at 0") for name in added}
+    weights = [name for name in a.objects if name not in program.initial]
+    notes |= {name: Note((f"# {start}",)) for name in weights[:1]}
+    return notes
+
+
+def _headed(
+    notes: dict[str, Note], found: Program, training: Training, regime: str
+) -> dict[str, Note]:
+    """Comments with the heading above what is declared first."""
+    maximal = regime == "maximal"
+    limit, where = ("maximal update", "Thm 2.9.30") if maximal else ("neural tangent", "Thm 2.9.23")
+    title = found.source.title
+    heading = (
+        f"# The core program of {title}: the training of '{training.network.name}' in the",
         f"# {limit} limit (arXiv 2308.01814, {where}).",
         "",
-    ]
+    )
+    first = next(_declared(found))
+    return {**notes, first: Note(heading, notes.get(first, NO_NOTE).beside)}
 
 
-def _used_optimizers(
-    training: Training, statements: list[t.Statement], names: Names, squares: Mapping[str, str]
-) -> list[str]:
-    """The registry's optimizers that the training uses, as they are written there, and those with
-    squared values."""
-    own = {x.name: x for x in statements if isinstance(x, t.Update | t.Optimizer)}
-    lines: list[str] = []
-    for name in dict.fromkeys(use.rule.name for use in training.optimizers):
-        tree: t.Statement | None = own.get(name)
-        if tree is None:
-            source = Source(f"{name}.nxt", optimizers.registry()[name].source)
-            tree = _named(parse(source).statements[-1], names.update(name))
-            lines += [*print_statement(tree).splitlines(), ""]
-        if name in squares:
-            lines += [*print_statement(_squared(tree, squares[name])).splitlines(), ""]
-    return lines
-
-
-def _named(tree: t.Statement, name: str) -> t.Statement:
-    assert isinstance(tree, t.Update | t.Optimizer)
-    return replace(tree, name=name)
-
-
-def _squared(tree: t.Statement, name: str) -> t.Statement:
-    """An update function whose value is squared."""
-
-    def square(x: t.Expr) -> t.Expr:
-        base = x if isinstance(x, t.Name) else t.Paren(x, x.span)
-        return t.Binary("^", base, t.Number("2", x.span), x.span)
-
-    match tree:
-        case t.Update():
-            return replace(tree, name=name, result=square(tree.result))
-        case t.Optimizer():
-            body = tuple(
-                replace(x, value=square(x.value)) if isinstance(x, t.Updated) else x
-                for x in tree.body
-            )
-            return replace(tree, name=name, body=body)
-        case _:
-            raise InternalError(f"{name} is no update function")
+def _declared(program: Program) -> Iterator[str]:
+    for names in (program.params, program.dims, program.data, program.updates, program.initial):
+        yield from names

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from nexort.expand.analysis import Analysis
+from nexort.expand.placing import Placing, minus, scaled
 from nexort.expand.rules import leaf
-from nexort.expand.start import update_call
-from nexort.expand.statements import Let, Line, Statement
-from nexort.expand.text import PRODUCT, UNARY, Writer
+from nexort.expand.start import deviation, update_call
+from nexort.expand.statements import Item, Let, Make, Statement, written
 from nexort.expand.weights import (
     Found,
     gradient,
@@ -23,8 +23,9 @@ from nexort.program import build
 from nexort.program.index import Affine, Loop
 from nexort.program.network import Normalization, OptimizerUse, WeightFamily
 from nexort.program.nodes import Node
+from nexort.program.program import Rule
 from nexort.program.shifting import placed_all, shifted, within
-from nexort.program.types import scalar
+from nexort.program.types import Type, ket, scalar
 
 
 @dataclass(frozen=True)
@@ -56,19 +57,19 @@ class Member:
 
 @dataclass
 class Moving:
-    """Writes the steps of weights; ``write`` gives the writer at a step."""
+    """The steps of weights; ``at`` places graphs at a step."""
 
     analysis: Analysis
     loops: Mapping[str, tuple[Loop, ...]]
-    write: Callable[[Affine], Writer]
+    at: Callable[[Affine], Placing]
     names: dict[tuple[str, str], str] = field(default_factory=dict)
     """Names of updates (Q), of their norms (n) and of what decay has left (k), by weight."""
     squares: dict[str, str] = field(default_factory=dict)
     """Names of update functions whose values are squared."""
     every: str = ""
     """The ket that is 1."""
-    inverse: str = ""
-    """The function 1 / z, 0 at 0: updates of 0 stay 0 when they are divided by their norm."""
+    divides: bool = False
+    """Whether updates are divided by what may be 0."""
 
     def __post_init__(self) -> None:
         a = self.analysis
@@ -78,9 +79,8 @@ class Moving:
             kinds = {n.kind for n in found if n is not None}
             if not kinds:
                 continue
+            self.divides |= bool(kinds - {"clip"})
             self.names["n", name] = a.names.fresh(f"n{name}", f"n_{name}")
-            if kinds - {"clip"} and not self.inverse:
-                self.inverse = a.names.fresh("inverse", "inverted")
             if weight.kind == "matrix":
                 if "weights" in kinds:
                     self.names["k", name] = a.names.fresh(f"k{name}", f"k_{name}")
@@ -141,7 +141,7 @@ class Moving:
 
         return self._over(make)
 
-    def starts(self) -> list[str]:
+    def starts(self) -> list[Item]:
         """What norms need at step 0."""
 
         def make(m: Member, _: object, norm: Normalization | None) -> list[Statement]:
@@ -150,17 +150,14 @@ class Moving:
             size = deviation(m.weight)
             return [Let(self.names["k", m.weight.name], m.key, size)]
 
-        write = self.write(Affine(0))
-        return self.helpers() + [line for x in self._over(make) for line in x.lines(write)]
+        return [*self.helpers(), *written(self._over(make), self.at(Affine(0)))]
 
-    def helpers(self) -> list[str]:
+    def helpers(self) -> list[Item]:
         """What norms are written with."""
-        found = []
-        if self.inverse:
-            found.append(f"fn {self.inverse}(z) = sign(z) / (z + (1 - sign(z)))  # 0 at 0")
-        if self.every:
-            found.append(f"|{self.every}> = 1")
-        return found
+        if not self.every:
+            return []
+        one = build.spread(build.constant(1), ket())
+        return [Let(self.every, (), one).item(self.at(Affine(0)))]
 
     # ---- updates -------------------------------------------------------------------------------
 
@@ -171,7 +168,7 @@ class Moving:
     def _step(self, m: Member, use: OptimizerUse, norm: Normalization | None) -> list[Statement]:
         if not m.moves:
             norm = None
-        return [*self.norms(m, use, norm), Line((m, use, norm), self._update)]
+        return [*self.norms(m, use, norm), Make((m, use, norm), self._update)]
 
     def norms(self, m: Member, use: OptimizerUse, norm: Normalization | None) -> list[Statement]:
         """What a member's updates are divided by, and what that reads."""
@@ -184,39 +181,42 @@ class Moving:
             if use.rule.name not in self.squares:
                 fresh = self.analysis.names.fresh(f"{use.rule.name}_squared")
                 self.squares[use.rule.name] = fresh
-            return [Line((name, m, use, norm), self._norm)]
+            return [Make((m, use, norm), self._norm)]
         found: list[Statement] = []
         if norm.kind != "weights":
-            found.append(Line((m, use), self._named))
+            found.append(Make((m, use), self._named))
         measured = m.weight.name if norm.kind == "weights" else self.names["Q", m.weight.name]
         size = _size(leaf(measured, m.key, member_type(m.weight)))
-        if norm.threshold is not None and norm.kind == "clip":
-            size = build.call("max", build.constant(1), build.call("div", size, norm.threshold))
-        elif norm.threshold is not None:
-            size = build.call("min", size, norm.threshold)
-        return [*found, Let(name, m.key, size)]
+        return [*found, Let(name, m.key, _bounded(size, norm, norm.threshold))]
 
     def kept(self, m: Member) -> Statement:
-        """The norm of W, which is that of its initial value."""
-        return Line((m,), self._kept)
+        """The norm of W, which is that of its initial value: updates have a part that vanishes in
+        it."""
+        return Make((m, self.names["k", m.weight.name], scalar()), self._decayed)
 
-    def update(
-        self, write: Writer, m: Member, use: OptimizerUse, norm: Normalization | None
-    ) -> str:
-        """An update, divided by what it is divided by, without its rate; a factor."""
+    def _decayed(self, at: Placing, parts: tuple[object, ...]) -> Rule:
+        """x[t+1] = keep x[t], of what belongs to a member."""
+        m, name, type_ = parts
+        assert isinstance(m, Member)
+        assert isinstance(name, str)
+        assert isinstance(type_, Type)
+        after = self.at(at.step + Affine(1))
+        return after.rule(name, m.key, decayed(at, m, at.member(name, m.key, type_)))
+
+    def update(self, at: Placing, m: Member, use: OptimizerUse, norm: Normalization | None) -> Node:
+        """An update, divided by what it is divided by, without its rate."""
         name = m.weight.name
         if norm is not None and norm.kind != "weights" and ("Q", name) in self.names:
-            return barred(m.weight, write.name(self.names["Q", name], m.key))
-        return self._call(write, m, use)
+            return at.member(self.names["Q", name], m.key, member_type(m.weight))
+        return self._call(at, m, use)
 
-    def divisor(self, m: Member, norm: Normalization) -> str:
-        """The name of what a member's updates are divided by."""
+    def divisor(self, at: Placing, m: Member, norm: Normalization) -> Node:
+        """What a member's updates are divided by."""
         kept = m.weight.kind == "matrix" and norm.kind == "weights"
-        return self.names["k" if kept else "n", m.weight.name]
+        return at.member(self.names["k" if kept else "n", m.weight.name], m.key, scalar())
 
-    def _call(self, write: Writer, m: Member, use: OptimizerUse, name: str | None = None) -> str:
-        found = self.history(m), m.pairs
-        return update_call(self.analysis, found, use, write, write.moving, name)
+    def _call(self, at: Placing, m: Member, use: OptimizerUse, name: str | None = None) -> Node:
+        return update_call(self.analysis, (self.history(m), m.pairs), use, at, name)
 
     def history(self, m: Member) -> Node | None:
         """The gradient by a vector or a scalar, by its name."""
@@ -224,78 +224,71 @@ class Moving:
             return None
         return leaf(self.analysis.names.cotangent(m.weight.name), m.key, m.gradient.type)
 
-    def _named(self, write: Writer, parts: tuple[object, ...]) -> str:
+    def _named(self, at: Placing, parts: tuple[object, ...]) -> Rule:
         """Q_t(g_0, ..., g_t)"""
         m, use = parts
         assert isinstance(m, Member)
         assert isinstance(use, OptimizerUse)
-        name = barred(m.weight, write.name(self.names["Q", m.weight.name], m.key))
-        return f"{name} = {self._call(write, m, use)}"
+        return at.rule(self.names["Q", m.weight.name], m.key, self._call(at, m, use))
 
-    def _norm(self, write: Writer, parts: tuple[object, ...]) -> str:
+    def _norm(self, at: Placing, parts: tuple[object, ...]) -> Rule:
         """|Q_t|^2 = E Q_t^2 over both indices."""
-        name, m, use, norm = parts
+        m, use, norm = parts
         assert isinstance(m, Member)
         assert isinstance(use, OptimizerUse)
         assert isinstance(norm, Normalization)
-        call = self._call(write, m, use, self.squares[use.rule.name])
-        size = f"sqrt(<{self.every}|{call}|{self.every}>)"
-        if norm.threshold is not None:
-            size = (
-                f"max(1, {size} / {write.at(norm.threshold, UNARY)})"
-                if norm.kind == "clip"
-                else f"min({size}, {write(norm.threshold)})"
-            )
-        return f"{write.name(str(name), m.key)} = {size}"
+        every = at.member(self.every, (), ket())
+        call = self._call(at, m, use, self.squares[use.rule.name])
+        size = build.call("sqrt", build.inner(every, build.apply(call, every)))
+        threshold = None if norm.threshold is None else at(norm.threshold)
+        return at.rule(self.names["n", m.weight.name], m.key, _bounded(size, norm, threshold))
 
-    def _kept(self, write: Writer, parts: tuple[object, ...]) -> str:
-        """The norm of W: updates have a part that vanishes in it."""
-        [m] = parts
-        assert isinstance(m, Member)
-        name = self.names["k", m.weight.name]
-        after = self.write(write.step + Affine(1)).name(name, m.key)
-        return f"{after} = {decayed(write, m, write.name(name, m.key))}"
-
-    def _update(self, write: Writer, parts: tuple[object, ...]) -> str:
+    def _update(self, at: Placing, parts: tuple[object, ...]) -> Rule:
         """w[t+1] = keep w[t] - rate Q_t(g_0, ..., g_t)"""
         m, use, norm = parts
         assert isinstance(m, Member)
         assert isinstance(use, OptimizerUse)
         assert norm is None or isinstance(norm, Normalization)
-        after = self.write(write.step + Affine(1)).name(m.weight.name, m.key)
-        text = decayed(write, m, barred(m.weight, write.name(m.weight.name, m.key)))
+        name = m.weight.name
+        value = decayed(at, m, at.member(name, m.key, member_type(m.weight)))
         if m.moves:
-            text += f" - {self.rated(write, m, use, norm)}"
-        return f"{barred(m.weight, after)} = {text}"
+            value = minus(value, self.rated(at, m, use, norm))
+        return self.at(at.step + Affine(1)).rule(name, m.key, value)
 
-    def rated(self, write: Writer, m: Member, use: OptimizerUse, norm: Normalization | None) -> str:
+    def rated(self, at: Placing, m: Member, use: OptimizerUse, norm: Normalization | None) -> Node:
         """An update times its rate, divided by its norm."""
-        call = self.update(write, m, use, norm)
+        call = self.update(at, m, use, norm)
+        rate = at(use.rate)
         if norm is not None:
-            size = write.name(self.divisor(m, norm), m.key)
-            rate = write.at(use.rate, PRODUCT)
-            if norm.kind == "clip":
-                return f"{rate} / {size} * {call}"
-            return f"{rate} * {self.inverse}({size}) * {call}"
-        return call if build.is_number(use.rate, 1) else f"{write.at(use.rate, UNARY)} * {call}"
+            size = self.divisor(at, m, norm)
+            rate = build.call("div", rate, size) if norm.kind == "clip" else (
+                build.call("mul", rate, inverse(size)))  # fmt: skip
+        return scaled(rate, call)
 
 
-def deviation(weight: WeightFamily) -> Node:
-    """The root of a weight's variance."""
-    one = build.is_number(weight.variance, 1)
-    return weight.variance if one else build.call("sqrt", weight.variance)
-
-
-def barred(weight: WeightFamily, name: str) -> str:
-    """A name between bars where it is a ket's."""
-    return f"|{name}>" if weight.kind == "vector" else name
-
-
-def decayed(write: Writer, m: Member, text: str) -> str:
+def decayed(at: Placing, m: Member, x: Node) -> Node:
     """What decay leaves of a member in a step."""
+    factor: Node | None = None
     for rate in m.keep:
-        text = f"(1 - {write.at(rate, PRODUCT)}) * {text}"
-    return text
+        kept = build.call("sub", build.constant(1), at(rate))
+        factor = kept if factor is None else build.call("mul", kept, factor)
+    return scaled(factor, x)
+
+
+def inverse(z: Node) -> Node:
+    """1 / z, 0 at 0: updates of 0 stay 0 when they are divided by their norm."""
+    sign = build.call("sign", z)
+    one = build.constant(1)
+    return build.call("div", sign, build.call("add", z, build.call("sub", one, sign)))
+
+
+def _bounded(size: Node, norm: Normalization, threshold: Node | None) -> Node:
+    """What updates of a size are divided by."""
+    if threshold is None:
+        return size
+    if norm.kind == "clip":
+        return build.call("max", build.constant(1), build.call("div", size, threshold))
+    return build.call("min", size, threshold)
 
 
 def _size(x: Node) -> Node:

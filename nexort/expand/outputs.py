@@ -1,127 +1,135 @@
-"""Outputs and rules after a training, over the families of its core program."""
+"""Outputs and rules around a training, over the families of its core program."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from nexort.expand.names import Names
-from nexort.expand.trees import mapped
-from nexort.program.program import Program
+from nexort.program.index import Affine, Interval, Loop
+from nexort.program.network import Training
+from nexort.program.nodes import Node, Op, rewrite, walk
+from nexort.program.program import Block, Initial, OutputRule, Program, Rule, rules_of
+from nexort.program.shifting import shifted
+from nexort.program.types import Type
 from nexort.support.diagnostics import fail
-from nexort.syntax import tree as t
-from nexort.syntax.printer import print_expr
+
+Item = Rule | Block
 
 
-def trajectories(program: Program) -> dict[str, int]:
-    """How many indices every name of a run has, the step included."""
-    training = program.training
-    assert training is not None
-    network = training.network
-    found = {network.name: 1}
-    found |= {name: family.arity + 1 for name, family in network.families.items()}
-    for name, weight in network.weights.items():
-        if weight.kind != "matrix":
-            found[name] = len(weight.ranges) + 1
-    return found
+def stepped(program: Program) -> dict[str, OutputRule]:
+    """The outputs that the elaborator put over every step, by the families made for them."""
+    return {
+        o.family: o
+        for o in program.outputs
+        if o.family is not None and program.families[o.family].span == o.span
+    }
 
 
 @dataclass
-class Outputs:
-    """Rewrites what stands after a training. ``fixed`` are names that do not move in the limit, and
-    have no step in the core program; ``weights`` are the ranges of weights' indices."""
+class Around:
+    """The rules ``before`` and ``after`` a run, and the outputs. ``fixed`` are names that do not
+    move in the limit and have no step in the core program; ``step`` is the variable of its loops,
+    ``last`` the last one."""
 
-    arity: Mapping[str, int]
-    weights: Mapping[str, tuple[str, ...]]
-    step: str
-    last: str
+    program: Program
+    training: Training
     names: Names
     fixed: frozenset[str]
+    objects: Mapping[str, Initial]
+    step: str
+    last: Affine
+    before: list[Item] = field(default_factory=list)
+    after: list[Item] = field(default_factory=list)
+    outputs: list[OutputRule] = field(default_factory=list)
 
-    def output(self, tree: t.Output) -> list[str]:
-        """An output line, with rules before it for what is put out over every step."""
-        rules: list[str] = []
-        items: list[str] = []
-        for item in tree.items:
-            value, alias = item.value, f" as {item.alias}" if item.alias else ""
-            if isinstance(value, t.Name) and value.name in self.arity:
-                rule, shown = self._family(value.name)
-                rules += rule
-                if rule and not alias:
-                    alias = f" as {value.name}"
-                items.append(shown + alias)
-                continue
-            stepped = False
+    def __post_init__(self) -> None:
+        network = self.training.network
+        run = {network.name, *network.families, *network.weights}
+        over_steps = stepped(self.program)
+        rules: dict[str, Rule] = {}
+        for item in self.program.body:
+            defined = {rule.name for _, rule in rules_of((item,))}
+            if defined & over_steps.keys():
+                rules |= {rule.name: rule for _, rule in rules_of((item,))}
+            elif _reads(item) & run:
+                run |= defined
+                self.after.append(self._placed(item))
+            else:
+                self.before.append(item)
+        for output in self.program.outputs:
+            rule = rules.get(output.family or "")
+            self.outputs.append(
+                self._output(output) if rule is None else self._stepped(output, rule)
+            )
 
-            def change(x: Any) -> Any:
-                nonlocal stepped
-                new, over_steps = self._step(x)
-                stepped = stepped or over_steps
-                return new
-
-            text = print_expr(mapped(value, change))
-            if not stepped:
-                items.append(text + alias)
-                continue
-            name = item.alias if item.alias and self._free(item.alias) else self.names.fresh("out")
-            rules.append(f"{name}[{self.step}] = {text} for {self.step} in 0..{self.last}")
-            items.append(name + (alias if item.alias and item.alias != name else ""))
-        return [*rules, f"output {', '.join(items)}"]
-
-    def _family(self, name: str) -> tuple[list[str], str]:
-        """A family as a whole: a rule where its members are not those of the run, and its name."""
+    def _output(self, output: OutputRule) -> OutputRule:
+        if output.value is not None:
+            return replace(output, value=self._value(output.value), refs=())
+        name = output.family or ""
+        arity, type_ = self.program.families[name].arity, self.program.families[name].type
         if name in self.fixed:
-            if self.arity[name] > 1:
+            if arity > 1:
                 message = f"this training cannot be written out: '{name}' is put out as a whole"
                 hint = f"put out its members: output {name}[1]"
-                raise fail("not-expandable", message, help=hint)
+                raise fail("not-expandable", message, output.span, help=hint)
             found = self.names.fresh("out")
-            return [f"{found}[{self.step}] = {name} for {self.step} in 0..{self.last}"], found
-        if name not in self.weights:
-            return [], name
+            return self._over(output, found, (), self._member(name, (), type_))
+        weight = self.training.network.weights.get(name)
+        if weight is None:
+            return output
         # a weight has a value after the last step too
         found = self.names.fresh("out")
-        letters = [self.names.fresh(x) for x in "kmp"[: len(self.weights[name])]]
-        key = ", ".join([*letters, self.step])
-        loops = [f" for {x} in {r}" for x, r in zip(letters, self.weights[name], strict=True)]
-        rule = f"{found}[{key}] = {name}[{key}]{''.join(loops)}"
-        return [f"{rule} for {self.step} in 0..{self.last}"], found
+        letters = [self.names.fresh(x) for x in "kmp"[: len(weight.ranges)]]
+        loops = tuple(Loop(x, r) for x, r in zip(letters, weight.ranges, strict=True))
+        key = tuple(Affine.variable(x) for x in (*letters, self.step))
+        return self._over(output, found, loops, Node(Op.REF, (), (name, key), type_))
 
-    def _free(self, name: str) -> bool:
-        if name in self.names:
-            return False
-        self.names.taken.add(name)
-        return True
+    def _stepped(self, output: OutputRule, rule: Rule) -> OutputRule:
+        """An output over every step, under its own name where that is free."""
+        own = output.name.isidentifier() and output.name not in self.names
+        name = self.names.fresh(output.name if own else "out")
+        [variable] = rule.indices
+        [(old, _)] = variable.terms
+        return self._over(output, name, (), self._value(rule.value, {old: self.step}))
 
-    def statement(self, tree: t.Statement) -> t.Statement:
-        """A rule after the training."""
-        if isinstance(tree, t.Binding | t.For):
-            return mapped(tree, lambda x: self._step(x)[0])
-        return tree
+    def _over(
+        self, output: OutputRule, name: str, loops: tuple[Loop, ...], value: Node
+    ) -> OutputRule:
+        """A family over loops and steps, which is put out."""
+        every = (*loops, Loop(self.step, Interval(Affine(0), self.last)))
+        key = tuple(Affine.variable(loop.var) for loop in every)
+        item: Item = Rule(name, key, value, output.span, ())
+        for loop in reversed(every):
+            item = Block(loop, (item,), output.span)
+        self.after.append(item)
+        return replace(output, family=name, refs=())
 
-    def _step(self, x: Any) -> tuple[Any, bool]:
-        """A name of the run with its step, and whether that is every step."""
-        match x:
-            case t.Label(name, items) if name in self.arity:
-                found, stepped = self._items(name, items, x)
-                return replace(x, items=found), stepped
-            case t.Index(t.Name(name) as base, items) if name in self.arity:
-                found, stepped = self._items(name, items, x)
-                return (replace(x, items=found) if found else base), stepped
-            case t.Name(name) if name in self.arity:
-                found, stepped = self._items(name, (), x)
-                return (t.Index(x, found, x.span) if found else x), stepped
-            case _:
-                return x, False
+    # ---- graphs --------------------------------------------------------------------------------
 
-    def _items(
-        self, name: str, items: tuple[t.Item, ...], at: Any
-    ) -> tuple[tuple[t.Item, ...], bool]:
-        last = self.arity[name] - 1
-        whole = len(items) <= last or isinstance(items[last], t.FullSlice)
-        if name in self.fixed:
-            return (*items[:last], *items[last + 1 :]), whole
-        if whole:
-            return (*items[:last], t.Name(self.step, at.span), *items[last + 1 :]), True
-        return items, False
+    def _placed(self, item: Item) -> Item:
+        if isinstance(item, Block):
+            return replace(item, body=tuple(map(self._placed, item.body)))
+        return replace(item, value=self._value(item.value), refs=())
+
+    def _value(self, value: Node, renamed: Mapping[str, str] | None = None) -> Node:
+        """A graph over the run; variables may have other names."""
+        variables = {old: Affine.variable(new) for old, new in (renamed or {}).items()}
+
+        def place(x: Node) -> Node:
+            if x.op is Op.REF and x.attr[0] in self.fixed:
+                return self._member(x.attr[0], x.attr[1][:-1], x.type)
+            return x
+
+        return shifted(rewrite([value], place)[value], variables)
+
+    def _member(self, name: str, key: tuple[Affine, ...], type_: Type) -> Node:
+        """A member of what does not move."""
+        if name in self.objects:
+            return self.objects[name].at(key)
+        return Node(Op.REF, (), (name, key), type_)
+
+
+def _reads(item: Item) -> set[str]:
+    values: Iterable[Node] = [rule.value for _, rule in rules_of((item,))]
+    return {str(x.attr[0]) for x in walk(values) if x.op is Op.REF}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from nexort.program.index import Affine, Loop
 from nexort.program.network import Network
 from nexort.program.nodes import Node, Op, rewrite, walk, walk_where
-from nexort.program.program import Block, Initial, Program
+from nexort.program.program import STANDARD, Block, Initial, Program
 from nexort.program.program import Rule as Written
 from nexort.program.shifting import LOOPS, NotSymbolicError
 from nexort.program.types import Kind, Type
@@ -236,31 +236,21 @@ def _leaf(x: Node, initial: Mapping[str, Initial]) -> Node:
     if x.op is Op.REF:
         return leaf(x.attr[0], x.attr[1], x.type)
     for name, declared in initial.items():
-        if declared.value.op in (Op.CONST, *_STANDARD):
+        if declared.value.op in (Op.CONST, *STANDARD):
             continue
         if x.op is declared.value.op and x.type == declared.value.type:
             key = _key(x, name) if declared.ranges else ()
-            if key is not None and x is _at(declared.value, key):
+            if key is not None and x is declared.at(key):
                 op = Op.INIT_MATRIX if declared.kind is Kind.OPERATOR else Op.INIT_VECTOR
                 op = Op.INIT_SCALAR if declared.kind is Kind.SCALAR else op
                 return Node(op, (), (name, key), x.type)
     return x
 
 
-_STANDARD = (Op.INIT_VECTOR, Op.INIT_SCALAR, Op.INIT_MATRIX)
-
-
 def _key(x: Node, name: str) -> tuple[Affine, ...] | None:
     """The indices of the object under a declared value."""
     for y in walk([x]):
-        if y.op in _STANDARD and y.attr[0] == name:
+        if y.op in STANDARD and y.attr[0] == name:
             key: tuple[Affine, ...] = y.attr[1]
             return key
     return None
-
-
-def _at(value: Node, key: tuple[Affine, ...]) -> Node:
-    def place(x: Node) -> Node:
-        return Node(x.op, (), (x.attr[0], key), x.type) if x.op in _STANDARD else x
-
-    return rewrite([value], place)[value] if key else value

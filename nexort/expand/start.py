@@ -1,4 +1,4 @@
-"""Weights at initialization, and update functions over their history, as text."""
+"""Weights at initialization, and update functions over their history."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from collections.abc import Iterable
 
 from nexort.expand.analysis import Analysis
 from nexort.expand.names import WORDS
+from nexort.expand.placing import Placing, plus, scaled
 from nexort.expand.rules import Item, Nest
-from nexort.expand.text import ATOM, PRODUCT, Writer
+from nexort.expand.statements import Item as Written
 from nexort.expand.weights import Pairs, loops_of, member_type
 from nexort.program import build
-from nexort.program.index import Affine, Loop
+from nexort.program.index import Affine, Interval, Loop
 from nexort.program.network import OptimizerUse, WeightFamily
-from nexort.program.nodes import Node
+from nexort.program.nodes import Node, Op
+from nexort.program.program import Initial
+from nexort.program.types import Kind
 
 
 def letters(items: Iterable[Item]) -> frozenset[str]:
@@ -31,82 +34,72 @@ def member_loops(a: Analysis) -> dict[str, tuple[Loop, ...]]:
     return {w.name: loops_of(w, uses, taken) for w in a.training.network.weights.values()}
 
 
-def initial_name(a: Analysis, weight: WeightFamily) -> str:
-    """The name of a weight's initial object."""
-    return a.names.fresh(f"{weight.name}0", f"{weight.name}_0", f"{weight.name}_init")
+def deviation(weight: WeightFamily) -> Node:
+    """The root of a weight's variance."""
+    one = build.is_number(weight.variance, 1)
+    return weight.variance if one else build.call("sqrt", weight.variance)
 
 
-def law(weight: WeightFamily, write: Writer) -> str:
-    """``N(mean, variance)``, of a matrix with the width."""
-    if weight.kind == "matrix":
-        if not build.is_number(weight.mean, 0):
-            raise write.problem(f"the mean of the matrix '{weight.name}'")
-        return f"N(0, {write.at(weight.variance, PRODUCT)}/n)"
-    return f"N({write(weight.mean)}, {write(weight.variance)})"
+def declare(a: Analysis, weight: WeightFamily, at: Placing, *, fixed: bool = False) -> Initial:
+    """A weight's initial object, which has its name where the weight is ``fixed``."""
+    w = weight.name
+    name = w if fixed else a.names.fresh(f"{w}0", f"{w}_0", f"{w}_init")
+    matrix = weight.kind == "matrix"
+    if matrix and not build.is_number(weight.mean, 0):
+        raise at.problem(f"the mean of the matrix '{w}'")
+    type_ = member_type(weight)
+    leaf = Node(Op.INIT_MATRIX if matrix else Op.INIT_VECTOR, (), (name, ()), type_)
+    value = scaled(deviation(weight), leaf)
+    if not build.is_number(weight.mean, 0):
+        value = build.call("add", value, weight.mean)
+    kind = Kind.OPERATOR if matrix else Kind.KET
+    made = Initial(name, kind, weight.ranges, weight.axes, value, None, "", weight.span)
+    a.objects[name] = made
+    return made
 
 
-def shape(weight: WeightFamily, write: Writer) -> str:
-    """Index ranges and axes."""
-    items = [*(write.range(r) for r in weight.ranges), *(a.name for a in weight.axes)]
-    return f"[{', '.join(items)}]" if items else ""
-
-
-def initial_lines(
-    a: Analysis,
-    weight: WeightFamily,
-    loops: tuple[Loop, ...],
-    write: Writer,
-    *,
-    vanishes: bool = False,
-    fixed: bool = False,
-) -> tuple[list[str], list[str]]:
-    """The declaration of a weight's initial object, and its value at step 0; the object itself, if
-    the weight is ``fixed``."""
-    clauses = "".join(f" for {x.var} in {write.range(x.interval)}" for x in loops)
+def first_value(
+    a: Analysis, weight: WeightFamily, loops: tuple[Loop, ...], at: Placing, *, vanishes: bool
+) -> Written:
+    """A weight at step 0: 0 where it ``vanishes`` beside its updates."""
     key = tuple(Affine.variable(x.var) for x in loops)
-    target = write.name(weight.name, key)
     if weight.kind == "scalar":
-        value = build.spread(weight.mean, member_type(weight))
-        return [], [f"{target} = {write(value)}{clauses}"]
-    name = weight.name if fixed else initial_name(a, weight)
-    declared = [f"{weight.kind} {name}{shape(weight, write)} ~ {law(weight, write)}"]
-    if fixed:
-        return declared, []
-    first = write.name(name, key)
-    if weight.kind == "vector":
-        target, first = f"|{target}>", f"|{first}>"
-        if vanishes:
-            first = f"0 * {first}"
-    return declared, [f"{target} = {first}{clauses}"]
+        value = at(build.spread(weight.mean, member_type(weight)))
+    else:
+        value = declare(a, weight, at).at(key)
+    if vanishes and weight.kind == "vector":
+        value = build.call("mul", build.constant(0), value)
+    return at.over(loops, at.rule(weight.name, key, value))
 
 
 def update_call(
     a: Analysis,
     found: tuple[Node | None, Pairs],
     use: OptimizerUse,
-    write: Writer,
-    moving: frozenset[str],
+    at: Placing,
     name: str | None = None,
-) -> str:
+) -> Node:
     """``adam[t](|dh[l, s]> chi[s] <x[l-1, s]| for s in 0..t, eps=1e-4)``."""
     value, pairs = found
-    past = a.writer(Affine.variable(a.past), moving)
-    history = outer_text(a, pairs, past) if value is None else past(value)
-    step = write.index(write.step)
-    given = [f"{p}={write(use.arguments[p])}" for p in use.arguments if p in use.spans]
-    arguments = ", ".join([f"{history} for {a.past} in 0..{step}", *given])
-    return f"{name or a.names.update(use.rule.name)}[{step}]({arguments})"
+    past = a.placing(Affine.variable(a.past), at.moving)
+    item = build.entry(gradient_of(a, pairs, past)) if value is None else past(value)
+    loop = Loop(a.past, Interval(Affine(0), at.step))
+    each = Node(Op.GENERATE, (item,), loop, item.type)
+    history = Node(Op.LIST, (each,), None, item.type)
+    given = tuple(at(use.arguments[p]) for p, _ in use.rule.parameters)
+    told = name or a.names.update(use.rule.name), at.step
+    fold = Node(Op.FOLD, (history, *given), told, item.type)
+    return build.entrywise(fold) if value is None else fold
 
 
-def outer_text(a: Analysis, pairs: Pairs, write: Writer) -> str:
+def gradient_of(a: Analysis, pairs: Pairs, at: Placing) -> Node:
     """The gradient of a matrix, sum |left> chi <right|."""
-    chi = f" {write.name(a.chi, ())} " if a.apart else " "
-    found = []
+    chi = at.member(a.chi, (), a.signal.type) if a.apart else None
+    total: Node | None = None
     for left, right, sums in pairs:
-        text = f"{write.at(left, ATOM)}{chi}<{write(right)[1:-1]}|"
+        term = build.outer(at(left), chi, at(right))
         for loop in reversed(sums):
-            text = f"sum({loop.var} in {write.range(loop.interval)}) {text}"
-        found.append(text)
-    if len(found) > 1:
-        found = [f"({x})" if x.startswith("sum(") else x for x in found]
-    return " + ".join(found)
+            term = build.total(Loop(loop.var, at.within(loop.interval)), term)
+        total = term if total is None else plus(total, term)
+    assert total is not None
+    return total

@@ -1,14 +1,16 @@
-"""The statements of an expansion, and their text."""
+"""The statements of an expansion, before they stand at a step."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from nexort.expand.text import Writer
-from nexort.program.index import Affine, Interval
+from nexort.expand.placing import Placing, constant_ket
+from nexort.program.index import Affine, Interval, Loop
 from nexort.program.nodes import Node
-from nexort.program.types import Kind
+from nexort.program.program import Block, Note, Rule
+
+Item = Rule | Block
 
 
 @dataclass(frozen=True)
@@ -19,11 +21,9 @@ class Let:
     key: tuple[Affine, ...]
     value: Node
 
-    def lines(self, write: Writer) -> list[str]:
-        """The statement as text."""
-        target = write.name(self.name, self.key)
-        shown = f"|{target}>" if self.value.type.kind is Kind.KET else target
-        return [f"{shown} = {write(self.value)}"]
+    def item(self, at: Placing) -> Item:
+        """The rule."""
+        return at.rule(self.name, self.key, constant_ket(at(self.value), self.value.type))
 
 
 @dataclass(frozen=True)
@@ -34,27 +34,39 @@ class Each:
     interval: Interval
     body: tuple[Statement, ...]
 
-    def lines(self, write: Writer) -> list[str]:
-        """The statement as text."""
-        inner = [line for x in self.body for line in x.lines(write)]
-        return [f"for {self.var} in {write.range(self.interval)} {{", *inner, "}"]
+    def item(self, at: Placing) -> Item:
+        """The loop's rules."""
+        return at.block(Loop(self.var, self.interval), written(self.body, at))
 
 
 @dataclass(frozen=True)
-class Line:
-    """A statement that writes itself; equal where its ``parts`` are."""
+class Make:
+    """A rule that reads several steps; equal where its ``parts`` are."""
 
     parts: tuple[object, ...]
-    text: Callable[[Writer, tuple[object, ...]], str]
+    rule: Callable[[Placing, tuple[object, ...]], Rule]
 
-    def lines(self, write: Writer) -> list[str]:
-        """The statement as text."""
-        return [self.text(write, self.parts)]
-
-
-Statement = Let | Each | Line
+    def item(self, at: Placing) -> Item:
+        """The rule."""
+        return self.rule(at, self.parts)
 
 
-def written(statements: Iterable[Statement], write: Writer) -> list[str]:
-    """The lines of statements."""
-    return [line for x in statements for line in x.lines(write)]
+Statement = Let | Each | Make
+
+
+def written(statements: Iterable[Statement], at: Placing) -> list[Item]:
+    """Statements at a step."""
+    return [x.item(at) for x in statements]
+
+
+Section = tuple[str, list[Item]]
+"""A comment and its rules."""
+
+
+def joined(sections: Iterable[Section]) -> list[Item]:
+    """Sections under their comments."""
+    found: list[Item] = []
+    for comment, items in sections:
+        if items:
+            found += [replace(items[0], note=Note((f"# {comment}",))), *items[1:]]
+    return found

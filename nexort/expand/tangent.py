@@ -14,18 +14,21 @@ from dataclasses import dataclass, field
 from nexort.expand.along import along
 from nexort.expand.analysis import Analysis
 from nexort.expand.folding import forward, looped
-from nexort.expand.maximal import Section, error_lines, joined
-from nexort.expand.moving import Member, Moving, barred, deviation
-from nexort.expand.rules import Item, Key, Nest, Rule, leaf
-from nexort.expand.start import initial_lines, member_loops
-from nexort.expand.statements import Each, Let, Line, Statement, written
-from nexort.expand.text import PRODUCT, UNARY, Writer
+from nexort.expand.maximal import BACKWARD, error_signal
+from nexort.expand.moving import Member, Moving
+from nexort.expand.placing import Placing, minus, scaled
+from nexort.expand.rules import Item as Read
+from nexort.expand.rules import Key, Nest, leaf
+from nexort.expand.rules import Rule as Reading
+from nexort.expand.start import declare, deviation, first_value, member_loops
+from nexort.expand.statements import Each, Item, Let, Make, Section, Statement, joined, written
 from nexort.expand.tidy import tidy
 from nexort.expand.weights import member_type, moves_of
 from nexort.program import build
 from nexort.program.index import Affine, Loop
 from nexort.program.network import Normalization, OptimizerUse
 from nexort.program.nodes import Node, Op, walk
+from nexort.program.program import Rule
 from nexort.program.types import Kind, Type
 from nexort.support.diagnostics import NexortError, Span, fail
 
@@ -46,7 +49,7 @@ class Updates(Moving):
     def _step(self, m: Member, use: OptimizerUse, norm: Normalization | None) -> list[Statement]:
         if not m.moves or m.weight.kind == "scalar":
             return []
-        return [*self.norms(m, use, norm), Line((m, use, norm), self._target)]
+        return [*self.norms(m, use, norm), Make((m, use, norm), self._target)]
 
     def kept(self, m: Member) -> Statement:
         return Let(self.names["k", m.weight.name], m.key, deviation(m.weight))
@@ -54,23 +57,22 @@ class Updates(Moving):
     def history(self, m: Member) -> Node | None:
         return m.gradient
 
-    def _target(self, write: Writer, parts: tuple[object, ...]) -> str:
+    def _target(self, at: Placing, parts: tuple[object, ...]) -> Rule:
         m, use, norm = parts
         assert isinstance(m, Member)
         assert isinstance(use, OptimizerUse)
         assert norm is None or isinstance(norm, Normalization)
         told = self.rated if self.rated_each else self.update
-        name = barred(m.weight, write.name(self.targets[m.weight.name], m.key))
-        return f"{name} = {told(write, m, use, norm)}"
+        return at.rule(self.targets[m.weight.name], m.key, told(at, m, use, norm))
 
 
 @dataclass
 class Tangent:
-    """Writes the core program of an analysed training."""
+    """The core program of an analysed training."""
 
     analysis: Analysis
-    last: str
-    """The number of steps, as text."""
+    last: Affine
+    """The number of steps."""
     vanishes: bool
     """Whether f_0 does."""
     loops: dict[str, tuple[Loop, ...]] = field(default_factory=dict)
@@ -78,6 +80,7 @@ class Tangent:
     """The names of weights' updates."""
     moves: dict[str, str] = field(default_factory=dict)
     """The names of what the updates do to members."""
+    start_comment: str = "weights at initialization; kets do not move"
 
     def __post_init__(self) -> None:
         a = self.analysis
@@ -110,7 +113,7 @@ class Tangent:
         """What writes the updates."""
         each = len(self.rates) != 1 or bool(self.analysis.training.normalizations)
         a, targets = self.analysis, self.updates
-        return Updates(a, self.loops, self.write, targets=targets, rated_each=each)
+        return Updates(a, self.loops, self.at, targets=targets, rated_each=each)
 
     def standing(self, every: frozenset[str]) -> frozenset[str]:
         """The names that do not move."""
@@ -134,81 +137,80 @@ class Tangent:
             found.add(use.rate)
         return found
 
-    def write(self, step: Affine) -> Writer:
-        """Writes graphs at a step."""
-        return self.analysis.writer(step, self.moving)
+    def at(self, step: Affine) -> Placing:
+        """Places graphs at a step."""
+        return self.analysis.placing(step, self.moving)
 
-    def lines(self) -> list[str]:
-        """The program between the declarations and the outputs."""
+    def items(self) -> list[Item]:
+        """The rules between the declarations and the outputs."""
         a = self.analysis
         now = Affine.variable(a.step)
-        write = self.write(now)
-        parts: list[Section] = [
-            ("weights at initialization; kets do not move", self.initial(write)),
-            ("forward pass", written(forward(a.rules.items), write)),
-        ]
-        backward = "backward pass (Def 2.9.14)", written(a.backward, write)
-        steps: list[Section] = [("error signal", error_lines(a, write))]
-        (parts if a.apart else steps).append(backward)
-        parts.append(("output at initialization", self.start()))
-        steps.append(("update functions", written(self.steps.updates(), write)))
-        comment, lines = self.kernel_of(now)
-        steps.append((comment, [*lines, self.output(self.write(now))]))
-        return [*joined(parts), "", f"for {a.step} in 0..{self.last}-1 {{", *joined(steps), "}"]
+        at = self.at(now)
+        first = self.initial(at)
+        parts: list[Section] = [("forward pass", written(forward(a.rules.items), at))]
+        steps: list[Section] = [error_signal(a, at)]
+        (parts if a.apart else steps).append((BACKWARD, written(a.backward, at)))
+        parts.append(("output at initialization", [self.start()]))
+        steps.append(("update functions", written(self.steps.updates(), at)))
+        comment, items = self.kernel_of(now)
+        steps.append((comment, [*items, self.output(now)]))
+        return [*first, *joined(parts), a.over_steps(steps, self.last - Affine(1))]
 
     def kernel_of(self, step: Affine) -> Section:
         """K_Q at a step, as in the theorem, or as the derivative along the updates."""
         try:
             if not self.analysis.apart:
                 raise _WideError
-            return "operator K_Q (Thm 2.9.23)", self.kernel_lines(self.write(step))
+            return "operator K_Q (Thm 2.9.23)", [self.kernel_rule().item(self.at(step))]
         except _WideError:
             found = self.derivatives()
-            lines = written(found, self.write(step))
-            return "operator K_Q (Thm 2.9.23): the derivative along the updates", lines
+            items = written(found, self.at(step))
+            return "operator K_Q (Thm 2.9.23): the derivative along the updates", items
 
-    def initial(self, write: Writer) -> list[str]:
+    def initial(self, at: Placing) -> list[Item]:
         """The weights, whose initial values the kets keep."""
-        found = []
+        found: list[Item] = []
         for weight in self.network.weights.values():
-            lines = initial_lines(self.analysis, weight, self.loops[weight.name], write, fixed=True)
-            found += [line for some in lines for line in some]
+            if weight.kind == "scalar":
+                loops = self.loops[weight.name]
+                found.append(first_value(self.analysis, weight, loops, at, vanishes=False))
+            else:
+                declare(self.analysis, weight, at, fixed=True)
         return [*found, *self.steps.helpers()]
 
-    def start(self) -> list[str]:
+    def start(self) -> Item:
         """f_0: given, or zero."""
         training = self.analysis.training
-        write = self.write(Affine(0))
-        name = write.name(self.network.name, ())
+        at = self.at(Affine(0))
         type_ = self.analysis.rules.output.value.type
         if isinstance(training.start, Node):
-            return [f"{name} = {write(training.start)}"]
+            return at.rule(self.network.name, (), at(training.start))
         if training.start == "centre" or self.vanishes:
-            return [f"{name} = {write(build.spread(build.constant(0), type_))}"]
+            value = at(build.spread(build.constant(0), type_))
+            return at.rule(self.network.name, (), value)
         message = "this training cannot be written out: its output starts as a Gaussian process"
         hint = "subtract it with centre, or give it with start f0"
         raise fail("not-expandable", message, training.span, help=hint)
 
     # ---- K_Q -----------------------------------------------------------------------------------
 
-    def output(self, write: Writer) -> str:
+    def output(self, step: Affine) -> Item:
         """f_{t+1} = f_t - eta K_Q."""
+        at = self.at(step)
         [rate] = [build.constant(1)] if self.steps.rated_each else self.rates
-        name = self.network.name
-        then = self.write(write.step + Affine(1)).name(name, ())
-        factor = "" if build.is_number(rate, 1) else f"{write.at(rate, UNARY)} * "
-        return f"{then} = {write.name(name, ())} - {factor}{write.name(self.kernel, ())}"
+        kernel, now = (at.member(n, (), self._type()) for n in (self.kernel, self.network.name))
+        value = minus(now, scaled(at(rate), kernel))
+        return self.at(step + Affine(1)).rule(self.network.name, (), value)
 
-    def kernel_lines(self, write: Writer) -> list[str]:
+    def kernel_rule(self) -> Let:
         """K_Q as the sum over weights of Diag <dh|Q|x>."""
-        terms = self._rounds(self._terms)
-        return [f"{write.name(self.kernel, ())} = {self._sum(terms, write)}"]
+        return Let(self.kernel, (), _sum(self._rounds(self._terms)))
 
-    def _rounds(self, at: Callable[[Rule, dict[str, int]], list[Statement]]) -> list[Statement]:
+    def _rounds(self, at: Callable[[Reading, dict[str, int]], list[Statement]]) -> list[Statement]:
         """The statements of every round of every rule that the output depends on, in order."""
         a = self.analysis
 
-        def of(items: Sequence[Item], env: dict[str, int]) -> list[Statement]:
+        def of(items: Sequence[Read], env: dict[str, int]) -> list[Statement]:
             found: list[Statement] = []
             for item in items:
                 if isinstance(item, Nest):
@@ -222,7 +224,7 @@ class Tangent:
         base = dict(a.base)
         return [*of(a.rules.items, base), *at(a.rules.output, base)]
 
-    def _terms(self, rule: Rule, env: dict[str, int]) -> list[Statement]:
+    def _terms(self, rule: Reading, env: dict[str, int]) -> list[Statement]:
         """What the updates of the weights that a rule reads do to the output."""
         a = self.analysis
         found: list[Statement] = []
@@ -237,15 +239,15 @@ class Tangent:
                 continue
             name = self.seen[use.name]
             if weight.kind == "matrix":
-                found += [Line((name, use.key, pair, inside), self._matrix) for pair in use.pairs]
+                found += [self._matrix((name, use.key), pair, inside) for pair in use.pairs]
                 continue
             towards = leaf(name, use.key, member_type(weight))
             change = along(rule.value, {(use.name, use.key): towards}, {})
             assert change is not None
-            found.append(Line((self._seen(rule, change),), self._vector))
+            found.append(Let("", (), self._seen(rule, change)))
         return found
 
-    def _seen(self, rule: Rule, change: Node) -> Node:
+    def _seen(self, rule: Reading, change: Node) -> Node:
         """What the output sees of a change of a rule's target."""
         if rule is self.analysis.rules.output:
             return change
@@ -264,34 +266,16 @@ class Tangent:
         if ket.type.axes != self._type().axes:
             raise _WideError
 
-    def _vector(self, write: Writer, parts: tuple[object, ...]) -> str:
-        [node] = parts
-        assert isinstance(node, Node)
-        return write.at(node, PRODUCT)
-
-    def _matrix(self, write: Writer, parts: tuple[object, ...]) -> str:
+    def _matrix(self, acting: Key, pair: tuple[Node, Node], sums: Sequence[Loop]) -> Let:
         """Diag <dg| Q |y>."""
-        name, key, pair, sums = parts
-        assert isinstance(pair, tuple)
         left, right = pair
         self._one_axis(left)
-        acting = write.name(str(name), key)  # type: ignore[arg-type]
-        text = f"<{write(left)[1:-1]}|{acting}{write(right)}"
-        text = f"diag({text})" if left.type.axes else text
-        for loop in reversed(sums):  # type: ignore[call-overload]
-            text = f"sum({loop.var} in {write.range(loop.interval)}) {text}"
-        return text
-
-    def _sum(self, terms: Sequence[Statement], write: Writer) -> str:
-        shown = []
-        for x in terms:
-            if isinstance(x, Each):
-                body = self._sum(x.body, write)
-                body = f"({body})" if len(x.body) > 1 else body
-                shown.append(f"sum({x.var} in {write.range(x.interval)}) {body}")
-            else:
-                shown += x.lines(write)
-        return " + ".join(shown)
+        value = build.inner(left, Node(Op.MATMUL, (right,), (*acting, False), right.type))
+        if left.type.axes:
+            value = build.diagonal(value)
+        for loop in reversed(sums):
+            value = build.total(loop, value)
+        return Let("", (), value)
 
     # ---- the derivative along the updates ------------------------------------------------------
 
@@ -314,7 +298,7 @@ class Tangent:
         self.moving |= frozenset(self.moves.values())
         return self._rounds(self._derivative)
 
-    def _derivative(self, rule: Rule, env: dict[str, int]) -> list[Statement]:
+    def _derivative(self, rule: Reading, env: dict[str, int]) -> list[Statement]:
         a = self.analysis
         last = rule is a.rules.output
         if not last and rule.name not in self.moves:
@@ -350,3 +334,17 @@ class Tangent:
         except KeyError:
             return all(v for (n, _), v in self.analysis.active.items() if n == name)
         return self.analysis.active.get(member, True)
+
+
+def _sum(terms: Sequence[Statement]) -> Node:
+    """The sum of terms, those in loops as sums."""
+    total: Node | None = None
+    for x in terms:
+        if isinstance(x, Each):
+            value = build.total(Loop(x.var, x.interval), _sum(x.body))
+        else:
+            assert isinstance(x, Let)
+            value = x.value
+        total = value if total is None else build.call("add", total, value)
+    assert total is not None
+    return total

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nexort.expand.text import is_ones
+from nexort.expand.placing import is_ones
 from nexort.program import build
 from nexort.program.nodes import Node, Op, rewrite
 from nexort.program.types import Kind, scalar

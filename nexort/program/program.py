@@ -12,9 +12,24 @@ from dataclasses import dataclass, field
 
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.network import Training
-from nexort.program.nodes import Node
+from nexort.program.nodes import Node, Op, rewrite
 from nexort.program.types import Axes, Kind, Type
 from nexort.support.diagnostics import Diagnostic, Source, Span
+
+STANDARD = (Op.INIT_SCALAR, Op.INIT_VECTOR, Op.INIT_MATRIX)
+"""The standard objects, of which all initial ones are functions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Comments: the lines ``above`` a statement (empty ones between paragraphs), and the one
+    ``beside`` it."""
+
+    above: tuple[str, ...] = ()
+    beside: str = ""
+
+
+NO_NOTE = Note()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +78,25 @@ class Initial:
     text: str
     span: Span
 
+    def at(self, key: tuple[Affine, ...]) -> Node:
+        """The graph of a member of the family."""
+
+        def place(x: Node) -> Node:
+            return Node(x.op, (), (x.attr[0], key), x.type) if x.op in STANDARD else x
+
+        return rewrite([self.value], place)[self.value] if key else self.value
+
+
+@dataclass(frozen=True, slots=True)
+class UserFunction:
+    """A function of the file, which graphs have inlined: ``body`` is a graph of operations over
+    params, data and SLOT ('formal', name) for its arguments. Its default is an argument's node."""
+
+    name: str
+    parameters: tuple[tuple[str, Node | None], ...]
+    body: Node
+    span: Span
+
 
 @dataclass(frozen=True, slots=True)
 class UpdateRule:
@@ -87,6 +121,7 @@ class Rule:
     span: Span
     refs: tuple[tuple[Node, Span], ...] = field(compare=False, repr=False)
     """Every REF written in the rule, with its place."""
+    note: Note = field(default=NO_NOTE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +131,7 @@ class Block:
     loop: Loop
     body: tuple[Rule | Block, ...]
     span: Span
+    note: Note = field(default=NO_NOTE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +156,10 @@ class OutputRule:
     refs: tuple[tuple[Node, Span], ...] = field(compare=False, repr=False)
 
 
+OUTPUTS = "output"
+"""What the notes of a program have for its outputs."""
+
+
 @dataclass(frozen=True)
 class Program:
     """A checked program. Mappings keep the order of the text."""
@@ -136,6 +176,10 @@ class Program:
     training: Training | None = None
     warnings: tuple[Diagnostic, ...] = ()
     """What is probably not meant."""
+    functions: Mapping[str, UserFunction] = field(default_factory=dict, compare=False)
+    """The functions that texts of the program may use."""
+    notes: Mapping[str, Note] = field(default_factory=dict, compare=False)
+    """The comments of declarations, by name, and of the outputs."""
 
     def rules(self) -> Iterator[tuple[tuple[Loop, ...], Rule]]:
         """Every rule with the loops around it, in order."""

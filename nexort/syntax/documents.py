@@ -291,7 +291,7 @@ def _may_follow(expr: t.Expr) -> bool:
 # ---- statements ----------------------------------------------------------------------------------
 
 
-def statement(node: t.Statement) -> Doc:
+def statement(node: t.Plain) -> Doc:
     """A statement; of a block, the line that opens it."""
     match node:
         case t.Import(path):

@@ -97,8 +97,21 @@ class _Printer:
                 self._block(node, depth, lambda x: self._setting(x, depth + 1), node.settings)
             case t.Optimizer():
                 self._block(node, depth, lambda x: self._line_of(x, depth + 1), node.body)
+            case t.Noted():
+                self._noted(node, depth)
             case _:
                 self._entry(documents.statement(node), depth, self._own(node.span))
+
+    def _noted(self, node: t.Noted, depth: int) -> None:
+        blank = node.apart and bool(self.entries) and not self.entries[-1].opens
+        for line in node.above:
+            if line:
+                self.entries.append(_Entry(" " * (depth * INDENT) + line, blank))
+            blank = not line
+        head = len(self.entries)
+        self.statement(node.statement, depth)
+        self.entries[head].blank = blank
+        self.entries[-1].comment = node.beside
 
     def _for(self, node: t.For, depth: int) -> None:
         span = self._own(node.span)
@@ -230,7 +243,7 @@ def _one_line(node: t.For, depth: int) -> str | None:
     if not node.body:
         return flat(documents.statement(node)) + "}"
     if len(node.body) > 1 or isinstance(
-        node.body[0], t.For | t.Update | t.Network | t.Train | t.Optimizer
+        node.body[0], t.For | t.Update | t.Network | t.Train | t.Optimizer | t.Noted
     ):
         return None
     body = flat(documents.statement(node.body[0]))

@@ -436,7 +436,7 @@ class Output:
     span: Span = _span()
 
 
-Statement = (
+Plain = (
     Import
     | Declaration
     | Random
@@ -451,6 +451,21 @@ Statement = (
     | Train
     | Optimizer
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A statement that a program made, with its comments: lines ``above`` it, one ``beside`` it, a
+    blank line before (``apart``). What is parsed has its comments in the module."""
+
+    statement: Statement
+    above: tuple[str, ...]
+    beside: str
+    apart: bool
+    span: Span = _span()
+
+
+Statement = Plain | Noted
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from expansion_cases import CASES, HEAD, MLP, TWO, training
+from printed import comes_back
 from random_networks import program
 
 import nexort
 from nexort.cli import main
 from nexort.data.given import Given
+from nexort.elaborate.source import compile_source
 from nexort.expand import expand
 from nexort.expand.module import written_out
+from nexort.program.printer import print_program
+from nexort.program.program import Program
 from nexort.support.diagnostics import NexortError, Source
 from nexort.syntax.parser import parse
 from nexort.syntax.printer import format_module
@@ -32,8 +36,12 @@ NAMES = sorted(
 )
 
 
+def expanded(text: str, **numbers: float) -> Program:
+    return expand(compile_source(Source("case.nxt", text)), Given(numbers, {}))
+
+
 def core(text: str, **numbers: float) -> str:
-    return expand(Source("case.nxt", text), Given(numbers, {}))
+    return print_program(expanded(text, **numbers))
 
 
 def printed(capsys: pytest.CaptureFixture[str], *options: str) -> str:
@@ -85,8 +93,13 @@ def test_nothing_is_left_over() -> None:
 def test_an_expansion_is_a_core_program_in_canonical_form(path: Path) -> None:
     text = path.read_text("utf-8")
     assert format_module(parse(Source(path.name, text))) == text
-    assert expand(Source(path.name, text), Given({}, {})) == text
+    assert core(text) == text
     assert nexort.loads(text).program.training is None
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_text_of_an_expansion_gives_the_expansion(name: str) -> None:
+    comes_back(expanded(CASES[name]))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -111,8 +124,10 @@ def test_programs_have_the_outputs_of_their_training(name: str) -> None:
 @pytest.mark.parametrize("name", ["skips", "dense", "recurrent", "tangent tied"])
 def test_loops_run_by_hand_give_the_same(name: str) -> None:
     """Loops kept against loops run: the rules of both are found in different ways."""
-    loops, run = (written_out(Source("case.nxt", CASES[name]), Given({}, {}), symbolic=s)
-                  for s in (True, False))  # fmt: skip
+    given = compile_source(Source("case.nxt", CASES[name]))
+    loops, run = (
+        print_program(written_out(given, Given({}, {}), symbolic=s)) for s in (True, False)
+    )
     assert "for l in" in loops or "for k in" in loops
     assert "for l in" not in run
     one, two = (nexort.loads(text).limit(samples=256, replicates=4) for text in (loops, run))
@@ -159,15 +174,16 @@ def test_imports_are_put_in_place(tmp_path: Path) -> None:
     (tmp_path / "network.nxt").write_text(network)
     (tmp_path / "main.nxt").write_text(f'import "network.nxt"\ntrain f {{{rest}')
     path = tmp_path / "main.nxt"
-    found = expand(Source(str(path), path.read_text()), Given({}, {}))
+    found = nexort.load(path).expand().program.source.text
     assert "import" not in found
     assert "|x2[t]> = tanh(|h2[t]>)" in found
 
 
 def test_a_program_without_a_training_stays_with_its_comments() -> None:
     text = (PROGRAMS / "mlp.nxt").read_text("utf-8")
-    assert core(text) == text
+    assert core(text) == print_program(compile_source(Source("mlp.nxt", text)))
     assert "param L = 7  # hidden layers" in core(text, L=7)
+    assert "# forward\n|h[1]> =" in core(text)
 
 
 def test_graphs_of_trainings_are_those_of_the_core_program() -> None:
