@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from nexort.functions import Array
+from nexort.activations import Array
 from nexort.gaussian import pairs, symbolic
 from nexort.gaussian.catalogue import Entry, registry
 from nexort.gaussian.covariance import Covariance

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from nexort import functions
-from nexort.functions import Array
-from nexort.gaussian.slopes import partial
+from nexort import activations
+from nexort.activations import Array
 from nexort.program import build
 from nexort.program.differentiate import derivative
 from nexort.program.nodes import Node, Op, walk
+from nexort.program.partials import partial
 from nexort.program.types import scalar
 
 SLOT = Node(Op.SLOT, (), ("z",), scalar())
@@ -39,7 +39,7 @@ class Univariate:
     def of(node: Node) -> Univariate:
         """The function with this graph. Raises NotUnivariate."""
         for x in walk([node]):
-            known = x.op is Op.CALL and functions.lookup(str(x.attr)) is not None
+            known = x.op is Op.CALL and activations.lookup(str(x.attr)) is not None
             number = x.op is Op.CONST and isinstance(x.attr, int | float)
             if not (known or number or x is SLOT):
                 raise NotUnivariate(f"{x!r} is not a function of z")
@@ -116,11 +116,11 @@ def _compiled(node: Node) -> Callable[[Array], Array]:
         if x.op is Op.CONST:
             values[x] = x.attr
         elif all(a in values for a in x.args):
-            evaluate = functions.registry()[str(x.attr)].evaluate
+            evaluate = activations.registry()[str(x.attr)].evaluate
             with np.errstate(all="ignore"):
                 values[x] = float(evaluate(*(float(values[a]) for a in x.args)))
         else:
-            evaluate = functions.registry()[str(x.attr)].evaluate
+            evaluate = activations.registry()[str(x.attr)].evaluate
             power = values.get(x.args[-1])
             if x.attr == "pow" and isinstance(power, int | float) and power in range(1, 9):
                 evaluate = _power(int(power))
@@ -188,5 +188,5 @@ def _parity_of_call(x: Node, args: list[str | None]) -> str | None:
         if x.args[1].op is not Op.CONST or k != int(k):
             return None
         return "odd" if int(k) % 2 else "even"
-    function = functions.registry()[name]
+    function = activations.registry()[name]
     return function.parity if len(args) == 1 else None

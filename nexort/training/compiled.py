@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nexort import functions
+from nexort import activations
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.unrolled import Array
 
@@ -124,7 +124,7 @@ def _bound(call: Call, numbers: Sequence[float], inverses: Mapping[int, int]) ->
 
 
 def _general(name: str) -> _Function:
-    evaluate = functions.registry()[name].evaluate
+    evaluate = activations.registry()[name].evaluate
 
     def function(*args: Array, out: Array) -> None:
         out[...] = evaluate(*args)

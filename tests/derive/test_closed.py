@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nexort import functions
+from nexort import activations
 from nexort.limit.derive import closed
 from nexort.limit.derive.printing.symbolic import expression
 from nexort.program import build
@@ -57,7 +57,7 @@ def numpy_of(node: Node) -> Callable[[Any], Any]:
     if node.op is Op.CONST:
         return lambda z: node.attr
     args = [numpy_of(a) for a in node.args]
-    return lambda z: functions.registry()[str(node.attr)].evaluate(*(a(z) for a in args))
+    return lambda z: activations.registry()[str(node.attr)].evaluate(*(a(z) for a in args))
 
 
 PAIRS = [(named(x), named(x)) for x in

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nexort.functions import Array
+from nexort.activations import Array
 from nexort.gaussian import pieces
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.expectation import (

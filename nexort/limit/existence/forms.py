@@ -8,7 +8,7 @@ from functools import cached_property, reduce
 
 import numpy as np
 
-from nexort.functions import Array
+from nexort.activations import Array
 from nexort.gaussian.precise import FUNCTIONS, Undefined, number
 from nexort.limit.existence.zeros import natural
 from nexort.program import build

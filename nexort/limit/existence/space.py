@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nexort.functions import Array
+from nexort.activations import Array
 from nexort.gaussian.univariate import SLOT
 from nexort.limit.existence import line
 from nexort.limit.existence.forms import (

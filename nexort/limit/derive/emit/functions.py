@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
-from nexort.gaussian.kinks import AT_ZERO, roots
+from nexort import activations
+from nexort.gaussian.kinks import roots
 from nexort.limit.derive import closed, graphs
 from nexort.limit.derive.formula import (
     Apply,
@@ -38,29 +39,10 @@ SUM, PRODUCT, UNARY, ATOM = range(4)
 """How tightly an expression of Python holds together."""
 
 NUMPY = {
-    "add": "({0} + {1})",
-    "sub": "({0} - {1})",
-    "mul": "({0} * {1})",
-    "div": "({0} / {1})",
-    "pow": "np.power({0}, {1})",
-    "relu": "np.maximum({0}, 0)",
-    "step": "np.heaviside({0}, 0.5)",
-    "sign": "np.sign({0})",
-    "abs": "np.abs({0})",
-    "square": "np.square({0})",
-    "max": "np.maximum({0}, {1})",
-    "min": "np.minimum({0}, {1})",
-    "leaky_relu": "(np.maximum({0}, 0) + {1} * np.minimum({0}, 0))",
-    "elu": "(np.maximum({0}, 0) + np.expm1(np.minimum({0}, 0)))",
-    "erf": "special.erf({0})",
-    "gelu": "({0} * special.ndtr({0}))",
-    "gauss": "np.exp(-0.5 * {0}**2)",
-    "sigmoid": "special.expit({0})",
-    "softplus": "np.logaddexp({0}, 0)",
-    "silu": "({0} * special.expit({0}))",
-    "arcsin": "np.arcsin(np.clip({0}, -1, 1))",
-} | {name: f"np.{name}({{0}})" for name in
-     ("exp", "log", "sqrt", "sin", "cos", "arctan", "tanh", "sinh", "cosh")}  # fmt: skip
+    "arcsin": "np.arcsin(np.clip({x}, -1, 1))",
+    **{name: function.source for name, function in activations.registry().items()},
+}
+"""Code of functions: of the registry's, and of what closed forms have besides."""
 
 DEVIATIONS = {Power(x, Number(Fraction(1, 2))): x.name for x in (closed.P, closed.Q)}
 SMALLEST = "1e-300"
@@ -105,9 +87,9 @@ def call(name: str, args: Sequence[Code]) -> str:
     def placed(slot: re.Match[str]) -> str:
         before, after = template[: slot.start()].rstrip()[-1], template[slot.end()]
         bare = before in "(," and after in "),"
-        return inside(args[int(slot.group(1))], SUM if bare else ATOM)
+        return inside(args["xy".index(slot.group(1))], SUM if bare else ATOM)
 
-    return re.sub(r"\{(\d)\}", placed, template)
+    return re.sub(r"\{([xy])\}", placed, template)
 
 
 def number(value: Fraction | float) -> Code:
@@ -251,7 +233,7 @@ def rough(graph: Node, numbers: Mapping[str, int | float]) -> bool:
 
 
 def _bent(x: Node) -> bool:
-    if x.attr in AT_ZERO or x.attr in ("max", "min"):
+    if x.attr in ("max", "min") or activations.registry()[str(x.attr)].kinks:
         return True
     if x.attr not in ("sqrt", "log", "pow"):
         return False

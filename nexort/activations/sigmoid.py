@@ -1,8 +1,10 @@
 """The logistic function and what is made of it, without overflow for any x."""
 
+from math import inf
+
 import numpy as np
 
-from nexort.functions import Array, Function
+from nexort.activations import Array, Function
 
 
 def _sigmoid(x: Array) -> Array:
@@ -22,22 +24,34 @@ def _silu(x: Array) -> Array:
     return value
 
 
-ENTRIES = (
+FUNCTIONS = (
     Function(
         "sigmoid",
         _sigmoid,
         ("sigmoid(x) * sigmoid(-x)",),
         r"\mathrm{{sigmoid}}({x})",
+        "special.expit({x})",
         "1 / (1 + exp(-x))",
+        bounds=(0.0, 1.0),
     ),
     Function(
-        "softplus", _softplus, ("sigmoid(x)",), r"\mathrm{{softplus}}({x})", "log(1 + exp(x))"
+        "softplus",
+        _softplus,
+        ("sigmoid(x)",),
+        r"\mathrm{{softplus}}({x})",
+        "np.logaddexp({x}, 0)",
+        "log(1 + exp(x))",
+        bounds=(0.0, inf),
     ),
     Function(
         "silu",
         _silu,
         ("sigmoid(x) + x * sigmoid(x) * sigmoid(-x)",),
         r"\mathrm{{silu}}({x})",
+        "({x} * special.expit({x}))",
         "x * sigmoid(x)",
+        bounds=(-0.27846454276107379, inf),
+        vanishes=True,
+        at_most_linear=True,
     ),
 )

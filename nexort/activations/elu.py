@@ -1,8 +1,10 @@
-"""The exponential linear unit."""
+"""Exponential linear units."""
+
+from math import inf
 
 import numpy as np
 
-from nexort.functions import Array, Function
+from nexort.activations import Array, Function
 
 
 def _elu(x: Array) -> Array:
@@ -10,12 +12,17 @@ def _elu(x: Array) -> Array:
     return value
 
 
-ENTRIES = (
+FUNCTIONS = (
     Function(
         "elu",
         _elu,
         ("step(x) + step(-x) * exp(min(x, 0))",),
         r"\mathrm{{elu}}({x})",
+        "(np.maximum({x}, 0) + np.expm1(np.minimum({x}, 0)))",
         "x for x > 0, exp(x) - 1 for x < 0",
+        kinks=(0.0,),
+        bounds=(-1.0, inf),
+        vanishes=True,
+        at_most_linear=True,
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nexort.functions import Array, Function, lookup, registry
+from nexort.activations import Array, Function, lookup, registry
 from nexort.support.diagnostics import Source
 from nexort.syntax import tree as t
 from nexort.syntax.parser import parse
