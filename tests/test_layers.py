@@ -42,7 +42,8 @@ USES: dict[str, tuple[str, ...]] = {
     "limit": ("activations", "program"),
     "limit.existence": ("gaussian", "activations", "program"),
     "limit.derive": (
-        "parametrization", "training", "transform", "gaussian", "activations", "program", "support",
+        "parametrization", "training", "transform", "gaussian", "activations.expectations",
+        "activations", "program", "support",
     ),
     "limit.exact": (
         "limit.existence", "limit", "gaussian", "transform", "data", "activations", "program",

@@ -55,5 +55,6 @@ EXPECTATIONS = (
         "leaky_relu",
         "relu(x) + y * (x - relu(x))",
         "Tsuchida et al., Invariance of weight distributions in rectified MLPs, 2018",
+        "y * c + (1 - y)^2 * (sqrt(p * q - c^2) + c * (pi - arccos(c / sqrt(p * q)))) / (2 * pi)",
     ),
 )

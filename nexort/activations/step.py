@@ -58,10 +58,11 @@ FUNCTIONS = (
     ),
 )
 
+_CHO = "Cho and Saul, Kernel methods for deep learning, 2009"
 _SHEPPARD = "Sheppard, On the application of the theory of error, 1899"
 
 EXPECTATIONS = (
-    Expectations("step", "0.5 * (1 + sign(x))", _SHEPPARD),
+    Expectations("step", "0.5 * (1 + sign(x))", _CHO),
     Expectations("sign", citation=_SHEPPARD),
-    Expectations("abs", citation="Cho and Saul, Kernel methods for deep learning, 2009"),
+    Expectations("abs", citation=_CHO),
 )

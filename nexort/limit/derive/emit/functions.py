@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from nexort import activations
 from nexort.gaussian.kinks import roots
-from nexort.limit.derive import closed, graphs
+from nexort.limit.derive import families, graphs
 from nexort.limit.derive.formula import (
     Apply,
     Formula,
@@ -20,6 +20,7 @@ from nexort.limit.derive.formula import (
     Sum,
     Symbol,
 )
+from nexort.limit.derive.walking import parts
 from nexort.program import build
 from nexort.program.index import Affine
 from nexort.program.nodes import Node, Op, rewrite, walk
@@ -44,8 +45,9 @@ NUMPY = {
 }
 """Code of functions: of the registry's, and of what closed forms have besides."""
 
-DEVIATIONS = {Power(x, Number(Fraction(1, 2))): x.name for x in (closed.P, closed.Q)}
-SMALLEST = "1e-300"
+DEVIATIONS = {Power(x, Number(Fraction(1, 2))): x.name for x in (families.P, families.Q)}
+INVERSE_DEVIATIONS = [Power(x, Number(Fraction(-1, 2))) for x in (families.P, families.Q)]
+SMALLEST, SMALL = "1e-300", "1e-100"
 
 Code = tuple[str, int]
 
@@ -109,7 +111,7 @@ def inside(code: Code, least: int) -> str:
 
 def plain(formula: Formula) -> Code:
     """A formula of symbols alone (p, c, q, z, params) as an expression inside a dual activation."""
-    if formula == closed.ORTHOGONAL:
+    if formula == families.ORTHOGONAL:
         return "root", ATOM
     if formula in DEVIATIONS:
         # only c is ever divided by it, and c is 0 where a variance is
@@ -131,10 +133,10 @@ def plain(formula: Formula) -> Code:
             return quotient([(f, plain) for f in factors])
         case Power(base, exponent):
             return powered(plain(base), exponent, plain(exponent))
-        case _ if formula == closed.ANGLE:
+        case _ if formula == families.ANGLE:
             # pi/2 - arcsin(c / sqrt(p q)), a right angle where a variance is 0
             return "np.pi / 2 - np.arctan2(c, root)", SUM
-        case _ if formula == closed.ARCSINE:
+        case _ if formula == families.ARCSINE:
             # arcsin(c / sqrt(p q)), without its loss of digits near equal inputs
             return "np.arctan2(c, root)", ATOM
         case Apply(name, args):
@@ -193,6 +195,21 @@ def powered(base: Code, exponent: Formula, shown: Code) -> Code:
 
 ROOT = "root = np.sqrt(np.maximum(p * q - c**2, 0))"
 """What closed forms call ``root``: it must not become negative by rounding."""
+
+
+def floors(variances: str) -> str:
+    """What comes before closed forms that divide by variances: c is 0 where one is, and so is the
+    quotient."""
+    floored = (f"np.maximum({x}, {SMALL})" for x in variances)
+    return f"{', '.join(variances)} = {', '.join(floored)}"
+
+
+def floored(formula: Formula) -> bool:
+    """Whether a closed form needs them: it divides by what is 0 where a variance is, other than
+    in angles and by standard deviations."""
+    if formula in (families.ANGLE, families.ARCSINE) or formula in INVERSE_DEVIATIONS:
+        return False
+    return families.divides(formula) or any(map(floored, parts(formula)))
 
 
 def wrapped(head: str, value: str, indent: str, tail: str = "", width: int = 99) -> list[str]:
