@@ -1,4 +1,4 @@
-"""The Gaussian error linear unit."""
+"""The Gaussian error linear unit (Hendrycks and Gimpel 2016) and its approximation by tanh."""
 
 from math import inf
 
@@ -15,6 +15,20 @@ def _gelu(x: Array) -> Array:
     return value
 
 
+def _gelu_tanh(x: Array) -> Array:
+    """x (1 + tanh(w / 2)) / 2 = x / (1 + exp(-w)), bounded likewise."""
+    x = np.maximum(x, -100)
+    with np.errstate(over="ignore"):
+        w = RATE * (x + 0.044715 * (x * x * x))
+        value: Array = x / (1 + np.exp(-w))
+    return value
+
+
+RATE = 1.5957691216057308
+"""2 (2 / pi)^(1/2)"""
+
+_W = f"({RATE} * (x + 0.044715 * x^3))"
+
 FUNCTIONS = (
     Function(
         "gelu",
@@ -24,6 +38,18 @@ FUNCTIONS = (
         "({x} * special.ndtr({x}))",
         "x * (1 + erf(x / sqrt(2))) / 2",
         bounds=(-0.16997120747990369, inf),
+        vanishes=True,
+        at_most_linear=True,
+    ),
+    Function(
+        "gelu_tanh",
+        _gelu_tanh,
+        (f"sigmoid({_W}) + {RATE} * x * (1 + 0.134145 * x^2) * sigmoid({_W}) * sigmoid(-{_W})",),
+        r"\mathrm{{gelu\_tanh}}({x})",
+        f"({{x}} * special.expit({RATE} * ({{x}} + 0.044715 * {{x}}**3)))",
+        "x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))) / 2, an approximation of gelu",
+        definition=f"x * sigmoid({_W})",
+        bounds=(-0.17004075057125412, inf),
         vanishes=True,
         at_most_linear=True,
     ),

@@ -24,6 +24,18 @@ def _silu(x: Array) -> Array:
     return value
 
 
+def _mish(x: Array) -> Array:
+    """x tanh(softplus(x)), bounded likewise."""
+    value: Array = np.maximum(x, -1000) * np.tanh(_softplus(x))
+    return value
+
+
+def _quick_gelu(x: Array) -> Array:
+    """x sigmoid(1.702 x), bounded likewise."""
+    value: Array = np.maximum(x, -1000) * _sigmoid(1.702 * x)
+    return value
+
+
 FUNCTIONS = (
     Function(
         "sigmoid",
@@ -51,6 +63,42 @@ FUNCTIONS = (
         "({x} * special.expit({x}))",
         "x * sigmoid(x)",
         bounds=(-0.27846454276107379, inf),
+        vanishes=True,
+        at_most_linear=True,
+    ),
+    Function(
+        "swish",
+        _silu,
+        ("sigmoid(x) + x * sigmoid(x) * sigmoid(-x)",),
+        r"\mathrm{{swish}}({x})",
+        "({x} * special.expit({x}))",
+        "silu(x), by its other name",
+        definition="silu(x)",
+        bounds=(-0.27846454276107379, inf),
+        vanishes=True,
+        at_most_linear=True,
+    ),
+    Function(
+        "mish",
+        _mish,
+        ("tanh(softplus(x)) + x * (1 - tanh(softplus(x))^2) * sigmoid(x)",),
+        r"\mathrm{{mish}}({x})",
+        "({x} * np.tanh(np.logaddexp({x}, 0)))",
+        "x * tanh(softplus(x))",
+        definition="x * tanh(softplus(x))",
+        bounds=(-0.3088434130172504, inf),
+        vanishes=True,
+        at_most_linear=True,
+    ),
+    Function(
+        "quick_gelu",
+        _quick_gelu,
+        ("sigmoid(1.702 * x) + 1.702 * x * sigmoid(1.702 * x) * sigmoid(-1.702 * x)",),
+        r"\mathrm{{quick\_gelu}}({x})",
+        "({x} * special.expit(1.702 * {x}))",
+        "x * sigmoid(1.702 * x)",
+        definition="x * sigmoid(1.702 * x)",
+        bounds=(-0.16361018963635358, inf),
         vanishes=True,
         at_most_linear=True,
     ),

@@ -21,8 +21,7 @@ from nexort.activations import expectations
 from nexort.gaussian.univariate import SLOT, _compiled
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
-from nexort.program.partials import expression
-from nexort.program.types import scalar
+from nexort.program.partials import ARGUMENTS, expression
 
 INFINITE = math.inf
 
@@ -255,9 +254,6 @@ def parts(name: str) -> Node | None:
     """A function as sums and products of others, over the slots x and y."""
     known = expectations.registry().get(name)
     return expression(known.parts, ARGUMENTS) if known is not None and known.parts else None
-
-
-ARGUMENTS = tuple(Node(Op.SLOT, (), (name,), scalar()) for name in "xy")
 
 
 def applied(name: str, args: Sequence[Terms]) -> Terms:

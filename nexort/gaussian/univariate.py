@@ -18,7 +18,7 @@ from nexort.activations import Array
 from nexort.program import build
 from nexort.program.differentiate import derivative
 from nexort.program.nodes import Node, Op, walk
-from nexort.program.partials import partial
+from nexort.program.partials import defined, partial
 from nexort.program.types import scalar
 
 SLOT = Node(Op.SLOT, (), ("z",), scalar())
@@ -34,6 +34,10 @@ class Univariate:
     """A real function of one variable z; equal graphs are equal functions."""
 
     node: Node
+
+    def __post_init__(self) -> None:
+        """Functions with a definition are what it says."""
+        object.__setattr__(self, "node", defined(self.node))
 
     @staticmethod
     def of(node: Node) -> Univariate:

@@ -6,11 +6,12 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 from nexort import activations
 from nexort.program import build
-from nexort.program.nodes import Node, Op
+from nexort.program.nodes import Node, Op, rewrite
+from nexort.program.types import scalar
 from nexort.support.diagnostics import InternalError
 
 CONSTANTS = {"pi": math.pi}
@@ -37,6 +38,33 @@ def _power(base: Node, exponent: Node) -> Node:
     if c in (0, 1):
         return build.constant(c)
     return build.call("mul", exponent, build.call("pow", base, build.constant(c - 1)))
+
+
+@lru_cache(4096)
+def defined(node: Node) -> Node:
+    """A graph with the functions that have a definition replaced by it."""
+
+    def place(x: Node) -> Node:
+        if x.op is not Op.CALL:
+            return x
+        known = activations.lookup(str(x.attr))
+        written = None if known is None else known.definition
+        return x if written is None else expression(written, x.args)
+
+    return rewrite([node], place)[node]
+
+
+ARGUMENTS = tuple(Node(Op.SLOT, (), (name,), scalar()) for name in "xy")
+"""The slots of a function's arguments."""
+
+
+@cache
+def definition(name: str) -> Node | None:
+    """What a function is defined as, over ARGUMENTS, None where it has no definition."""
+    known = activations.lookup(name)
+    if known is None or known.definition is None:
+        return None
+    return expression(known.definition, ARGUMENTS)
 
 
 def expression(text: str, args: Sequence[Node]) -> Node:

@@ -112,7 +112,7 @@ def test_zero_variances(name: str) -> None:
         np.testing.assert_allclose(value, expected, rtol=1e-14, atol=1e-14)
 
 
-BOUNDED = [n for n in NAMES if n not in ("exp", "sinh")]
+BOUNDED = [n for n in NAMES if n not in ("exp", "sinh", "cosh")]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

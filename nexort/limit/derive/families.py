@@ -279,7 +279,7 @@ def _moment(j: int, u: float, k: int, v: float, law: _Law) -> Formula:
     i, variance = (j - 1, law.left) if first else (k - 1, law.right)
     own, other = (variance, law.cross) if first else (law.cross, variance)
     j, k = (i, k) if first else (j, i)
-    terms = [ZERO]
+    terms: list[Formula] = [ZERO]
     if j and own != ZERO:
         terms.append(mul(number(j), own, _moment(j - 1, u, k, v, law)))
     if k and other != ZERO:
