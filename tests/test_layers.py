@@ -78,8 +78,8 @@ USES: dict[str, tuple[str, ...]] = {
         "report.results", "transform", "data", "program", "support",
     ),
     "cli": (
-        "api", "driver", "coordcheck", "parametrization", "report.compare", "report.results",
-        "training", "data", "program", "syntax", "support",
+        "api", "driver", "limit.derive", "coordcheck", "parametrization", "report.compare",
+        "report.results", "training", "data", "program", "syntax", "support",
     ),
     "__main__": ("cli",),
     "__init__": ("api", "parametrization", "support"),
@@ -135,7 +135,10 @@ def edges() -> Iterator[tuple[str, str, str]]:
                 yield part_of(module), part_of(used), f"{path.relative_to(PACKAGE)}:{line}"
 
 
-LIMIT = {part for part in USES if part.split(".")[0] in ("limit", "gaussian")}
+LIMIT = {
+    "activations.expectations",
+    *(part for part in USES if part.split(".")[0] in ("limit", "gaussian")),
+}
 """The parts of the limit."""
 
 FINITE = {"finite", "finite.training"}
@@ -183,6 +186,20 @@ def below(part: str) -> set[str]:
         if used in found:
             found.update(USES[used])
     return found
+
+
+def test_width_n_reads_of_an_activation_what_it_is_alone() -> None:
+    """A module of ``activations`` also holds what is known of Gaussian expectations."""
+    read = {
+        alias.name
+        for module, path in MODULES.items()
+        if part_of(module) in FINITE
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module == "nexort.activations"
+        for alias in node.names
+    }
+    assert read <= {"registry", "lookup", "Function", "Array"}
+    assert "registry" in read
 
 
 def test_the_two_sides_of_a_verification_share_no_code() -> None:

@@ -309,6 +309,8 @@ def _waves(a: Atom, b: Atom) -> Formula:
         for z, r, v in zip((a, b), rates, (P, Q), strict=True)
     ]
     size, cross = add(*squares), mul(*rates, C)
+    if cross == ZERO:
+        return ZERO if "sin" in kinds else exp(size)
     if kinds == {""}:
         return exp(add(size, cross))
     both = a.wave == b.wave
