@@ -17,6 +17,7 @@ from nexort import activations
 from nexort.gaussian import catalogue
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.expectation import CLOSED, expect_one, expect_pair, method_of
+from nexort.gaussian.univariate import Univariate, function
 from nexort.limit.derive import closed
 from nexort.limit.derive.emit.functions import ROOT, floored, floors, plain
 from nexort.limit.derive.formula import Formula
@@ -125,12 +126,15 @@ def numbers(name: str, other: str, points: list[tuple[float, float, float]]) -> 
     return expect_pair(f, g, k).value, np.sqrt(sizes[0] * sizes[1])
 
 
-def code(formula: Formula) -> Callable[..., Any]:
+def code(formula: Formula, variances: str = "pq") -> Callable[..., Any]:
     """A closed form as the numpy function that is emitted."""
     names: dict[str, Any] = {"np": np, "special": special}
-    first = [floors("pq")] if floored(formula) else []
-    body = "\n    ".join([*first, ROOT, f"return {plain(formula)[0]}"])
-    exec(f"def run(p, c, q):\n    {body}", names)  # what it runs is made here
+    first = [floors(variances)] if floored(formula) else []
+    first += [ROOT] if variances == "pq" else []
+    body = "\n    ".join([*first, f"return {plain(formula)[0]}"])
+    exec(
+        f"def run({', '.join(variances.replace('q', 'cq'))}):\n    {body}", names
+    )  # what it runs is made here
     run: Callable[..., Any] = names["run"]
     return run
 
@@ -163,6 +167,38 @@ def test_means_have_formulas(name: str) -> None:
         assert float(run(p)) == pytest.approx(float(wanted.value[0]), rel=1e-13, abs=1e-14)
 
 
+PIECEWISE = {
+    f"{name}{prime}": (f.derivative() if prime else f)
+    for name, more in (("hardtanh", ()), ("relu6", ()), ("hardswish", ()), ("elu", ()),
+                       ("selu", ()), ("celu", (0.7,)))
+    for f in (function(name, *more),)
+    for prime in ("", "'")
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("times", ["1", "z", "itself"])
+@pytest.mark.parametrize("name", PIECEWISE)
+def test_means_of_piecewise_functions(name: str, times: str) -> None:
+    f = PIECEWISE[name].node
+    product = {"1": f, "z": build.call("mul", Z, f), "itself": build.call("mul", f, f)}[times]
+    found = closed.mean(product)
+    assert found is not None
+    run = sympy.lambdify(symbols("p"), expression(found.formula), "mpmath")
+    emitted = code(found.formula, "p")
+    for p in (1e-4, 0.3, 1.7, 30.0):
+        wanted = expect_one(Univariate(product), np.array([p]), 1e-12).value[0]
+        with mp.workdps(40):
+            assert float(run(mp.mpf(p))) == pytest.approx(float(wanted), rel=1e-10, abs=1e-13)
+        assert float(emitted(np.float64(p))) == pytest.approx(float(wanted), rel=1e-10, abs=1e-13)
+    with np.errstate(over="ignore"):
+        assert emitted(np.zeros(())) == pytest.approx(_at_zero(product), abs=1e-12)
+
+
+def _at_zero(f: Node) -> float:
+    """f(0), between its two sides where it jumps."""
+    return float(np.mean([Univariate(f)(np.array(s)) for s in (-1e-14, 1e-14)]))
+
+
 @pytest.mark.parametrize(("first", "second"), REACHED)
 def test_emitted_code_of_zero_variances(first: str, second: str) -> None:
     found = closed.pair(ENTRIES[first].node, ENTRIES[second].node)
@@ -176,6 +212,7 @@ def test_emitted_code_of_zero_variances(first: str, second: str) -> None:
 def test_others_have_none() -> None:
     assert closed.pair(named("tanh"), named("tanh")) is None
     assert closed.mean(named("sigmoid")) is None
+    assert closed.pair(named("hardtanh"), named("hardtanh")) is None
     # (1 - 2 p)(1 - 2 q) - 4 c^2 is positive also where E exp(y^2 + z^2) does not exist
     assert closed.pair(build.call("exp", SQUARE), build.call("exp", SQUARE)) is None
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from nexort.activations import expectations
-from nexort.gaussian import catalogue, pairs
+from nexort.gaussian import catalogue, pairs, pieces
 from nexort.gaussian.terms import normal_form
 from nexort.gaussian.univariate import SLOT, Univariate
 from nexort.limit.derive import families, graphs
+from nexort.limit.derive import pieces as halves
 from nexort.limit.derive.algebra import HALF, mul, number, power, rebuilt
 from nexort.limit.derive.families import PI, C, P, Q
 from nexort.limit.derive.formula import ONE, ZERO, Apply, Formula
@@ -147,7 +148,15 @@ def _mean(f: Node) -> Closed | None:
         found = pair(base, base)
         if found is not None and pairs_up(base):
             return Closed(found.at({C: P, Q: P}), found.source)
-    return _pair(f, build.constant(1))
+    return _pair(f, build.constant(1)) or _piecewise(f)
+
+
+def _piecewise(f: Node) -> Closed | None:
+    """E f(y) of a piecewise sum of y^k exp(a y)."""
+    if any(x.op in (Op.PARAM, Op.SIZE) for x in nodes_of([f])):
+        return None
+    found = pieces.pieces(Univariate(f))
+    return None if found is None else Closed(halves.mean(found), catalogue.INTEGRAL)
 
 
 def pairs_up(f: Node) -> bool:

@@ -41,6 +41,7 @@ SUM, PRODUCT, UNARY, ATOM = range(4)
 
 NUMPY = {
     "arcsin": "np.arcsin(np.clip({x}, -1, 1))",
+    "erfc": "special.erfc({x})",
     **{name: function.source for name, function in activations.registry().items()},
 }
 """Code of functions: of the registry's, and of what closed forms have besides."""

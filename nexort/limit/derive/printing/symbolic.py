@@ -195,7 +195,19 @@ def _applied(name: str, args: list[Any]) -> Any:
         case "max" | "min", _:
             return {"max": sympy.Max, "min": sympy.Min}[name](*args)
         case (
-            ("erf" | "exp" | "log" | "sqrt" | "sign" | "sin" | "cos" | "tanh" | "sinh" | "cosh"),
+            (
+                "erf"
+                | "erfc"
+                | "exp"
+                | "log"
+                | "sqrt"
+                | "sign"
+                | "sin"
+                | "cos"
+                | "tanh"
+                | "sinh"
+                | "cosh"
+            ),
             _,
         ):
             return getattr(sympy, name)(*args)
