@@ -68,8 +68,10 @@ def form_of(engine: Engine, node: Node, at: At) -> Form:
             raise NotExact("an expectation over iid copies is sampled", node)
         case Op.SLOT:
             raise NotExact("a ket of a law that is not known", node)
-        case _:
+        case Op.TAKE | Op.TRANSPOSE | Op.DIAGONAL | Op.SPREAD:
             return engine.form(node.args[0], moved(node, at))
+        case _:
+            raise NotExact(f"{node.op.name} has no exact route", node)
 
 
 def dot(engine: Engine, node: Node, at: At) -> Form:
