@@ -172,9 +172,21 @@ def _parity(node: Node) -> str | None:
             found[x] = "odd"
         elif x.op is Op.CONST:
             found[x] = "even"
+        elif (inner := _clamped(x)) is not None and found[inner] == "odd":
+            found[x] = "odd"
         else:
             found[x] = _parity_of_call(x, [found[a] for a in x.args])
     return found[node]
+
+
+def _clamped(x: Node) -> Node | None:
+    """f of max(min(f, c), -c) or min(max(f, -c), c), which is odd with f."""
+    opposite = {"max": "min", "min": "max"}.get(str(x.attr))
+    if opposite is None or x.args[0].op is not Op.CALL or x.args[0].attr != opposite:
+        return None
+    inner, bound = x.args[0].args
+    numbers = bound.op is Op.CONST and x.args[1].op is Op.CONST
+    return inner if numbers and bound.attr == -x.args[1].attr else None
 
 
 def _parity_of_call(x: Node, args: list[str | None]) -> str | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 
 import numpy as np
 
@@ -125,6 +125,17 @@ def kinked(name: str) -> bool:
     return activations.registry()[name].degree == 1
 
 
+@cache
+def bends(name: str) -> bool:
+    """Whether f is 0 at 0 and its slope jumps there, so that f(h) + f(-h) is no less than h."""
+    entry = activations.registry()[name]
+    if 0.0 not in entry.kinks or entry.jumps:
+        return False
+    h, second = 1e-6, [np.float64(0.5)] * (entry.arity - 1)
+    both = entry.evaluate(np.float64(h), *second) + entry.evaluate(np.float64(-h), *second)
+    return bool(abs(both) > 0.1 * h)
+
+
 def jumping(name: str) -> bool:
     """Whether f(c x) = f(x) for c > 0, with a jump at 0."""
     return activations.registry()[name].degree == 0
@@ -148,10 +159,8 @@ def applied(x: Node, args: Sequence[Size]) -> Size:
         case "max" | "min":
             whole = added(*args)
             return added(whole, product(whole, _sign(whole)))
-        case "relu" | "leaky_relu":
-            return product(first, _step(first))
-        case "abs":
-            return product(first, _sign(first))
+        case _ if bends(name):
+            return product(first, _sign(first) if _parity(name) == "even" else _step(first))
         case "sign":
             return _sign(first)
         case "step":
@@ -217,7 +226,7 @@ def _derivatives(x: Node, args: Sequence[Size], k: int) -> tuple[Size, Size]:
         return power(first, exponent - 1), power(first, exponent - 2)
     if name == "abs":
         return _sign(first), per
-    if kinked(name) and k == 0:
+    if bends(name) and k == 0:
         return _step(first), per
     if jumping(name):
         return per, product(per, per)

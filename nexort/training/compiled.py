@@ -25,13 +25,6 @@ _Function = Callable[..., object]
 _Bound = tuple[_Function, tuple[int, ...], int]
 """A numpy function, the places of its arguments, and that of its result."""
 
-_UFUNCS: dict[str, np.ufunc] = {
-    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "neg": np.negative,
-    "sqrt": np.sqrt, "abs": np.absolute, "max": np.maximum, "min": np.minimum, "exp": np.exp,
-    "tanh": np.tanh, "square": np.square, "sign": np.sign, "log": np.log, "sin": np.sin,
-    "cos": np.cos,
-}  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -120,11 +113,14 @@ def _bound(call: Call, numbers: Sequence[float], inverses: Mapping[int, int]) ->
         simple = {2.0: np.square, 0.5: np.sqrt}.get(numbers[args[1]])
         if simple is not None:
             return simple, args[:1], call.target
-    return _UFUNCS.get(name) or _general(name), args, call.target
+    return _function(name), args, call.target
 
 
-def _general(name: str) -> _Function:
+def _function(name: str) -> _Function:
+    """A function of the registry that writes its result into ``out``."""
     evaluate = activations.registry()[name].evaluate
+    if isinstance(evaluate, np.ufunc):
+        return evaluate
 
     def function(*args: Array, out: Array) -> None:
         out[...] = evaluate(*args)
