@@ -54,6 +54,8 @@ def test_a_function_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
         "  odd\n"
         "  not smooth at -1, 1\n"
         "  E f(y) f(z) by bivariate normal integrals\n"
+        "  y, z of variances p, q and covariance c:\n"
+        "    E f(y) = 0\n"
     )
 
 
