@@ -144,8 +144,8 @@ FILES = {
     "bad.nxt": "output <v\n", "x.npy": "no array", "x.npz": "", "x.csv": "1,2\n3\n",
 }  # fmt: skip
 COMMANDS = (
-    "check", "classify", "coordcheck", "derive", "dichotomy", "eval", "expand", "fmt", "graph",
-    "scaling", "simulate", "verify", "evl", "--help", "--version", "",
+    "check", "classify", "coordcheck", "derive", "dichotomy", "eval", "expand", "fmt",
+    "functions", "graph", "scaling", "simulate", "verify", "evl", "--help", "--version", "",
 )  # fmt: skip
 OPTIONS = (
     "--set", "--data", "--samples", "--replicates", "--rtol", "--max-samples", "--memory", "--seed",

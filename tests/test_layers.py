@@ -12,43 +12,45 @@ PACKAGE = Path(nexort.__file__).parent
 
 USES: dict[str, tuple[str, ...]] = {
     "support": (),
-    "functions": (),
+    "activations": (),
+    "activations.expectations": ("activations",),
     "optimizers": (),
     "syntax": ("support",),
-    "program": ("functions", "support"),
-    "program.printer": ("syntax", "program", "functions", "support"),
-    "elaborate": ("optimizers", "program", "syntax", "functions", "support"),
+    "program": ("activations", "support"),
+    "program.printer": ("syntax", "program", "activations", "support"),
+    "elaborate": ("optimizers", "program", "syntax", "activations", "support"),
     "data": ("program", "syntax", "support"),
     "transform": ("data", "program", "support"),
-    "training": ("transform", "data", "optimizers", "program", "functions", "support"),
+    "training": ("transform", "data", "optimizers", "program", "activations", "support"),
     "report": (),
     "report.results": ("report", "program", "support"),
     "report.compare": ("report.results", "program", "support"),
     "parametrization": (
         "report.compare", "report", "training", "data", "elaborate", "optimizers", "program",
-        "syntax", "functions", "support",
+        "syntax", "activations", "support",
     ),
     "expand": (
-        "parametrization", "training", "transform", "data", "optimizers", "program", "functions",
+        "parametrization", "training", "transform", "data", "optimizers", "program", "activations",
         "syntax", "support",
     ),
-    "finite": ("program", "functions", "support"),
-    "finite.training": ("finite", "training", "program", "functions", "support"),
+    "finite": ("program", "activations", "support"),
+    "finite.training": ("finite", "training", "program", "activations", "support"),
     "coordcheck": (
         "finite.training", "finite", "report.compare", "parametrization", "training", "transform",
         "data", "program", "support",
     ),
-    "gaussian": ("functions", "program"),
-    "limit": ("functions", "program"),
-    "limit.existence": ("gaussian", "functions", "program"),
+    "gaussian": ("activations.expectations", "activations", "program"),
+    "limit": ("activations", "program"),
+    "limit.existence": ("gaussian", "activations", "program"),
     "limit.derive": (
-        "parametrization", "training", "transform", "gaussian", "functions", "program", "support",
+        "parametrization", "training", "transform", "gaussian", "activations.expectations",
+        "activations", "program", "support",
     ),
     "limit.exact": (
-        "limit.existence", "limit", "gaussian", "transform", "data", "functions", "program",
+        "limit.existence", "limit", "gaussian", "transform", "data", "activations", "program",
         "support",
     ),
-    "limit.sample": ("limit.exact", "limit", "functions", "program", "support"),
+    "limit.sample": ("limit.exact", "limit", "activations", "program", "support"),
     "limit.evaluate": ("limit.sample", "limit.exact", "limit", "program"),
     "limit.training": ("training", "program", "support"),
     "limit.training.maximal": (
@@ -66,7 +68,7 @@ USES: dict[str, tuple[str, ...]] = {
         "limit.training.reading", "limit.training.tangent", "limit.training.maximal",
         "limit.training", "training", "limit.exact", "limit", "support",
     ),
-    "inference": ("functions", "support"),
+    "inference": ("activations", "support"),
     "driver": (
         "limit.training.evaluate", "limit.training.reading", "limit.evaluate", "limit.derive",
         "limit.exact", "limit", "finite.training", "finite", "expand", "parametrization",
@@ -135,7 +137,10 @@ def edges() -> Iterator[tuple[str, str, str]]:
                 yield part_of(module), part_of(used), f"{path.relative_to(PACKAGE)}:{line}"
 
 
-LIMIT = {part for part in USES if part.split(".")[0] in ("limit", "gaussian")}
+LIMIT = {
+    "activations.expectations",
+    *(part for part in USES if part.split(".")[0] in ("limit", "gaussian")),
+}
 """The parts of the limit."""
 
 FINITE = {"finite", "finite.training"}
@@ -143,7 +148,7 @@ FINITE = {"finite", "finite.training"}
 
 SHARED = {
     "support",
-    "functions",
+    "activations",
     "optimizers",
     "program",
     "syntax",
@@ -183,6 +188,20 @@ def below(part: str) -> set[str]:
         if used in found:
             found.update(USES[used])
     return found
+
+
+def test_width_n_reads_of_an_activation_what_it_is_alone() -> None:
+    """A module of ``activations`` also holds what is known of Gaussian expectations."""
+    read = {
+        alias.name
+        for module, path in MODULES.items()
+        if part_of(module) in FINITE
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module == "nexort.activations"
+        for alias in node.names
+    }
+    assert read <= {"registry", "lookup", "Function", "Array"}
+    assert "registry" in read
 
 
 def test_the_two_sides_of_a_verification_share_no_code() -> None:

@@ -28,6 +28,7 @@ COMMANDS = {
     "eval": "Evaluate the infinite-width limit of every output.",
     "expand": "Write a training out as a core program.",
     "fmt": "Format programs in the canonical style.",
+    "functions": "List the entrywise functions, and what is closed of their expectations.",
     "graph": "Write the program graph as DOT, SVG, PNG, PDF or JSON.",
     "scaling": "What every tensor of a model gets as functions of width.",
     "simulate": "Run a program at finite width.",

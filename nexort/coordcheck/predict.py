@@ -13,7 +13,7 @@ from nexort.coordcheck.tensors import Quantity, Tensor, What
 from nexort.parametrization.counting import Counting
 from nexort.parametrization.graph import Graph, Slope
 from nexort.parametrization.orders import ONE, OUT, ZERO, Order, exact, least, rounded
-from nexort.parametrization.sizes import Size, added, nonlinear
+from nexort.parametrization.sizes import Size, added, homogeneous, nonlinear
 from nexort.parametrization.task_graph import exponents, parameter, slopes
 from nexort.parametrization.verdict import layer
 from nexort.program.nodes import Node, Op, walk
@@ -24,9 +24,6 @@ from nexort.training.update import Update
 
 Exponent = Fraction | Literal["zero"]
 """A power of n, or of what is exactly 0."""
-
-HOMOGENEOUS = frozenset(("relu", "leaky_relu", "abs", "sign", "step"))
-"""Functions of degree 1 or 0, of arguments of any size."""
 
 
 @dataclass(frozen=True)
@@ -230,7 +227,7 @@ class _Everything(Counting):
         return any(
             rounded(self.now(a).total)[0] < 0
             for x in self.order
-            if x.op is Op.CALL and nonlinear(str(x.attr)) and str(x.attr) not in HOMOGENEOUS
+            if x.op is Op.CALL and nonlinear(str(x.attr)) and not homogeneous(str(x.attr))
             for a in x.args
         )
 

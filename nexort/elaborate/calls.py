@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from nexort import functions
+from nexort import activations
 from nexort.elaborate import arithmetic
 from nexort.elaborate.scope import Bound, Scope, UserFunction
 from nexort.elaborate.strangers import meant
@@ -31,7 +31,7 @@ MOST_CALLS = 20_000
 """How many calls of user functions a program may unfold to."""
 
 MOST_PRIMES = 8
-Callee = functions.Function | UserFunction | UpdateRule
+Callee = activations.Function | UserFunction | UpdateRule
 
 
 def call(e: Elaborator, expr: t.Call) -> Value:
@@ -80,14 +80,14 @@ def function_named(e: Elaborator, name: str) -> Callee | None:
     entry = e.scope.find(name)
     if isinstance(entry, UserFunction | UpdateRule):
         return entry
-    return functions.lookup(name) if entry is None else None
+    return activations.lookup(name) if entry is None else None
 
 
 def _unknown(e: Elaborator, base: t.Name) -> NexortError:
     if base.name in e.later or e.incomplete:
         e.lookup(base.name, base.span)
     known = [n for n in e.scope.names() if isinstance(e.scope.find(n), UserFunction | UpdateRule)]
-    hint = meant(base.name, [*known, *functions.registry(), "diag"])
+    hint = meant(base.name, [*known, *activations.registry(), "diag"])
     return e.problem("unknown-name", f"unknown function '{base.name}'", base.span, help=hint)
 
 
@@ -151,7 +151,7 @@ def _bind(e: Elaborator, expr: t.Call, function: t.Function) -> list[tuple[Node,
 
 
 def _entrywise(
-    e: Elaborator, expr: t.Call, callee: functions.Function | UserFunction, primes: int
+    e: Elaborator, expr: t.Call, callee: activations.Function | UserFunction, primes: int
 ) -> Node:
     if isinstance(callee, UserFunction):
         bound = _bind(e, expr, callee.tree)
@@ -181,7 +181,7 @@ def _entry(e: Elaborator, acting: Node, span: Span) -> Node:
 
 def invoke(
     e: Elaborator,
-    callee: functions.Function | UserFunction,
+    callee: activations.Function | UserFunction,
     args: list[Node],
     spans: list[Span],
     span: Span,
@@ -204,12 +204,12 @@ def invoke(
 
 def _inline(
     e: Elaborator,
-    callee: functions.Function | UserFunction,
+    callee: activations.Function | UserFunction,
     args: list[Node],
     spans: list[Span],
     span: Span,
 ) -> Node:
-    if isinstance(callee, functions.Function):
+    if isinstance(callee, activations.Function):
         name = callee.name
         return e.typed(spans, span, lambda: build.call(name, *args))
     name = callee.tree.name
@@ -270,7 +270,7 @@ def partial(name: str, position: int, args: tuple[Node, ...]) -> Node:
     from nexort.elaborate.expressions import Elaborator
     from nexort.support.diagnostics import Report
 
-    function = functions.registry()[name]
+    function = activations.registry()[name]
     e = Elaborator(Report())
     span = Span(Source("derivative", ""), 0, 0)
     for letter, arg in zip("xyz", args, strict=False):

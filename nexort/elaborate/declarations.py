@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from nexort import functions
 from nexort.elaborate import indices, laws
 from nexort.elaborate.expressions import Elaborator
 from nexort.elaborate.scope import Bound, Entry, Scope, UserFunction
@@ -249,7 +248,7 @@ class Declarations:
             e.scope = outer
             e.inlining.pop()
         self.define(tree.name, UserFunction(tree), tree.span)
-        if _is_of_operations(body) and functions.lookup(tree.name) is None:
+        if _is_of_operations(body) and activations.lookup(tree.name) is None:
             names = [p.name for p in tree.parameters]
             parameters = tuple(zip(names, defaults, strict=True))
             self.functions[tree.name] = program.UserFunction(tree.name, parameters, body, tree.span)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
-from nexort import functions
+from nexort import activations
 from nexort.elaborate import arithmetic, calls, indices
 from nexort.elaborate.scope import Bound, Entry, LoopVariable, Poisoned, Scope, not_outside
 from nexort.elaborate.strangers import meant
@@ -118,7 +118,7 @@ class Elaborator:
                 notes=((f"'{name}' is defined here", self.later[name]),),
                 help=start,
             )
-        if functions.lookup(name) is not None:
+        if activations.lookup(name) is not None:
             raise self.not_a_value(name, span)
         if name == "n":
             message = "the width n stands only in laws"
@@ -132,7 +132,7 @@ class Elaborator:
             raise self.problem("unknown-name", message, span, help=hint)
         if self.incomplete:
             raise Skip
-        known = [*self.scope.names(), *functions.registry(), *self.later]
+        known = [*self.scope.names(), *activations.registry(), *self.later]
         raise self.problem("unknown-name", f"unknown name '{name}'", span, help=meant(name, known))
 
     def not_a_value(self, name: str, span: Span) -> NexortError:
@@ -331,7 +331,7 @@ class Elaborator:
     def _no_matrix(self, base: t.Expr, span: Span) -> None:
         """Raises NexortError where what is derived is a matrix."""
         name = base.base if isinstance(base, t.Index) else base
-        if not isinstance(name, t.Name) or functions.lookup(name.name) is not None:
+        if not isinstance(name, t.Name) or activations.lookup(name.name) is not None:
             return
         entry = self.lookup(name.name, name.span)
         kind = entry.value.type.kind if isinstance(entry, Initial) else None

@@ -77,9 +77,10 @@ STRANGERS = {
 }  # fmt: skip
 
 ALIASES = {
-    "sigma": "sigmoid", "logistic": "sigmoid", "expit": "sigmoid", "swish": "silu", "ln": "log",
+    "sigma": "sigmoid", "logistic": "sigmoid", "expit": "sigmoid", "ln": "log",
     "sgn": "sign", "maximum": "max", "minimum": "min", "atan": "arctan", "fabs": "abs",
     "lrelu": "leaky_relu", "leakyrelu": "leaky_relu", "gaussian": "gauss", "absolute": "abs",
+    "gelu_new": "gelu_tanh", "gelu_fast": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh",
     "lr": "lr", "learning_rate": "lr", "eta": "lr", "epsilon": "eps", "betas": "beta1",
     "b1": "beta1", "b2": "beta2",
 }  # fmt: skip

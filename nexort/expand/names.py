@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import chain, count
 
-from nexort import functions
+from nexort import activations
 from nexort.syntax.lexing import SETTING_WORDS, STATEMENT_WORDS
 
 WORDS = frozenset((*SETTING_WORDS, *STATEMENT_WORDS, "n", "E", "pi", "T", "diag", "sum", "N"))
@@ -17,7 +17,7 @@ class Names:
 
     def __init__(self, taken: Iterable[str], updates: Iterable[str] = ()) -> None:
         self.updates = {name: name for name in updates}
-        self.taken = {*taken, *self.updates, *functions.registry()}
+        self.taken = {*taken, *self.updates, *activations.registry()}
         self.cotangents: dict[str, str] = {}
 
     def __contains__(self, name: str) -> bool:

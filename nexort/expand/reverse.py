@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nexort import functions
+from nexort import activations
 from nexort.expand.rules import Key, Rule, Rules
 from nexort.expand.tidy import tidy
 from nexort.program import build
@@ -97,7 +97,7 @@ class _Local(Reverse):
 def slope_of(name: str, position: int, args: tuple[Node, ...]) -> Node:
     """The derivative by an argument, written ``phi'`` for a function of one argument."""
     if len(args) == 1 and name not in ARITHMETIC and not name.endswith("'"):
-        assert functions.lookup(name) is not None
+        assert activations.lookup(name) is not None
         [z] = args
         return Node(Op.CALL, args, f"{name}'", z.type)
     return partial(name, position, args)

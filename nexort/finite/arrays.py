@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nexort.functions import registry
+from nexort.activations import registry
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array

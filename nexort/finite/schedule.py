@@ -24,13 +24,7 @@ from nexort.support.diagnostics import InternalError
 TOGETHER = 64
 """At most so many heavy nodes are evaluated at once: a bound on live values and on planning."""
 
-_SUPPORTED = frozenset(
-    (
-        Op.CONST, Op.DATA, Op.INIT_SCALAR, Op.INIT_VECTOR, Op.CALL, Op.CONTRACT, Op.TAKE,
-        Op.TRANSPOSE, Op.DIAGONAL, Op.FACTOR, Op.STACK, Op.SPREAD, Op.INNER, Op.AVERAGE, Op.COPY,
-        Op.MEAN, Op.MATMUL,
-    )
-)  # fmt: skip
+_SUPPORTED = frozenset(op for op in Op if op.unrolled and op is not Op.SIZE)
 
 
 @dataclass(frozen=True, slots=True)

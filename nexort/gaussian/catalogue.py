@@ -5,20 +5,23 @@ that stay in a family."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
+from nexort import activations
+from nexort.activations import expectations
+from nexort.gaussian import pairs
+from nexort.gaussian.terms import Terms, normal_form
 from nexort.gaussian.univariate import IDENTITY, SLOT, Univariate, function
 from nexort.program import build
 
-CHO = "Cho and Saul, Kernel methods for deep learning, 2009"
-WILLIAMS = "Williams, Computing with infinite networks, 1997"
-ISSERLIS = "Isserlis, On a formula for the product-moment coefficient, 1918"
-TSUCHIDA = "Tsuchida et al., Avoiding kernel fixed points: computing with ELU and GELU, 2021"
-LEAKY = "Tsuchida et al., Invariance of weight distributions in rectified MLPs, 2018"
-RAHIMI = "Rahimi and Recht, Random features for large-scale kernel machines, 2007"
-SHEPPARD = "Sheppard, On the application of the theory of error, 1899"
+ISSERLIS, CHO, ERF, WAVES, INTEGRAL = (
+    str(known[name].citation)
+    for known in (expectations.registry(),)
+    for name in ("square", "relu", "gelu", "sin", "exp")
+)
+"""Of polynomials, piecewise ones, error functions, waves, Gaussians."""
+
 MEHLER = "Mehler, Ueber die Entwicklung einer Function von beliebig vielen Variablen, 1866"
-GAUSSIAN = "the Gaussian integral"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +48,27 @@ def hermite(k: int) -> Univariate:
     return Univariate(now)
 
 
+SLOPE = 0.1
+"""Of the leaky relu that stands for all."""
+
+
 def _entries() -> list[Entry]:
-    named = [
-        ("relu", CHO), ("abs", CHO), ("step", SHEPPARD), ("sign", SHEPPARD),
-        ("erf", WILLIAMS), ("gelu", TSUCHIDA), ("sin", RAHIMI), ("cos", RAHIMI),
-        ("exp", GAUSSIAN), ("gauss", WILLIAMS), ("square", ISSERLIS),
-    ]  # fmt: skip
+    named = []
+    for name, known in expectations.registry().items():
+        if known.citation is not None:
+            arity = activations.registry()[name].arity
+            named.append(Entry(name, function(name, *[SLOPE] * (arity - 1)), known.citation))
     powers = [Entry(f"relu^{k}", _power_of_relu(k), CHO) for k in (2, 3, 4)]
     cube = Univariate(build.call("pow", SLOT, build.constant(3)))
+    slopes = [Entry(f"{e.name}'", e.function.derivative(), e.citation)
+              for e in named if e.name in ("erf", "gelu")]  # fmt: skip
     return [
         Entry("identity", IDENTITY, ISSERLIS),
-        *(Entry(name, function(name), source) for name, source in named),
-        Entry("leaky_relu", function("leaky_relu", 0.1), LEAKY),
+        *named,
         *powers,
         Entry("cube", cube, ISSERLIS),
         *(Entry(f"hermite {k}", hermite(k), MEHLER) for k in (2, 3, 4)),
-        Entry("sinh", function("sinh"), GAUSSIAN),
-        Entry("erf'", function("erf").derivative(), WILLIAMS),
-        Entry("gelu'", function("gelu").derivative(), TSUCHIDA),
+        *slopes,
     ]
 
 
@@ -70,3 +76,42 @@ def _entries() -> list[Entry]:
 def registry() -> dict[str, Entry]:
     """Every entry by name."""
     return {entry.name: entry for entry in _entries()}
+
+
+@lru_cache(1024)
+def closed_form(f: Univariate, g: Univariate) -> tuple[str, str] | None:
+    """(name, citation) of the closed form of E f(z_a) g(z_b): of the entry with this f and g, or of
+    the family whose formula gives it by bilinearity. None where there is none."""
+    if pairs.evaluator(f, g) is None:
+        return None
+    first, second = _entry(f), _entry(g)
+    if first is not None and first is second:
+        return first.name, first.citation
+    return family(normal_form(f.node), normal_form(g.node))
+
+
+def family(f: Terms, g: Terms) -> tuple[str, str]:
+    """(name, citation) of the family with this pair."""
+    atoms = (*f, *g)
+    if all(a.kink and not a.edge for a in atoms):
+        return "polynomials", ISSERLIS
+    if all(a.kink for a in atoms):
+        return "piecewise polynomials", CHO
+    if all(a.edges and not a.edge for a in atoms):
+        return "polynomials times Gaussians", INTEGRAL
+    if all(a.edges for a in atoms):
+        return "error functions and Gaussians", ERF
+    if all(a.waves for a in atoms):
+        return "exponentials and waves", WAVES
+    return "polynomials times waves", "Stein's lemma"
+
+
+def _entry(f: Univariate) -> Entry | None:
+    form = normal_form(f.node)
+    return next((e for e in registry().values() if normal_form(e.function.node) == form), None)
+
+
+def short(citation: str) -> str:
+    """Authors and year."""
+    authors, *more = citation.split(", ")
+    return f"{authors} {more[-1]}".replace(" and ", " & ") if more else citation

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nexort.functions import Array
+from nexort.activations import Array
 from nexort.gaussian import sides
 
 NEAR = 0.02

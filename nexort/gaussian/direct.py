@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from nexort.functions import Array
+from nexort.activations import Array
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.scratch import outer, outer_sum, room
 from nexort.gaussian.terms import Atom, Terms

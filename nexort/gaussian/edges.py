@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from nexort.functions import Array
+from nexort.activations import Array
 from nexort.gaussian import direct
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.terms import Atom, Terms

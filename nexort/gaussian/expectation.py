@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nexort.functions import Array
+from nexort.activations import Array
 from nexort.gaussian import orthant, pairs, pieces, series
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.growth import quadratic_growth

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from nexort.functions import Array
+from nexort.activations import Array
 from nexort.gaussian.univariate import _compiled
 from nexort.program.nodes import Node, Op, walk
 

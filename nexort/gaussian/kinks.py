@@ -6,13 +6,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from nexort.functions import Array
+from nexort import activations
+from nexort.activations import Array
 from nexort.gaussian.terms import ONE, Atom, Terms, graph, normal_form
 from nexort.gaussian.univariate import SLOT, _compiled
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
 
-AT_ZERO = {"relu", "leaky_relu", "abs", "step", "sign", "elu"}
 REACH = 64.0
 """Roots of nonaffine arguments are looked for in [-REACH, REACH]."""
 
@@ -34,10 +34,10 @@ def smooth_but_at(node: Node) -> tuple[float, ...]:
         if x.op is not Op.CALL:
             continue
         name = str(x.attr)
-        if name in AT_ZERO:
-            found.update(roots(x.args[0]))
-        elif name in ("max", "min"):
+        if name in ("max", "min"):
             found.update(roots(build.call("sub", *x.args)))
+        elif activations.registry()[name].kinks:
+            found.update(roots(x.args[0]))
     return tuple(sorted(found))
 
 

@@ -24,10 +24,10 @@ from typing import Any
 
 import numpy as np
 
-from nexort.functions import Array
+from nexort import activations
+from nexort.activations import Array
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.halves import Law, Lifted, Moments
-from nexort.gaussian.kinks import AT_ZERO
 from nexort.gaussian.terms import Terms, normal_form
 from nexort.gaussian.univariate import SLOT, Univariate, _compiled
 from nexort.program import build
@@ -125,7 +125,7 @@ def _smooth(node: Node, x: float) -> Node:
         name, args = str(n.attr), n.args
         if name in ("max", "min"):
             return args[(at(args[0]) < at(args[1])) == (name == "max")]
-        if name not in AT_ZERO:
+        if not activations.registry()[name].kinks:
             return n
         positive = at(args[0]) > 0
         zero, one = build.constant(0), build.constant(1)

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from nexort.functions import Array
+from nexort.activations import Array
 from nexort.gaussian.quadrature import moment_two
 from nexort.gaussian.univariate import Univariate
 

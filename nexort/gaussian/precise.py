@@ -12,6 +12,7 @@ import numpy as np
 from mpmath import mp, mpf
 
 from nexort.program.nodes import Node, Op, walk
+from nexort.program.partials import ARGUMENTS, definition
 from nexort.program.roundings import Rounded
 
 HUGE = mpf(2) ** 4096
@@ -29,7 +30,7 @@ def number(c: float) -> Any:
         return mpf(c)
     if isinstance(c, Rounded) and c.how is not None:
         name, parts = c.how
-        return FUNCTIONS[name](*map(number, parts))
+        return function(name)(*map(number, parts))
     if not math.isfinite(c):
         raise Undefined("a number beyond the range of floats")
     exact = Fraction(repr(float(c)))
@@ -45,8 +46,16 @@ def value(node: Node, at: Mapping[Node, Any]) -> Any:
         if x.op is Op.CONST:
             found[x] = number(x.attr)
         else:
-            found[x] = FUNCTIONS[str(x.attr)](*(found[a] for a in x.args))
+            found[x] = function(str(x.attr))(*(found[a] for a in x.args))
     return found[node]
+
+
+def function(name: str) -> Callable[..., Any]:
+    """A function of the registry on mpmath's numbers, by its definition where it has one."""
+    graph = definition(name)
+    if graph is None:
+        return FUNCTIONS[name]
+    return lambda *args: value(graph, dict(zip(ARGUMENTS, args, strict=False)))
 
 
 FEWEST, SURE = 50, 40
@@ -100,7 +109,7 @@ def _bounded_number(c: float) -> Bounded:
 
 
 def _applied(name: str, parts: Sequence[Bounded]) -> Bounded:
-    return with_error(FUNCTIONS[name], parts, mpf(10) ** (1 - mp.dps))
+    return with_error(function(name), parts, mpf(10) ** (1 - mp.dps))
 
 
 def with_error(f: Callable[..., Any], parts: Sequence[Bounded], unit: Any) -> Bounded:
@@ -230,4 +239,4 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "max": max,
     "min": min,
 }
-"""The functions of the registry."""
+"""The functions of the registry without a definition."""

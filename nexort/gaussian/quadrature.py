@@ -14,8 +14,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from nexort import functions
-from nexort.functions import Array
+from nexort import activations
+from nexort.activations import Array
 from nexort.gaussian.precise import Bounded, near, with_error
 from nexort.gaussian.tails import STEP, beyond
 from nexort.gaussian.univariate import SLOT, Univariate, _compiled
@@ -286,7 +286,7 @@ def _roundings(node: Node, z: Array) -> Array:
         if x.op is Op.CONST:
             found[x] = float(x.attr), abs(float(x.attr)) * ROUNDING
         elif x.op is Op.CALL:
-            evaluate = functions.registry()[str(x.attr)].evaluate
+            evaluate = activations.registry()[str(x.attr)].evaluate
             found[x] = with_error(evaluate, [found[a] for a in x.args], ROUNDING)
     return np.asarray(found[node][1])
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from mpmath import mp, mpf
 
-from nexort.functions import Array
+from nexort.activations import Array
 from nexort.gaussian.precise import Undefined, value
 from nexort.gaussian.univariate import SLOT
 from nexort.program.nodes import Node

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from nexort.functions import Array
+from nexort.activations import Array
 
 SMALLEST = 2**16
 """Bytes below which arrays are made as usual."""

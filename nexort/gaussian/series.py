@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nexort.functions import Array
+from nexort.activations import Array
 from nexort.gaussian.quadrature import breaks, density, integrate
 from nexort.gaussian.univariate import Univariate, _compiled
 

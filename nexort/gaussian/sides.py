@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nexort.functions import Array
+from nexort.activations import Array
 
 OPPOSITE = 0.02
 """1 + rho below which it is stored: 2 - gap is exact to a hundred roundings before."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nexort.functions import Array
+from nexort.activations import Array
 
 STEP, FEWEST = 4.0, 8.0
 """Between the last s, and the least number of such steps up to there."""

@@ -12,14 +12,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 
-from nexort import functions
+from nexort import activations
+from nexort.activations import expectations
 from nexort.gaussian.univariate import SLOT, _compiled
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
+from nexort.program.partials import ARGUMENTS, expression
 
 INFINITE = math.inf
 
@@ -216,32 +218,6 @@ def error_function(f: Terms) -> Terms:
     return {Atom(edge=abs(c)): math.copysign(1.0, c)}
 
 
-def _gauss(f: Terms) -> Terms:
-    return exponential(scaled(multiply(f, f), -0.5))
-
-
-def _relu(f: Terms) -> Terms:
-    return scaled(add(f, absolute(f)), 0.5)
-
-
-def _leaky(f: Terms, slope: Terms) -> Terms:
-    [a] = slope.values()
-    return add(_relu(f), add(f, _relu(f), -1.0), a)
-
-
-def _gelu(f: Terms) -> Terms:
-    phi = scaled(add(constant(1.0), error_function(scaled(f, math.sqrt(0.5)))), 0.5)
-    return multiply(f, phi)
-
-
-def _larger(f: Terms, g: Terms) -> Terms:
-    return scaled(add(add(f, g), absolute(add(f, g, -1.0))), 0.5)
-
-
-def _smaller(f: Terms, g: Terms) -> Terms:
-    return scaled(add(add(f, g), absolute(add(f, g, -1.0)), -1.0), 0.5)
-
-
 def _divide(f: Terms, g: Terms) -> Terms:
     if list(g) != [ONE] or g[ONE] == 0:
         raise Opaque
@@ -255,15 +231,7 @@ def _pow(f: Terms, g: Terms) -> Terms:
     return power(f, int(k))
 
 
-def _sum_of_exponentials(mirror: float) -> Callable[[Terms], Terms]:
-    def apply(f: Terms) -> Terms:
-        other = exponential(scaled(f, -1.0))
-        return scaled(add(exponential(f), other, mirror), 0.5)
-
-    return apply
-
-
-RULES: dict[str, Callable[..., Terms]] = {
+FAMILIES: dict[str, Callable[..., Terms]] = {
     "add": add,
     "sub": lambda f, g: add(f, g, -1.0),
     "neg": lambda f: scaled(f, -1.0),
@@ -271,23 +239,50 @@ RULES: dict[str, Callable[..., Terms]] = {
     "div": _divide,
     "pow": _pow,
     "square": lambda f: multiply(f, f),
-    "relu": _relu,
-    "leaky_relu": _leaky,
     "abs": absolute,
     "sign": sign,
-    "step": lambda f: scaled(add(constant(1.0), sign(f)), 0.5),
-    "max": _larger,
-    "min": _smaller,
     "exp": exponential,
-    "sinh": _sum_of_exponentials(-1.0),
-    "cosh": _sum_of_exponentials(1.0),
     "sin": _trigonometric("sin"),
     "cos": _trigonometric("cos"),
     "erf": error_function,
-    "gelu": _gelu,
-    "gauss": _gauss,
 }
-"""How functions act on normal forms."""
+"""How the functions that atoms are made of act on normal forms."""
+
+
+@cache
+def parts(name: str) -> Node | None:
+    """A function as sums and products of others, over the slots x and y."""
+    known = expectations.registry().get(name)
+    return expression(known.parts, ARGUMENTS) if known is not None and known.parts else None
+
+
+def applied(name: str, args: Sequence[Terms]) -> Terms:
+    """A function of normal forms. Raises Opaque."""
+    known = constant_value(name, args)
+    if known is not None:
+        return known
+    if name in FAMILIES:
+        return FAMILIES[name](*args)
+    graph = parts(name)
+    if graph is None:
+        raise Opaque
+    found: dict[Node, Terms] = dict(zip(ARGUMENTS, args, strict=False))
+    for x in walk([graph]):
+        if x.op is Op.CONST:
+            found[x] = constant(float(x.attr))
+        elif x not in found:
+            found[x] = applied(str(x.attr), [found[a] for a in x.args])
+    return found[graph]
+
+
+def constant_value(name: str, args: Sequence[Terms]) -> Terms | None:
+    """A function of constants, None of others and where it is not finite."""
+    if not all(list(a) == [ONE] for a in args):
+        return None
+    evaluate = activations.registry()[name].evaluate
+    with np.errstate(all="ignore"):
+        value = float(evaluate(*(a[ONE] for a in args)))
+    return constant(value) if math.isfinite(value) else None
 
 
 @lru_cache(4096)
@@ -304,22 +299,12 @@ def _normal_form(node: Node) -> tuple[tuple[Atom, float], ...]:
 
 
 def _of_call(node: Node, args: Sequence[Terms]) -> Terms:
-    if all(list(a) == [ONE] for a in args):
-        evaluate = functions.registry()[str(node.attr)].evaluate
-        with np.errstate(all="ignore"):
-            value = float(evaluate(*(a[ONE] for a in args)))
-        if math.isfinite(value):
-            return constant(value)
-    rule = RULES.get(str(node.attr))
-    if rule is not None:
-        try:
-            terms = rule(*args)
-        except (Opaque, OverflowError):
-            pass
-        else:
-            if all(math.isfinite(c) for c in terms.values()):
-                return terms
-    return {Atom(other=node): 1.0}
+    try:
+        terms = applied(str(node.attr), args)
+    except (Opaque, OverflowError):
+        return {Atom(other=node): 1.0}
+    finite = all(math.isfinite(c) for c in terms.values())
+    return terms if finite else {Atom(other=node): 1.0}
 
 
 def normal_form(node: Node) -> Terms:

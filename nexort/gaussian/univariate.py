@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from nexort import functions
-from nexort.functions import Array
-from nexort.gaussian.slopes import partial
+from nexort import activations
+from nexort.activations import Array
 from nexort.program import build
 from nexort.program.differentiate import derivative
 from nexort.program.nodes import Node, Op, walk
+from nexort.program.partials import defined, partial
 from nexort.program.types import scalar
 
 SLOT = Node(Op.SLOT, (), ("z",), scalar())
@@ -35,11 +35,15 @@ class Univariate:
 
     node: Node
 
+    def __post_init__(self) -> None:
+        """Functions with a definition are what it says."""
+        object.__setattr__(self, "node", defined(self.node))
+
     @staticmethod
     def of(node: Node) -> Univariate:
         """The function with this graph. Raises NotUnivariate."""
         for x in walk([node]):
-            known = x.op is Op.CALL and functions.lookup(str(x.attr)) is not None
+            known = x.op is Op.CALL and activations.lookup(str(x.attr)) is not None
             number = x.op is Op.CONST and isinstance(x.attr, int | float)
             if not (known or number or x is SLOT):
                 raise NotUnivariate(f"{x!r} is not a function of z")
@@ -116,11 +120,11 @@ def _compiled(node: Node) -> Callable[[Array], Array]:
         if x.op is Op.CONST:
             values[x] = x.attr
         elif all(a in values for a in x.args):
-            evaluate = functions.registry()[str(x.attr)].evaluate
+            evaluate = activations.registry()[str(x.attr)].evaluate
             with np.errstate(all="ignore"):
                 values[x] = float(evaluate(*(float(values[a]) for a in x.args)))
         else:
-            evaluate = functions.registry()[str(x.attr)].evaluate
+            evaluate = activations.registry()[str(x.attr)].evaluate
             power = values.get(x.args[-1])
             if x.attr == "pow" and isinstance(power, int | float) and power in range(1, 9):
                 evaluate = _power(int(power))
@@ -168,9 +172,21 @@ def _parity(node: Node) -> str | None:
             found[x] = "odd"
         elif x.op is Op.CONST:
             found[x] = "even"
+        elif (inner := _clamped(x)) is not None and found[inner] == "odd":
+            found[x] = "odd"
         else:
             found[x] = _parity_of_call(x, [found[a] for a in x.args])
     return found[node]
+
+
+def _clamped(x: Node) -> Node | None:
+    """f of max(min(f, c), -c) or min(max(f, -c), c), which is odd with f."""
+    opposite = {"max": "min", "min": "max"}.get(str(x.attr))
+    if opposite is None or x.args[0].op is not Op.CALL or x.args[0].attr != opposite:
+        return None
+    inner, bound = x.args[0].args
+    numbers = bound.op is Op.CONST and x.args[1].op is Op.CONST
+    return inner if numbers and bound.attr == -x.args[1].attr else None
 
 
 def _parity_of_call(x: Node, args: list[str | None]) -> str | None:
@@ -188,5 +204,5 @@ def _parity_of_call(x: Node, args: list[str | None]) -> str | None:
         if x.args[1].op is not Op.CONST or k != int(k):
             return None
         return "odd" if int(k) % 2 else "even"
-    function = functions.registry()[name]
+    function = activations.registry()[name]
     return function.parity if len(args) == 1 else None

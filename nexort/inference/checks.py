@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nexort.functions import Array
+from nexort.activations import Array
 from nexort.support.diagnostics import counted, fail
 
 NEGATIVE = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-8}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nexort.functions import Array
+from nexort.activations import Array
 from nexort.inference.checks import (
     between_of,
     expect,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from nexort import functions
+from nexort import activations
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
 
@@ -125,7 +125,7 @@ def _call(name: str, node: Node, args: list[Parity]) -> Parity:
         return _product(args)
     if name == "pow" and isinstance(node.args[1].attr, int):
         return args[0] if node.args[1].attr % 2 else Parity(0, args[0].unknown)
-    parity = functions.registry()[name].parity
+    parity = activations.registry()[name].parity
     if len(args) == 1 and parity == "odd":
         return args[0]
     if len(args) == 1 and parity == "even":

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 
 import numpy as np
 
-from nexort import functions
+from nexort import activations
 from nexort.parametrization.orders import (
     HALF,
     ONE,
@@ -108,13 +108,37 @@ def capped(size: Size, bound: Order) -> Size:
 # ---- entrywise functions -------------------------------------------------------------------------
 
 LINEAR = frozenset(("add", "sub", "neg"))
-KINKED = frozenset(("relu", "leaky_relu", "abs"))
-JUMPING = frozenset(("sign", "step"))
 
 
 def nonlinear(name: str) -> bool:
     """Whether a function sees the size of its argument: it is not a sum, a product or a power."""
     return name not in LINEAR and name not in ("mul", "div", "pow", "sqrt", "square", "abs")
+
+
+def homogeneous(name: str) -> bool:
+    """Whether f(c x) is f(x) or c f(x) for c > 0, with a jump or a kink at 0."""
+    return activations.registry()[name].degree is not None
+
+
+def kinked(name: str) -> bool:
+    """Whether f(c x) = c f(x) for c > 0, with a kink at 0."""
+    return activations.registry()[name].degree == 1
+
+
+@cache
+def bends(name: str) -> bool:
+    """Whether f is 0 at 0 and its slope jumps there, so that f(h) + f(-h) is no less than h."""
+    entry = activations.registry()[name]
+    if 0.0 not in entry.kinks or entry.jumps:
+        return False
+    h, second = 1e-6, [np.float64(0.5)] * (entry.arity - 1)
+    both = entry.evaluate(np.float64(h), *second) + entry.evaluate(np.float64(-h), *second)
+    return bool(abs(both) > 0.1 * h)
+
+
+def jumping(name: str) -> bool:
+    """Whether f(c x) = f(x) for c > 0, with a jump at 0."""
+    return activations.registry()[name].degree == 0
 
 
 def applied(x: Node, args: Sequence[Size]) -> Size:
@@ -135,10 +159,8 @@ def applied(x: Node, args: Sequence[Size]) -> Size:
         case "max" | "min":
             whole = added(*args)
             return added(whole, product(whole, _sign(whole)))
-        case "relu" | "leaky_relu":
-            return product(first, _step(first))
-        case "abs":
-            return product(first, _sign(first))
+        case _ if bends(name):
+            return product(first, _sign(first) if _parity(name) == "even" else _step(first))
         case "sign":
             return _sign(first)
         case "step":
@@ -181,12 +203,12 @@ def _by_one(x: Node, args: Sequence[Size], k: int, move: Size, *, second: bool) 
     found = product(slope, move)
     if second:
         found = added(found, product(bend, product(move, move)))
-    if k > 0 or (exponent is None and name not in KINKED | JUMPING):
+    if k > 0 or (exponent is None and not homogeneous(name)):
         return found
     # homogeneous functions: from 0 they move by f(move) - f(0), else by no more than f
     first = args[0]
-    whole = _sign(move) if name in JUMPING else applied(x, [move, *args[1:]])
-    bound = move.total if name in KINKED else least(applied(x, args).total, whole.total)
+    whole = _sign(move) if jumping(name) else applied(x, [move, *args[1:]])
+    bound = move.total if kinked(name) else least(applied(x, args).total, whole.total)
     zero = np.isinf(first.total)
     found = capped(found, bound)
     return Size(np.where(zero, whole.total, found.total), np.where(zero, whole.parts, found.parts))
@@ -204,9 +226,9 @@ def _derivatives(x: Node, args: Sequence[Size], k: int) -> tuple[Size, Size]:
         return power(first, exponent - 1), power(first, exponent - 2)
     if name == "abs":
         return _sign(first), per
-    if name in KINKED and k == 0:
+    if bends(name) and k == 0:
         return _step(first), per
-    if name in JUMPING:
+    if jumping(name):
         return per, product(per, per)
     generic = _generic(args)
     match _parity(name):
@@ -258,13 +280,13 @@ def _step(x: Size) -> Size:
 
 
 def _parity(name: str) -> str | None:
-    entry = functions.lookup(name)
+    entry = activations.lookup(name)
     return None if entry is None else entry.parity
 
 
 def _at_zero(name: str) -> bool:
     """Whether f(0) is not 0."""
-    entry = functions.lookup(name)
+    entry = activations.lookup(name)
     if entry is None or entry.arity != 1:
         return True
     with np.errstate(all="ignore"):

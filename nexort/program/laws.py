@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nexort import functions
+from nexort import activations
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Program
 from nexort.program.unrolled import Array
@@ -36,7 +36,7 @@ def moments(law: Node) -> tuple[float, float]:
             if x.op is Op.SLOT:
                 values[x] = z
             elif x.op is Op.CALL:
-                function = functions.registry()[str(x.attr)].evaluate
+                function = activations.registry()[str(x.attr)].evaluate
                 values[x] = function(*(values[a] for a in x.args))
             else:
                 values[x] = np.asarray(x.attr, dtype=float)

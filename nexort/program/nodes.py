@@ -43,8 +43,7 @@ SLOT                                                  (name,): a formal argument
 MATMUL                ket                             (name, indices, transposed); unrolled only
 ====================  ==============================  ==========================================
 
-An *unrolled* graph has numbers for indices, and no PARAM, SIZE, INDEX, REF, SUM, GENERATE, FOLD,
-LIST or SLOT; after ``transform.operators`` it has no operators either, only MATMUL.
+An *unrolled* graph has numbers for indices, and of operators MATMUL alone (``Op.unrolled``).
 """
 
 from __future__ import annotations
@@ -58,45 +57,80 @@ from weakref import ref
 from nexort.program.types import Type
 
 
-class Op(Enum):
-    """What a node does; see the module's table."""
+class Role(Enum):
+    """What an instruction does with the entries of kets."""
 
-    CONST = auto()
-    PARAM = auto()
-    SIZE = auto()
-    INDEX = auto()
-    DATA = auto()
-    INIT_SCALAR = auto()
-    INIT_VECTOR = auto()
-    REF = auto()
-    CALL = auto()
-    CONTRACT = auto()
-    TAKE = auto()
-    TRANSPOSE = auto()
-    DIAGONAL = auto()
-    FACTOR = auto()
-    STACK = auto()
-    SPREAD = auto()
-    SUM = auto()
-    INNER = auto()
+    LEAF = auto()
+    """It has no arguments."""
+    LOCAL = auto()
+    """An entry of the result depends on the same entry of the arguments alone."""
     AVERAGE = auto()
+    """Entries are averaged."""
+    OPERATOR = auto()
+    """A matrix, what is made of matrices, and what they do to kets."""
     COPY = auto()
-    MEAN = auto()
-    APPLY = auto()
-    INIT_MATRIX = auto()
-    ADJOINT = auto()
-    COMPOSE = auto()
-    OP_ADD = auto()
-    OP_SCALE = auto()
-    OP_SUM = auto()
-    OUTER = auto()
-    ENTRYWISE = auto()
-    ENTRY = auto()
-    FOLD = auto()
-    LIST = auto()
-    GENERATE = auto()
-    SLOT = auto()
-    MATMUL = auto()
+    """An independent copy of a ket."""
+
+    # members are singletons: the default hash of an Enum would hash the name every time
+    __hash__ = object.__hash__
+
+
+class Op(Enum):
+    """What a node does; see the module's table.
+
+    With every instruction stand its role, its arity (None: any number of arguments) and whether it
+    is in unrolled programs.
+    """
+
+    CONST = Role.LEAF, 0
+    PARAM = Role.LEAF, 0, False
+    SIZE = Role.LEAF, 0
+    INDEX = Role.LEAF, 0, False
+    DATA = Role.LEAF, 0
+    INIT_SCALAR = Role.LEAF, 0
+    INIT_VECTOR = Role.LEAF, 0
+    REF = Role.LEAF, 0, False
+    CALL = Role.LOCAL, None
+    CONTRACT = Role.LOCAL, 2
+    TAKE = Role.LOCAL, 1
+    TRANSPOSE = Role.LOCAL, 1
+    DIAGONAL = Role.LOCAL, 1
+    FACTOR = Role.LOCAL, 1
+    STACK = Role.LOCAL, None
+    SPREAD = Role.LOCAL, 1
+    SUM = Role.LOCAL, 1, False
+    INNER = Role.AVERAGE, 2
+    AVERAGE = Role.AVERAGE, 1
+    COPY = Role.COPY, 1
+    MEAN = Role.AVERAGE, 1
+    APPLY = Role.OPERATOR, 2, False
+    INIT_MATRIX = Role.OPERATOR, 0, False
+    ADJOINT = Role.OPERATOR, 1, False
+    COMPOSE = Role.OPERATOR, 2, False
+    OP_ADD = Role.OPERATOR, None, False
+    OP_SCALE = Role.OPERATOR, 2, False
+    OP_SUM = Role.OPERATOR, 1, False
+    OUTER = Role.OPERATOR, 3, False
+    ENTRYWISE = Role.OPERATOR, 1, False
+    ENTRY = Role.OPERATOR, 1, False
+    FOLD = Role.LOCAL, None, False
+    LIST = Role.LOCAL, None, False
+    GENERATE = Role.LOCAL, 1, False
+    SLOT = Role.LEAF, 0, False
+    MATMUL = Role.OPERATOR, 1
+
+    role: Role
+    arity: int | None
+    unrolled: bool
+
+    def __init__(self, role: Role, arity: int | None, unrolled: bool = True) -> None:
+        self.role, self.arity, self.unrolled = role, arity, unrolled
+
+    def __new__(cls, *_: object) -> Op:
+        """Instructions of one role and arity are different all the same."""
+        member = object.__new__(cls)
+        member._value_ = len(cls.__members__)
+        return member
 
     # members are singletons: the default hash of an Enum would hash the name every time
     __hash__ = object.__hash__

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nexort import functions
+from nexort import activations
 from nexort.program import roundings
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Program
@@ -25,7 +25,7 @@ def fold(name: str, args: tuple[Number, ...]) -> Number | None:
     exact = _exactly(name, args)
     if exact is not None and exact.bit_length() <= LONGEST:
         return exact
-    evaluate = functions.registry()[name].evaluate
+    evaluate = activations.registry()[name].evaluate
     try:
         with np.errstate(all="ignore"):
             value = float(evaluate(*(np.float64(a) for a in args)))

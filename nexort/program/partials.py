@@ -1,17 +1,20 @@
-"""Derivatives of the registry's functions as graphs: ``partials`` are expressions of nexort's own
-language, whose arithmetic Python reads once ``^`` is ``**``."""
+"""What the registry says of its functions, as graphs: derivatives and definitions are expressions
+of nexort's own language, whose arithmetic Python reads once ``^`` is ``**``."""
 
 from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
 
-from nexort import functions
+from nexort import activations
 from nexort.program import build
-from nexort.program.nodes import Node, Op
+from nexort.program.nodes import Node, Op, rewrite
+from nexort.program.types import scalar
 from nexort.support.diagnostics import InternalError
+
+CONSTANTS = {"pi": math.pi}
 
 _OPERATORS: Mapping[type[ast.operator], str] = {
     ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Pow: "pow",
@@ -23,7 +26,7 @@ def partial(name: str, position: int, args: tuple[Node, ...]) -> Node:
     everywhere."""
     if name == "pow" and position == 0 and args[1].op is Op.CONST:
         return _power(args[0], args[1])
-    return _graph(_parsed(name, position), dict(zip("xy", args, strict=False)))
+    return expression(activations.registry()[name].partials[position], args)
 
 
 def _power(base: Node, exponent: Node) -> Node:
@@ -37,9 +40,45 @@ def _power(base: Node, exponent: Node) -> Node:
     return build.call("mul", exponent, build.call("pow", base, build.constant(c - 1)))
 
 
+@lru_cache(4096)
+def defined(node: Node) -> Node:
+    """A graph with the functions that have a definition replaced by it."""
+
+    def place(x: Node) -> Node:
+        if x.op is not Op.CALL:
+            return x
+        known = activations.lookup(str(x.attr))
+        written = None if known is None else known.definition
+        return x if written is None else expression(written, x.args)
+
+    return rewrite([node], place)[node]
+
+
+ARGUMENTS = tuple(Node(Op.SLOT, (), (name,), scalar()) for name in "xy")
+"""The slots of a function's arguments."""
+
+
 @cache
-def _parsed(name: str, position: int) -> ast.expr:
-    text = functions.registry()[name].partials[position]
+def definition(name: str) -> Node | None:
+    """What a function is defined as, over ARGUMENTS, None where it has no definition."""
+    known = activations.lookup(name)
+    if known is None or known.definition is None:
+        return None
+    return expression(known.definition, ARGUMENTS)
+
+
+def expression(text: str, args: Sequence[Node]) -> Node:
+    """An expression of ``x, y`` at ``args``."""
+    return filled(text, dict(zip("xy", args, strict=False)))
+
+
+def filled(text: str, args: Mapping[str, Node]) -> Node:
+    """An expression of some names at nodes."""
+    return _graph(_parsed(text), args)
+
+
+@cache
+def _parsed(text: str) -> ast.expr:
     return ast.parse(text.replace("^", "**"), mode="eval").body
 
 
@@ -47,10 +86,8 @@ def _graph(tree: ast.expr, args: Mapping[str, Node]) -> Node:
     match tree:
         case ast.Constant(int() | float() as number):
             return build.constant(number)
-        case ast.Name("pi"):
-            return build.constant(math.pi)
         case ast.Name(name):
-            return args[name]
+            return args[name] if name in args else build.constant(CONSTANTS[name])
         case ast.UnaryOp(ast.USub(), ast.Constant(int() | float() as number)):
             return build.constant(-number)
         case ast.UnaryOp(ast.USub(), operand):
@@ -61,4 +98,4 @@ def _graph(tree: ast.expr, args: Mapping[str, Node]) -> Node:
         case ast.Call(ast.Name(name), inner):
             return build.call(name, *(_graph(a, args) for a in inner))
         case _:
-            raise InternalError(f"a derivative has {ast.dump(tree)}")
+            raise InternalError(f"an expression of the registry has {ast.dump(tree)}")

@@ -11,13 +11,6 @@ from nexort.program.types import Kind, Type
 from nexort.program.unrolled import Unrolled
 from nexort.support.diagnostics import InternalError
 
-_ONLY_SYMBOLIC = frozenset(
-    (Op.PARAM, Op.INDEX, Op.REF, Op.SUM, Op.OP_SUM, Op.GENERATE, Op.FOLD, Op.LIST, Op.SLOT)
-)
-_OPERATORS = frozenset(
-    (Op.APPLY, Op.INIT_MATRIX, Op.ADJOINT, Op.COMPOSE, Op.OP_ADD, Op.OP_SCALE, Op.OUTER, Op.ENTRY)
-) | {Op.ENTRYWISE}
-
 
 def verify_program(program: Program) -> None:
     """Types, references and single assignment of a program. Raises InternalError."""
@@ -51,7 +44,7 @@ def verify_unrolled(program: Unrolled) -> None:
     """An unrolled program holds primitive operations only. Raises InternalError."""
     roots = [m for output in program.outputs for m in output.members]
     for node in walk(roots):
-        if node.op in _ONLY_SYMBOLIC or node.op in _OPERATORS:
+        if not node.op.unrolled:
             raise InternalError(f"{node.op.name} in an unrolled program")
         _well_typed(node)
     for output in program.outputs:
@@ -64,6 +57,8 @@ def _well_typed(node: Node) -> None:
     """The node's type follows from its arguments. Nodes never change: once is enough."""
     if node.sound:
         return
+    if node.op.arity not in (None, len(node.args)):
+        raise InternalError(f"{node.op.name} of {len(node.args)} arguments")
     expected = _expected(node)
     if expected is not None and expected != node.type:
         raise InternalError(f"{node.op.name} has type {node.type}, expected {expected}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nexort import functions
+from nexort import activations
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.unrolled import Array
 
@@ -24,13 +24,6 @@ arrays, the result's apart from the others."""
 _Function = Callable[..., object]
 _Bound = tuple[_Function, tuple[int, ...], int]
 """A numpy function, the places of its arguments, and that of its result."""
-
-_UFUNCS: dict[str, np.ufunc] = {
-    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "neg": np.negative,
-    "sqrt": np.sqrt, "abs": np.absolute, "max": np.maximum, "min": np.minimum, "exp": np.exp,
-    "tanh": np.tanh, "square": np.square, "sign": np.sign, "log": np.log, "sin": np.sin,
-    "cos": np.cos,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +113,14 @@ def _bound(call: Call, numbers: Sequence[float], inverses: Mapping[int, int]) ->
         simple = {2.0: np.square, 0.5: np.sqrt}.get(numbers[args[1]])
         if simple is not None:
             return simple, args[:1], call.target
-    return _UFUNCS.get(name) or _general(name), args, call.target
+    return _function(name), args, call.target
 
 
-def _general(name: str) -> _Function:
-    evaluate = functions.registry()[name].evaluate
+def _function(name: str) -> _Function:
+    """A function of the registry that writes its result into ``out``."""
+    evaluate = activations.registry()[name].evaluate
+    if isinstance(evaluate, np.ufunc):
+        return evaluate
 
     def function(*args: Array, out: Array) -> None:
         out[...] = evaluate(*args)

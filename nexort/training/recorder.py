@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nexort import functions
+from nexort import activations
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array
@@ -203,7 +203,7 @@ def _value(
         case Op.CALL:
             if x.type.kind is Kind.KET:
                 args = [a if k else a[..., None] for a, k in zip(args, tail, strict=True)]
-            return functions.registry()[str(x.attr)].evaluate(*args)
+            return activations.registry()[str(x.attr)].evaluate(*args)
         case Op.INNER:
             left, right = (_rows(a, shape(b)) for a, b in zip(args, x.args, strict=True))
             product: Array = left @ right.T / left.shape[-1]

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from nexort import functions
+from nexort import activations
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import UpdateRule
 from nexort.program.unrolled import Array
@@ -200,7 +200,7 @@ def _numbers(roots: Sequence[Node], slots: Mapping[tuple[str, ...], float]) -> d
         elif x.op is Op.CONST:
             found[x] = float(x.attr)
         elif x.op is Op.CALL and all(a in found for a in x.args):
-            evaluate = functions.registry()[str(x.attr)].evaluate
+            evaluate = activations.registry()[str(x.attr)].evaluate
             with np.errstate(all="ignore"):
                 found[x] = float(evaluate(*(np.float64(found[a]) for a in x.args)))
     return found

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nexort import functions
+from nexort import activations
 from nexort.limit.derive import walking
 from nexort.limit.derive.derivation import HISTORY, Derivation, OutputFormula
 from nexort.limit.derive.formula import (
@@ -254,7 +254,7 @@ class Evaluation:
             case Power():
                 return np.asarray(np.power(*parts))
             case Apply(name):
-                entry = functions.lookup(name)
+                entry = activations.lookup(name)
                 if entry is None:
                     raise fail("not-closed", f"'{name}' is an update function")
                 return np.asarray(entry.evaluate(*parts))

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from nexort import functions
+from nexort import activations
 from nexort.limit.derive.derivation import Derivation, KetDefinition, Label, Range
 from nexort.limit.derive.formula import (
     Apply,
@@ -249,7 +249,7 @@ class Reading:
                 # an update that is 0 stays 0 when it is divided by its norm
                 return 0.0 if np.ndim(value) == 0 and value == 0 and by < 0 else value**by
             case Apply(name, args):
-                return functions.registry()[name].evaluate(*(np.asarray(of(a)) for a in args))
+                return activations.registry()[name].evaluate(*(np.asarray(of(a)) for a in args))
             case CopyMean(copies, body):
                 return np.mean(of(body), axis=copies, keepdims=True)
             case Fold():

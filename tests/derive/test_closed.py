@@ -7,11 +7,20 @@ from itertools import pairwise
 from math import acos, pi, sqrt
 from typing import Any
 
+import mpmath as mp
 import numpy as np
 import pytest
+import sympy
+from scipy import special
 
-from nexort import functions
+from nexort import activations
+from nexort.gaussian import catalogue
+from nexort.gaussian.covariance import Covariance
+from nexort.gaussian.expectation import CLOSED, expect_one, expect_pair, method_of
+from nexort.gaussian.univariate import Univariate, function
 from nexort.limit.derive import closed
+from nexort.limit.derive.emit.functions import ROOT, floored, floors, plain
+from nexort.limit.derive.formula import Formula
 from nexort.limit.derive.printing.symbolic import expression
 from nexort.program import build
 from nexort.program.nodes import Node, Op
@@ -57,7 +66,7 @@ def numpy_of(node: Node) -> Callable[[Any], Any]:
     if node.op is Op.CONST:
         return lambda z: node.attr
     args = [numpy_of(a) for a in node.args]
-    return lambda z: functions.registry()[str(node.attr)].evaluate(*(a(z) for a in args))
+    return lambda z: activations.registry()[str(node.attr)].evaluate(*(a(z) for a in args))
 
 
 PAIRS = [(named(x), named(x)) for x in
@@ -91,10 +100,120 @@ def test_means(f: Node, p: float) -> None:
     assert float(value) == pytest.approx(wanted, abs=1e-11)
 
 
+ENTRIES = {
+    f"{name}{prime}": (f.derivative() if prime else f)
+    for name, entry in catalogue.registry().items()
+    for f in (entry.function,)
+    for prime in ("", "'")
+}
+"""Every function with closed forms, and the derivatives."""
+
+REACHED = sorted(
+    (a, b)
+    for a, f in ENTRIES.items()
+    for b, g in ENTRIES.items()
+    if method_of(f, g) == CLOSED and (a <= b or b in ("relu", "erf"))
+)
+"""All pairs that have a closed form in numbers."""
+
+
+def numbers(name: str, other: str, points: list[tuple[float, float, float]]) -> tuple[Any, Any]:
+    """E f(y) g(z), and (E f^2 E g^2)^(1/2), by the numeric kernels."""
+    f, g = ENTRIES[name], ENTRIES[other]
+    p, c, q = np.array(points).T
+    k = Covariance(p, q, c)
+    sizes = [expect_pair(h, h, Covariance(v, v, v)).value for h, v in ((f, p), (g, q))]
+    return expect_pair(f, g, k).value, np.sqrt(sizes[0] * sizes[1])
+
+
+def code(formula: Formula, variances: str = "pq") -> Callable[..., Any]:
+    """A closed form as the numpy function that is emitted."""
+    names: dict[str, Any] = {"np": np, "special": special}
+    first = [floors(variances)] if floored(formula) else []
+    first += [ROOT] if variances == "pq" else []
+    body = "\n    ".join([*first, f"return {plain(formula)[0]}"])
+    exec(
+        f"def run({', '.join(variances.replace('q', 'cq'))}):\n    {body}", names
+    )  # what it runs is made here
+    run: Callable[..., Any] = names["run"]
+    return run
+
+
+@pytest.mark.parametrize(("first", "second"), REACHED)
+def test_what_has_numbers_in_closed_form_has_a_formula(first: str, second: str) -> None:
+    """At 40 digits the formula, and what it is in numpy, give the numbers of the kernels."""
+    found = closed.pair(ENTRIES[first].node, ENTRIES[second].node)
+    assert found is not None
+    assert found.source
+    wanted, size = numbers(first, second, TRIPLES)
+    run = sympy.lambdify(symbols("pcq"), expression(found.formula), "mpmath")
+    emitted = code(found.formula)
+    for point, value, scale in zip(TRIPLES, wanted, size, strict=True):
+        with mp.workdps(40):
+            exact = run(*map(mp.mpf, point))
+            assert abs(exact - mp.mpf(float(value))) <= 4e-14 * scale + 1e-300, point
+        assert abs(emitted(*map(np.float64, point)) - value) <= 1e-11 * scale + 1e-300
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_means_have_formulas(name: str) -> None:
+    f = ENTRIES[name]
+    found = closed.mean(f.node)
+    assert found is not None
+    run = sympy.lambdify(symbols("p"), expression(found.formula), "mpmath")
+    for p in (0.1, 1.0, 2.3):
+        wanted = expect_one(f, np.array([p]))
+        assert wanted.method == CLOSED
+        assert float(run(p)) == pytest.approx(float(wanted.value[0]), rel=1e-13, abs=1e-14)
+
+
+PIECEWISE = {
+    f"{name}{prime}": (f.derivative() if prime else f)
+    for name, more in (("hardtanh", ()), ("relu6", ()), ("hardswish", ()), ("elu", ()),
+                       ("selu", ()), ("celu", (0.7,)))
+    for f in (function(name, *more),)
+    for prime in ("", "'")
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("times", ["1", "z", "itself"])
+@pytest.mark.parametrize("name", PIECEWISE)
+def test_means_of_piecewise_functions(name: str, times: str) -> None:
+    f = PIECEWISE[name].node
+    product = {"1": f, "z": build.call("mul", Z, f), "itself": build.call("mul", f, f)}[times]
+    found = closed.mean(product)
+    assert found is not None
+    run = sympy.lambdify(symbols("p"), expression(found.formula), "mpmath")
+    emitted = code(found.formula, "p")
+    for p in (1e-4, 0.3, 1.7, 30.0):
+        wanted = expect_one(Univariate(product), np.array([p]), 1e-12).value[0]
+        with mp.workdps(40):
+            assert float(run(mp.mpf(p))) == pytest.approx(float(wanted), rel=1e-10, abs=1e-13)
+        assert float(emitted(np.float64(p))) == pytest.approx(float(wanted), rel=1e-10, abs=1e-13)
+    with np.errstate(over="ignore"):
+        assert emitted(np.zeros(())) == pytest.approx(_at_zero(product), abs=1e-12)
+
+
+def _at_zero(f: Node) -> float:
+    """f(0), between its two sides where it jumps."""
+    return float(np.mean([Univariate(f)(np.array(s)) for s in (-1e-14, 1e-14)]))
+
+
+@pytest.mark.parametrize(("first", "second"), REACHED)
+def test_emitted_code_of_zero_variances(first: str, second: str) -> None:
+    found = closed.pair(ENTRIES[first].node, ENTRIES[second].node)
+    assert found is not None
+    points = [(0.0, 0.0, 0.0), (0.0, 0.0, 1.3), (0.7, 0.0, 0.0)]
+    wanted, _ = numbers(first, second, points)
+    value = code(found.formula)(*np.array(points).T)
+    np.testing.assert_allclose(value, wanted, rtol=1e-12, atol=1e-12)
+
+
 def test_others_have_none() -> None:
     assert closed.pair(named("tanh"), named("tanh")) is None
     assert closed.mean(named("sigmoid")) is None
-    # exp(+z^2) is no bump
+    assert closed.pair(named("hardtanh"), named("hardtanh")) is None
+    # (1 - 2 p)(1 - 2 q) - 4 c^2 is positive also where E exp(y^2 + z^2) does not exist
     assert closed.pair(build.call("exp", SQUARE), build.call("exp", SQUARE)) is None
 
 

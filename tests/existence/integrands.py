@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 
-from nexort.gaussian.slopes import _graph
 from nexort.gaussian.univariate import SLOT
 from nexort.program.nodes import Node, Op
+from nexort.program.partials import _graph
 from nexort.program.types import scalar
 
 LEAVES = {name: Node(Op.SLOT, (), ("z", k), scalar()) for k, name in enumerate("xyvw")}

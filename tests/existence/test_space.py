@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from integrands import graph
 
-from nexort.functions import Array
+from nexort.activations import Array
 from nexort.limit.existence.space import judged
 from nexort.limit.existence.verdict import Known
 from nexort.program.nodes import Node

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from nexort.activations import registry
 from nexort.finite.matrices import HEIGHT
 from nexort.finite.schedule import symbol_of
 from nexort.finite.streams import Streams, gaussian
-from nexort.functions import registry
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Axes, ket, scalar

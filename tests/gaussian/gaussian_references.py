@@ -8,7 +8,7 @@ from typing import Any
 import mpmath as mp
 import numpy as np
 
-from nexort.functions import Array
+from nexort.activations import Array
 
 Function = Callable[[Array], Array]
 

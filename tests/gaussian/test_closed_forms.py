@@ -8,7 +8,6 @@ import pytest
 from gaussian_references import EXACT, exact, polar, triples
 
 from nexort.gaussian.catalogue import registry
-from nexort.gaussian.closed import closed_form
 from nexort.gaussian.covariance import Covariance, NotPositive
 from nexort.gaussian.expectation import CLOSED, expect_one, expect_pair, method_of
 from nexort.gaussian.univariate import IDENTITY, Univariate, function
@@ -104,32 +103,6 @@ def test_fifty_digits_at_a_thousand_covariances(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_formulas_give_the_numbers(name: str) -> None:
-    import sympy
-
-    a, c, b = 0.75, 0.375, 1.25
-    for f in both(name):
-        form = closed_form(f, f)
-        assert form is not None
-        assert form.citation
-        value = form.sympy(*map(sympy.Float, (a, c, b)))
-        expected = expect_pair(f, f, Covariance(a, b, c)).value
-        assert complex(value) == pytest.approx(float(expected), rel=1e-12, abs=1e-14)
-    latex = closed_form(both(name)[0], both(name)[0]).latex("k_{aa}", "k_{ab}", "k_{bb}")
-    assert "k_{ab}" in latex
-
-
-def test_relu_formula_as_printed() -> None:
-    relu = function("relu")
-    form = closed_form(relu, relu)
-    assert form is not None
-    assert form.text("p", "q", "r") == (
-        "-q*acos(q/(sqrt(p)*sqrt(r)))/(2*pi) + q/2 + sqrt(p*r - q^2)/(2*pi)"
-    )
-    assert closed_form(function("tanh"), relu) is None
-
-
-@pytest.mark.parametrize("name", NAMES)
 def test_zero_variances(name: str) -> None:
     for f in both(name):
         a, b = np.array([0.0, 0.0, 1.3]), np.array([0.0, 2.0, 0.0])
@@ -139,7 +112,7 @@ def test_zero_variances(name: str) -> None:
         np.testing.assert_allclose(value, expected, rtol=1e-14, atol=1e-14)
 
 
-BOUNDED = [n for n in NAMES if n not in ("exp", "sinh")]
+BOUNDED = [n for n in NAMES if n not in ("exp", "sinh", "cosh")]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nexort.functions import Array
+from nexort.activations import Array
 from nexort.gaussian import pieces
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.expectation import (
@@ -28,8 +28,7 @@ def call(name: str, *args: Any) -> Any:
 
 ELU = function("elu")
 SHIFTED = Univariate(call("relu", call("sub", SLOT, 0.5)))
-HARDTANH = Univariate(call("max", call("min", SLOT, 1), -1))
-HARDSWISH = Univariate(call("mul", SLOT, call("min", call("relu", call("add", SLOT, 3)), 6)))
+HARDTANH, HARDSWISH = function("hardtanh"), function("hardswish")
 FUNCTIONS = {
     "elu": ELU,
     "elu'": ELU.derivative(),
@@ -40,6 +39,12 @@ FUNCTIONS = {
     "hardtanh'": HARDTANH.derivative(),
     "hardswish": HARDSWISH,
     "hardswish'": HARDSWISH.derivative(),
+    "relu6": function("relu6"),
+    "relu6'": function("relu6").derivative(),
+    "selu": function("selu"),
+    "selu'": function("selu").derivative(),
+    "celu": function("celu", 0.7),
+    "celu'": function("celu", 0.7).derivative(),
     "two-sided exponential": Univariate(call("exp", call("neg", call("abs", SLOT)))),
     "leaky, shifted": Univariate(call("leaky_relu", call("add", SLOT, 0.3), 0.1)),
     "signs": Univariate(call("sign", call("sub", call("mul", SLOT, SLOT), 1))),
@@ -83,7 +88,7 @@ def test_one_variable_and_its_mirror_image(name: str, sign: int) -> None:
     other = {
         "elu": call("elu", inner),
         "hardtanh'": f.node,
-        "hardswish": call("mul", inner, call("min", call("relu", call("add", inner, 3)), 6)),
+        "hardswish": call("hardswish", inner),
     }[name]
     variance = np.array([0.3, 1.0, 2.5])
     found = expect_pair(f, f, Covariance(variance, variance, sign * variance))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nexort import functions
+from nexort import activations
 from nexort.gaussian.expectation import CLOSED, method_of
 from nexort.gaussian.terms import graph, normal_form
 from nexort.gaussian.univariate import IDENTITY, SLOT, NotUnivariate, Univariate, function
 from nexort.program import build
 from nexort.program.nodes import Node
 
-UNARY = [f.name for f in functions.registry().values() if f.arity == 1]
+UNARY = [f.name for f in activations.registry().values() if f.arity == 1]
 
 
 def call(name: str, *args: Node | float) -> Node:
@@ -70,8 +70,8 @@ def test_users_functions(name: str) -> None:
 def test_every_function_of_the_registry(name: str) -> None:
     f = function(name)
     z = np.linspace(0.1, 3, 50)
-    np.testing.assert_allclose(f(z), functions.registry()[name].evaluate(z), rtol=1e-14)
-    assert f.parity == functions.registry()[name].parity
+    np.testing.assert_allclose(f(z), activations.registry()[name].evaluate(z), rtol=1e-14)
+    assert f.parity == activations.registry()[name].parity
     step = 1e-6
     slope = (f(z + step) - f(z - step)) / (2 * step)
     np.testing.assert_allclose(f.derivative()(z), slope, rtol=1e-6, atol=1e-8)

@@ -9,7 +9,7 @@ import pytest
 from generate import program as generated
 from printed import comes_back
 
-from nexort import functions
+from nexort import activations
 from nexort.elaborate.source import compile_source
 from nexort.program.printer import print_program
 from nexort.program.program import Program
@@ -43,7 +43,7 @@ def test_random_programs_come_back(seed: int) -> None:
     comes_back(program)
 
 
-@pytest.mark.parametrize("name", [n for n, f in functions.registry().items() if f.arity == 1])
+@pytest.mark.parametrize("name", [n for n, f in activations.registry().items() if f.arity == 1])
 def test_derivatives_are_those_of_functions(name: str) -> None:
     """1 - tanh(z)^2 is tanh'(z), and comes back as what it was."""
     primes = f"|x> = {name}(|u>)\n|y> = {name}'(|u>)\n|z> = {name}''(0.5 * |u>)"

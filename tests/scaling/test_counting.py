@@ -57,7 +57,7 @@ def test_a_dense_grid_is_classified_as_by_the_theorem(optimizer: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", DEGREES)
-@pytest.mark.parametrize("phi", ["tanh", "relu", "gelu"])
+@pytest.mark.parametrize("phi", ["tanh", "relu", "gelu", "relu6", "selu", "hardtanh"])
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_grids_of_every_depth(depth: int, phi: str, optimizer: str) -> None:
     compared(depth, phi, optimizer, around(depth, 100_000, depth))
@@ -65,7 +65,10 @@ def test_grids_of_every_depth(depth: int, phi: str, optimizer: str) -> None:
 
 
 @given(
-    st.integers(1, 3), st.sampled_from(["tanh", "relu"]), st.sampled_from(list(DEGREES)), st.data()
+    st.integers(1, 3),
+    st.sampled_from(["tanh", "relu", "relu6"]),
+    st.sampled_from(list(DEGREES)),
+    st.data(),
 )
 @settings(max_examples=60, deadline=None)
 def test_any_table_is_classified_as_by_the_theorem(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nexort import functions
+from nexort import activations
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array, Unrolled
@@ -101,7 +101,7 @@ class AtWidth:
             ]
         match x.op:
             case Op.CALL:
-                return functions.registry()[x.attr].evaluate(*args)
+                return activations.registry()[x.attr].evaluate(*args)
             case Op.CONTRACT:
                 return _contracted(x, args, ends)
             case Op.TAKE:

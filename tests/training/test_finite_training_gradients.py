@@ -9,6 +9,7 @@ import pytest
 from training_tasks import run_of, update
 
 from nexort import driver
+from nexort.activations import registry
 from nexort.data.arrays import LoadedArray
 from nexort.data.given import Given
 from nexort.finite.crew import Crew
@@ -16,7 +17,6 @@ from nexort.finite.streams import Streams, gaussian
 from nexort.finite.training.plan import plan
 from nexort.finite.training.run import Run
 from nexort.finite.training.slopes import slope
-from nexort.functions import registry
 from nexort.program.nodes import Node, Op, rewrite
 from nexort.program.types import scalar
 from nexort.program.unrolled import Array

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from nexort.functions import registry
+from nexort.activations import registry
 from nexort.program.unrolled import Array
 from nexort.support.diagnostics import InternalError
 

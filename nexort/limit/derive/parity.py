@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
-from nexort import functions
+from nexort import activations
 from nexort.limit.derive.formula import (
     Apply,
     AxisSum,
@@ -139,7 +139,7 @@ class Parities:
         return result
 
     def _applied(self, name: str, args: tuple[Formula, ...]) -> Parity | None:
-        entry = functions.lookup(name)
+        entry = activations.lookup(name)
         parity = entry.parity if entry is not None else None
         inner = [self.of(a) for a in args]
         if len(inner) == 1 and inner[0] is not None and parity == "odd":

@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+from nexort import activations
 from nexort.limit.derive.algebra import add
 from nexort.limit.derive.formula import Apply, Formula, Ket, Number, Power, Product, Sum
 from nexort.limit.derive.walking import is_random, kets_of, terms_of, walk
-
-POSITIVE = frozenset(("exp", "cosh", "sigmoid", "softplus", "gauss"))
-NONNEGATIVE = POSITIVE | {"abs", "relu", "step", "square", "sqrt"}
 
 
 def separable(
@@ -62,7 +60,7 @@ def _least(formula: Formula) -> int | None:
         case Power(base, Number(value)):
             own = _least(base)
             return 0 if own is None and value % 2 == 0 else own
-        case Apply(name, _) if name in NONNEGATIVE:
-            return int(name in POSITIVE)
+        case Apply(name, _) if (f := activations.lookup(name)) is not None and f.nonnegative:
+            return int(f.positive)
         case _:
             return None if is_random(formula) else 1

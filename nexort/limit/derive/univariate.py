@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from nexort import functions
-from nexort.gaussian.slopes import partial
+from nexort import activations
 from nexort.gaussian.univariate import SLOT, Univariate
 from nexort.limit.derive.formula import Apply, Formula, Ket, Number, Power, Product, Sum, Symbol
 from nexort.limit.derive.walking import kets_of
 from nexort.program import build
 from nexort.program.differentiate import derivative
 from nexort.program.nodes import Node, Op, walk
+from nexort.program.partials import partial
 from nexort.program.types import scalar
 
 
@@ -37,7 +37,7 @@ def graph(formula: Formula, ket: Ket) -> Node | None:
                 return build.call("sqrt", inner)
             return build.call("pow", inner, build.constant(_literal(value)))
         case Apply(name, args):
-            known = functions.lookup(name)
+            known = activations.lookup(name)
             found = [graph(a, ket) for a in args]
             if known is None or any(f is None for f in found):
                 return None
@@ -77,7 +77,7 @@ def is_continuous(f: Node) -> bool:
         if x.op is not Op.CALL:
             continue
         name = str(x.attr)
-        entry = functions.lookup(name)
+        entry = activations.lookup(name)
         if entry is None or entry.jumps or name in SINGULAR:
             return False
         if name == "div" and any(y is SLOT for y in walk([x.args[1]])):

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from nexort import functions
+from nexort import activations
 from nexort.gaussian import sides
 from nexort.gaussian.covariance import Covariance, NotPositive
 from nexort.gaussian.covariance import product as two_product
@@ -170,7 +170,7 @@ def _both(args: list[Any], errors: list[Any], found: Any) -> Any:
 
 def of_function(name: str, args: list[Any], errors: list[Any], found: Any) -> Any:
     """The largest change over the interval's ends, and its middle 0, one argument at a time."""
-    evaluate = functions.registry()[name].evaluate
+    evaluate = activations.registry()[name].evaluate
     total: Any = ROUNDINGS / 2 * EPS * np.abs(found)
     for k, (x, e) in enumerate(zip(args, errors, strict=True)):
         if not np.any(e):

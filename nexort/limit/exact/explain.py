@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nexort.gaussian.closed import closed_form
+from nexort.gaussian.catalogue import closed_form
 from nexort.limit.exact.existing import examine
 from nexort.limit.exact.solve import Route, Solution, solve
 from nexort.limit.exact.texts import text_of_scalar
@@ -55,5 +55,5 @@ def _text(route: Route) -> str:
     for f, g in route.pairs:
         form = closed_form(f, g)
         if form is not None:
-            names.append(f"{form.name} ({form.citation})")
+            names.append(f"{form[0]} ({form[1]})")
     return f"{route.method}: {'; '.join(dict.fromkeys(names))}" if names else route.method

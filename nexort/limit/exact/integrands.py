@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from nexort.functions import Array
+from nexort.activations import Array
 from nexort.limit.exact import failures
 from nexort.limit.exact.budget import NotExact
 from nexort.limit.exact.engine import Engine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nexort import functions
+from nexort import activations
 from nexort.limit.exact import moments
 from nexort.limit.exact.budget import NotExact
 from nexort.limit.exact.forms import (
@@ -68,8 +68,10 @@ def form_of(engine: Engine, node: Node, at: At) -> Form:
             raise NotExact("an expectation over iid copies is sampled", node)
         case Op.SLOT:
             raise NotExact("a ket of a law that is not known", node)
-        case _:
+        case Op.TAKE | Op.TRANSPOSE | Op.DIAGONAL | Op.SPREAD:
             return engine.form(node.args[0], moved(node, at))
+        case _:
+            raise NotExact(f"{node.op.name} has no exact route", node)
 
 
 def dot(engine: Engine, node: Node, at: At) -> Form:
@@ -168,7 +170,7 @@ def _expanded(engine: Engine, node: Node, at: At, parts: list[tuple[Node, At]]) 
     forms = [_form_or_constant(engine, *p) for p in parts]
     constants = [x.constant(values) for x in forms]
     if all(c is not None for c in constants):
-        if functions.registry()[str(node.attr)].jumps:
+        if activations.registry()[str(node.attr)].jumps:
             raise NotExact("a jump of a ket that vanishes in the limit", node)
         return constant(values, values.call(str(node.attr), *(c for c in constants if c)))
     match str(node.attr):

@@ -16,7 +16,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from nexort.functions import Array
+from nexort.activations import Array
 from nexort.limit.exact.bent import FAR
 from nexort.limit.exact.instructions import (
     ADD,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nexort import functions
+from nexort import activations
 from nexort.gaussian import orthant, sides
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.expectation import (
@@ -167,7 +167,7 @@ def _call(value: Value) -> Operation:
         return of_gaps
     if name in ("add", "mul"):
         return _chain(value, np.add if name == "add" else np.multiply, places)
-    evaluate = functions.registry()[name].evaluate
+    evaluate = activations.registry()[name].evaluate
     return lambda frame, args: evaluate(*aligned(args, places))
 
 

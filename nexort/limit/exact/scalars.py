@@ -52,12 +52,16 @@ def lower(engine: Engine, node: Node, at: At) -> Value:
             parts = [engine.scalar(a, at[1:]) for a in node.args]
             first = at[0]
             return parts[first] if isinstance(first, int) else values.stack(parts, first)
-        case Op.MEAN:
-            raise NotExact("an expectation over iid copies is sampled", node)
-        case Op.SLOT:
-            raise NotExact("a number that is not known", node)
-        case _:
+        case Op.TAKE | Op.TRANSPOSE | Op.DIAGONAL | Op.SPREAD:
             return engine.scalar(node.args[0], moved(node, at))
+        case _:
+            raise NotExact(REFUSED.get(node.op, f"{node.op.name} has no exact route"), node)
+
+
+REFUSED = {
+    Op.MEAN: "an expectation over iid copies is sampled",
+    Op.SLOT: "a number that is not known",
+}
 
 
 def aligned(node: Node, at: Sequence[Index]) -> At:
@@ -78,7 +82,7 @@ def moved(node: Node, at: At) -> At:
         case Op.SPREAD:
             return aligned(node.args[0], at)
         case _:
-            raise NotExact(f"{node.op.name.lower()} has no exact route", node)
+            raise NotExact(f"{node.op.name} has no exact route", node)
 
 
 def split(node: Node, at: At) -> tuple[At, At, tuple[Label, ...]]:

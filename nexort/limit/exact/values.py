@@ -247,12 +247,12 @@ class Values:
         if args and name not in UNFOLDED and all(a.number is not None for a in args):
             import numpy as np
 
-            from nexort import functions
+            from nexort import activations
             from nexort.limit.exact.errors import of_function
 
             with np.errstate(all="ignore"):
                 plain = [np.asarray(a.number) for a in args]
-                found = float(functions.registry()[name].evaluate(*plain))
+                found = float(activations.registry()[name].evaluate(*plain))
                 return self.number(found, of_function(name, plain, [a.error for a in args], found))
         return self.make(What.CALL, args, name)
 

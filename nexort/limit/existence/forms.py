@@ -8,8 +8,8 @@ from functools import cached_property, reduce
 
 import numpy as np
 
-from nexort.functions import Array
-from nexort.gaussian.precise import FUNCTIONS, Undefined, number
+from nexort.activations import Array
+from nexort.gaussian.precise import Undefined, function, number
 from nexort.limit.existence.zeros import natural
 from nexort.program import build
 from nexort.program.differentiate import substitute
@@ -96,7 +96,7 @@ def _constant(x: Node, args: Sequence[Polynomial]) -> Polynomial | None:
     """A function of numbers."""
     numbers = [number(p.get((), 0.0)) for p in args]
     try:
-        return {(): float(FUNCTIONS[str(x.attr)](*numbers))}
+        return {(): float(function(str(x.attr))(*numbers))}
     except (Undefined, OverflowError):
         return None
 

@@ -16,7 +16,8 @@ from itertools import combinations, pairwise
 import numpy as np
 from mpmath import mp, mpf
 
-from nexort.functions import Array
+from nexort import activations
+from nexort.activations import Array
 from nexort.gaussian.precise import Undefined, logarithm
 from nexort.limit.existence.forms import collected, factors, polynomials, powered, quadratic
 from nexort.limit.existence.line import ends, judged, profile
@@ -28,9 +29,6 @@ from nexort.program import build
 from nexort.program.nodes import Node, Op
 
 LITTLE = 1e-3
-AT_MOST_LINEAR = ("relu", "tanh", "sin", "erf", "gelu", "silu", "arctan", "elu", "leaky_relu")
-"""|f(u)| <= C |u|."""
-
 LOCI = 8
 """Singular subspaces whose sums are looked at."""
 
@@ -211,7 +209,7 @@ def _of_many(part: _Part, space: Space) -> _Shape | None:
     if part.exponent > 0 and part.base.op is Op.CALL:
         if part.base.attr == "log":
             return _of_powers(part.base.args[0], space, -LITTLE, even=True)
-        if part.base.attr in AT_MOST_LINEAR:
+        if activations.registry()[str(part.base.attr)].at_most_linear:
             return _of_powers(part.base.args[0], space, part.exponent)
     if part.base not in known:
         return None

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nexort.program.nodes import Node, Op, walk
+from nexort.program.partials import ARGUMENTS, definition
 from nexort.program.roundings import Rounded
 
 Growth = tuple[int, float]
@@ -144,9 +145,12 @@ def of_call(x: Node, args: list[Range]) -> Range:
     if name == "pow":
         return _pow(args[0], args[1], x.args[1])
     rule = RULES.get(name)
-    if rule is None:
+    if rule is not None:
+        return rule(*args)
+    graph = definition(name)
+    if graph is None:
         raise NotShown
-    return rule(*args)
+    return bounds(graph, dict(zip(ARGUMENTS, args, strict=False)))
 
 
 def _add(a: Range, b: Range) -> Range:

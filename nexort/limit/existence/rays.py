@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from mpmath import mp, mpf
 
-from nexort.functions import Array
+from nexort.activations import Array
 from nexort.gaussian.precise import Undefined, logarithm
 from nexort.limit.existence.line import ray, surface
 from nexort.limit.existence.variables import Space, affine

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nexort.functions import Array
+from nexort.activations import Array
 from nexort.gaussian.univariate import SLOT
 from nexort.limit.existence import line
 from nexort.limit.existence.forms import (
@@ -34,6 +34,7 @@ from nexort.limit.existence.verdict import EXISTS, UNKNOWN, Known, Verdict, unde
 from nexort.program import build
 from nexort.program.differentiate import substitute
 from nexort.program.nodes import Node, Op, walk
+from nexort.program.partials import defined
 
 TERMS = 12
 """Of a sum that is taken apart."""
@@ -56,7 +57,7 @@ def judged(
     variances; ``ranges`` are of leaves of other laws, those that do not grow of unknown numbers.
     What is shown holds for all numbers in f up to their errors.
     """
-    node = plain(node)
+    node = plain(defined(node))
     if not all(math.isfinite(x.attr) for x in walk([node]) if x.op is Op.CONST):
         return undefined("a number beyond the range of floats", always=True)
     verdict = _of_one(node, covariance, ranges)
@@ -98,7 +99,7 @@ def tame(node: Node, ranges: Mapping[Node, Range]) -> bool:
     """Whether interval arithmetic shows that every power of f has an expectation."""
     leaves = {x: ranges.get(x, VARIABLE) for x in walk([node]) if x.op is Op.SLOT}
     try:
-        return bounds(plain(node), leaves).tame
+        return bounds(plain(defined(node)), leaves).tame
     except NotShown:
         return False
 

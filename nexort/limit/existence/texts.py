@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from nexort.functions import Array
+from nexort.activations import Array
 from nexort.program.nodes import Node, Op, walk
 
 LONG = 100

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from mpmath import mp, mpf
 
+from nexort import activations
 from nexort.gaussian.precise import Undefined, number, value
 from nexort.gaussian.univariate import SLOT, Univariate
 from nexort.limit.existence.ranges import NotShown, Range, bounds
@@ -28,11 +29,6 @@ MOST = 64
 
 GRID = np.linspace(-8.0, 8.0, 512)
 CELLS = 2_000
-SIGNED = ("abs", "relu", "leaky_relu", "step", "sign", "elu")
-ZERO_AT_ZERO = (
-    "neg", "tanh", "erf", "arctan", "sinh", "square", "sqrt", "gelu", "silu", *SIGNED,
-)  # fmt: skip
-"""Functions that are 0 at 0, or on one side of it."""
 
 
 def singular_arguments(node: Node, kinks: bool = True) -> list[Node]:
@@ -46,8 +42,10 @@ def singular_arguments(node: Node, kinks: bool = True) -> list[Node]:
             found[x.args[1]] = None
         elif name in ("max", "min") and kinks:
             found[build.call("sub", *x.args)] = None
-        elif name in ("log", *(("sqrt", *SIGNED) if kinks else ())) or (
-            name == "pow" and not natural(x.args[1])
+        elif (
+            name == "log"
+            or (name == "pow" and not natural(x.args[1]))
+            or (kinks and (name == "sqrt" or activations.registry()[name].kinks))
         ):
             found[x.args[0]] = None
     return [x for x in found if SLOT in walk([x])]
@@ -109,7 +107,8 @@ def _factors(node: Node) -> list[Node]:
     name = str(node.attr)
     if name in ("mul", "max", "min"):
         return [x for a in node.args for x in _factors(a)]
-    if name in ZERO_AT_ZERO or name == "div" or (name == "pow" and node.args[1].op is Op.CONST):
+    vanishes = activations.registry()[name].vanishes
+    if vanishes or name == "div" or (name == "pow" and node.args[1].op is Op.CONST):
         return _factors(node.args[0])
     if name == "log":
         return [build.call("sub", node.args[0], build.constant(1))]

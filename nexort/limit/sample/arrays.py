@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nexort import functions
+from nexort import activations
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array
@@ -27,7 +27,7 @@ def entrywise(node: Node, args: Sequence[Array], tail: int) -> Array:
             a if x.type.kind is Kind.KET else a.reshape(a.shape + (1,) * tail)
             for x, a in zip(node.args, args, strict=True)
         ]
-    result: Array = functions.registry()[str(node.attr)].evaluate(*args)
+    result: Array = activations.registry()[str(node.attr)].evaluate(*args)
     return result
 
 

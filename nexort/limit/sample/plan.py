@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from nexort import functions
+from nexort import activations
 from nexort.limit.dots import sources_of_dots
 from nexort.limit.sample.frames import Space
 from nexort.limit.sample.graph import (
@@ -118,7 +118,7 @@ def jumps(x: Node) -> bool:
     """A function of one ket with a jump at zero."""
     if x.op is not Op.CALL or len(x.args) != 1 or not is_ket(x.args[0]):
         return False
-    return functions.registry()[str(x.attr)].jumps
+    return activations.registry()[str(x.attr)].jumps
 
 
 def _projected(order: Iterable[Node]) -> frozenset[Node]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from nexort import functions
 from nexort.program import build
 from nexort.program.index import Affine, Loop
 from nexort.program.nodes import Node, Op, walk_where
@@ -179,7 +178,7 @@ class Expressions:
             return binary("^", *trees)
         if function == "neg":
             return t.Negative(trees[0], NOWHERE)
-        if self.taken(function) or functions.lookup(function) is None:
+        if self.taken(function) or activations.lookup(function) is None:
             raise unprintable(f"the function {function} is hidden by another name")
         return call(name(function), *trees)
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from nexort import functions
+from nexort import activations
 from nexort.program import build
 from nexort.program.differentiate import derivative, substitute
 from nexort.program.nodes import Node, Op, walk
@@ -93,7 +93,7 @@ def formals(function: UserFunction) -> tuple[Node, ...]:
 
 @cache
 def _of_registry() -> tuple[Pattern, ...]:
-    one = [name for name, f in functions.registry().items() if f.arity == 1]
+    one = [name for name, f in activations.registry().items() if f.arity == 1]
     return tuple(p for name in one for p in _derivative(name, build.call(name, _Z), (_Z,)))
 
 

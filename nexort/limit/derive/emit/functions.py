@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
-from nexort.gaussian.kinks import AT_ZERO, roots
-from nexort.limit.derive import closed, graphs
+from nexort import activations
+from nexort.gaussian.kinks import roots
+from nexort.limit.derive import families, graphs
 from nexort.limit.derive.formula import (
     Apply,
     Formula,
@@ -19,6 +20,7 @@ from nexort.limit.derive.formula import (
     Sum,
     Symbol,
 )
+from nexort.limit.derive.walking import parts
 from nexort.program import build
 from nexort.program.index import Affine
 from nexort.program.nodes import Node, Op, rewrite, walk
@@ -38,32 +40,15 @@ SUM, PRODUCT, UNARY, ATOM = range(4)
 """How tightly an expression of Python holds together."""
 
 NUMPY = {
-    "add": "({0} + {1})",
-    "sub": "({0} - {1})",
-    "mul": "({0} * {1})",
-    "div": "({0} / {1})",
-    "pow": "np.power({0}, {1})",
-    "relu": "np.maximum({0}, 0)",
-    "step": "np.heaviside({0}, 0.5)",
-    "sign": "np.sign({0})",
-    "abs": "np.abs({0})",
-    "square": "np.square({0})",
-    "max": "np.maximum({0}, {1})",
-    "min": "np.minimum({0}, {1})",
-    "leaky_relu": "(np.maximum({0}, 0) + {1} * np.minimum({0}, 0))",
-    "elu": "(np.maximum({0}, 0) + np.expm1(np.minimum({0}, 0)))",
-    "erf": "special.erf({0})",
-    "gelu": "({0} * special.ndtr({0}))",
-    "gauss": "np.exp(-0.5 * {0}**2)",
-    "sigmoid": "special.expit({0})",
-    "softplus": "np.logaddexp({0}, 0)",
-    "silu": "({0} * special.expit({0}))",
-    "arcsin": "np.arcsin(np.clip({0}, -1, 1))",
-} | {name: f"np.{name}({{0}})" for name in
-     ("exp", "log", "sqrt", "sin", "cos", "arctan", "tanh", "sinh", "cosh")}  # fmt: skip
+    "arcsin": "np.arcsin(np.clip({x}, -1, 1))",
+    "erfc": "special.erfc({x})",
+    **{name: function.source for name, function in activations.registry().items()},
+}
+"""Code of functions: of the registry's, and of what closed forms have besides."""
 
-DEVIATIONS = {Power(x, Number(Fraction(1, 2))): x.name for x in (closed.P, closed.Q)}
-SMALLEST = "1e-300"
+DEVIATIONS = {Power(x, Number(Fraction(1, 2))): x.name for x in (families.P, families.Q)}
+INVERSE_DEVIATIONS = [Power(x, Number(Fraction(-1, 2))) for x in (families.P, families.Q)]
+SMALLEST, SMALL = "1e-300", "1e-100"
 
 Code = tuple[str, int]
 
@@ -105,9 +90,9 @@ def call(name: str, args: Sequence[Code]) -> str:
     def placed(slot: re.Match[str]) -> str:
         before, after = template[: slot.start()].rstrip()[-1], template[slot.end()]
         bare = before in "(," and after in "),"
-        return inside(args[int(slot.group(1))], SUM if bare else ATOM)
+        return inside(args["xy".index(slot.group(1))], SUM if bare else ATOM)
 
-    return re.sub(r"\{(\d)\}", placed, template)
+    return re.sub(r"\{([xy])\}", placed, template)
 
 
 def number(value: Fraction | float) -> Code:
@@ -127,7 +112,7 @@ def inside(code: Code, least: int) -> str:
 
 def plain(formula: Formula) -> Code:
     """A formula of symbols alone (p, c, q, z, params) as an expression inside a dual activation."""
-    if formula == closed.ORTHOGONAL:
+    if formula == families.ORTHOGONAL:
         return "root", ATOM
     if formula in DEVIATIONS:
         # only c is ever divided by it, and c is 0 where a variance is
@@ -149,10 +134,10 @@ def plain(formula: Formula) -> Code:
             return quotient([(f, plain) for f in factors])
         case Power(base, exponent):
             return powered(plain(base), exponent, plain(exponent))
-        case _ if formula == closed.ANGLE:
+        case _ if formula == families.ANGLE:
             # pi/2 - arcsin(c / sqrt(p q)), a right angle where a variance is 0
             return "np.pi / 2 - np.arctan2(c, root)", SUM
-        case _ if formula == closed.ARCSINE:
+        case _ if formula == families.ARCSINE:
             # arcsin(c / sqrt(p q)), without its loss of digits near equal inputs
             return "np.arctan2(c, root)", ATOM
         case Apply(name, args):
@@ -213,6 +198,21 @@ ROOT = "root = np.sqrt(np.maximum(p * q - c**2, 0))"
 """What closed forms call ``root``: it must not become negative by rounding."""
 
 
+def floors(variances: str) -> str:
+    """What comes before closed forms that divide by variances: c is 0 where one is, and so is the
+    quotient."""
+    floored = (f"np.maximum({x}, {SMALL})" for x in variances)
+    return f"{', '.join(variances)} = {', '.join(floored)}"
+
+
+def floored(formula: Formula) -> bool:
+    """Whether a closed form needs them: it divides by what is 0 where a variance is, other than
+    in angles and by standard deviations."""
+    if formula in (families.ANGLE, families.ARCSINE) or formula in INVERSE_DEVIATIONS:
+        return False
+    return families.divides(formula) or any(map(floored, parts(formula)))
+
+
 def wrapped(head: str, value: str, indent: str, tail: str = "", width: int = 99) -> list[str]:
     """``head value tail``; a long sum has a line a term."""
     line = f"{indent}{head}{value}{tail}"
@@ -251,7 +251,7 @@ def rough(graph: Node, numbers: Mapping[str, int | float]) -> bool:
 
 
 def _bent(x: Node) -> bool:
-    if x.attr in AT_ZERO or x.attr in ("max", "min"):
+    if x.attr in ("max", "min") or activations.registry()[str(x.attr)].kinks:
         return True
     if x.attr not in ("sqrt", "log", "pow"):
         return False

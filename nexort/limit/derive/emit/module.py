@@ -357,6 +357,8 @@ class _Module:
         value = functions.plain(known.formula)[0]
         if not any(x in (closed.P, closed.C, closed.Q) for x in walk(known.formula)):
             value = f"np.full(np.shape(p), {value})"
+        if functions.floored(known.formula):
+            lines.append(INDENT + (functions.floors("p" if arguments == "p" else "pq")))
         if re.search(r"\broot\b", value):
             lines.append(INDENT + functions.ROOT)
         return "\n".join([*lines, f"{INDENT}return {value}"])

@@ -21,14 +21,11 @@ other functions       sympy's own (tanh, erf, ...), else an undefined Function o
 
 from __future__ import annotations
 
-from contextlib import suppress
 from fractions import Fraction
 from typing import Any, assert_never
 
 import sympy
 
-from nexort.gaussian.closed import closed_form
-from nexort.gaussian.univariate import NotUnivariate, Univariate
 from nexort.limit.derive import closed
 from nexort.limit.derive.derivation import Equation
 from nexort.limit.derive.formula import (
@@ -198,7 +195,19 @@ def _applied(name: str, args: list[Any]) -> Any:
         case "max" | "min", _:
             return {"max": sympy.Max, "min": sympy.Min}[name](*args)
         case (
-            ("erf" | "exp" | "log" | "sqrt" | "sign" | "sin" | "cos" | "tanh" | "sinh" | "cosh"),
+            (
+                "erf"
+                | "erfc"
+                | "exp"
+                | "log"
+                | "sqrt"
+                | "sign"
+                | "sin"
+                | "cos"
+                | "tanh"
+                | "sinh"
+                | "cosh"
+            ),
             _,
         ):
             return getattr(sympy, name)(*args)
@@ -219,10 +228,4 @@ def _gaussian(formula: GaussianPair | GaussianMean) -> Any:
         }
     if found is not None:
         return _of(found.at(places))
-    arguments = [_of(x) for x in places.values()]
-    if isinstance(formula, GaussianPair):
-        with suppress(NotUnivariate):  # a function with symbolic params
-            known = closed_form(Univariate.of(formula.left), Univariate.of(formula.right))
-            if known is not None:
-                return known.sympy(*arguments)
-    return sympy.Function(title(formula))(*arguments)
+    return sympy.Function(title(formula))(*(_of(x) for x in places.values()))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import special
 
-from nexort.functions import Array, Function, lookup, registry
+from nexort.activations import Array, Function, expectations, lookup, registry
 from nexort.support.diagnostics import Source
 from nexort.syntax import tree as t
 from nexort.syntax.parser import parse
@@ -18,6 +19,15 @@ DTYPES = (np.float32, np.float64)
 LIMITS = {
     "arctan": (-np.pi / 2, np.pi / 2),
     "elu": (-1, np.inf),
+    "selu": (-1.7580993408473768, np.inf),
+    "relu6": (0, 6),
+    "hardtanh": (-1, 1),
+    "hardswish": (0, np.inf),
+    "softsign": (-1, 1),
+    "swish": (0, np.inf),
+    "mish": (0, np.inf),
+    "quick_gelu": (0, np.inf),
+    "gelu_tanh": (0, np.inf),
     "erf": (-1, 1),
     "exp": (0, np.inf),
     "gauss": (0, 0),
@@ -73,6 +83,7 @@ def points(function: Function) -> list[Array]:
         return [x[x > 0]] if function.name in POSITIVE else [x]
     x, y = (g.ravel() for g in np.meshgrid(np.linspace(-4.03, 3.97, 41), np.linspace(-2.2, 2, 27)))
     apart = (abs(x - y) > 0.01) & (abs(y) > 0.01) & ((x > 0) | (function.name != "pow"))
+    apart &= (y > 0) | (function.name != "celu")
     return [x[apart], y[apart]]
 
 
@@ -133,7 +144,10 @@ def test_extreme_inputs_give_no_nan(function: Function, dtype: type, size: float
         values = function.evaluate(x)
         slope = value_of(body_of(function.partials[0]), {"x": x, "pi": np.float64(np.pi)})
     assert not np.any(np.isnan(values))
-    assert np.isinf(size) or not np.any(np.isnan(slope))
+    overflows = function.name == "gelu_tanh" and size**2 > float(
+        np.finfo(dtype).max
+    )  # its slope has x^2
+    assert np.isinf(size) or overflows or not np.any(np.isnan(slope))
 
 
 @pytest.mark.parametrize(("name", "limits"), LIMITS.items())
@@ -159,6 +173,21 @@ def test_limits(name: str, limits: tuple[float, float], dtype: type) -> None:
         ("sigmoid", (-100.0,), np.exp(-100)),
         ("softplus", (-100.0,), np.exp(-100)),
         ("silu", (1.0,), 1 / (1 + np.exp(-1))),
+        ("swish", (-1.0,), -1 / (1 + np.exp(1))),
+        ("relu6", (7.0,), 6.0),
+        ("relu6", (-1.0,), 0.0),
+        ("hardtanh", (-3.0,), -1.0),
+        ("hardtanh", (0.25,), 0.25),
+        ("hardswish", (-1.5,), -0.375),
+        ("hardswish", (4.0,), 4.0),
+        ("selu", (-1.0,), -1.1113307378125625),
+        ("selu", (1.0,), 1.0507009873554805),
+        ("celu", (-1.0, 2.0), 2 * np.expm1(-0.5)),
+        ("celu", (3.0, 2.0), 3.0),
+        ("mish", (1.0,), 0.8650983882673103),
+        ("softsign", (-3.0,), -0.75),
+        ("quick_gelu", (1.0,), 0.8457957659328212),
+        ("gelu_tanh", (1.0,), 0.8411919906082768),
         ("gauss", (2.0,), np.exp(-2)),
         ("square", (3.0,), 9.0),
         ("max", (1.0, 2.0), 2.0),
@@ -178,6 +207,72 @@ def test_latex_takes_its_arguments(function: Function) -> None:
     assert "\\alpha" in text
     assert ("\\beta" in text) == (function.arity == 2)
     assert text.count("{") == text.count("}")
+
+
+DEFINED = [f for f in ENTRIES if f.definition is not None]
+FAMILIES = [f for f in ENTRIES if getattr(expectations.registry().get(f.name), "parts", "")]
+
+
+@pytest.mark.parametrize("function", DEFINED + FAMILIES, ids=by_name)
+def test_functions_are_what_their_definitions_say(function: Function) -> None:
+    text = function.definition or expectations.registry()[function.name].parts
+    arguments = points(function)
+    names = {"pi": np.float64(np.pi), **dict(zip("xy", arguments, strict=False))}
+    found, value = value_of(body_of(text), names), function.evaluate(*arguments)
+    np.testing.assert_allclose(found, value, rtol=4e-15, atol=4e-15)
+
+
+@pytest.mark.parametrize("function", ENTRIES, ids=by_name)
+def test_source_gives_the_values(function: Function) -> None:
+    arguments = points(function)
+    code = function.source.format(x="x", y="y")
+    names = {"np": np, "special": special, **dict(zip("xy", arguments, strict=False))}
+    value = function.evaluate(*arguments)
+    np.testing.assert_allclose(eval(code, names), value, rtol=4e-15, atol=4e-15)
+
+
+@pytest.mark.parametrize("function", ENTRIES, ids=by_name)
+def test_kinks_and_jumps(function: Function) -> None:
+    """One-sided slopes differ at kinks, or one-sided values, and nowhere else."""
+    second = [np.float64(0.7)] if function.arity == 2 else []
+    least = 0.1 if function.name in POSITIVE | {"pow"} else -7.05
+    grid = np.arange(least, 7.0, 0.1)
+    if function.name in ("max", "min"):
+        return  # where both arguments are equal
+    h = 1e-6
+    for z in sorted({*np.round(grid[np.abs(grid) > 1e-9], 12), *function.kinks}):
+        f = [function.evaluate(np.float64(z + k * h), *second) for k in (-2, -1, 1, 2)]
+        size = 1 + np.max(np.abs(f))
+        jumps = abs(f[2] - f[1]) > 1e-3 * size
+        bends = abs((f[3] - f[2]) - (f[1] - f[0])) > 1e-3 * h * size
+        assert (jumps or bends or _softly(function, z)) == (z in function.kinks), z
+        assert not jumps or function.jumps
+
+
+def _softly(function: Function, z: float) -> bool:
+    """Where only the second derivative jumps."""
+    return (function.name, z) in {("elu", 0.0), ("celu", 0.0), ("softsign", 0.0)}
+
+
+@pytest.mark.parametrize("function", ENTRIES, ids=by_name)
+def test_what_is_known_for_counting_sizes(function: Function) -> None:
+    x = np.concatenate([np.linspace(-30, 30, 6001), [1e-9, -1e-9, 1e6, -1e6]])
+    x = x[x > 0] if function.name in POSITIVE | {"pow"} else x
+    second = [np.float64(0.7)] if function.arity == 2 else []
+    with np.errstate(all="ignore"):
+        value = function.evaluate(x, *second)
+    low, high = function.bounds
+    assert np.all((value >= low - 1e-15) & (value <= high + 1e-15))
+    if np.isfinite(low):
+        assert np.min(value) <= low + 1e-3 * (1 + abs(low))
+    if function.at_most_linear:
+        assert np.all(np.abs(value) <= 2 * np.abs(x))
+    if function.degree is not None:
+        scaled = function.evaluate(3 * x, *second)
+        np.testing.assert_allclose(scaled, 3.0**function.degree * value, rtol=1e-14)
+    if function.vanishes:
+        for side in (value[(x > 0) & (x < 8)], value[(x < 0) & (x > -8)]):
+            assert np.all(side == 0) or np.all(side != 0)
 
 
 def test_lookup() -> None:

@@ -1,0 +1,332 @@
+"""Closed forms of E f(y) g(z) as formulas, for sums of the atoms of ``nexort.gaussian.terms``.
+
+For centred Gaussians y, z with variances p, q and covariance c:
+
+*piecewise polynomials*, by the polynomials of ``nexort.gaussian.orthant`` in rho = c / (p q)^(1/2);
+
+*error functions and Gaussian bumps*: with D(x, w) = (1 + x p)(1 + w q) - x w c^2 the weight
+exp(-(x y^2 + w z^2) / 2) has mean D^(-1/2) and leaves the law with
+
+    p' = (p + w (p q - c^2)) / D,  c' = c / D,  q' = (q + x (p q - c^2)) / D,
+
+under which Stein's lemma lowers powers, and an error function erf(u y) becomes
+(2 t / pi)^(1/2) times the weight x + t, t = 2 u^2; what is left in the end is
+(2 / pi) arcsin((s t)^(1/2) c / (D(x + s, w) D(x, w + t))^(1/2)). The sign is the limit of large t,
+D(x, w) over x there and 1 for t;
+
+*exponentials and waves*, by characteristic functions, their products with powers by Stein's lemma.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import reduce
+
+from nexort.gaussian import orthant
+from nexort.gaussian.pairs import slope
+from nexort.gaussian.terms import Atom, Terms
+from nexort.limit.derive.algebra import HALF, MINUS_ONE, add, mul, neg, number, power
+from nexort.limit.derive.formula import (
+    ONE,
+    ZERO,
+    Apply,
+    Formula,
+    Number,
+    Power,
+    Product,
+    Sum,
+    Symbol,
+)
+
+P, C, Q = (Symbol(x) for x in "pcq")
+PI = Symbol("pi", kind="constant")
+TWO = number(2)
+
+
+def over(x: Formula) -> Formula:
+    """1 / x."""
+    return power(x, MINUS_ONE)
+
+
+def root(x: Formula, sign: int = 1) -> Formula:
+    """x^(1/2), or x^(-1/2)."""
+    return power(x, Number(Fraction(sign, 2)))
+
+
+def exp(x: Formula) -> Formula:
+    """e^x."""
+    return Apply("exp", (x,))
+
+
+DETERMINANT = add(mul(P, Q), neg(power(C, TWO)))
+"""p q - c^2"""
+
+ORTHOGONAL = root(DETERMINANT)
+
+CORRELATION = mul(C, root(mul(P, Q), -1))
+
+ANGLE = Apply("arccos", (CORRELATION,))
+"""The angle between y and z."""
+
+ARCSINE = Apply("arcsin", (CORRELATION,))
+"""Its complement."""
+
+
+def exact(value: float) -> Formula:
+    """The rational x, its root, x / pi or (x / pi)^(1/2) that a float is the nearest to."""
+    if value == 0:
+        return ZERO
+    shapes: tuple[tuple[float, Callable[[Number], Formula]], ...] = (
+        (abs(value), lambda x: x),
+        (value * value, root),
+        (abs(value) * math.pi, lambda x: mul(x, over(PI))),
+        (value * value * math.pi, lambda x: root(mul(x, over(PI)))),
+    )
+    for k, (target, shape) in enumerate(shapes):
+        found = Fraction(target).limit_denominator(5000)
+        near = math.sqrt(found / (math.pi if k == 3 else 1)) if k % 2 else float(found)
+        if found and abs((near / math.pi if k == 2 else near) - abs(value)) <= 4e-16 * abs(value):
+            result = shape(Number(found))
+            return result if value > 0 else neg(result)
+    return Number(value)
+
+
+def divides(x: Formula) -> bool:
+    """Whether this is a division by what is 0 where a variance is."""
+    match x:
+        case Power(base, Number(value)) if value < 0:
+            return vanishes(base, P) or vanishes(base, Q)
+        case _:
+            return False
+
+
+def vanishes(x: Formula, variance: Formula) -> bool:
+    """Whether a formula is 0 where that variance is, and with it the covariance."""
+    match x:
+        case Sum(terms):
+            return all(vanishes(t, variance) for t in terms)
+        case Product(factors):
+            return any(vanishes(f, variance) for f in factors)
+        case Power(base, Number(value)) if value > 0:
+            return vanishes(base, variance)
+        case _:
+            return x in (variance, C)
+
+
+def expectation(f: Terms, g: Terms) -> Formula:
+    """E f(y) g(z), for sums of which all pairs of atoms have a closed form."""
+    bent = [{a: x for a, x in h.items() if a.kink} for h in (f, g)]
+    smooth = [{a: x for a, x in h.items() if not a.kink} for h in (f, g)]
+    others = (
+        (a, x, b, y)
+        for left, right in ((bent[0], smooth[1]), (smooth[0], bent[1]), (smooth[0], smooth[1]))
+        for a, x in left.items()
+        for b, y in right.items()
+    )
+    first = piecewise(*bent)
+    return add(first, *(mul(exact(x), exact(y), _pair(a, b)) for a, x, b, y in others))
+
+
+# ---- piecewise polynomials -----------------------------------------------------------------------
+
+
+@dataclass
+class _Sum:
+    """A sum of coefficients times powers of p, c and q."""
+
+    terms: list[tuple[Formula, Formula]] = field(default_factory=list)
+
+    def put(self, factor: Formula, polynomial: orthant.Polynomial, j: int, k: int) -> None:
+        """``factor`` times the polynomial of rho times s_y^j s_z^k."""
+        for m, x in polynomial.items():
+            halves = ((P, j - m), (Q, k - m))
+            rest = (power(v, Number(Fraction(n, 2))) for v, n in halves)
+            self.terms.append((mul(factor, Number(x)), mul(power(C, number(m)), *rest)))
+
+    def over(self, factor: Formula) -> Formula:
+        """The sum over a number."""
+        return add(*(mul(c, over(factor), term) for c, term in self.terms))
+
+
+def piecewise(f: Terms, g: Terms) -> Formula:
+    """A + (2 / pi)^(1/2) V + (2 / pi) [B arcsin(rho) + C (p q - c^2)^(1/2)]."""
+    even, half, angle, sine = (_Sum() for _ in range(4))
+    for a, x in f.items():
+        for b, y in g.items():
+            factor, j, k = mul(exact(x), exact(y)), a.power, b.power
+            if a.edge and b.edge:
+                first, second = orthant.signed(j, k)
+                angle.put(factor, first, j, k)
+                sine.put(factor, second, j - 1, k - 1)
+            elif a.edge or b.edge:
+                half.put(factor, orthant.half(j, k) if a.edge else orthant.half(k, j), j, k)
+            else:
+                even.put(factor, orthant.wick(j, k), j, k)
+    plain = even.over(ONE)
+    scale = _common([*angle.terms, *sine.terms])
+    bent = angle.over(scale)
+    arcs: Formula = ARCSINE
+    if bent != ZERO and plain == angle.over(ONE):  # B (pi / 2 + arcsin(rho))
+        plain, arcs = ZERO, add(PI, neg(ANGLE))
+    inner = add(mul(sine.over(scale), ORTHOGONAL), mul(bent, arcs))
+    return add(plain, _half(half), mul(scale, TWO, over(PI), inner))
+
+
+def _half(terms: _Sum) -> Formula:
+    """(2 / pi)^(1/2) times a sum."""
+    scale = _common(terms.terms)
+    total = terms.over(scale)
+    if total in (root(P), root(Q)):
+        assert isinstance(total, Power)
+        return root(mul(scale, scale, TWO, total.base, over(PI)))
+    return mul(scale, TWO, root(mul(TWO, PI), -1), total)
+
+
+def _common(terms: Iterable[tuple[Formula, Formula]]) -> Formula:
+    """What rational coefficients have in common, 1 for others."""
+    found = [c.value for c, _ in terms if isinstance(c, Number)]
+    values = [x for x in found if isinstance(x, Fraction) and x]
+    if not values or len(values) < len(list(terms)):
+        return ONE
+    top = reduce(math.gcd, (x.numerator for x in values))
+    return Number(Fraction(top, reduce(math.lcm, (x.denominator for x in values))))
+
+
+# ---- error functions and bumps -------------------------------------------------------------------
+
+
+def _pair(a: Atom, b: Atom) -> Formula:
+    if a.edges and b.edges:
+        law = _Law(exact(a.tilt), exact(b.tilt))
+        return _moment(a.power, a.edge, b.power, b.edge, law)
+    if a.waves and b.waves:
+        return _waves(a, b)
+    return _stein(a.power, b, P, Q) if a.edges else _stein(b.power, a, Q, P)
+
+
+@dataclass(frozen=True, slots=True)
+class _Law:
+    """Tilted by exp(-(x y^2 + w z^2) / 2); None for infinite x or w, conditioned on y = 0 or
+    z = 0."""
+
+    x: Formula | None
+    w: Formula | None
+
+    @property
+    def scale(self) -> Formula:
+        """D(x, w), over what is infinite."""
+        x, w = self.x, self.w
+        if x is None and w is None:
+            return DETERMINANT
+        if x is None or w is None:
+            own, rate = (P, w) if x is None else (Q, x)
+            assert rate is not None
+            return add(own, mul(rate, DETERMINANT))
+        both = mul(add(ONE, mul(x, P)), add(ONE, mul(w, Q)))
+        return add(both, neg(mul(x, w, power(C, TWO))))
+
+    @property
+    def left(self) -> Formula:
+        """p'."""
+        if self.x is None:
+            return ZERO
+        top = DETERMINANT if self.w is None else add(P, mul(self.w, DETERMINANT))
+        return mul(top, over(self.scale))
+
+    @property
+    def right(self) -> Formula:
+        """q'."""
+        if self.w is None:
+            return ZERO
+        top = DETERMINANT if self.x is None else add(Q, mul(self.x, DETERMINANT))
+        return mul(top, over(self.scale))
+
+    @property
+    def cross(self) -> Formula:
+        """c'."""
+        return ZERO if self.x is None or self.w is None else mul(C, over(self.scale))
+
+    def tilted(self, left: float, right: float) -> _Law:
+        """With the weights that the slopes of error functions have."""
+        return _Law(_tilted(self.x, left), _tilted(self.w, right))
+
+
+def _tilted(x: Formula | None, edge: float) -> Formula | None:
+    if not edge:
+        return x
+    return None if x is None or math.isinf(edge) else add(x, _rate(edge))
+
+
+def _rate(edge: float) -> Formula:
+    """t = 2 u^2 of erf(u y), 1 of the sign."""
+    return ONE if math.isinf(edge) else mul(TWO, power(exact(edge), TWO))
+
+
+def _moment(j: int, u: float, k: int, v: float, law: _Law) -> Formula:
+    """E y^j erf(u y) z^k erf(v z) of a weight, the error functions absent for u = 0, v = 0."""
+    if (j + k + bool(u) + bool(v)) % 2:
+        return ZERO
+    if j == 0 and k == 0:
+        if not u:
+            return root(law.scale, -1)
+        sides = mul(law.tilted(u, 0).scale, law.tilted(0, v).scale)
+        sine = mul(root(mul(_rate(u), _rate(v))), C, root(sides, -1))
+        return mul(TWO, over(PI), Apply("arcsin", (sine,)), root(law.scale, -1))
+    first = j > 0
+    i, variance = (j - 1, law.left) if first else (k - 1, law.right)
+    own, other = (variance, law.cross) if first else (law.cross, variance)
+    j, k = (i, k) if first else (j, i)
+    terms: list[Formula] = [ZERO]
+    if j and own != ZERO:
+        terms.append(mul(number(j), own, _moment(j - 1, u, k, v, law)))
+    if k and other != ZERO:
+        terms.append(mul(number(k), other, _moment(j, u, k - 1, v, law)))
+    if u and own != ZERO:
+        terms.append(mul(own, _slope(u), _moment(j, 0.0, k, v, law.tilted(u, 0))))
+    if v and other != ZERO:
+        terms.append(mul(other, _slope(v), _moment(j, u, k, 0.0, law.tilted(0, v))))
+    return add(*terms)
+
+
+def _slope(edge: float) -> Formula:
+    """(2 t / pi)^(1/2)."""
+    return root(mul(TWO, _rate(edge), over(PI)))
+
+
+# ---- exponentials and waves ----------------------------------------------------------------------
+
+
+def _waves(a: Atom, b: Atom) -> Formula:
+    kinds = {a.wave, b.wave}
+    if kinds == {"sin", "cos"}:
+        return ZERO
+    rates = [exact(z.frequency if z.wave else z.slope) for z in (a, b)]
+    squares = [
+        mul(neg(HALF) if z.wave else HALF, power(r, TWO), v)
+        for z, r, v in zip((a, b), rates, (P, Q), strict=True)
+    ]
+    size, cross = add(*squares), mul(*rates, C)
+    if cross == ZERO:
+        return ZERO if "sin" in kinds else exp(size)
+    if kinds == {""}:
+        return exp(add(size, cross))
+    both = a.wave == b.wave
+    name = {"sin": "sinh", "cos": "cosh"}[a.wave] if both else a.wave or b.wave
+    return mul(exp(size), Apply(name, (cross,)))
+
+
+def _stein(j: int, wave: Atom, own: Formula, other: Formula) -> Formula:
+    """E y^j g(z) = (j - 1) p E y^(j-2) g(z) + c E y^(j-1) g'(z)."""
+    if j == 0:
+        if wave.wave == "sin":
+            return ZERO
+        rate = wave.frequency if wave.wave else wave.slope
+        return exp(mul(neg(HALF) if wave.wave else HALF, power(exact(rate), TWO), other))
+    following, factor = slope(wave)
+    total = mul(C, exact(factor), _stein(j - 1, following, own, other))
+    if j == 1:
+        return total
+    return add(total, mul(number(j - 1), own, _stein(j - 2, wave, own, other)))
