@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nexort import activations
 from nexort.elaborate import indices, laws
 from nexort.elaborate.expressions import Elaborator
 from nexort.elaborate.scope import Bound, Entry, Scope, UserFunction
