@@ -54,7 +54,7 @@ def accuracy(task: Task) -> None:
 def of_replicates(task: Task, size: int) -> float:
     """Time x variance of the limit with samples of ``size`` points."""
     plan = Plan.of(task)
-    plan = replace(plan, graph=plan.graph.with_laws(2**31))
+    plan = replace(plan, laws=plan.exact_laws(2**31))
     start = time.perf_counter()
     draws = replicates(plan, Settings()).run(size, REPLICATES).draws["f"]
     return _product(f"limit, {size} points", (time.perf_counter() - start) / REPLICATES, draws)
