@@ -83,7 +83,7 @@ def test_simulate_is_reproducible(here: Path) -> None:
     assert first.returncode == 0
     assert first.stdout == nexort(*args, "--threads", "1", cwd=here).stdout
     assert first.stdout != nexort(*args, "--seed", "1", cwd=here).stdout
-    assert set(json.loads(first.stdout)) == {"32", "64"}
+    assert set(json.loads(first.stdout)) == {"schema", "32", "64"}
 
 
 def test_verify_holds_and_plots(here: Path) -> None:

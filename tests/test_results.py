@@ -238,7 +238,7 @@ def test_json(tmp_path: Path) -> None:
     assert found.as_json() == expected
     assert Results({"s": Estimate(2)}).as_json()["s"]["value"] == 2
     found.save(tmp_path / "x.json")
-    assert json.loads((tmp_path / "x.json").read_text()) == expected
+    assert json.loads((tmp_path / "x.json").read_text()) == {"schema": 1, **expected}
 
 
 def test_npz(tmp_path: Path) -> None:
