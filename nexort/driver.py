@@ -75,17 +75,12 @@ def parse(source: Source) -> t.Module:
 
 
 @stage
-@collector.paused()
 def elaborate(module: t.Module) -> Program:
     """A verified program from a syntax tree and what it imports. Raises NexortError with every
     error found."""
-    from nexort.elaborate import statements
-    from nexort.program.verify import verify_program
-    from nexort.syntax.files import importer
+    from nexort.elaborate.source import compile_module
 
-    program = statements.elaborate(module, importer())
-    verify_program(program)
-    return program
+    return compile_module(module)
 
 
 def compile_source(source: Source) -> Program:
@@ -115,12 +110,9 @@ def check(program: Program, given: Given) -> Unroller:
 @stage
 def simplify(program: Program) -> Program:
     """The same outputs by fewer rules."""
-    from nexort.program.verify import verify_program
-    from nexort.transform import simplify
+    from nexort.transform.straight import simplified
 
-    found = simplify.simplify(program)
-    verify_program(found)
-    return found
+    return simplified(program)
 
 
 @stage

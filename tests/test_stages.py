@@ -51,6 +51,13 @@ def test_a_tree_has_a_part_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert any(line.strip() == "For" for line in lines)
 
 
+def test_a_tree_may_be_deep(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "deep.nxt"
+    path.write_text(f"vector v ~ N(0, 1)\noutput {' + '.join(['<v|v>'] * 3000)} as k\n")
+    text, _ = told(capsys, "check", str(path), "--dump", "syntax")
+    assert text.count("BraKet") == 3000
+
+
 def test_an_unrolled_program_has_an_instruction_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     text, _ = told(
         capsys, "simulate", WISHART, "--width", "8", "--set", "K=2", "--dump", "unrolled"

@@ -147,28 +147,25 @@ def _dump_of(stage: str) -> Callable[..., None]:
     return dump
 
 
-def _tree(value: Any, indent: str = "") -> Iterator[str]:
-    """A syntax tree, a part a line, without places."""
-    if isinstance(value, tuple):
-        for item in value:
-            yield from _tree(item, indent)
-        return
-    if not is_dataclass(value):
-        yield f"{indent}{value!r}"
-        return
-    plain, parts = [], []
-    for f in fields(value):
-        part = getattr(value, f.name)
-        if isinstance(part, Span) or part is None or part == ():
-            continue
-        if is_dataclass(part) or isinstance(part, tuple):
-            parts.append((f.name, part))
+def _tree(root: object) -> Iterator[str]:
+    """A syntax tree, a part a line, without places; trees may be deeper than Python's stack."""
+    stack: list[tuple[str, str, object]] = [("", "", root)]
+    while stack:
+        indent, label, value = stack.pop()
+        if label:
+            yield f"{indent}.{label}"
+            indent += "  "
+        if isinstance(value, tuple):
+            stack.extend((indent, "", item) for item in reversed(value))
+        elif is_dataclass(value):
+            parts = [(f.name, getattr(value, f.name)) for f in fields(value)]
+            parts = [x for x in parts if not isinstance(x[1], Span) and x[1] not in (None, ())]
+            inside = [x for x in parts if is_dataclass(x[1]) or isinstance(x[1], tuple)]
+            plain = [f"{name}={part!r}" for name, part in parts if (name, part) not in inside]
+            yield " ".join([f"{indent}{type(value).__name__}", *plain])
+            stack.extend((indent + "  ", name, part) for name, part in reversed(inside))
         else:
-            plain.append(f"{f.name}={part!r}")
-    yield f"{indent}{type(value).__name__} {' '.join(plain)}".rstrip()
-    for name, part in parts:
-        yield f"{indent}  .{name}"
-        yield from _tree(part, indent + "    ")
+            yield f"{indent}{value!r}"
 
 
 def _program(program: Program) -> str:
@@ -183,6 +180,7 @@ def _unrolled(program: Program, given: Given) -> Iterator[str]:
     """An instruction a line, with the line of the program that it is from; of a training those of a
     step, and of its gradients."""
     from nexort import driver
+    from nexort.training.task import weight_name
 
     if program.training is None:
         whole = driver.unroll(program, given)
@@ -194,8 +192,7 @@ def _unrolled(program: Program, given: Given) -> Iterator[str]:
         for key, gradient in task.gradients.items():
             parts = [x for pair in gradient.pairs for x in pair]
             parts += [x for x in (gradient.ket, gradient.scalar) if x is not None]
-            name = key[0] + (str(list(key[1])) if key[1] else "")
-            outputs[f"gradient of {name}"] = tuple(parts)
+            outputs[f"gradient of {weight_name(key)}"] = tuple(parts)
     yield from _instructions(whole, outputs)
 
 

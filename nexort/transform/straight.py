@@ -53,6 +53,13 @@ def check(program: Program, given: Given) -> Unroller:
     return unroller
 
 
+def simplified(program: Program) -> Program:
+    """The same outputs by fewer rules, verified."""
+    found = simplify(program)
+    verify_program(found)
+    return found
+
+
 def unroll(program: Program, given: Given, memory: Memory | None = None) -> Unrolled:
     """The straight-line program over given numbers and data, operators expanded.
 
@@ -62,9 +69,7 @@ def unroll(program: Program, given: Given, memory: Memory | None = None) -> Unro
     refuse_training(program)
     memory = memory or Memory()
     if memory.simplified is None:
-        simplified = simplify(program)
-        verify_program(simplified)
-        memory.simplified = simplified
+        memory.simplified = simplified(program)
     program = memory.simplified
     params, data, sizes = bound(program, given)
     key = repr(sorted(params.items())), repr(sorted(sizes.items())), given.max_instructions

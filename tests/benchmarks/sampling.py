@@ -50,8 +50,6 @@ CASES: dict[str, tuple[str, dict[str, int]]] = {
     "shared_branch": ("shared_branch", {}),
     "skip_activation": ("skip_activation", {}),
     "correlated": ("correlated", {}),
-    "symmetric_tanh": ("symmetric_tanh", {}),
-    "outer_order1": ("outer_order1", {}),
 }
 
 CHILD = """

@@ -114,3 +114,16 @@ def test_a_dot_is_of_what_the_transpose_had_met() -> None:
     found = w.image(y, flipped=True, reach=1) - w.image(y, flipped=True, reach=0)
     inside = (found @ x.T) / (x @ x.T) * x
     np.testing.assert_allclose(inside, found, atol=1e-10)
+
+
+def test_an_argument_that_is_not_finite_adds_no_direction() -> None:
+    """Alone as with others: what it leaves out is not known, and nothing else is off by it."""
+    for count in (1, 2):
+        w, _, columns = matrix()
+        x = np.tanh(columns.fresh(count))
+        w.image(x, flipped=False, reach=0)
+        x[0, 3] = np.inf
+        with np.errstate(all="ignore"):
+            w.image(x, flipped=False, reach=0)
+        assert w.met(flipped=False) == count
+        assert w.dropped == 0

@@ -108,6 +108,21 @@ def test_copies_share_one_draw_across_kets() -> None:
     assert abs(found) < 5 * found.error + 1e-12
 
 
+def test_a_vector_that_is_contracted_may_stand_on_a_copy_too() -> None:
+    """As a whole, beside its products with numbers: <h|h> = 14, <y|h> over h and a copy."""
+    text = """
+    data c[3] = [1, 2, 3], e[3] = [1, 0.5, 0.2]
+    vector u[3] ~ N(0, 1)
+    |h> = |u> @ c
+    |y> = E{1}[|h> + (|u>{1} @ e) * |h>{1} * |h>]
+    output <y|h>, <h|h>
+    """
+    found = limit(text)
+    # E over the copy of (u . e)(u . c) is e . c = 2.6
+    np.testing.assert_allclose(found["<h|h>"], 14, rtol=1e-9)
+    assert abs(found["<y|h>"] - 3.6 * 14) <= 2 * found["<y|h>"].error + 1e-9
+
+
 def test_scalars_feed_back() -> None:
     text = """
     vector v ~ N(0, 1)

@@ -11,13 +11,12 @@ from nexort.limit.estimate import EPS, LimitValue, Summary
 from nexort.limit.exact.engine import NO_VARIANCE, NOT_SHOWN
 from nexort.limit.sample.cautions import vanishing_jumps
 from nexort.limit.sample.machine import Machine
-from nexort.limit.sample.matrices import FULL, InitialOperator
+from nexort.limit.sample.matrices import InitialOperator
 from nexort.limit.sample.plan import Plan
 from nexort.limit.sample.replicates import Budget, Replicates, Stage, Trajectory, refined
 from nexort.limit.settings import Progress, Settings
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
-from nexort.support.checkpoint import Store
 from nexort.support.diagnostics import Diagnostic, NexortError, Span
 from nexort.support.roots import Indefinite
 
@@ -30,30 +29,28 @@ UNSEEN = 3.0
 changes a product of signs by 2: half of that, as two errors are what covers."""
 
 
-def sample(
-    plan: Plan, settings: Settings, progress: Progress | None, store: Store | None = None
-) -> dict[str, LimitValue]:
+def sample(plan: Plan, settings: Settings, progress: Progress | None) -> dict[str, LimitValue]:
     """The limit of every output, by samples where there is anything random.
 
     Raises NexortError where a number is not finite or a covariance is not positive semidefinite,
     pointing at the line that made it.
     """
     if not plan.sampled:
-        return _exact(plan)
+        found = replicate(plan, 2, np.random.SeedSequence(0)).outputs
+        return {name: LimitValue(x, np.zeros_like(x), "exact") for name, x in found.items()}
     runs = Replicates(
         "plain",
         lambda size, seed, _: replicate(plan, size, seed),
         lambda size, _: plan.bytes(size),
         settings,
         progress,
-        store,
         pairs=False,
     )
     size = runs.size(_default_samples(plan))
     most = max(2, settings.replicates)
     budget = Budget(settings.rtol, most, min(settings.max_samples, runs.room()), pays=True)
     full, _, values = refined(
-        runs, size, budget, lambda half, full: _summaries(plan, half, full), _text
+        runs, size, budget, lambda half, full: _summaries(plan, half, full), Stage.method
     )
     return _with_cautions(plan, full, values, settings.seed)
 
@@ -91,20 +88,6 @@ def _outputs(program: Unrolled, machine: Machine) -> dict[str, Array]:
     return found
 
 
-def _exact(plan: Plan) -> dict[str, LimitValue]:
-    """Outputs of numbers alone."""
-    machine = plan.machine(2, np.random.SeedSequence(0))
-    with np.errstate(all="ignore"):
-        try:
-            machine.run(plan.schedule)
-        except Indefinite as problem:
-            raise _not_positive(plan.program, problem) from None
-    outputs = _outputs(plan.program, machine)
-    if not all(np.isfinite(x).all() for x in outputs.values()):
-        raise _not_finite(plan, 2, np.random.SeedSequence(0))
-    return {name: LimitValue(x, np.zeros_like(x), "exact") for name, x in outputs.items()}
-
-
 def _default_samples(plan: Plan) -> int:
     """Enough points for the bases of arguments to stay a small part of the sample."""
     least = DEFAULT_SAMPLES_OUTER if plan.graph.regions else DEFAULT_SAMPLES
@@ -119,30 +102,19 @@ def _summaries(plan: Plan, half: Stage, full: Stage) -> dict[str, Summary]:
     """Of every output."""
     dropped = max(half.notes["dropped"], full.notes["dropped"])
     floor = dropped + 64 * EPS * np.sqrt(len(plan.schedule.order))
-    found = {}
-    for output in plan.program.outputs:
-        fine = full.draws[output.name]
-        own = fine.ndim - 1 - len(output.family_shape)
-        found[output.name] = Summary.of(
-            half.draws[output.name], fine, own, floor=floor, least=_unseen(plan, output, fine, full)
-        )
-    return found
+    return {
+        output.name: full.summary(half, output, floor=floor, least=_unseen(plan, output, full))
+        for output in plan.program.outputs
+    }
 
 
-def _unseen(plan: Plan, output: UnrolledOutput, draws: Array, full: Stage) -> float:
+def _unseen(plan: Plan, output: UnrolledOutput, full: Stage) -> float:
     """The error of what no point saw: an output that reads a jump."""
     if set(plan.jumps).isdisjoint(walk(output.members)):
         return 0.0
+    draws = full.draws[output.name]
     scale = np.abs(draws.mean(axis=0)).max() if draws.size else 0.0
-    return float(UNSEEN * (scale or 1.0) / (len(draws) * full.size))
-
-
-def _text(full: Stage) -> str:
-    text = f"sampled: {full.text}"
-    rank = int(full.notes["rank"])
-    if rank > FULL * full.size:
-        text += f", matrices of {full.size} x {full.size} numbers"
-    return text
+    return float(UNSEEN * (scale or 1.0) / (full.count * full.size))
 
 
 def _with_cautions(

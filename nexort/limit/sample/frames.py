@@ -97,8 +97,10 @@ def directions(rest: Array, rows: Array, cutoff: float, most: int | None = None)
     scale = lengths(rows)
     if len(rows) == 1:
         [whole], [left] = scale, lengths(rest)
-        if not 0 < left < np.inf or left <= cutoff * whole:
-            return replace(none, left=float(left / whole) if left > 0 else 0.0)
+        if not 0 < left < np.inf:
+            return none
+        if left <= cutoff * whole:
+            return replace(none, left=float(left / whole))
         return Directions(np.array([[1 / left]]), rest / left, float(left / whole), 0.0)
     used = np.flatnonzero(scale > 0)
     gram = rest @ rest.T / rest.shape[1]

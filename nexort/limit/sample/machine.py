@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -149,10 +150,7 @@ class Machine:
     def root(self, x: Node) -> Array:
         """A standard normal multi-ket; where the graph does not tell what depends on it, orthogonal
         to what cannot: at its first use, all kets of its space."""
-        new = self.coordinates.pop(x, None)
-        if new is None:
-            new = self._space(x).take(self.graph.rank(x))
-        return self._apart(x, new).reshape((*self.shape(x), self.size))
+        return self._fresh(x, self.graph.rank(x)).reshape((*self.shape(x), self.size))
 
     def initial(self, key: Key, scale: float = 1.0) -> InitialOperator:
         """A matrix with entries N(0, scale^2/n)."""
@@ -162,9 +160,12 @@ class Machine:
     def _space(self, x: Node) -> Space:
         return self.spaces[self.graph.spaces.of[x, 0]]
 
-    def _apart(self, x: Node, new: Array) -> Array:
-        """Roots of x's space from new coordinates."""
+    def _fresh(self, x: Node, count: int) -> Array:
+        """``count`` new roots of x's space."""
         space, of = self._space(x), self.graph.spaces.of
+        new = self.coordinates.pop(x, None)
+        if new is None:
+            new = space.take(count)
         if self.graph.dots is not None:
             return space.root(new)
         older = [y for y in self.values if is_ket(y) and self.spaces[of[y, 0]] is space]
@@ -227,8 +228,7 @@ class Machine:
         u, numbers = x.args[0], self.values[x.args[1]]
         [length] = self.shape(u)
         if u not in self.projections:
-            space = self._space(u)
-            fresh = lambda count: self._apart(u, space.take(count))  # noqa: E731
+            fresh = partial(self._fresh, u)
             self.projections[u] = Projection(length, self.size, fresh, self.cutoff)
         kets = self.projections[u].apply(numbers.reshape(length, -1).T)
         return kets.reshape((*numbers.shape[1:], self.size))

@@ -13,6 +13,7 @@ from nexort.limit.dots import sources_of_dots
 from nexort.limit.sample.frames import Space
 from nexort.limit.sample.graph import (
     Graph,
+    Regions,
     Schedule,
     is_ket,
     late,
@@ -62,7 +63,7 @@ class Plan:
             dots,
             vanishing(members) - unknown,
             frozenset(x for x in order if jumps(x)),
-            _projected(order),
+            _projected(order, regions),
         )
         mixed = not is_even_throughout(members, dots)
         return Plan(program, graph, schedule(order, members, regions), mixed, unknown, heavy)
@@ -121,13 +122,13 @@ def jumps(x: Node) -> bool:
     return activations.registry()[str(x.attr)].jumps
 
 
-def _projected(order: Iterable[Node]) -> frozenset[Node]:
+def _projected(order: Iterable[Node], regions: Regions) -> frozenset[Node]:
     """The initial multi-vectors over one axis that are only read in ``|u> @ c``, c numbers."""
     order = list(order)
     plain = {
         a
         for x in order
-        for a in reads(x, {})
+        for a in reads(x, regions)
         if not (
             x.op is Op.CONTRACT
             and x.attr == 1

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nexort.limit.estimate import LimitValue, Summary, met, missed
+from nexort.limit.sample.matrices import FULL
 from nexort.limit.settings import Progress, Settings
-from nexort.program.unrolled import Array
+from nexort.program.unrolled import Array, UnrolledOutput
 from nexort.support.checkpoint import Store
 from nexort.support.diagnostics import Diagnostic, NexortError
 from nexort.support.workers import cores, gathered
@@ -47,9 +48,41 @@ class Stage:
     roundings: Mapping[str, Array] = field(default_factory=dict)
 
     @property
-    def text(self) -> str:
+    def count(self) -> int:
+        """How many replicates there are."""
+        return len(next(iter(self.draws.values()), ()))
+
+    @property
+    def points(self) -> str:
         """``16 x 4096 points``."""
-        return f"{len(next(iter(self.draws.values()), ()))} x {self.size} points"
+        return f"{self.count} x {self.size} points"
+
+    def method(self, *more: str) -> str:
+        """How values were found, with what ``more`` is to be said of it, and where runs ended."""
+        whole = self.notes.get("rank", 0) > FULL * self.size
+        drawn = [f"matrices of {self.size} x {self.size} numbers"] * whole
+        text = ", ".join([f"sampled: {self.points}", *drawn, *more])
+        if self.stopped is not None:
+            text += f"; {self.stopped[1]} not finite at step {self.stopped[0]}"
+        return text
+
+    def summary(
+        self,
+        half: Stage,
+        output: UnrolledOutput,
+        *,
+        floor: float = 0.0,
+        least: float = 0.0,
+        settles: bool = True,
+    ) -> Summary:
+        """What these replicates and those of ``half`` the points say of an output; ``floor``,
+        ``least`` and ``settles`` as :class:`Summary` has them."""
+        coarse, fine = half.draws[output.name], self.draws[output.name]
+        own = fine.ndim - 1 - len(output.family_shape)
+        narrow = half.rounding(output.name, own)
+        return Summary.of(
+            coarse, fine, own, floor=floor, least=least, narrow=narrow, settles=settles
+        )
 
     def rounding(self, name: str, axes: int) -> Array:
         """Of an output, the largest over its last ``axes``, those of one entry of its family: what

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from nexort.limit.estimate import LimitValue, Summary
-from nexort.limit.sample.matrices import FULL
 from nexort.limit.sample.replicates import Budget, Replicates, Stage, refined
 from nexort.limit.settings import Progress, Settings
 from nexort.limit.training.maximal.plan import Plan
@@ -48,7 +47,7 @@ def evaluate(
     largest = min(settings.max_samples, runs.room())
     budget = Budget(settings.rtol, most, largest, pays=not plan.pairs)
     full, found, values = refined(
-        runs, size, budget, lambda half, full: _summaries(task, half, full), _text
+        runs, size, budget, lambda half, full: _summaries(task, half, full), Stage.method
     )
     tell(task, full.stopped, warn)
     if any(x.lasting for x in found.values()):
@@ -59,7 +58,9 @@ def evaluate(
         }
     for name, x in found.items():
         if x.alike:
-            values[name] = replace(values[name], method=f"exact to rounding: alike in {full.text}")
+            values[name] = replace(
+                values[name], method=f"exact to rounding: alike in {full.points}"
+            )
     return values
 
 
@@ -103,22 +104,6 @@ def _default(plan: Plan) -> int:
 
 def _summaries(task: Task, half: Stage, full: Stage) -> dict[str, Summary]:
     """Of every output."""
-    found = {}
     # what is dropped from hats changes covariances by its square
     floor = max(full.notes["dropped"], 1e-7) ** 2
-    for output in task.outputs:
-        coarse, fine = half.draws[output.name], full.draws[output.name]
-        own = fine.ndim - 1 - len(output.family_shape)
-        narrow = half.rounding(output.name, own)
-        found[output.name] = Summary.of(coarse, fine, own, floor=floor, narrow=narrow)
-    return found
-
-
-def _text(full: Stage) -> str:
-    text = f"sampled: {full.text}"
-    rank = int(full.notes["rank"])
-    if rank > FULL * full.size:
-        text += f", matrices of {full.size} x {full.size} numbers"
-    if full.stopped is not None:
-        text += f"; {full.stopped[1]} not finite at step {full.stopped[0]}"
-    return text
+    return {output.name: full.summary(half, output, floor=floor) for output in task.outputs}

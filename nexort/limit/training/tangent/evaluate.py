@@ -106,21 +106,10 @@ def _budget(plan: Plan, settings: Settings, size: int, room: int) -> Budget:
 
 
 def _text(full: Stage, plan: Plan) -> str:
-    text = f"sampled: {full.text}"
-    if plan.drawn:
-        count = len(next(iter(full.draws.values())))
-        text += f", the mean over {2 * count} draws of f_0"
-    if full.stopped is not None:
-        text += f"; {full.stopped[1]} not finite at step {full.stopped[0]}"
-    return text
+    return full.method(*[f"the mean over {2 * full.count} draws of f_0"] * plan.drawn)
 
 
 def _summaries(plan: Plan, half: Stage, full: Stage) -> dict[str, Summary]:
     """Of every output. Draws of f_0 differ however large the samples are."""
-    found = {}
-    for output in plan.task.outputs:
-        coarse, fine = half.draws[output.name], full.draws[output.name]
-        own = fine.ndim - 1 - len(output.family_shape)
-        narrow = half.rounding(output.name, own)
-        found[output.name] = Summary.of(coarse, fine, own, narrow=narrow, settles=not plan.drawn)
-    return found
+    settles = not plan.drawn
+    return {x.name: full.summary(half, x, settles=settles) for x in plan.task.outputs}
