@@ -14,6 +14,7 @@ from nexort.limit.derive.algebra import (
     loop_sum,
     mul,
 )
+from nexort.limit.derive.dependence import shortened
 from nexort.limit.derive.derivation import Range
 from nexort.limit.derive.formula import (
     ZERO,
@@ -23,7 +24,7 @@ from nexort.limit.derive.formula import (
     Ket,
     Response,
 )
-from nexort.limit.derive.lines import Line, covers, surely_at_most
+from nexort.limit.derive.lines import Line, covers
 from nexort.limit.derive.structure import Structure
 from nexort.limit.derive.trace import Trace
 from nexort.program.index import Affine
@@ -119,16 +120,15 @@ class Brackets:
         terms = []
         for line in self.system.applications():
             depends = self.structure.dependence.on_hat(other.name, line.name)
-            if depends is False or not _same_symbol(mine, line):
+            if depends is None or not _same_symbol(mine, line):
                 continue
             var = {r.var: Affine.variable(self.names.fresh(r.var)) for r in line.ranges}
-            loops = [
+            loops = tuple(
                 Range(var[r.var].terms[0][0], reindex(r.first, var), reindex(r.last, var))
                 for r in line.ranges
-            ]
+            )
             indices = tuple(reindex(i, var) for i in line.indices)
-            if isinstance(depends, tuple):
-                loops = _shortened(loops, indices, other, depends, ranges)
+            loops = shortened(loops, indices, other.indices, depends, ranges)
             fresh = [self.names.fresh() for _ in line.labels]
             there = Ket(line.name, indices, tuple(map(Affine.variable, fresh)), "hat")
             response = Response(replace(other, copy=0), there)
@@ -194,30 +194,3 @@ def _same_symbol(a: Line, b: Line) -> bool:
     assert a.matrix is not None
     assert b.matrix is not None
     return (a.matrix.name, a.matrix.transposed) == (b.matrix.name, b.matrix.transposed)
-
-
-def _shortened(
-    loops: list[Range],
-    indices: tuple[Affine, ...],
-    other: Ket,
-    depends: tuple[tuple[float, float], ...],
-    ranges: Ranges,
-) -> list[Range]:
-    """Loops over hats cut to those that a ket depends on."""
-    from math import inf
-
-    found = []
-    for loop in loops:
-        first, last = loop.first, loop.last
-        for position, index in enumerate(indices):
-            if index != Affine.variable(loop.var) or position >= len(other.indices):
-                continue
-            low, high = depends[position]
-            if high != inf:
-                end = other.indices[position] + Affine(int(high))
-                last = end if surely_at_most(end, last, ranges) else last
-            if low != -inf:
-                start = other.indices[position] + Affine(int(low))
-                first = start if surely_at_most(first, start, ranges) else first
-        found.append(Range(loop.var, first, last))
-    return found

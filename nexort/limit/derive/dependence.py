@@ -1,13 +1,13 @@
 """Which hats and initial vectors a ket is a function of, with bounds on their indices.
 
-For every family, each root (an initial vector, or the hats of an application) has for each index an
-interval of offsets: |x[t]> depends on the hats of W |x[t-1]> of offset 0, -1, -2, ..., and no later
-one. Scalars are numbers and cut the dependence; so do iid copies.
+For every family, each root (an initial vector, or the hats of an application) has bounds on the
+difference of each of its indices and each of the family's: |x[t]> depends on the hats of W |x[t-1]>
+of t, t - 1, ..., and no later one. Scalars are numbers and cut the dependence; so do iid copies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -29,8 +29,10 @@ from nexort.limit.derive.walking import is_random, parts
 from nexort.program.index import Affine
 
 Interval = tuple[float, float]
-Offsets = tuple[Interval, ...] | None
-"""For each index, lowest and highest offset; None where the families' indices do not compare."""
+ANY = (-inf, inf)
+
+Offsets = tuple[tuple[Interval, ...], ...]
+"""For each index of a root and each of a family, the lowest and highest difference of the two."""
 
 Root = tuple[str, str]
 """('vector', name) or ('hat', family)."""
@@ -76,7 +78,7 @@ class Dependence:
         self.system = system
         self.dots = dots
         self.found: dict[str, dict[Root, Offsets]] = {
-            name: {("vector", system.group(name)): ((0, 0),) * len(ranges)}
+            name: {("vector", system.group(name)): own(len(ranges))}
             for name, ranges in system.initial_ranges.items()
         }
         for name in system.kets:
@@ -96,7 +98,7 @@ class Dependence:
             for ket, loops in uses(line.value):
                 yield from self._through(line, ket, loops)
             return
-        yield ("hat", line.name), ((0, 0),) * len(line.indices)
+        yield ("hat", line.name), own(len(line.indices))
         for source in self.dots.get(line, ()):
             argument = source.line.value
             assert isinstance(argument, Ket)
@@ -111,25 +113,24 @@ class Dependence:
     ) -> Iterator[tuple[Root, Offsets]]:
         step = offsets(line.indices, ket.indices, line.ranges + loops)
         for root, further in list(self.found[ket.name].items()):
-            yield root, _chained(step, further)
+            yield root, _chained(step, further, len(line.indices))
 
     def _join(self, name: str, root: Root, offsets: Offsets, widen: bool) -> bool:
-        known = self.found[name].get(root, offsets)
-        first = root not in self.found[name]
-        joined = _hull(known, offsets)
-        if widen and joined is not None and known is not None and joined != known:
-            joined = tuple(
-                (j[0] if j[0] == k[0] else -inf, j[1] if j[1] == k[1] else inf)
-                for j, k in zip(joined, known, strict=True)
-            )
+        known = self.found[name].get(root)
+        if known is None:
+            self.found[name][root] = offsets
+            return True
+        joined = _each(_hull, known, offsets) if len(known) == len(offsets) else ()
+        if widen:
+            joined = _each(_widened, known, joined)
         self.found[name][root] = joined
-        return first or joined != known
+        return joined != known
 
     # ---- questions -----------------------------------------------------------------------------
 
-    def on_hat(self, name: str, application: str) -> Offsets | bool:
-        """The offsets at which a family depends on hats of an application; False: not at all."""
-        return self.found[name].get(("hat", application), False)
+    def on_hat(self, name: str, application: str) -> Offsets | None:
+        """The offsets at which a family depends on hats of an application; None: not at all."""
+        return self.found[name].get(("hat", application))
 
     def linked(self, left: Ket, right: Ket, ranges: tuple[Range, ...]) -> bool:
         """Whether two kets may be dependent: a common initial vector, or hats of one matrix."""
@@ -143,7 +144,7 @@ class Dependence:
 
     def _roots(self, ket: Ket) -> dict[Root, Offsets]:
         if ket.part == "hat":
-            return {("hat", ket.name): ((0, 0),) * len(ket.indices)}
+            return {("hat", ket.name): own(len(ket.indices))}
         return self.found[ket.name]
 
     def _meet(
@@ -153,42 +154,41 @@ class Dependence:
         if a[0] != b[0]:
             return False
         if a[0] == "vector":
-            return a == b and self._overlap(left, oa, (), right, ob, (), ranges)
+            if a != b or len(oa) != len(ob):  # a group may have families beside single ones
+                return a == b
+            same = tuple((k, 0) for k in range(len(oa)))
+            return _overlap(left, oa, same, right, ob, same, ranges)
         for la in self._lines(a[1]):
             for lb in self._lines(b[1]):
                 assert la.matrix is not None
                 assert lb.matrix is not None
                 if (la.matrix.name, la.matrix.transposed) != (lb.matrix.name, lb.matrix.transposed):
                     continue
-                if self._overlap(left, oa, _shifts(la), right, ob, _shifts(lb), ranges):
+                if _overlap(left, oa, _shifts(la), right, ob, _shifts(lb), ranges):
                     return True
         return False
 
     def _lines(self, name: str) -> list[Line]:
         return [x for x in self.system.kets[name] if x.matrix is not None]
 
-    def _overlap(
-        self, left: Ket, oa: Offsets, sa: tuple[tuple[int, int] | None, ...] | None,
-        right: Ket, ob: Offsets, sb: tuple[tuple[int, int] | None, ...] | None,
-        ranges: tuple[Range, ...],
-    ) -> bool:  # fmt: skip
-        """Whether two roots may be at one index (of the vector family, or of the matrix family,
-        whose index p is the application's index number s[p][0] plus s[p][1])."""
-        if oa is None or ob is None or sa is None or sb is None:
-            return True
-        if not sa and not sb:  # vectors: their own indices
-            if len(oa) != len(left.indices) or len(ob) != len(right.indices):
-                return True
-            sa = sb = tuple((k, 0) for k in range(len(oa)))
-        for pa, pb in zip(sa, sb, strict=True):
-            if pa is None or pb is None:
-                continue
-            if _apart(
-                left.indices[pa[0]], oa[pa[0]], pa[1],
-                right.indices[pb[0]], ob[pb[0]], pb[1], ranges,
-            ):  # fmt: skip
-                return False
-        return True
+
+Shifts = tuple[tuple[int, int] | None, ...]
+"""For each index of a matrix: which index of the root it is, and plus what; None if it is none."""
+
+
+def _overlap(
+    left: Ket, oa: Offsets, sa: Shifts, right: Ket, ob: Offsets, sb: Shifts,
+    ranges: tuple[Range, ...],
+) -> bool:  # fmt: skip
+    """Whether two roots may be at one index of their vector family or matrix family."""
+    for a, b in zip(sa, sb, strict=True):
+        if a is None or b is None:
+            continue
+        for i, oi in zip(left.indices, oa[a[0]], strict=True):
+            for j, oj in zip(right.indices, ob[b[0]], strict=True):
+                if _apart(i, oi, a[1], j, oj, b[1], ranges):
+                    return False
+    return True
 
 
 def _apart(
@@ -204,53 +204,101 @@ def _apart(
     return below(i, oi[1], ci, j, oj[0], cj) or below(j, oj[1], cj, i, oi[0], ci)
 
 
-def _shifts(line: Line) -> tuple[tuple[int, int] | None, ...] | None:
-    """For each index of the matrix: which index of the line it is, and plus what."""
+def _shifts(line: Line) -> Shifts:
     assert line.matrix is not None
     found: list[tuple[int, int] | None] = []
     for index in line.matrix.indices:
         place = None
-        for k, own in enumerate(line.indices):
-            gap = index - own
-            if own.terms and not gap.terms:
+        for k, mine in enumerate(line.indices):
+            gap = index - mine
+            if mine.terms and not gap.terms:
                 place = (k, gap.constant)
         found.append(place)
-    return tuple(found) or None
-
-
-def offsets(base: Indices, of: Indices, ranges: tuple[Range, ...]) -> Offsets:
-    """How far an index lies from another, over all values of the ranges."""
-    if len(base) != len(of):
-        return None
-    found = []
-    for b, o in zip(base, of, strict=True):
-        low, high = least(o - b, ranges), largest(o - b, ranges)
-        found.append((
-            -inf if low.terms else low.constant,
-            inf if high.terms else high.constant,
-        ))  # fmt: skip
     return tuple(found)
 
 
-def _chained(a: Offsets, b: Offsets) -> Offsets:
-    if a is None or b is None or len(a) != len(b):
-        return None
-    return tuple((x[0] + y[0], x[1] + y[1]) for x, y in zip(a, b, strict=True))
+# ---- bounds --------------------------------------------------------------------------------------
 
 
-def _hull(a: Offsets, b: Offsets) -> Offsets:
-    if a is None or b is None or len(a) != len(b):
-        return None
-    return tuple((min(x[0], y[0]), max(x[1], y[1])) for x, y in zip(a, b, strict=True))
+def own(count: int) -> Offsets:
+    """The offsets of a root from itself."""
+    return tuple(tuple((0, 0) if j == i else ANY for i in range(count)) for j in range(count))
 
 
-def outside(base: Indices, of: Indices, depends: Offsets | bool, ranges: tuple[Range, ...]) -> bool:
+def offsets(base: Indices, of: Indices, ranges: tuple[Range, ...]) -> Offsets:
+    """How far the indices ``of`` lie from those of ``base``, over all values of the ranges."""
+    return tuple(tuple(_difference(o - b, ranges) for b in base) for o in of)
+
+
+def _difference(gap: Affine, ranges: tuple[Range, ...]) -> Interval:
+    low, high = least(gap, ranges), largest(gap, ranges)
+    return -inf if low.terms else low.constant, inf if high.terms else high.constant
+
+
+def _chained(near: Offsets, far: Offsets, count: int) -> Offsets:
+    """Offsets from the ``count`` indices that ``near`` is from, of what ``far`` is of: by way of
+    each index between."""
+    return tuple(
+        tuple(
+            _meeting([(n[i][0] + f[0], n[i][1] + f[1]) for n, f in zip(near, row, strict=True)])
+            for i in range(count)
+        )
+        for row in far
+    )
+
+
+def _meeting(found: list[Interval]) -> Interval:
+    return max((x[0] for x in found), default=-inf), min((x[1] for x in found), default=inf)
+
+
+def _each(join: Callable[[Interval, Interval], Interval], a: Offsets, b: Offsets) -> Offsets:
+    return tuple(tuple(map(join, x, y)) for x, y in zip(a, b, strict=True))
+
+
+def _hull(a: Interval, b: Interval) -> Interval:
+    return min(a[0], b[0]), max(a[1], b[1])
+
+
+def _widened(known: Interval, joined: Interval) -> Interval:
+    return (
+        joined[0] if joined[0] == known[0] else -inf,
+        joined[1] if joined[1] == known[1] else inf,
+    )
+
+
+def outside(base: Indices, of: Indices, depends: Offsets, ranges: tuple[Range, ...]) -> bool:
     """Whether an index surely lies outside of the offsets from another."""
-    if not isinstance(depends, tuple):
-        return False
-    for i, j, (low, high) in zip(base, of, depends, strict=False):
-        if high != inf and surely_at_most(i + Affine(int(high) + 1), j, ranges):
-            return True
-        if low != -inf and surely_at_most(j, i + Affine(int(low) - 1), ranges):
-            return True
+    for j, row in zip(of, depends, strict=True):
+        for i, (low, high) in zip(base, row, strict=True):
+            if high != inf and surely_at_most(i + Affine(int(high) + 1), j, ranges):
+                return True
+            if low != -inf and surely_at_most(j, i + Affine(int(low) - 1), ranges):
+                return True
     return False
+
+
+def shortened(
+    loops: tuple[Range, ...],
+    indices: Indices,
+    base: Indices,
+    depends: Offsets,
+    ranges: tuple[Range, ...],
+    loose: Set[tuple[str, str]] = frozenset(),
+) -> tuple[Range, ...]:
+    """Loops over a root's ``indices``, cut to those that something at ``base`` depends on; but for
+    the ends that are ``loose``, as (variable, "first" or "last")."""
+    found = {r.var: r for r in loops}
+    for index, row in zip(indices, depends, strict=True):
+        loop = next((r for r in found.values() if index == Affine.variable(r.var)), None)
+        if loop is None:
+            continue
+        first, last = loop.first, loop.last
+        for mine, (low, high) in zip(base, row, strict=True):
+            if high != inf and (loop.var, "last") not in loose:
+                end = mine + Affine(int(high))
+                last = end if surely_at_most(end, last, ranges) else last
+            if low != -inf and (loop.var, "first") not in loose:
+                start = mine + Affine(int(low))
+                first = start if surely_at_most(first, start, ranges) else first
+        found[loop.var] = Range(loop.var, first, last)
+    return tuple(found[r.var] for r in loops)

@@ -18,6 +18,8 @@ from nexort.limit.derive.formula import (
 from nexort.limit.derive.lines import Line
 from nexort.program.index import Affine
 
+ONE = Affine(1)
+
 
 def joined(lines: list[Line], names: Names) -> list[Line]:
     """Rules of one form over ranges that touch become one: l = 1 and l = 2..L is l = 1..L."""
@@ -32,26 +34,51 @@ def joined(lines: list[Line], names: Names) -> list[Line]:
 
 
 def _join(low: Line, high: Line) -> Line | None:
-    """One line for two, where the higher's single range starts right after the lower."""
-    if len(high.ranges) != 1 or len(low.indices) != 1 or len(high.indices) != 1:
+    """One line for two that differ in the values of one index, where the range of ``high`` starts
+    or ends right beside what ``low`` has."""
+    if len(low.indices) != len(high.indices):
         return None
-    [span] = high.ranges
-    if not low.ranges and low.indices[0] + Affine(1) == span.first:
-        env = {span.var: low.indices[0]}
-        first = low.indices[0]
-    elif not low.ranges and low.indices[0] == span.last + Affine(1):
-        env = {span.var: low.indices[0]}
-        if _same(low, high, env):
-            return replace(high, ranges=(Range(span.var, span.first, low.indices[0]),))
-        return None
-    elif len(low.ranges) == 1 and low.ranges[0].last + Affine(1) == span.first:
-        env = {span.var: Affine.variable(low.ranges[0].var)}
-        first = low.ranges[0].first
-    else:
-        return None
-    if not _same(low, high, env):
-        return None
-    return replace(high, ranges=(Range(span.var, first, span.last),))
+    for at, index in enumerate(high.indices):
+        span = _range(high, index)
+        if span is None:
+            continue
+        env = _alike(low, high, at)
+        if env is None:
+            continue
+        mine = _range(low, low.indices[at])
+        first, last = (mine.first, mine.last) if mine is not None else (low.indices[at],) * 2
+        if last + ONE == span.first:
+            whole = Range(span.var, first, span.last)
+        elif first == span.last + ONE and mine is None:
+            whole = Range(span.var, span.first, last)
+        else:
+            continue
+        if _same(low, high, {**env, span.var: low.indices[at]}):
+            return replace(high, ranges=tuple(whole if r is span else r for r in high.ranges))
+    return None
+
+
+def _range(line: Line, index: Affine) -> Range | None:
+    """The range of which an index is the variable."""
+    return next((r for r in line.ranges if index == Affine.variable(r.var)), None)
+
+
+def _alike(low: Line, high: Line, at: int) -> Env | None:
+    """What the variables of ``high`` are in ``low``, but for the index number ``at``, where the two
+    have the same values for all other indices."""
+    env: dict[str, Affine] = {}
+    for k, (i, j) in enumerate(zip(low.indices, high.indices, strict=True)):
+        if k == at:
+            continue
+        mine, theirs = _range(low, i), _range(high, j)
+        if (mine is None) != (theirs is None) or (mine is None and i != j):
+            return None
+        if mine is not None and theirs is not None:
+            if (mine.first, mine.last) != (place(theirs.first, env), place(theirs.last, env)):
+                return None
+            env[theirs.var] = i
+    told = {r.var for r in high.ranges if r.var not in env}
+    return env if len(told) == 1 else None
 
 
 def _same(low: Line, high: Line, env: Env) -> bool:

@@ -149,7 +149,7 @@ class Responses:
         if ket.name in self.rules.system.initial:
             return ZERO
         depends = self.structure.dependence.on_hat(ket.name, hat.name)
-        if depends is False or outside(ket.indices, hat.indices, depends, ranges):
+        if depends is None or outside(ket.indices, hat.indices, depends, ranges):
             return ZERO
         response = Response(ket, hat)
         self.rules.demand(response)

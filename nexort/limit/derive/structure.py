@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import inf
 
 from nexort.limit.derive.algebra import Names, add, axis_sum, delta, loop_sum, mul, place, rebuilt
-from nexort.limit.derive.dependence import Dependence, Interval, Source, outside
+from nexort.limit.derive.dependence import Dependence, Offsets, Source, outside, shortened
 from nexort.limit.derive.derivation import Range
 from nexort.limit.derive.formula import (
     ZERO,
@@ -142,7 +141,7 @@ class Structure:
             argument = source.line.value
             assert isinstance(argument, Ket)
             ranges = line.ranges + source.loops
-            if depends is False or outside(line.value.indices, source.indices, depends, ranges):
+            if depends is None or outside(line.value.indices, source.indices, depends, ranges):
                 reasons.append(
                     f"|{line.value.name}> does not depend on the hat of {flipped} |{argument.name}>"
                 )
@@ -160,29 +159,13 @@ class Structure:
             self.why.setdefault(line, "; ".join(dict.fromkeys(reasons)))
         return kept
 
-    def _bounded(
-        self, line: Line, source: Source, depends: tuple[Interval, ...] | bool | None
-    ) -> Source:
+    def _bounded(self, line: Line, source: Source, depends: Offsets) -> Source:
         """Loops shortened to what the argument depends on."""
         assert isinstance(line.value, Ket)
-        if not isinstance(depends, tuple):
-            return source
-        ends = {}
-        for position, index in enumerate(source.indices):
-            low, high = depends[position]
-            loop = next((r for r in source.loops if index == Affine.variable(r.var)), None)
-            if loop is None:
-                continue
-            first, last = loop.first, loop.last
-            mine = line.value.indices[position]
-            if high != inf and (loop.var, "last") not in self.unbounded:
-                end = mine + Affine(int(high))
-                last = end if surely_at_most(end, last, line.ranges) else last
-            if low != -inf and (loop.var, "first") not in self.unbounded:
-                start = mine + Affine(int(low))
-                first = start if surely_at_most(first, start, line.ranges) else first
-            ends[loop.var] = Range(loop.var, first, last)
-        return replace(source, loops=tuple(ends.get(r.var, r) for r in source.loops))
+        loops = shortened(
+            source.loops, source.indices, line.value.indices, depends, line.ranges, self.unbounded
+        )
+        return replace(source, loops=loops)
 
     def dot(self, line: Line) -> Formula:
         """dot(Wx) = sigma^2 sum over W^T y of |y> E[d|x> / d hat(W^T y)] (Def 2.6.5, MatMul)."""
