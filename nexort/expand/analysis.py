@@ -52,6 +52,8 @@ class Analysis:
     """Whether the limit sees the updates of a weight."""
     objects: dict[str, Initial]
     """Initial objects: those of the program, and of weights."""
+    initial: dict[str, str] = field(default_factory=dict)
+    """The initial objects of weights, by weight."""
     types: dict[str, Type] = field(default_factory=dict)
     """The types of the core program's families."""
 

@@ -16,6 +16,7 @@ from nexort.expand.placing import Placing, minus, negated, plus, scaled
 from nexort.expand.start import first_value
 from nexort.expand.statements import Item, Make, Section, Statement, joined, written
 from nexort.expand.tangent import Tangent, Updates
+from nexort.expand.tidy import tidy
 from nexort.expand.weights import member_type
 from nexort.program import build
 from nexort.program.index import Affine
@@ -56,14 +57,19 @@ class Decaying(Tangent):
     """The core program of an analysed training."""
 
     start_comment: str = "weights at initialization, and sums of updates"
+    random: str = ""
+    """The name of the process."""
 
     def __post_init__(self) -> None:
         training = self.analysis.training
-        if not self.vanishes:
+        if not (self.vanishes or self.free):
             decays = training.decays
             where = decays[0].span if decays else training.optimizers[0].span
             raise self.problem("decayed weights leave a random part in the output", where)
         super().__post_init__()
+        if not self.vanishes:
+            self.random = self.analysis.names.fresh("p", "P", "process", "start")
+            self.moving |= {self.random}
 
     def sums(self) -> dict[str, str]:
         fresh = self.analysis.names.fresh
@@ -93,6 +99,12 @@ class Decaying(Tangent):
         parts = [*self.moved(now), *self.kets(now + Affine(1))]
         return [*found, *first, a.over_steps(parts, self.last - Affine(1))]
 
+    def equations(self) -> list[Item]:
+        now = Affine.variable(self.analysis.step)
+        over = self.analysis.over_steps
+        kets = over(self.kets(now), self.last)
+        return [*self.starts(), kets, over(self.moved(now), self.last - Affine(1))]
+
     def starts(self) -> list[Item]:
         """Weights and the sums of their updates at step 0."""
         found: list[Item] = []
@@ -116,12 +128,26 @@ class Decaying(Tangent):
         backward = BACKWARD, written(a.backward, at)
         comment, items = self.kernel_of(step)
         at = self.at(step)
-        start = a.training.start
         kernel = at.member(self.kernel, (), a.rules.output.value.type)
-        value = minus(at(start), kernel) if isinstance(start, Node) else negated(kernel)
+        start = self.start_at(at)
+        value = negated(kernel) if start is None else minus(start, kernel)
         comment = comment.replace("operator K_Q (Thm 2.9.23)", "output (Thm 2.10.3)")
         found = [forwards, (comment, [*items, at.rule(self.network.name, (), value)])]
         return [found[0], backward, found[1]] if a.apart else found
+
+    def start_at(self, at: Placing) -> Node | None:
+        """What the output is without updates: given, or what decayed weights give, which may be
+        centred."""
+        a = self.analysis
+        start = a.training.start
+        given = at(start) if isinstance(start, Node) else None
+        if not self.random:
+            return given
+        output = a.rules.output.value
+        self.process = at(tidy(output))
+        now, first = (x.member(self.random, (), output.type) for x in (at, self.at(Affine(0))))
+        moved = now if start == "plain" else minus(now, first)
+        return moved if given is None else plus(given, moved)
 
     def moved(self, step: Affine) -> list[Section]:
         """Error signal, and the updates."""

@@ -33,6 +33,9 @@ class Maximal:
     fixed: frozenset[str] = frozenset()
     """Names that do not move."""
     start_comment: str = "weights at initialization"
+    kernel: str = ""
+    process: Node | None = None
+    """What of the output is a Gaussian process, if anything is; see :class:`Tangent`."""
 
     @property
     def squares(self) -> Mapping[str, str]:
@@ -65,6 +68,23 @@ class Maximal:
         parts = [self.error(now), self.backward(now), self.updates(now)]
         parts.append(self.forward(now + Affine(1)))
         return [*found, a.over_steps(parts, self.last - Affine(1))]
+
+    def equations(self) -> list[Item]:
+        """The same rules as equations, whose order says nothing: each for the steps at which it
+        matters."""
+        now = Affine.variable(self.analysis.step)
+        later = [self.error(now), self.backward(now), self.updates(now)]
+        over = self.analysis.over_steps
+        return [
+            *self.initial(),
+            over([self.forward(now)], self.last),
+            over(later, self.last - Affine(1)),
+        ]
+
+    @property
+    def updated(self) -> frozenset[str]:
+        """Names of gradients by weights, and of updates where these have names of their own."""
+        return frozenset(map(self.analysis.names.cotangent, self.network.weights))
 
     # ---- sections ------------------------------------------------------------------------------
 

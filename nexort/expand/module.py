@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from nexort import optimizers
 from nexort.data.given import Given
@@ -72,6 +73,46 @@ def expand(program: Program, given: Given) -> Program:
         raise InternalError(f"the expansion of {program.source.name}: {error}") from error
 
 
+@dataclass(frozen=True)
+class Expansion:
+    """The rules of a training as equations, and what their names stand for."""
+
+    program: Program
+    regime: Literal["maximal", "tangent", "decayed"]
+    step: str
+    """The variable of steps, the last index of what moves."""
+    error: str
+    kernel: str
+    """K_Q, in the neural tangent limits."""
+    weights: Mapping[str, str]
+    """The initial objects of weights: kets and matrices."""
+    written_in: frozenset[str]
+    """Gradients and updates, which need no names of their own."""
+    process: tuple[str, Node] | None
+    """A Gaussian process that is a part of the output, by its name and as an average."""
+
+
+def equations(program: Program, given: Given) -> Expansion:
+    """A training as equations: with loops kept, steps as they are written, and names for what the
+    core language has no words for.
+
+    Raises NexortError for what has no symbolic form.
+    """
+    program = _with_numbers(program, given.numbers)
+    training = program.training
+    assert training is not None
+    try:
+        return _equations(program, given, symbolic=True)
+    except (NotSymbolicError, TypeProblem):
+        pass
+    try:
+        return _equations(program, given, symbolic=False)
+    except NotSymbolicError:
+        message = "this training has no symbolic form: it depends on sizes that are not known"
+        span, hint = training.network.span, "give data, or sizes: --set d=3"
+        raise fail("not-derivable", message, span, help=hint) from None
+
+
 REFUSALS = ("not-expandable", "bad-argument", "no-value")
 """Errors that are those of the file, not of what was written."""
 
@@ -123,9 +164,38 @@ def _with_numbers(program: Program, numbers: Mapping[str, Number]) -> Program:
 # ---- trainings -----------------------------------------------------------------------------------
 
 
-def _core(program: Program, given: Given, *, symbolic: bool) -> tuple[Program, Affine]:
-    """The core program, and its number of steps. Raises NotSymbolicError, TypeProblem and
-    NexortError."""
+@dataclass(frozen=True)
+class _Training:
+    """A training whose rules are known: its analysis, the last step, and what writes a limit."""
+
+    program: Program
+    analysis: Analysis
+    names: Names
+    regime: Literal["maximal", "tangent"]
+    last: Affine
+    run: Maximal | Tangent
+
+    def whole(self, items: Sequence[Item]) -> Program:
+        """The program of the rules of a run, with those around it."""
+        program, training = self.program, self.analysis.training
+        run, names, a = self.run, self.names, self.analysis
+        around = Around(program, training, names, run.fixed, a.objects, a.step, self.last)
+        body = (*around.before, *items, *around.after)
+        return replace(
+            program,
+            initial=_initial(program, a),
+            updates=_updates(program, training, names, run.squares),
+            functions=_functions(program, names) if run.steps.divides else program.functions,
+            families=_families(body),
+            body=body,
+            outputs=tuple(around.outputs),
+            training=None,
+        )
+
+
+def _read(program: Program, given: Given, *, symbolic: bool, free: bool) -> _Training:
+    """A training's rules in its limit. Where ``free``, steps are as they are written, and a part of
+    the output may have no rule. Raises NotSymbolicError, TypeProblem and NexortError."""
     training = program.training
     assert training is not None
     network = training.network
@@ -137,34 +207,51 @@ def _core(program: Program, given: Given, *, symbolic: bool) -> tuple[Program, A
     else:
         base, sizes, body, output = unrolled(program, given)
     verdict = verdict_of(program, base, given.max_instructions)
-    params = dict(program.params)
     last = training.steps
-    if not last.terms:
+    if not last.terms and not free:
         steps = names.free("T")
-        params[steps] = Param(steps, build.constant(last.constant), training.span)
+        params = {
+            **program.params,
+            steps: Param(steps, build.constant(last.constant), training.span),
+        }
+        program = replace(program, params=params)
         last = Affine.variable(steps)
     analysis = analyse(program, body, output, base, sizes, names, verdict.active)
     if verdict.regime == "tangent":
         kind = Decaying if decays(training) else Tangent
-        run: Maximal | Tangent = kind(analysis, last, vanishes=verdict.vanishes)
+        run: Maximal | Tangent = kind(analysis, last, vanishes=verdict.vanishes, free=free)
     else:
         run = Maximal(analysis, last)
-    items = run.items()
-    around = Around(program, training, names, run.fixed, analysis.objects, analysis.step, last)
-    whole = (*around.before, *items, *around.after)
-    found = replace(
-        program,
-        params=params,
-        initial=_initial(program, analysis),
-        updates=_updates(program, training, names, run.squares),
-        functions=_functions(program, names) if run.steps.divides else program.functions,
-        families=_families(whole),
-        body=whole,
-        outputs=tuple(around.outputs),
-        training=None,
-    )
+    return _Training(program, analysis, names, verdict.regime, last, run)
+
+
+def _core(program: Program, given: Given, *, symbolic: bool) -> tuple[Program, Affine]:
+    """The core program, and its number of steps. Raises NotSymbolicError, TypeProblem and
+    NexortError."""
+    read = _read(program, given, symbolic=symbolic, free=False)
+    run, analysis = read.run, read.analysis
+    found = read.whole(run.items())
     notes = _notes(program, found, analysis, run.start_comment)
-    return replace(found, notes=_headed(notes, found, training, verdict.regime)), last
+    return replace(found, notes=_headed(notes, found, analysis.training, read.regime)), read.last
+
+
+def _equations(program: Program, given: Given, *, symbolic: bool) -> Expansion:
+    read = _read(program, given, symbolic=symbolic, free=True)
+    run, a = read.run, read.analysis
+    found = read.whole(run.equations())
+    process = None
+    if run.process is not None:
+        process = (run.random if isinstance(run, Decaying) else run.network.name), run.process
+    return Expansion(
+        found,
+        "decayed" if isinstance(run, Decaying) else read.regime,
+        a.step,
+        a.chi,
+        run.kernel,
+        a.initial,
+        run.updated,
+        process,
+    )
 
 
 def _taken(program: Program, training: Training) -> set[str]:

@@ -55,6 +55,7 @@ def declare(a: Analysis, weight: WeightFamily, at: Placing, *, fixed: bool = Fal
     kind = Kind.OPERATOR if matrix else Kind.KET
     made = Initial(name, kind, weight.ranges, weight.axes, value, None, "", weight.span)
     a.objects[name] = made
+    a.initial[w] = name
     return made
 
 

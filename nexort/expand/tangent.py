@@ -81,6 +81,10 @@ class Tangent:
     moves: dict[str, str] = field(default_factory=dict)
     """The names of what the updates do to members."""
     start_comment: str = "weights at initialization; kets do not move"
+    process: Node | None = None
+    """The network's output, where it starts as a Gaussian process and ``free``: the core language
+    has no words for it, equations have."""
+    free: bool = False
 
     def __post_init__(self) -> None:
         a = self.analysis
@@ -88,7 +92,7 @@ class Tangent:
         self.loops = member_loops(a)
         self.updates = {n: a.names.fresh(f"Q{n}", f"Q_{n}") for n in self.network.weights}
         self.seen = self.sums()
-        self.kernel = a.names.fresh("K")
+        self.kernel = a.names.fresh(*("K_Q", "K", "Theta") if self.free else "K")
         every = frozenset((*a.rules.types, *self.network.weights))
         self.fixed = self.standing(every)
         self.moving = frozenset((a.chi, self.network.name, self.kernel, *self.updates.values()))
@@ -150,11 +154,20 @@ class Tangent:
         parts: list[Section] = [("forward pass", written(forward(a.rules.items), at))]
         steps: list[Section] = [error_signal(a, at)]
         (parts if a.apart else steps).append((BACKWARD, written(a.backward, at)))
-        parts.append(("output at initialization", [self.start()]))
+        parts.append(("output at initialization", self.start()))
         steps.append(("update functions", written(self.steps.updates(), at)))
         comment, items = self.kernel_of(now)
         steps.append((comment, [*items, self.output(now)]))
         return [*first, *joined(parts), a.over_steps(steps, self.last - Affine(1))]
+
+    def equations(self) -> list[Item]:
+        """The same rules as equations, whose order says nothing."""
+        return self.items()
+
+    @property
+    def updated(self) -> frozenset[str]:
+        """Names of updates."""
+        return frozenset(self.updates.values())
 
     def kernel_of(self, step: Affine) -> Section:
         """K_Q at a step, as in the theorem, or as the derivative along the updates."""
@@ -178,16 +191,19 @@ class Tangent:
                 declare(self.analysis, weight, at, fixed=True)
         return [*found, *self.steps.helpers()]
 
-    def start(self) -> Item:
-        """f_0: given, or zero."""
+    def start(self) -> list[Item]:
+        """f_0: given, or zero, or free."""
         training = self.analysis.training
         at = self.at(Affine(0))
         type_ = self.analysis.rules.output.value.type
         if isinstance(training.start, Node):
-            return at.rule(self.network.name, (), at(training.start))
+            return [at.rule(self.network.name, (), at(training.start))]
         if training.start == "centre" or self.vanishes:
             value = at(build.spread(build.constant(0), type_))
-            return at.rule(self.network.name, (), value)
+            return [at.rule(self.network.name, (), value)]
+        if self.free:
+            self.process = at(tidy(self.analysis.rules.output.value))
+            return []
         message = "this training cannot be written out: its output starts as a Gaussian process"
         hint = "subtract it with centre, or give it with start f0"
         raise fail("not-expandable", message, training.span, help=hint)

@@ -17,21 +17,25 @@ from nexort.limit.derive.algebra import (
     place,
     reindexed,
 )
+from nexort.limit.derive.copies import copy_mean
 from nexort.limit.derive.derivation import Range
 from nexort.limit.derive.folding import NORMAL
 from nexort.limit.derive.formula import (
     ONE,
-    CopyMean,
+    ZERO,
     Expectation,
     Formula,
     Indices,
     Ket,
     Matrix,
+    Operator,
+    Outer,
+    Symbol,
 )
 from nexort.limit.derive.indexing import Indexer, common, ends, on_copy
-from nexort.limit.derive.lines import Line, System
+from nexort.limit.derive.lines import Acting, Line, System
 from nexort.limit.derive.naming import Naming, labelled
-from nexort.limit.derive.recurrences import recurrence
+from nexort.limit.derive.recurrences import Recurrence, recurrence
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.limit.derive.updates import UpdateFunctions, over_history
 from nexort.program import build
@@ -39,6 +43,7 @@ from nexort.program.index import Affine, Loop
 from nexort.program.nodes import Node, Op
 from nexort.program.program import Program, UpdateRule
 from nexort.program.shifting import NotSymbolicError, placed_all, shifted, solved
+from nexort.program.types import Kind, scalar
 
 
 class Applications(Naming):
@@ -49,6 +54,8 @@ class Applications(Naming):
         self.program, self.names = program, names
         self.functions = UpdateFunctions(program, names)
         self.indexer.functions = self.over_history
+        self.products: dict[tuple[str, Node], str] = {}
+        """Names of products of what a step of a recurrence keeps."""
 
     def over_history(
         self, rule: UpdateRule, given: Mapping[str, Formula], var: str, last: Affine, body: Formula
@@ -85,7 +92,11 @@ class Applications(Naming):
                 case Op.ADJOINT:
                     stack.append((factor, node.args[0], not turned))
                 case Op.REF:
-                    stack.append((factor, self.inlined(node, env), turned))
+                    found = self.inlined(node, env)
+                    if isinstance(found, Recurrence):
+                        yield factor, node, turned, ONE
+                    else:
+                        stack.append((factor, found, turned))
                 case Op.TAKE if node.args[0].op is Op.OP_SCALE:
                     [value] = node.args
                     inside = build.take(value.args[1], node.attr)
@@ -105,9 +116,9 @@ class Applications(Naming):
         declared = self.program.initial[matrix.attr[0]].value
         return declared.op is Op.OP_SCALE and declared.args[0] is factor
 
-    def inlined(self, node: Node, env: Env) -> Node:
-        """The operator that a name stands for, at its indices: of a family by the one rule that
-        defines it, or by its recurrence. Raises Unsupported."""
+    def inlined(self, node: Node, env: Env) -> Node | Recurrence:
+        """The operator that a name stands for, at its indices, of a family that one rule defines;
+        or the recurrence that it follows. Raises Unsupported."""
         name, indices = node.attr
         found = []
         for loops, rule in self.program.rules():
@@ -124,7 +135,42 @@ class Applications(Naming):
         else:
             if len(found) == 1 and not any(d.constant or d.terms for d in found[0][1]):
                 return found[0][0]
-        return recurrence(self.program, name).member(indices, self.names)
+        return recurrence(self.program, name)
+
+    def member(self, node: Node, env: Env) -> Node:
+        """A member of a family of operators, without the family's own name."""
+        found = self.inlined(node, env)
+        if isinstance(found, Recurrence):
+            return found.member(node.attr[1], self.names, self.product)
+        return found
+
+    def product(self, name: str, factor: Node, var: str, first: Affine, last: Affine) -> Node:
+        """The product of factors over ``var`` = first..last - 1, by a name with equations of its
+        own, ``kept_W[s, s] = 1`` and ``kept_W[s, t] = factor[t - 1] kept_W[s, t - 1]``."""
+        key = (name, factor)
+        if key not in self.products:
+            fresh, number = f"kept_{name}", 0
+            while fresh in self.taken:
+                number += 1
+                fresh = f"kept_{name}{number}"
+            self.taken.add(fresh)
+            self.products[key] = fresh
+            s, t = (Affine.variable(self.names.fresh(hint)) for hint in ("s", "t"))
+            before = t - Affine(1)
+            value = self.indexer.formula(factor, (), {var: before})
+            [(start, _)], [(now, _)] = s.terms, t.terms
+            steps = self.place.ranges[-1]
+            whole = Range(start, Affine(), steps.last)
+            later = Range(now, s + Affine(1), steps.last)
+            span = self.place.span
+            self.system.scalars[fresh] = [
+                Line(fresh, (s, s), (whole,), (), ONE, span),
+                Line(
+                    fresh, (s, t), (whole, later), (),
+                    mul(value, Symbol(fresh, (s, before))), span,
+                ),
+            ]  # fmt: skip
+        return Node(Op.REF, (), (self.products[key], (first, last)), scalar())
 
     def each(self, loop: Loop, body: Node, env: Env) -> tuple[str, Affine, Affine, Node]:
         """A sum over a loop with a variable of its own: it, the ends, and the body with it."""
@@ -143,6 +189,8 @@ class Applications(Naming):
             case Op.INIT_MATRIX | Op.TAKE:
                 ket = self.application(None, leaf, turned, scale, value, env, True)
                 return replace(ket, axes=labels)
+            case Op.REF:
+                return self.acting(leaf, turned, value, labels, env)
             case Op.OP_SUM:
                 name, low, high, inside = self.each(leaf.attr, leaf.args[0], env)
                 parts = []
@@ -163,7 +211,7 @@ class Applications(Naming):
             case Op.ENTRYWISE:
                 body = self.entries(leaf.args[0], turned, env)
                 acted = on_copy(self.indexer.formula(value, labels, env), 1)
-                return CopyMean((1,), mul(body, acted))
+                return copy_mean(mul(body, acted), self.functions.linear)
             case _:
                 raise Unsupported(f"an application of {leaf.op.name.lower()} has no symbolic form")
 
@@ -197,7 +245,11 @@ class Applications(Naming):
         self, acting: Node, turned: bool, env: Env
     ) -> Iterator[tuple[Formula, Node, bool]]:
         for factor, leaf, flipped, _ in self.terms(acting, env):
-            yield factor, leaf, flipped != turned
+            if leaf.op is Op.REF:
+                for more, inner, again in self.terms_at(self.member(leaf, env), turned, env):
+                    yield mul(factor, more), inner, again != flipped
+            else:
+                yield factor, leaf, flipped != turned
 
     def entry(self, factor: Formula, leaf: Node, turned: bool, env: Env) -> Formula:
         if leaf.op is Op.OP_SUM:
@@ -216,6 +268,85 @@ class Applications(Naming):
         for name, a, b in zip(fresh, x.type.axes, y.type.axes, strict=True):
             result = axis_sum(name, common(a, b), result)
         return result
+
+    def operator(self, node: Node, env: Env) -> Formula:
+        """An operator as a formula of Operators and Outers, members of families by their names."""
+        match node.op:
+            case Op.OP_ADD:
+                return add(*(self.operator(a, env) for a in node.args))
+            case Op.OP_SCALE if not self.is_declared_scale(node):
+                scale = self.indexer.formula(node.args[0], (), env)
+                return mul(scale, self.operator(node.args[1], env))
+            case Op.OP_SCALE:
+                return self.operator(node.args[1], env)
+            case Op.REF | Op.INIT_MATRIX:
+                name, indices = node.attr
+                return Operator(Matrix(name, tuple(place(i, env) for i in indices)))
+            case Op.OP_SUM:
+                name, low, high, inside = self.each(node.attr, node.args[0], env)
+                return loop_sum(name, low, high, self.operator(inside, env))
+            case Op.OUTER:
+                return self.outer_product(node, env)
+            case Op.ENTRYWISE:
+                return self.operator(node.args[0], env)
+            case Op.FOLD:
+                return self.indexer.over_history(node, env, self.operator)
+            case Op.ENTRY:
+                return self.operator(node.args[0], env)
+            case _ if node.type.kind is Kind.SCALAR:
+                return self.indexer.formula(node, (), env)
+            case _:
+                raise Unsupported(f"{node.op.name.lower()} has no symbolic form")
+
+    def outer_product(self, leaf: Node, env: Env) -> Formula:
+        """|x> Diag(chi) <y| as a sum of Outers."""
+        x, chi, y = leaf.args
+        labels = labelled(x.type.axes)
+        at = tuple(Affine.variable(a.label) for a in labels)
+        sides = []
+        for side in (x, y):
+            found = self.indexer.formula(side, at, env)
+            if not isinstance(found, Ket):
+                found = replace(self.auxiliary_argument(found, labels), axes=at)
+            sides.append(found)
+        body = mul(
+            self.indexer.formula(chi, at[len(at) - len(chi.type.axes) :], env), Outer(*sides)
+        )
+        for label, a, b in zip(labels, x.type.axes, y.type.axes, strict=True):
+            fresh = self.names.fresh()
+            body = reindexed(body, {label.label: Affine.variable(fresh)})
+            body = axis_sum(fresh, common(a, b), body)
+        return body
+
+    def acting(
+        self, node: Node, turned: bool, value: Node, labels: Indices, env: Env,
+        name: str | None = None,
+    ) -> Formula:  # fmt: skip
+        """The line of A |x>, A of a family that follows a recurrence, for a rule of the ``name`` or
+        as a part; its value where no initial matrix acts."""
+        inner = labelled(value.type.axes)
+        here = tuple(Affine.variable(x.label) for x in inner)
+        body: Formula = ZERO
+        initial: Ket | None = None
+        for factor, leaf, flipped, scale in self.terms(self.member(node, env), env):
+            acted = self.term(leaf, flipped != turned, scale, value, here, env)
+            if leaf.op in (Op.INIT_MATRIX, Op.TAKE):
+                assert isinstance(acted, Ket)
+                initial = acted
+            body = add(body, mul(factor, acted))
+        if initial is None:
+            return body
+        [argument] = {x.value for x in self.system.kets[initial.name] if x.ket == initial}
+        assert isinstance(argument, Ket)
+        own, indices = node.attr
+        matrix = Matrix(own, tuple(place(i, env) for i in indices), turned)
+        line = self.part("z", body, inner)
+        line = replace(line, acting=Acting(matrix, argument, initial))
+        if name is not None:
+            line = replace(line, name=name, auxiliary=False)
+            self.system.kets.setdefault(name, []).append(line)
+            return line.ket
+        return replace(self.add_auxiliary(line), axes=labels)
 
     def application(
         self,

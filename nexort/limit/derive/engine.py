@@ -19,6 +19,7 @@ from nexort.limit.derive.derivation import (
     Label,
     OutputFormula,
     Range,
+    UpdateFunction,
 )
 from nexort.limit.derive.expectation import Expectations
 from nexort.limit.derive.formula import (
@@ -110,7 +111,7 @@ class Engine:
         self._settle()
         laws = [law() for name, law in self.processes.items() if name in self.scalars_seen]
         self._settle()
-        kets = tuple(ket_definitions(self))
+        kets = tuple(ket_definitions(self, {}))
         self._settle()
         gaussians = (*gaussian_families(self), *laws)
         self._settle_if_possible()
@@ -122,9 +123,13 @@ class Engine:
             gaussians,
             tuple(self.trace.steps),
             False,
-            updates=tuple(self.system.updates.values()),
+            updates=self.functions(),
         )
         return written(derivation, self.program, self.responses.unknown)
+
+    def functions(self) -> tuple[UpdateFunction, ...]:
+        """The update functions with states; others are written in."""
+        return tuple(x for x in self.system.updates.values() if x.states)
 
     def _settle(self) -> None:
         """Equations for everything asked for."""
@@ -220,7 +225,7 @@ class Engine:
             case Expectation(body):
                 return self.rules.of(self.numbers(body, ranges), ranges)
             case Symbol(name, _, _, "scalar"):
-                self._need(name)
+                self.need(name)
                 return formula
             case LoopSum(var, first, last, body):
                 inner = self.numbers(body, (*ranges, Range(var, first, last)))
@@ -231,7 +236,8 @@ class Engine:
             case _:
                 return rebuilt(formula, lambda f: self.numbers(f, ranges))
 
-    def _need(self, name: str) -> None:
+    def need(self, name: str) -> None:
+        """Ask for the equations of a family of scalars."""
         if name not in self.scalars_seen:
             self.scalars_seen.add(name)
             self.scalars_waiting.append(name)
@@ -256,7 +262,7 @@ class Engine:
             line = self.system.scalars[output.family][0]
             if len(self.system.scalars[output.family]) == 1 and output.family not in self.processes:
                 return self._inlined(output, line)
-            self._need(output.family)
+            self.need(output.family)
             ranges = self._hull(self.system.scalars[output.family])
             names = tuple(Affine.variable(r.var) for r in ranges)
             value: Formula = Symbol(output.family, names, axes)

@@ -12,9 +12,7 @@ from nexort.limit.derive.algebra import (
     reindexed,
 )
 from nexort.limit.derive.derivation import Range
-from nexort.limit.derive.formula import (
-    Formula,
-)
+from nexort.limit.derive.formula import Formula, Matrix
 from nexort.limit.derive.lines import Line
 from nexort.program.index import Affine
 
@@ -83,13 +81,20 @@ def _alike(low: Line, high: Line, at: int) -> Env | None:
 
 def _same(low: Line, high: Line, env: Env) -> bool:
     """Whether a line at the variables' values is another."""
-    if (low.matrix is None) != (high.matrix is None) or low.scale != high.scale:
+    if low.scale != high.scale:
         return False
-    if low.matrix is not None and high.matrix is not None:
-        placed = tuple(place(i, env) for i in high.matrix.indices)
-        if low.matrix != replace(high.matrix, indices=placed):
+    for mine, theirs in ((low.matrix, high.matrix), (_acting(low), _acting(high))):
+        if (mine is None) != (theirs is None):
             return False
+        if mine is not None and theirs is not None:
+            placed = tuple(place(i, env) for i in theirs.indices)
+            if mine != replace(theirs, indices=placed):
+                return False
     return canonical(reindexed(high.value, env)) == canonical(low.value)
+
+
+def _acting(line: Line) -> Matrix | None:
+    return None if line.acting is None else line.acting.matrix
 
 
 def canonical(formula: Formula) -> Formula:

@@ -18,9 +18,20 @@ from nexort.support.diagnostics import Span
 
 
 @dataclass(frozen=True, slots=True)
+class Acting:
+    """An application A |x> of an operator of a family that follows a recurrence: the member as a
+    Matrix, the ket it acts on, and W |x>, W the initial matrix of the family."""
+
+    matrix: Matrix
+    argument: Ket
+    initial: Ket
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """``name[indices]_labels = value``; with a ``matrix`` it is ``scale W |argument>``, where
-    scale^2 / n is the variance of the matrix, and ``value`` the Formula of the argument."""
+    scale^2 / n is the variance of the matrix, and ``value`` the Formula of the argument. With
+    ``acting`` the value is what that application comes to."""
 
     name: str
     indices: Indices
@@ -31,6 +42,7 @@ class Line:
     matrix: Matrix | None = None
     scale: Formula = ONE
     auxiliary: bool = False
+    acting: Acting | None = None
 
     @property
     def axes(self) -> Indices:
@@ -74,6 +86,9 @@ class System:
     """The same as the program writes them, by bra-kets and averages of kets."""
     updates: Mapping[tuple[object, ...], UpdateFunction] = field(default_factory=dict)
     """The update functions that are in lines."""
+    operators: dict[str, list[Line]] = field(default_factory=dict)
+    """Rules of operators that were asked for, of which the values are sums of Operators, Outers
+    and update functions of these."""
     groups: dict[str, str] = field(default_factory=dict)
     """The group of every vector that is declared jointly with others, ``(x, y)``."""
 

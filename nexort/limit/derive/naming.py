@@ -19,6 +19,7 @@ from nexort.limit.derive.formula import (
     Sum,
 )
 from nexort.limit.derive.indexing import Indexer
+from nexort.limit.derive.joining import canonical
 from nexort.limit.derive.lines import Line, System
 from nexort.limit.derive.walking import is_random
 from nexort.program.index import Affine
@@ -76,29 +77,27 @@ class Naming:
         value = name(value)
         return again(value) if found else value
 
+    def part(self, base: str, value: Formula, labels: tuple[Label, ...]) -> Line:
+        """A line for a part of the rule, over the labels and the variables that it has."""
+        bound = sorted(index_names(value) & set(self.indexer.bound))
+        ranges = self.place.ranges + tuple(Range(b, *self.indexer.bound[b]) for b in bound)
+        indices = self.place.indices + tuple(Affine.variable(b) for b in bound)
+        name = self.fresh_name(base, labels)
+        return Line(name, indices, ranges, labels, value, self.place.span, auxiliary=True)
+
     def auxiliary_ket(self, value: Formula, labels: tuple[Label, ...]) -> Ket:
         """A family of its own for a part of the rule; it keeps the labels that occur."""
         used = index_names(value)
         mine = tuple(x for x in labels if x.label in used)
-        bound = sorted(used & set(self.indexer.bound))
-        ranges = self.place.ranges + tuple(Range(b, *self.indexer.bound[b]) for b in bound)
-        indices = self.place.indices + tuple(Affine.variable(b) for b in bound)
-        name = self.fresh_name("g", mine)
-        line = Line(name, indices, ranges, mine, value, self.place.span, auxiliary=True)
-        return self.add_auxiliary(line)
+        return self.add_auxiliary(self.part("g", value, mine))
 
     def auxiliary_argument(self, value: Formula, labels: tuple[Label, ...]) -> Ket:
         """A name for what a matrix acts on, with all of its axes."""
-        used = index_names(value)
-        bound = sorted(used & set(self.indexer.bound))
-        ranges = self.place.ranges + tuple(Range(b, *self.indexer.bound[b]) for b in bound)
-        indices = self.place.indices + tuple(Affine.variable(b) for b in bound)
-        name = self.fresh_name("y", labels)
-        line = Line(name, indices, ranges, labels, value, self.place.span, auxiliary=True)
-        return self.add_auxiliary(line)
+        return self.add_auxiliary(self.part("y", value, labels))
 
     def add_auxiliary(self, line: Line) -> Ket:
-        key = (line.indices, line.ranges, line.labels, line.value, line.matrix, line.scale)
+        value = canonical(line.value)
+        key = (line.indices, line.ranges, line.labels, value, line.matrix, line.scale)
         if key in self.known:
             return replace(line, name=self.known[key]).ket
         self.known[key] = line.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import replace
 
 from nexort.limit.derive.algebra import (
@@ -19,14 +20,17 @@ from nexort.limit.derive.lines import Line, System
 from nexort.limit.derive.naming import Place, is_affine, labelled
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.program.index import Affine, Loop
-from nexort.program.nodes import Op
+from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import OutputRule, Program, Rule
 from nexort.program.types import Kind
 from nexort.support.diagnostics import fail
 
 
-def normalized(program: Program, names: Names, *, kets_exist: bool = True) -> System:
+def normalized(
+    program: Program, names: Names, *, kets_exist: bool = True, operators: Set[str] = frozenset()
+) -> System:
     """The lines of a program; ``kets_exist``: functions of kets are known to, as they are written.
+    Of ``operators`` there are lines too.
 
     Raises NexortError where a rule has no symbolic form.
     """
@@ -35,7 +39,8 @@ def normalized(program: Program, names: Names, *, kets_exist: bool = True) -> Sy
     maker = _Maker(program, names, system, taken)
     maker.indexer.kets_exist = kets_exist
     for loops, rule in program.rules():
-        if program.families[rule.name].type.kind is Kind.OPERATOR:
+        whole = program.families[rule.name].type.kind is Kind.OPERATOR
+        if whole and rule.name not in operators:
             continue
         try:
             maker.add(loops, rule)
@@ -98,6 +103,11 @@ class _Maker(Applications):
         """The line of one rule, and those of its parts."""
         env, ranges, indices = oriented(loops, rule.indices)
         self.place = Place(rule.name, indices, ranges, rule.span)
+        if rule.value.type.kind is Kind.OPERATOR:
+            value = self.operator(rule.value, env)
+            line = Line(rule.name, indices, ranges, (), value, rule.span)
+            self.system.operators.setdefault(rule.name, []).append(line)
+            return
         labels = labelled(rule.value.type.axes)
         at = tuple(Affine.variable(x.label) for x in labels)
         if rule.value.type.kind is Kind.SCALAR:
@@ -111,9 +121,33 @@ class _Maker(Applications):
             [(_, leaf, turned, scale)] = terms
             self.application(rule.name, leaf, turned, scale, rule.value.args[1], env, False)
             return
-        value = self.named_arguments(self.indexer.formula(rule.value, at, env), labels)
+        if len(terms) == 1 and terms[0][0] == ONE and terms[0][1].op is Op.REF:
+            [(_, leaf, turned, _)] = terms
+            name = rule.name if self.is_whole(rule, leaf) else None
+            value = self.acting(leaf, turned, rule.value.args[1], at, env, name)
+            if isinstance(value, Ket) and value.name == rule.name:
+                return
+        else:
+            value = self.indexer.formula(rule.value, at, env)
+        value = self.named_arguments(value, labels)
         line = Line(rule.name, indices, ranges, labels, value, rule.span)
         self.system.kets.setdefault(rule.name, []).append(line)
+
+    def is_whole(self, rule: Rule, operator: Node) -> bool:
+        """Whether the rules of a family that apply a family of operators are such applications,
+        with nothing added."""
+
+        def applies(node: Node) -> bool:
+            while node.op in (Op.ADJOINT, Op.OP_SCALE):
+                node = node.args[-1]
+            return node.op is Op.REF and node.attr[0] == operator.attr[0]
+
+        return not any(
+            x.op is Op.APPLY and x is not other.value and applies(x.args[0])
+            for _, other in self.program.rules()
+            if other.name == rule.name
+            for x in walk([other.value])
+        )
 
     def output(self, output: OutputRule, as_written: bool = False) -> Formula:
         """The formula of an output that is not a family."""

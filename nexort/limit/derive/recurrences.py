@@ -5,7 +5,7 @@ W[t+1] = k W[t] + Q[t] from W[0] is W[t] = k^t W[0] + sum over s < t of k^(t-1-s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from nexort.limit.derive.algebra import Names
@@ -14,7 +14,7 @@ from nexort.program import build
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Program, Rule
-from nexort.program.shifting import NotSymbolicError, placed, shifted, solved
+from nexort.program.shifting import KEYED, NotSymbolicError, placed, shifted, solved
 from nexort.program.types import scalar
 
 Indices = tuple[Affine, ...]
@@ -34,14 +34,14 @@ class Recurrence:
     factor: Node
     rest: Node | None
 
-    def member(self, indices: Indices, names: Names) -> Node:
-        """The operator at some indices, without the family's own name."""
-        count = indices[self.at] - self.first
+    def member(self, indices: Indices, names: Names, product: Product) -> Node:
+        """The operator at some indices, without the family's own name; ``product`` names products
+        of factors that change."""
         start = _at(self.base, self.at, indices, {})
-        if count == Affine():
+        if indices[self.at] == self.first:
             return start
         plain = build.is_number(self.factor, 1)
-        found = start if plain else build.scale(_power(self.factor, count), start)
+        found = start if plain else build.scale(self._kept(self.first, indices, product), start)
         if self.rest is None:
             return found
         name = names.fresh("s")
@@ -49,10 +49,20 @@ class Recurrence:
         loops, rule = self.step
         moved = _at((loops, rule), self.at, indices, {self.var: s}, self.rest)
         if not plain:
-            left = indices[self.at] - s - ONE
-            moved = build.scale(_power(self.factor, left), moved)
+            moved = build.scale(self._kept(s + ONE, indices, product), moved)
         past = Loop(name, Interval(self.first, indices[self.at] - ONE))
         return build.add_operators(found, Node(Op.OP_SUM, (moved,), past, moved.type))
+
+    def _kept(self, first: Affine, indices: Indices, product: Product) -> Node:
+        """The product of the factors of the steps ``first`` to the one before a member."""
+        last = indices[self.at]
+        if not any(x.op in CHANGING for x in walk([self.factor])):
+            return _power(self.factor, last - first)
+        return product(self.step[1].name, self.factor, self.var, first, last)
+
+
+Product = Callable[[str, Node, str, Affine, Affine], Node]
+CHANGING = (Op.INDEX, Op.REF, Op.INIT_SCALAR)
 
 
 def recurrence(program: Program, name: str) -> Recurrence:
@@ -90,10 +100,8 @@ def _recurrence(
     if len(own) != 1 or any(x.op is Op.REF and x.attr[0] == name for x in walk(rest)):
         return None
     factor = _product(own[0])
-    if not build.is_number(factor, 1) and any(
-        x.op in (Op.INDEX, Op.REF, Op.INIT_SCALAR) for x in walk([factor])
-    ):
-        return None  # it changes from step to step
+    if any(x.op in KEYED and len(x.attr[1]) > 1 for x in walk([factor])):
+        return None  # it changes with more than the step
     total = None
     for term in rest:
         total = term if total is None else build.add_operators(total, term)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from nexort.limit.derive.algebra import add, mul
 from nexort.limit.derive.derivation import GaussianFamily, KetDefinition, Label, Range
 from nexort.limit.derive.formula import ZERO, Bracket, Formula, Ket, Symbol
-from nexort.limit.derive.lines import Line
+from nexort.limit.derive.lines import Acting, Line
 from nexort.limit.derive.patterns import Member, members
-from nexort.limit.derive.walking import walk
+from nexort.limit.derive.walking import factors_of, terms_of, walk
 
 if TYPE_CHECKING:
     from nexort.limit.derive.engine import Engine
@@ -37,9 +38,15 @@ def reached(engine: Engine) -> list[Line]:
     return sorted(found, key=lambda x: (x.span.start, not x.auxiliary, order.index(x.name)))
 
 
-def ket_definitions(engine: Engine) -> Iterator[KetDefinition]:
-    """Every rule of a ket: hat and dot of an application, or why the dot vanishes."""
+def ket_definitions(engine: Engine, within: Mapping[str, str]) -> Iterator[KetDefinition]:
+    """Every rule of a ket: hat and dot of an application, or why the dot vanishes. ``within`` are
+    applications of initial matrices that are parts of others, of the operators that they become."""
     for line in reached(engine):
+        if line.name in within:
+            continue
+        if line.acting is not None and line.acting.initial.name in within:
+            yield _moved(engine, line, line.acting)
+            continue
         value = engine.value(line)
         if line.matrix is None:
             yield KetDefinition(line.ket, line.ranges, line.labels, value, auxiliary=line.auxiliary)
@@ -53,6 +60,47 @@ def ket_definitions(engine: Engine) -> Iterator[KetDefinition]:
             line.ket, line.ranges, line.labels, value, line.matrix, line.value, hat, dot, why,
             line.auxiliary,
         )  # fmt: skip
+
+
+def _moved(engine: Engine, line: Line, acting: Acting) -> KetDefinition:
+    """A |x> = hat(W x) + dot(W x) and what A - W does, the hat by the name of A |x>."""
+    [start] = [x for x in engine.system.kets[acting.initial.name] if x.indices == line.indices]
+    dot = engine.structure.dot(start)
+    why = engine.structure.why.get(start) if dot == ZERO else None
+    hat = replace(line.ket, part="hat")
+    terms = []
+    for term in terms_of(engine.value(line)):
+        if start.ket in (factors := factors_of(term)):
+            keep = mul(*(f for f in factors if f != start.ket))
+            terms += [mul(keep, hat), *(mul(keep, x) for x in terms_of(dot))]
+        else:
+            terms.append(term)
+    value = add(*terms)
+    engine.trace.record("trained operator", line.ket, value, why or "")
+    return KetDefinition(
+        line.ket, line.ranges, line.labels, value, acting.matrix, acting.argument, hat, dot, why,
+        line.auxiliary,
+    )  # fmt: skip
+
+
+def parts_of_moved(engine: Engine) -> dict[str, str]:
+    """The applications of initial matrices that nothing reads but one family of applications of
+    the operators that they become."""
+    lines = [x for some in engine.system.kets.values() for x in some]
+    found: dict[str, str] = {}
+    for line in lines:
+        if line.acting is not None:
+            found.setdefault(line.acting.initial.name, line.name)
+    values = [(x.name, x.acting, x.value) for x in lines]
+    values += [("", None, x.value) for some in engine.system.scalars.values() for x in some]
+    values += [("", None, x) for x in engine.system.outputs.values()]
+    for name, acting, value in values:
+        for item in walk(value):
+            if isinstance(item, Ket) and item.name in found:
+                ours = acting is not None and acting.initial.name == item.name
+                if not ours or found[item.name] != name:
+                    del found[item.name]
+    return found
 
 
 def gaussian_families(engine: Engine) -> Iterator[GaussianFamily]:
@@ -110,9 +158,16 @@ def _hats(engine: Engine, line: Line, other: Line) -> GaussianFamily | None:
     a = next(m for m in members(engine.system, line.name, "l", engine.names) if m.line is line)
     b = next(m for m in members(engine.system, other.name, "r", engine.names) if m.line is other)
     assert line.matrix is not None
-    told = {n for i in line.matrix.indices for n in i.names}
-    if line is other and all(r.var in told for r in line.ranges):
-        b = Member(other, replace(b.ket, indices=a.ket.indices), ())
+    if line is other:
+        told = {n for i in line.matrix.indices for n in i.names}
+        kept = tuple(
+            i if own.names & told else j
+            for own, i, j in zip(line.indices, a.ket.indices, b.ket.indices, strict=True)
+        )
+        names = {n for i in kept for n in i.names}
+        b = Member(
+            other, replace(b.ket, indices=kept), tuple(r for r in b.ranges if r.var in names)
+        )
     left, right = replace(a.ket, part="hat"), replace(b.ket, part="hat")
     covariance = engine.rules.bracket(left, right, a.ranges + b.ranges)
     if covariance == ZERO:

@@ -11,7 +11,7 @@ from nexort.limit.derive.formula import Fold, Formula, IndexNumber, Indices, Sym
 from nexort.limit.derive.indexing import Indexer, never
 from nexort.program.index import Affine
 from nexort.program.network import STEP
-from nexort.program.nodes import Node, Op
+from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Program, UpdateRule
 
 HERE = Affine.variable(STEP)
@@ -25,6 +25,8 @@ class UpdateFunctions:
     program: Program
     names: Names
     functions: dict[tuple[object, ...], UpdateFunction] = field(default_factory=dict)
+    linear: set[str] = field(default_factory=set)
+    """Names of those that are linear in their arguments."""
 
     def of(self, rule: UpdateRule, parameters: Mapping[str, Formula]) -> UpdateFunction:
         """The function of a rule at formulas of its hyperparameters."""
@@ -33,6 +35,8 @@ class UpdateFunctions:
             same = sum(k[0] == rule.name for k in self.functions)
             name = rule.name + (str(same) if same else "")
             self.functions[key] = _written(name, rule, parameters, self)
+            if is_linear(rule):
+                self.linear.add(name)
         return self.functions[key]
 
 
@@ -110,3 +114,48 @@ def _substituted(formula: Formula, old: Symbol, new: Formula) -> Formula:
     if isinstance(formula, Symbol) and formula.name == old.name and formula.kind == "state":
         return new
     return rebuilt(formula, lambda f: _substituted(f, old, new))
+
+
+# ---- linear functions ----------------------------------------------------------------------------
+
+
+def is_linear(rule: UpdateRule) -> bool:
+    """Whether an update function is linear in its arguments: then it moves out of expectations."""
+    values: dict[str, int | None] = {s: 1 for s, _ in rule.states}
+    if any(not (n.op is Op.CONST and n.attr == 0) for _, n in rule.states):
+        return False
+    moving = {s for s, _ in rule.assigns}
+    for state, node in rule.assigns:
+        values[state] = _degree(node, values, moving)
+    result = _degree(rule.result, values, moving)
+    return result == 1 and all(values[s] == 1 for s in moving)
+
+
+def _degree(root: Node, values: Mapping[str, int | None], moving: set[str]) -> int | None:
+    """1 where linear, 0 where a number, None otherwise."""
+    degree: dict[Node, int | None] = {}
+    for x in walk([root]):
+        inner = [degree[a] for a in x.args]
+        if x.op is Op.SLOT:
+            state = x.attr[0] == "state" and x.attr[1] in moving
+            degree[x] = values[x.attr[1]] if state else int(x.attr[0] == "history")
+        elif all(d == 0 for d in inner):
+            degree[x] = 0
+        elif x.op is not Op.CALL:
+            degree[x] = None
+        else:
+            degree[x] = 1 if _keeps_degree(str(x.attr), inner) else None
+    return degree[root]
+
+
+def _keeps_degree(name: str, inner: list[int | None]) -> bool:
+    """Whether a function of arguments of these degrees is linear."""
+    match name:
+        case "add" | "sub" | "neg":
+            return set(inner) == {1}
+        case "mul":
+            return inner in ([0, 1], [1, 0])
+        case "div":
+            return inner == [1, 0]
+        case _:
+            return False

@@ -1,8 +1,7 @@
-"""Formulas at a step: every member of the network gets the step as its last index."""
+"""Formulas over kets: expectations of products of two kets as bra-kets, others as they are."""
 
 from __future__ import annotations
 
-from collections.abc import Set
 from dataclasses import replace
 from fractions import Fraction
 
@@ -11,89 +10,17 @@ from nexort.limit.derive.brackets import canonical_bracket
 from nexort.limit.derive.formula import (
     Average,
     AxisSum,
-    Bracket,
     CopyMean,
     Expectation,
     Formula,
     Ket,
     LoopSum,
     Number,
-    Outer,
     Power,
     Product,
-    Response,
     Sum,
-    Symbol,
 )
-from nexort.limit.derive.indexing import on_copy
-from nexort.limit.derive.walking import factors_of, is_random, kets_of, walk
-from nexort.program.index import Affine
-
-
-def timed(formula: Formula, step: Affine, fixed: Set[str]) -> Formula:
-    """A formula of the network at a step; ``fixed`` objects do not move."""
-
-    def visit(item: Formula) -> Formula:
-        match item:
-            case Ket(name):
-                return item if name in fixed else replace(item, indices=(*item.indices, step))
-            case Symbol(kind="scalar"):
-                return replace(item, indices=(*item.indices, step))
-            case Outer(left, right):
-                return Outer(_ket(visit(left)), _ket(visit(right)))
-            case Bracket(left, right):
-                return Bracket(_ket(visit(left)), _ket(visit(right)))
-            case Average(ket):
-                return Average(_ket(visit(ket)))
-            case Response(ket, by):
-                return Response(_ket(visit(ket)), _ket(visit(by)))
-            case _:
-                return rebuilt(item, visit)
-
-    return visit(formula)
-
-
-def _ket(formula: Formula) -> Ket:
-    assert isinstance(formula, Ket)
-    return formula
-
-
-def entries(formula: Formula, turned: bool) -> Formula:
-    """The entry (alpha, beta) of an operator that is a sum of outer products, beta on copy 1; of
-    the transposed operator where ``turned``."""
-    match formula:
-        case Outer(left, right):
-            return mul(right, on_copy(left, 1)) if turned else mul(left, on_copy(right, 1))
-        case _:
-            return rebuilt(formula, lambda f: entries(f, turned))
-
-
-def copied_mean(body: Formula) -> Formula:
-    """E over copy 1 of a body that is linear in products of kets: what is on the copy becomes
-    bra-kets, what is not stays."""
-    match body:
-        case Sum(terms):
-            return add(*(copied_mean(t) for t in terms))
-        case AxisSum(label, axis, inner):
-            return axis_sum(label, axis, copied_mean(inner))
-        case LoopSum(var, first, last, inner):
-            return loop_sum(var, first, last, copied_mean(inner))
-        case _:
-            pass
-    factors = factors_of(body)
-    for k, factor in enumerate(factors):
-        if isinstance(factor, Sum | AxisSum | LoopSum):
-            rest = mul(*factors[:k], *factors[k + 1 :])
-            match factor:
-                case Sum(terms):
-                    return add(*(copied_mean(mul(t, rest)) for t in terms))
-                case AxisSum(label, axis, inner):
-                    return axis_sum(label, axis, copied_mean(mul(inner, rest)))
-                case LoopSum(var, first, last, inner):
-                    return loop_sum(var, first, last, copied_mean(mul(inner, rest)))
-    there = [f for f in factors if any(k.copy for k in kets_of(f))]
-    here = [f for f in factors if not any(k.copy for k in kets_of(f))]
-    return mul(*here, mean(mul(*there)))
+from nexort.limit.derive.walking import factors_of, is_random, walk
 
 
 def settled(formula: Formula) -> Formula:

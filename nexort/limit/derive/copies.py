@@ -1,0 +1,84 @@
+"""Averages over an iid copy, of what is linear in products of kets on it (1.2).
+
+E_1[(|x> c <y|^(1)) |z>^(1)] = |x> c <y|z>: what is on the copy becomes an expectation, the rest
+stays. Update functions that are linear let averages through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import replace
+
+from nexort.limit.derive.algebra import add, axis_sum, loop_sum, mul, rebuilt
+from nexort.limit.derive.formula import (
+    AxisSum,
+    CopyMean,
+    Expectation,
+    Fold,
+    Formula,
+    Ket,
+    LoopSum,
+    Product,
+    Sum,
+)
+from nexort.limit.derive.walking import factors_of, kets_of
+
+
+def copy_mean(body: Formula, linear: Set[str]) -> Formula:
+    """E over copy 1 of a body; ``linear`` are names of update functions."""
+    match body:
+        case Sum(terms):
+            return add(*(copy_mean(t, linear) for t in terms))
+        case AxisSum(label, axis, inner):
+            return axis_sum(label, axis, copy_mean(inner, linear))
+        case LoopSum(var, first, last, inner):
+            return loop_sum(var, first, last, copy_mean(inner, linear))
+        case _:
+            pass
+    factors = factors_of(body)
+    mixed = next((k for k, f in enumerate(factors) if len(_sides(f)) > 1), None)
+    if mixed is None:
+        there = mul(*(f for f in factors if 1 in _sides(f)))
+        here = mul(*(f for f in factors if 1 not in _sides(f)))
+        return mul(here, Expectation(_at_home(there))) if kets_of(there) else body
+    if not all(_separates(f, linear) for f in factors):
+        return CopyMean((1,), body)
+    rest = mul(*factors[:mixed], *factors[mixed + 1 :])
+    match factors[mixed]:
+        case Sum(terms):
+            return add(*(copy_mean(mul(t, rest), linear) for t in terms))
+        case AxisSum(label, axis, inner):
+            return axis_sum(label, axis, copy_mean(mul(inner, rest), linear))
+        case LoopSum(var, first, last, inner):
+            return loop_sum(var, first, last, copy_mean(mul(inner, rest), linear))
+        case Fold(name, var, last, inner):
+            return Fold(name, var, last, copy_mean(mul(inner, rest), linear))
+        case _:
+            return CopyMean((1,), body)
+
+
+def _sides(formula: Formula) -> set[int]:
+    """The copies that a formula is on, 0 for none."""
+    return {k.copy for k in kets_of(formula)}
+
+
+def _separates(formula: Formula, linear: Set[str]) -> bool:
+    """Whether a formula is a sum of products of what is on the copy and what is not."""
+    if len(_sides(formula)) < 2:
+        return True
+    match formula:
+        case Sum(parts) | Product(parts):
+            return all(_separates(x, linear) for x in parts)
+        case AxisSum() | LoopSum():
+            return _separates(formula.body, linear)
+        case Fold(name):
+            return name in linear and _separates(formula.body, linear)
+        case _:
+            return False
+
+
+def _at_home(formula: Formula) -> Formula:
+    """A formula on no copy."""
+    if isinstance(formula, Ket):
+        return replace(formula, copy=0)
+    return formula if isinstance(formula, Expectation) else rebuilt(formula, _at_home)

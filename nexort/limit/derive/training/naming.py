@@ -1,0 +1,168 @@
+"""A training's derivation with its own names: weights by their steps, hats by what they are of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from nexort.expand.module import Expansion
+from nexort.limit.derive.algebra import rebuilt, reindexed
+from nexort.limit.derive.derivation import (
+    Derivation,
+    Equation,
+    GaussianFamily,
+    KetDefinition,
+    Range,
+    Step,
+    WeightUpdate,
+)
+from nexort.limit.derive.formula import (
+    Average,
+    Bracket,
+    Formula,
+    Ket,
+    Matrix,
+    Operator,
+    Outer,
+    Response,
+    Symbol,
+)
+from nexort.limit.derive.lines import System
+from nexort.program.index import Affine
+
+START, ONE = Affine(), Affine(1)
+
+
+class Reader:
+    """Reads a derivation of a training's equations. ``hats`` are applications of initial matrices
+    by what they are parts of; hats have the names of these."""
+
+    def __init__(
+        self, told: Expansion, weights: tuple[str, ...], system: System, hats: Mapping[str, str]
+    ) -> None:
+        self.told, self.system, self.hats = told, system, hats
+        self.weights = weights
+        self.matrices = {initial: name for name, initial in told.weights.items()}
+        self.starts = {
+            initial: name
+            for name, initial in told.weights.items()
+            if any(
+                x.indices[-1] == START and isinstance(x.value, Ket) and x.value.name == initial
+                for x in system.kets.get(name, ())
+            )
+        }
+
+    def training(self, found: Derivation) -> Derivation:
+        """The derivation, what weights are apart from other kets."""
+        kets = tuple(self._ket(k) for k in found.kets if k.ket.name not in self.weights)
+        return replace(
+            found,
+            regime=self.told.regime,
+            outputs=tuple(
+                replace(o, value=self(o.value), given=o.given and self(o.given))
+                for o in found.outputs
+            ),
+            equations=tuple(
+                self._equation(e) for e in found.equations if _name(e.left) not in self.weights
+            ),
+            kets=kets,
+            gaussians=tuple(self._family(g) for g in found.gaussians),
+            weights=tuple(self._updates(found)),
+            steps=tuple(self._step(s) for s in found.steps),
+        )
+
+    # ---- weights ---------------------------------------------------------------------------------
+
+    def _updates(self, found: Derivation) -> Iterator[WeightUpdate]:
+        """What every step does to weights."""
+        for name in self.weights:
+            updates = [
+                WeightUpdate(k.ket, k.ranges, k.labels, k.value)
+                for k in found.kets
+                if k.ket.name == name
+            ]
+            updates += [
+                WeightUpdate(e.left, e.ranges, e.labels, e.right)
+                for e in found.equations
+                if _name(e.left) == name
+            ]
+            updates += [
+                WeightUpdate(Operator(Matrix(name, x.indices)), x.ranges, (), x.value)
+                for x in self.system.operators.get(name, ())
+            ]
+            for x in updates:
+                if not (isinstance(x.value, Ket) and x.value.name in self.starts):
+                    yield _forwarded(replace(x, value=self(x.value)))
+
+    # ---- formulas --------------------------------------------------------------------------------
+
+    def __call__(self, formula: Formula) -> Formula:
+        """A formula by the names of the training."""
+        match formula:
+            case Ket():
+                return self._named(formula)
+            case Bracket(left, right):
+                return Bracket(self._named(left), self._named(right))
+            case Average(ket):
+                return Average(self._named(ket))
+            case Response(ket, by):
+                return Response(self._named(ket), self._named(by))
+            case Outer(left, right):
+                return Outer(self._named(left), self._named(right))
+            case Operator(matrix):
+                return Operator(self._matrix(matrix))
+            case _:
+                return rebuilt(formula, self)
+
+    def _named(self, ket: Ket) -> Ket:
+        if ket.part == "hat" and ket.name in self.hats:
+            return replace(ket, name=self.hats[ket.name])
+        if ket.name in self.starts:
+            return replace(ket, name=self.starts[ket.name], indices=(*ket.indices, START))
+        return ket
+
+    def _matrix(self, matrix: Matrix) -> Matrix:
+        return replace(matrix, name=self.matrices.get(matrix.name, matrix.name))
+
+    def _ket(self, k: KetDefinition) -> KetDefinition:
+        return replace(
+            k,
+            value=self(k.value),
+            matrix=k.matrix and self._matrix(k.matrix),
+            argument=k.argument and self(k.argument),
+            dot=k.dot and self(k.dot),
+        )
+
+    def _equation(self, e: Equation) -> Equation:
+        return replace(e, right=self(e.right))
+
+    def _family(self, g: GaussianFamily) -> GaussianFamily:
+        left, right = self(g.left), self(g.right)
+        assert isinstance(left, Ket | Symbol)
+        assert isinstance(right, Ket | Symbol)
+        return replace(g, left=left, right=right, covariance=self(g.covariance))
+
+    def _step(self, s: Step) -> Step:
+        return replace(s, before=s.before and self(s.before), after=s.after and self(s.after))
+
+
+def _name(formula: Formula) -> str:
+    return formula.name if isinstance(formula, Symbol) else ""
+
+
+def _forwarded(x: WeightUpdate) -> WeightUpdate:
+    """w_t by w_{t-1} as w_{t+1} by w_t."""
+    weight = x.weight.matrix if isinstance(x.weight, Operator) else x.weight
+    assert isinstance(weight, Matrix | Ket | Symbol)
+    indices = weight.indices
+    step = next((r for r in x.ranges if indices[-1] == Affine.variable(r.var)), None)
+    if step is None or step.first != ONE:
+        return x
+    env = {step.var: Affine.variable(step.var) + ONE}
+    span = Range(step.var, START, step.last - ONE)
+    return replace(
+        x,
+        weight=reindexed(x.weight, env),
+        value=reindexed(x.value, env),
+        ranges=tuple(span if r is step else r for r in x.ranges),
+    )

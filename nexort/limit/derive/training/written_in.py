@@ -1,0 +1,50 @@
+"""Lines without the names that a training's equations have for gradients and updates."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import replace
+
+from nexort.limit.derive.algebra import Names, rebuilt, unbound
+from nexort.limit.derive.formula import Formula, Ket, Symbol
+from nexort.limit.derive.indexing import on_copy
+from nexort.limit.derive.lines import Line, System, covers
+
+
+def written_in(system: System, names: Set[str], fresh: Names) -> System:
+    """The lines of a system with some families written in where they are read."""
+    families = {n: x for n, x in (*system.kets.items(), *system.scalars.items()) if n in names}
+
+    def visit(formula: Formula, line: Line) -> Formula:
+        def inner(item: Formula) -> Formula:
+            if isinstance(item, Ket | Symbol) and item.name in families:
+                found = _at(families[item.name], item)
+                if found is not None:
+                    value = inner(unbound(found, fresh))
+                    copy = item.copy if isinstance(item, Ket) else 0
+                    return on_copy(value, copy) if copy else value
+            return rebuilt(item, inner)
+
+        return inner(formula)
+
+    def lines(found: dict[str, list[Line]]) -> dict[str, list[Line]]:
+        return {
+            name: [replace(x, value=visit(x.value, x)) for x in some]
+            for name, some in found.items()
+            if name not in families
+        }
+
+    return replace(
+        system,
+        kets=lines(system.kets),
+        scalars=lines(system.scalars),
+        operators=lines(system.operators),
+    )
+
+
+def _at(lines: list[Line], item: Ket | Symbol) -> Formula | None:
+    """The value of a member that one line surely defines."""
+    if len(lines) == 1:
+        return lines[0].at(item.indices, item.axes)
+    found = [x for x in lines if covers(x, item.indices, ())]
+    return found[0].at(item.indices, item.axes) if len(found) == 1 else None
