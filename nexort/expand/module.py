@@ -81,6 +81,8 @@ class Expansion:
     regime: Literal["maximal", "tangent", "decayed"]
     step: str
     """The variable of steps, the last index of what moves."""
+    last: Affine
+    """The last step."""
     error: str
     kernel: str
     """K_Q, in the neural tangent limits."""
@@ -92,9 +94,9 @@ class Expansion:
     """A Gaussian process that is a part of the output, by its name and as an average."""
 
 
-def equations(program: Program, given: Given) -> Expansion:
-    """A training as equations: with loops kept, steps as they are written, and names for what the
-    core language has no words for.
+def equations(program: Program, given: Given, *, symbolic: bool = True) -> Expansion:
+    """A training as equations: with loops kept where they can be and ``symbolic``, steps as they
+    are written, and names for what the core language has no words for.
 
     Raises NexortError for what has no symbolic form.
     """
@@ -102,7 +104,8 @@ def equations(program: Program, given: Given) -> Expansion:
     training = program.training
     assert training is not None
     try:
-        return _equations(program, given, symbolic=True)
+        if symbolic:
+            return _equations(program, given, symbolic=True)
     except (NotSymbolicError, TypeProblem):
         pass
     try:
@@ -246,6 +249,7 @@ def _equations(program: Program, given: Given, *, symbolic: bool) -> Expansion:
         found,
         "decayed" if isinstance(run, Decaying) else read.regime,
         a.step,
+        read.last,
         a.chi,
         run.kernel,
         a.initial,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from nexort.limit.derive.algebra import (
@@ -18,11 +18,13 @@ from nexort.limit.derive.algebra import (
     reindexed,
 )
 from nexort.limit.derive.copies import copy_mean
+from nexort.limit.derive.cutting import compare
 from nexort.limit.derive.derivation import Range
 from nexort.limit.derive.folding import NORMAL
 from nexort.limit.derive.formula import (
     ONE,
     ZERO,
+    CopyMean,
     Expectation,
     Formula,
     Indices,
@@ -33,16 +35,17 @@ from nexort.limit.derive.formula import (
     Symbol,
 )
 from nexort.limit.derive.indexing import Indexer, common, ends, on_copy
-from nexort.limit.derive.lines import Acting, Line, System
+from nexort.limit.derive.lines import Acting, Line, System, largest, least
 from nexort.limit.derive.naming import Naming, labelled
-from nexort.limit.derive.recurrences import Recurrence, recurrence
+from nexort.limit.derive.recurrences import Recurrence, Single, definitions
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.limit.derive.updates import UpdateFunctions, over_history
+from nexort.limit.derive.walking import walk
 from nexort.program import build
 from nexort.program.index import Affine, Loop
 from nexort.program.nodes import Node, Op
 from nexort.program.program import Program, UpdateRule
-from nexort.program.shifting import NotSymbolicError, placed_all, shifted, solved
+from nexort.program.shifting import NotSymbolicError, shifted
 from nexort.program.types import Kind, scalar
 
 
@@ -54,6 +57,7 @@ class Applications(Naming):
         self.program, self.names = program, names
         self.functions = UpdateFunctions(program, names)
         self.indexer.functions = self.over_history
+        self.families: dict[str, Sequence[Single | Recurrence]] = {}
         self.products: dict[tuple[str, Node], str] = {}
         """Names of products of what a step of a recurrence keeps."""
 
@@ -76,7 +80,7 @@ class Applications(Naming):
 
     def terms(self, acting: Node, env: Env) -> Iterator[tuple[Formula, Node, bool, Formula]]:
         """An operator as a sum: coefficient, leaf, whether transposed, and the root of n times
-        the leaf's variance. The leaf's own indices are those of the rule: see :meth:`inlined`."""
+        the leaf's variance. The leaf's own indices are those of the rule."""
         stack: list[tuple[Formula, Node, bool]] = [(ONE, acting, False)]
         while stack:
             factor, node, turned = stack.pop()
@@ -92,11 +96,12 @@ class Applications(Naming):
                 case Op.ADJOINT:
                     stack.append((factor, node.args[0], not turned))
                 case Op.REF:
-                    found = self.inlined(node, env)
+                    found = self.defined(node, env)
                     if isinstance(found, Recurrence):
                         yield factor, node, turned, ONE
                     else:
-                        stack.append((factor, found, turned))
+                        inside = found.member(node.attr[1])
+                        stack.append((factor, inside, turned))
                 case Op.TAKE if node.args[0].op is Op.OP_SCALE:
                     [value] = node.args
                     inside = build.take(value.args[1], node.attr)
@@ -116,33 +121,36 @@ class Applications(Naming):
         declared = self.program.initial[matrix.attr[0]].value
         return declared.op is Op.OP_SCALE and declared.args[0] is factor
 
-    def inlined(self, node: Node, env: Env) -> Node | Recurrence:
-        """The operator that a name stands for, at its indices, of a family that one rule defines;
-        or the recurrence that it follows. Raises Unsupported."""
+    def defined(self, node: Node, env: Env) -> Single | Recurrence:
+        """How a member of a family of operators is defined. Raises Unsupported where several rules
+        may say."""
         name, indices = node.attr
-        found = []
-        for loops, rule in self.program.rules():
-            if rule.name != name:
-                continue
-            try:
-                mapped = solved(rule.indices, [x.var for x in loops], indices)
-                at = placed_all(rule.indices, mapped)
-                apart = [place(i - j, env) for i, j in zip(at, indices, strict=True)]
-                if not any(d.constant and not d.terms for d in apart):
-                    found.append((shifted(rule.value, mapped), apart))
-            except NotSymbolicError:
-                break
-        else:
-            if len(found) == 1 and not any(d.constant or d.terms for d in found[0][1]):
-                return found[0][0]
-        return recurrence(self.program, name)
+        at = tuple(place(i, env) for i in indices)
+        bound = (Range(b, *ends) for b, ends in self.indexer.bound.items())
+        ranges = (*self.place.ranges, *bound)
+        found = self.definitions(name)
+        if len(found) > 1:
+            found = [
+                x
+                for x in found
+                if all(
+                    compare(first, least(i, ranges)) <= 0 and compare(largest(i, ranges), last) <= 0
+                    for i, (first, last) in zip(x.others(at), x.box, strict=True)
+                )
+            ]
+        if len(found) == 1:
+            return found[0]
+        raise Unsupported(f"the operators {name}[...] form a family")
+
+    def definitions(self, name: str) -> Sequence[Single | Recurrence]:
+        """How the members of a family of operators are defined."""
+        if name not in self.families:
+            self.families[name] = definitions(self.program, name)
+        return self.families[name]
 
     def member(self, node: Node, env: Env) -> Node:
         """A member of a family of operators, without the family's own name."""
-        found = self.inlined(node, env)
-        if isinstance(found, Recurrence):
-            return found.member(node.attr[1], self.names, self.product)
-        return found
+        return self.defined(node, env).member(node.attr[1], self.names, self.product)
 
     def product(self, name: str, factor: Node, var: str, first: Affine, last: Affine) -> Node:
         """The product of factors over ``var`` = first..last - 1, by a name with equations of its
@@ -210,7 +218,7 @@ class Applications(Naming):
                 return self.outer(leaf, turned, value, labels, env)
             case Op.ENTRYWISE:
                 body = self.entries(leaf.args[0], turned, env)
-                acted = on_copy(self.indexer.formula(value, labels, env), 1)
+                acted = self.copied(value, labels, env)
                 return copy_mean(mul(body, acted), self.functions.linear)
             case _:
                 raise Unsupported(f"an application of {leaf.op.name.lower()} has no symbolic form")
@@ -241,6 +249,16 @@ class Applications(Naming):
             return self.indexer.over_history(body, env, lambda x, at: self.entries(x, turned, at))
         return self.indexer.formula(body, (), env)
 
+    def copied(self, value: Node, labels: Indices, env: Env) -> Formula:
+        """A ket on copy 1; one with averages over copies gets a name."""
+        found = self.indexer.formula(value, labels, env)
+        if any(isinstance(x, CopyMean) for x in walk(found)):
+            own = labelled(value.type.axes)
+            here = tuple(Affine.variable(x.label) for x in own)
+            named = self.auxiliary_argument(self.indexer.formula(value, here, env), own)
+            found = replace(named, axes=labels)
+        return on_copy(found, 1)
+
     def terms_at(
         self, acting: Node, turned: bool, env: Env
     ) -> Iterator[tuple[Formula, Node, bool]]:
@@ -263,7 +281,7 @@ class Applications(Naming):
         inner = tuple(Affine.variable(f) for f in fresh)
         weight = self.indexer.formula(chi, inner[len(inner) - len(chi.type.axes) :], env)
         left = self.indexer.formula(x, inner, env)
-        right = on_copy(self.indexer.formula(y, inner, env), 1)
+        right = self.copied(y, inner, env)
         result = mul(factor, weight, left, right)
         for name, a, b in zip(fresh, x.type.axes, y.type.axes, strict=True):
             result = axis_sum(name, common(a, b), result)

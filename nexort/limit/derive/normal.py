@@ -11,6 +11,7 @@ from nexort.limit.derive.algebra import (
     rebuilt,
 )
 from nexort.limit.derive.applications import Applications
+from nexort.limit.derive.cutting import cut
 from nexort.limit.derive.derivation import Range
 from nexort.limit.derive.formula import ONE, Expectation, Formula, Indices, Ket
 from nexort.limit.derive.indexing import ends
@@ -43,7 +44,8 @@ def normalized(
         if whole and rule.name not in operators:
             continue
         try:
-            maker.add(loops, rule)
+            for piece in cut(loops, rule, maker.definitions):
+                maker.add(*piece)
         except Unsupported as problem:
             raise fail(
                 "not-derivable", f"'{rule.name}' cannot be derived symbolically: {problem}",

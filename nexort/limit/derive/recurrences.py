@@ -5,7 +5,7 @@ W[t+1] = k W[t] + Q[t] from W[0] is W[t] = k^t W[0] + sum over s < t of k^(t-1-s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from nexort.limit.derive.algebra import Names
@@ -23,21 +23,31 @@ ONE = Affine(1)
 
 @dataclass(frozen=True)
 class Recurrence:
-    """A family's rules: ``base`` at the index ``first`` in place ``at``, and ``step`` for the index
-    ``var`` + 1 there, over loops of the other ``variables``; ``factor`` k and ``rest`` Q."""
+    """Rules of a family: ``bases`` at the index ``first`` in place ``at``, and ``step`` for the
+    index ``var`` + 1 there, over loops of the other variables; ``factor`` k and ``rest`` Q."""
 
     at: int
     first: Affine
-    base: tuple[tuple[Loop, ...], Rule]
-    step: tuple[tuple[Loop, ...], Rule]
+    bases: tuple[Placed, ...]
+    step: Placed
     var: str
     factor: Node
     rest: Node | None
 
+    @property
+    def box(self) -> Box:
+        """First and last of every other index."""
+        loops, rule = self.step
+        return _box(loops, (*rule.indices[: self.at], *rule.indices[self.at + 1 :]))
+
+    def others(self, indices: Indices) -> Indices:
+        """The indices but for that of the step."""
+        return (*indices[: self.at], *indices[self.at + 1 :])
+
     def member(self, indices: Indices, names: Names, product: Product) -> Node:
         """The operator at some indices, without the family's own name; ``product`` names products
         of factors that change."""
-        start = _at(self.base, self.at, indices, {})
+        start = self._start(indices)
         if indices[self.at] == self.first:
             return start
         plain = build.is_number(self.factor, 1)
@@ -46,12 +56,20 @@ class Recurrence:
             return found
         name = names.fresh("s")
         s = Affine.variable(name)
-        loops, rule = self.step
-        moved = _at((loops, rule), self.at, indices, {self.var: s}, self.rest)
+        moved = _at(self.step, self.at, indices, {self.var: s}, self.rest)
         if not plain:
             moved = build.scale(self._kept(s + ONE, indices, product), moved)
         past = Loop(name, Interval(self.first, indices[self.at] - ONE))
         return build.add_operators(found, Node(Op.OP_SUM, (moved,), past, moved.type))
+
+    def _start(self, indices: Indices) -> Node:
+        """The base at some indices, of the first rule that may have them."""
+        for base in self.bases:
+            try:
+                return _at(base, self.at, indices, {})
+            except Unsupported:
+                continue
+        raise Unsupported(f"the operators {self.step[1].name}[...] form a family")
 
     def _kept(self, first: Affine, indices: Indices, product: Product) -> Node:
         """The product of the factors of the steps ``first`` to the one before a member."""
@@ -61,34 +79,84 @@ class Recurrence:
         return product(self.step[1].name, self.factor, self.var, first, last)
 
 
+@dataclass(frozen=True)
+class Single:
+    """A rule of a family that says what its members are without others."""
+
+    rule: Placed
+
+    @property
+    def box(self) -> Box:
+        """First and last of every index."""
+        loops, rule = self.rule
+        return _box(loops, rule.indices)
+
+    def others(self, indices: Indices) -> Indices:
+        """The indices that the box is of."""
+        return indices
+
+    def member(self, indices: Indices, *_: object) -> Node:
+        """The operator at some indices."""
+        return _at(self.rule, None, indices, {})
+
+
+Placed = tuple[tuple[Loop, ...], Rule]
+"""A rule in its loops."""
+
+Box = tuple[tuple[Affine, Affine], ...]
+
+
+def _box(loops: tuple[Loop, ...], indices: Indices) -> Box:
+    """First and last of every index."""
+    ranges = {x.var: x.interval for x in loops}
+    found = []
+    for index in indices:
+        own = [n for n in index.names if n in ranges]
+        if not own:
+            found.append((index, index))
+            continue
+        interval = ranges[own[0]]
+        ends = [placed(index, {own[0]: end}) for end in (interval.first, interval.last)]
+        up = (interval.step > 0) == (dict(index.terms)[own[0]] > 0)
+        found.append((ends[0], ends[1]) if up else (ends[1], ends[0]))
+    return tuple(found)
+
+
 Product = Callable[[str, Node, str, Affine, Affine], Node]
 CHANGING = (Op.INDEX, Op.REF, Op.INIT_SCALAR)
 
 
-def recurrence(program: Program, name: str) -> Recurrence:
-    """The recurrence of a family of operators. Raises Unsupported where it follows none."""
+def definitions(program: Program, name: str) -> Sequence[Single | Recurrence]:
+    """How the members of a family of operators are defined: by recurrences, one for each rule of a
+    step, or by single rules. Raises Unsupported where they are neither."""
     rules = [(loops, rule) for loops, rule in program.rules() if rule.name == name]
-    if len(rules) == 2:
-        for base, step in (rules, rules[::-1]):
-            for at, (low, high) in enumerate(zip(base[1].indices, step[1].indices, strict=True)):
-                found = _recurrence(name, at, low, high, base, step)
-                if found is not None:
-                    return found
-    raise Unsupported(f"the operators {name}[...] form a family")
+    for at in range(program.families[name].arity):
+        bases = [x for x in rules if not x[1].indices[at].terms]
+        firsts = {x[1].indices[at] for x in bases}
+        steps = [x for x in rules if x[1].indices[at].terms]
+        if len(firsts) != 1 or not steps:
+            continue
+        [first] = firsts
+        found = [_recurrence(name, at, first, tuple(bases), step) for step in steps]
+        if all(x is not None for x in found):
+            return [x for x in found if x is not None]
+    if any(_reads(rule.value, name) for _, rule in rules):
+        raise Unsupported(f"the operators {name}[...] form a family")
+    return [Single(x) for x in rules]
+
+
+def _reads(root: Node, name: str) -> bool:
+    """Whether a graph reads a family."""
+    return any(x.op is Op.REF and x.attr[0] == name for x in walk([root]))
 
 
 def _recurrence(
-    name: str,
-    at: int,
-    low: Affine,
-    high: Affine,
-    base: tuple[tuple[Loop, ...], Rule],
-    step: tuple[tuple[Loop, ...], Rule],
+    name: str, at: int, first: Affine, bases: tuple[Placed, ...], step: Placed
 ) -> Recurrence | None:
     loops, rule = step
+    high = rule.indices[at]
     var = next((x.var for x in loops if high == Affine.variable(x.var) + ONE), None)
-    if var is None or low.terms or any(x.op is Op.REF and x.attr[0] == name
-                                       for x in walk([base[1].value])):  # fmt: skip
+    if var is None or any(_reads(base.value, name) for _, base in bases):
         return None
     before = (*rule.indices[:at], Affine.variable(var), *rule.indices[at + 1 :])
     own, rest = [], []
@@ -97,7 +165,7 @@ def _recurrence(
             own.append(factors)
         else:
             rest.append(_scaled(factors, leaf))
-    if len(own) != 1 or any(x.op is Op.REF and x.attr[0] == name for x in walk(rest)):
+    if len(own) != 1 or any(_reads(x, name) for x in rest):
         return None
     factor = _product(own[0])
     if any(x.op in KEYED and len(x.attr[1]) > 1 for x in walk([factor])):
@@ -105,7 +173,7 @@ def _recurrence(
     total = None
     for term in rest:
         total = term if total is None else build.add_operators(total, term)
-    return Recurrence(at, low, base, step, var, factor, total)
+    return Recurrence(at, first, bases, step, var, factor, total)
 
 
 def _terms(root: Node) -> Iterator[tuple[tuple[Node, ...], Node]]:
@@ -143,16 +211,16 @@ def _power(factor: Node, count: Affine) -> Node:
 
 
 def _at(
-    placed_rule: tuple[tuple[Loop, ...], Rule],
-    at: int,
+    placed_rule: Placed,
+    at: int | None,
     indices: Indices,
     more: dict[str, Affine],
     value: Node | None = None,
 ) -> Node:
-    """A rule's value, or a part of it, where all indices but one are given, and more variables."""
+    """A rule's value, or a part of it, where indices but that in place ``at`` are given, and more
+    variables."""
     loops, rule = placed_rule
-    own = (*rule.indices[:at], *rule.indices[at + 1 :])
-    wanted = (*indices[:at], *indices[at + 1 :])
+    own, wanted = (tuple(i for k, i in enumerate(x) if k != at) for x in (rule.indices, indices))
     try:
         mapped = solved(own, [x.var for x in loops if x.var not in more], wanted)
         if any((placed(i, mapped) - j).constant for i, j in zip(own, wanted, strict=True)):

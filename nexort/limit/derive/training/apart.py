@@ -6,14 +6,12 @@ from collections.abc import Mapping
 
 from nexort.limit.derive.lines import System
 from nexort.limit.derive.matching import grid
-from nexort.limit.derive.unsupported import Unsupported
 
 
-def check_apart(system: System, numbers: Mapping[str, int | float]) -> None:
-    """Ranges that are apart for large params must be so at the program's numbers. Raises
-    Unsupported."""
+def are_apart(system: System, numbers: Mapping[str, int | float]) -> bool:
+    """Whether ranges that are apart for large params are so at the program's numbers."""
     known = {k: v for k, v in numbers.items() if isinstance(v, int)}
-    for name, lines in (*system.kets.items(), *system.scalars.items()):
+    for lines in (*system.kets.values(), *system.scalars.values()):
         seen: set[tuple[int, ...]] = set()
         for line in lines:
             try:
@@ -25,7 +23,6 @@ def check_apart(system: System, numbers: Mapping[str, int | float]) -> None:
                 continue
             for at in members:
                 if at in seen:
-                    shown = f"{name}[{', '.join(map(str, at))}]"
-                    message = f"at these numbers '{shown}' is in two ranges of a general form"
-                    raise Unsupported(message)
+                    return False
                 seen.add(at)
+    return True

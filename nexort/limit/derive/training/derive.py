@@ -7,19 +7,16 @@ from dataclasses import replace
 
 from nexort.data.given import Given
 from nexort.expand.module import Expansion, equations
-from nexort.limit.derive.algebra import Names
+from nexort.limit.derive.algebra import Names, rebuilt
 from nexort.limit.derive.derivation import Derivation
-from nexort.limit.derive.formula import Formula, Ket, Symbol
+from nexort.limit.derive.formula import Formula, Symbol
 from nexort.limit.derive.lines import System
 from nexort.limit.derive.normal import normalized
-from nexort.limit.derive.tables import parts_of_moved
-from nexort.limit.derive.training.apart import check_apart
-from nexort.limit.derive.training.kets import OverKets
-from nexort.limit.derive.training.naming import Reader
+from nexort.limit.derive.training.apart import are_apart
+from nexort.limit.derive.training.kets import over_kets
 from nexort.limit.derive.training.tangent import tangent
 from nexort.limit.derive.training.written_in import written_in
 from nexort.limit.derive.unsupported import Unsupported
-from nexort.limit.derive.writing import written
 from nexort.program.program import OutputRule, Program
 from nexort.support.diagnostics import fail
 
@@ -34,21 +31,17 @@ def derive_training(program: Program, numbers: Mapping[str, int | float]) -> Der
     form.
     """
     assert program.training is not None
+    given = Given(dict(numbers), {})
     try:
-        told = equations(program, Given(dict(numbers), {}))
         names = Names()
+        told = equations(program, given)
         system, process = _system(told, names)
-        check_apart(system, numbers)
+        if not are_apart(system, numbers):
+            told = equations(program, given, symbolic=False)
+            system, process = _system(told, names)
         if told.regime == "tangent":
             return tangent(told, system, names, process)
-        engine = OverKets(told.program, system, names)
-        within = parts_of_moved(engine)
-        weights = tuple(program.training.network.weights)
-        found = Reader(told, weights, system, within).training(engine.found(within))
-        found = written(found, told.program, frozenset())
-        # bra-kets and slopes are those of the kets, without equations of their own
-        missing = tuple(x for x in found.undefined if isinstance(x, Ket | Symbol))
-        return replace(found, closed=False, undefined=missing)
+        return over_kets(told, tuple(program.training.network.weights), system, names, process)
     except Unsupported as problem:
         raise fail(
             "not-derivable",
@@ -70,4 +63,17 @@ def _system(told: Expansion, names: Names) -> tuple[System, Formula | None]:
     system = normalized(program, names, kets_exist=False, operators=operators)
     system.given.pop(PROCESS, None)
     process = system.outputs.pop(PROCESS, None)
-    return written_in(system, told.written_in, names), process
+    system = written_in(system, told.written_in, names)
+    if told.process is not None and told.process[0] not in system.scalars:
+        for name, lines in system.scalars.items():
+            system.scalars[name] = [
+                replace(x, value=_drawn(x.value, told.process[0])) for x in lines
+            ]
+    return system, process
+
+
+def _drawn(formula: Formula, name: str) -> Formula:
+    """A formula in which a process of a decayed training is a random number, not an equation's."""
+    if isinstance(formula, Symbol) and formula.name == name:
+        return replace(formula, kind="process")
+    return rebuilt(formula, lambda f: _drawn(f, name))
