@@ -40,10 +40,11 @@ def deviation(weight: WeightFamily) -> Node:
     return weight.variance if one else build.call("sqrt", weight.variance)
 
 
-def declare(a: Analysis, weight: WeightFamily, at: Placing, *, fixed: bool = False) -> Initial:
-    """A weight's initial object, which has its name where the weight is ``fixed``."""
+def declare(a: Analysis, weight: WeightFamily, at: Placing, *, name: str = "") -> Initial:
+    """A weight's initial object, of the ``name`` or of one of its own."""
     w = weight.name
-    name = w if fixed else a.names.fresh(f"{w}0", f"{w}_0", f"{w}_init")
+    if name != w:
+        name = a.names.fresh(*([name] if name else [f"{w}0", f"{w}_0", f"{w}_init"]))
     matrix = weight.kind == "matrix"
     if matrix and not build.is_number(weight.mean, 0):
         raise at.problem(f"the mean of the matrix '{w}'")

@@ -26,9 +26,9 @@ from nexort.expand.tidy import tidy
 from nexort.expand.weights import member_type, moves_of
 from nexort.program import build
 from nexort.program.index import Affine, Loop
-from nexort.program.network import Normalization, OptimizerUse
+from nexort.program.network import Normalization, OptimizerUse, WeightFamily
 from nexort.program.nodes import Node, Op, walk
-from nexort.program.program import Rule
+from nexort.program.program import Initial, Rule
 from nexort.program.types import Kind, Type
 from nexort.support.diagnostics import NexortError, Span, fail
 
@@ -187,9 +187,18 @@ class Tangent:
             if weight.kind == "scalar":
                 loops = self.loops[weight.name]
                 found.append(first_value(self.analysis, weight, loops, at, vanishes=False))
+            elif self.free and not build.is_number(weight.mean, 0):
+                value = declare(self.analysis, weight, at, name=f"z{weight.name}")
+                found.append(self.over_members(at, weight, value))
             else:
-                declare(self.analysis, weight, at, fixed=True)
+                declare(self.analysis, weight, at, name=weight.name)
         return [*found, *self.steps.helpers()]
+
+    def over_members(self, at: Placing, weight: WeightFamily, value: Initial) -> Item:
+        """A weight by its initial object, which has another name."""
+        loops = self.loops[weight.name]
+        key = tuple(Affine.variable(x.var) for x in loops)
+        return at.over(loops, at.rule(weight.name, key, value.at(key)))
 
     def start(self) -> list[Item]:
         """f_0: given, or zero, or free."""

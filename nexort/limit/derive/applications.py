@@ -152,9 +152,9 @@ class Applications(Naming):
         """A member of a family of operators, without the family's own name."""
         return self.defined(node, env).member(node.attr[1], self.names, self.product)
 
-    def product(self, name: str, factor: Node, var: str, first: Affine, last: Affine) -> Node:
-        """The product of factors over ``var`` = first..last - 1, by a name with equations of its
-        own, ``kept_W[s, s] = 1`` and ``kept_W[s, t] = factor[t - 1] kept_W[s, t - 1]``."""
+    def product(self, name: str, factor: Node, loop: Loop, first: Affine, last: Affine) -> Node:
+        """The product of factors over the steps ``first`` to ``last`` - 1 of a loop, by a name with
+        equations of its own, ``kept_W[s, s] = 1`` and ``kept_W[s, t] = factor[t - 1] kept_W[s, t - 1]``."""
         key = (name, factor)
         if key not in self.products:
             fresh, number = f"kept_{name}", 0
@@ -165,11 +165,11 @@ class Applications(Naming):
             self.products[key] = fresh
             s, t = (Affine.variable(self.names.fresh(hint)) for hint in ("s", "t"))
             before = t - Affine(1)
-            value = self.indexer.formula(factor, (), {var: before})
+            value = self.indexer.formula(factor, (), {loop.var: before})
             [(start, _)], [(now, _)] = s.terms, t.terms
-            steps = self.place.ranges[-1]
-            whole = Range(start, Affine(), steps.last)
-            later = Range(now, s + Affine(1), steps.last)
+            end = loop.interval.last + Affine(1)
+            whole = Range(start, loop.interval.first, end)
+            later = Range(now, s + Affine(1), end)
             span = self.place.span
             self.system.scalars[fresh] = [
                 Line(fresh, (s, s), (whole,), (), ONE, span),

@@ -71,6 +71,14 @@ def normalized(
     return system
 
 
+def as_written(program: Program, names: Names) -> dict[str, Formula]:
+    """The outputs that are not families, as the program writes them."""
+    maker = _Maker(program, names, System(), set())
+    return {
+        o.name: maker.output(o, as_written=True) for o in program.outputs if o.value is not None
+    }
+
+
 def _place_fixed_members(system: System) -> None:
     """|y[0]> = |x> and the like, placed where y[0] occurs inside of a function: a member may be
     Gaussian although its family is not."""

@@ -76,7 +76,9 @@ class Recurrence:
         last = indices[self.at]
         if not any(x.op in CHANGING for x in walk([self.factor])):
             return _power(self.factor, last - first)
-        return product(self.step[1].name, self.factor, self.var, first, last)
+        loops, rule = self.step
+        loop = next(x for x in loops if x.var == self.var)
+        return product(rule.name, self.factor, loop, first, last)
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def _box(loops: tuple[Loop, ...], indices: Indices) -> Box:
     return tuple(found)
 
 
-Product = Callable[[str, Node, str, Affine, Affine], Node]
+Product = Callable[[str, Node, Loop, Affine, Affine], Node]
 CHANGING = (Op.INDEX, Op.REF, Op.INIT_SCALAR)
 
 

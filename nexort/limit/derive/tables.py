@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nexort.limit.derive.algebra import add, mul
+from nexort.limit.derive.algebra import add, mul, reindexed, unbound
+from nexort.limit.derive.cutting import compare
 from nexort.limit.derive.derivation import GaussianFamily, KetDefinition, Label, Range
 from nexort.limit.derive.formula import ZERO, Bracket, Formula, Ket, Symbol
-from nexort.limit.derive.lines import Acting, Line
+from nexort.limit.derive.lines import Acting, Line, largest, least
 from nexort.limit.derive.patterns import Member, members
+from nexort.limit.derive.unsupported import Unsupported
 from nexort.limit.derive.walking import factors_of, terms_of, walk
 
 if TYPE_CHECKING:
@@ -64,14 +66,16 @@ def ket_definitions(engine: Engine, within: Mapping[str, str]) -> Iterator[KetDe
 
 def _moved(engine: Engine, line: Line, acting: Acting) -> KetDefinition:
     """A |x> = hat(W x) + dot(W x) and what A - W does, the hat by the name of A |x>."""
-    [start] = [x for x in engine.system.kets[acting.initial.name] if x.indices == line.indices]
-    dot = engine.structure.dot(start)
+    initial = acting.initial
+    start = _line_of(engine.system.kets[initial.name], initial, line.ranges)
+    dot = unbound(engine.structure.dot(start), engine.names)
+    dot = reindexed(dot, start.env(initial.indices, initial.axes))
     why = engine.structure.why.get(start) if dot == ZERO else None
     hat = replace(line.ket, part="hat")
     terms = []
     for term in terms_of(engine.value(line)):
-        if start.ket in (factors := factors_of(term)):
-            keep = mul(*(f for f in factors if f != start.ket))
+        if initial in (factors := factors_of(term)):
+            keep = mul(*(f for f in factors if f != initial))
             terms += [mul(keep, hat), *(mul(keep, x) for x in terms_of(dot))]
         else:
             terms.append(term)
@@ -83,13 +87,27 @@ def _moved(engine: Engine, line: Line, acting: Acting) -> KetDefinition:
     )  # fmt: skip
 
 
+def _line_of(lines: list[Line], ket: Ket, ranges: tuple[Range, ...]) -> Line:
+    """The line that defines members, their indices compared as for large params."""
+    for line in lines:
+        own = {r.var: (r.first, r.last) for r in line.ranges}
+        for mine, index in zip(line.indices, ket.indices, strict=True):
+            first, last = own[mine.terms[0][0]] if mine.terms else (mine, mine)
+            low, high = least(index, ranges), largest(index, ranges)
+            if compare(first, low) > 0 or compare(high, last) > 0:
+                break
+        else:
+            return line
+    raise Unsupported(f"which rule of '{ket.name}' defines {ket.indices} depends on numbers")
+
+
 def parts_of_moved(engine: Engine) -> dict[str, str]:
     """The applications of initial matrices that nothing reads but one family of applications of
     the operators that they become."""
     lines = [x for some in engine.system.kets.values() for x in some]
     found: dict[str, str] = {}
     for line in lines:
-        if line.acting is not None:
+        if line.acting is not None and line.acting.initial.indices == line.indices:
             found.setdefault(line.acting.initial.name, line.name)
     values = [(x.name, x.acting, x.value) for x in lines]
     values += [("", None, x.value) for some in engine.system.scalars.values() for x in some]

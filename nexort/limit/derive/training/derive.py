@@ -11,7 +11,7 @@ from nexort.limit.derive.algebra import Names, rebuilt
 from nexort.limit.derive.derivation import Derivation
 from nexort.limit.derive.formula import Formula, Symbol
 from nexort.limit.derive.lines import System
-from nexort.limit.derive.normal import normalized
+from nexort.limit.derive.normal import as_written, normalized
 from nexort.limit.derive.training.apart import are_apart
 from nexort.limit.derive.training.kets import over_kets
 from nexort.limit.derive.training.tangent import tangent
@@ -40,6 +40,8 @@ def derive_training(program: Program, numbers: Mapping[str, int | float]) -> Der
             told = equations(program, given, symbolic=False)
             system, process = _system(told, names)
         if told.regime == "tangent":
+            # kets have lost their steps, outputs have not
+            system.given = as_written(program, names)
             return tangent(told, system, names, process)
         return over_kets(told, tuple(program.training.network.weights), system, names, process)
     except Unsupported as problem:

@@ -20,6 +20,7 @@ from nexort.limit.derive.formula import (
     Average,
     Bracket,
     Formula,
+    Indices,
     Ket,
     Matrix,
     Operator,
@@ -51,6 +52,13 @@ class Reader:
                 for x in system.kets.get(name, ())
             )
         }
+        taken = {*told.program.families, *told.program.params, *told.program.data}
+        self.noises = {
+            initial: f"z{name}"
+            for name, initial in told.weights.items()
+            if name in system.kets and initial not in self.starts and f"z{name}" not in taken
+        }
+        """Standard Gaussians that weights with a mean start from."""
 
     def training(self, found: Derivation) -> Derivation:
         """The derivation, what weights are apart from other kets."""
@@ -92,7 +100,8 @@ class Reader:
             ]
             for x in updates:
                 if not (isinstance(x.value, Ket) and x.value.name in self.starts):
-                    yield _forwarded(replace(x, value=self(x.value)))
+                    ranges = steps_last(x.ranges, x.weight)
+                    yield _forwarded(replace(x, value=self(x.value), ranges=ranges))
 
     # ---- formulas --------------------------------------------------------------------------------
 
@@ -119,7 +128,7 @@ class Reader:
             return replace(ket, name=self.hats[ket.name])
         if ket.name in self.starts:
             return replace(ket, name=self.starts[ket.name], indices=(*ket.indices, START))
-        return ket
+        return replace(ket, name=self.noises.get(ket.name, ket.name))
 
     def _matrix(self, matrix: Matrix) -> Matrix:
         return replace(matrix, name=self.matrices.get(matrix.name, matrix.name))
@@ -127,6 +136,7 @@ class Reader:
     def _ket(self, k: KetDefinition) -> KetDefinition:
         return replace(
             k,
+            ranges=steps_last(k.ranges, k.ket),
             value=self(k.value),
             matrix=k.matrix and self._matrix(k.matrix),
             argument=k.argument and self(k.argument),
@@ -134,13 +144,14 @@ class Reader:
         )
 
     def _equation(self, e: Equation) -> Equation:
-        return replace(e, right=self(e.right))
+        return replace(e, right=self(e.right), ranges=steps_last(e.ranges, e.left))
 
     def _family(self, g: GaussianFamily) -> GaussianFamily:
         left, right = self(g.left), self(g.right)
         assert isinstance(left, Ket | Symbol)
         assert isinstance(right, Ket | Symbol)
-        return replace(g, left=left, right=right, covariance=self(g.covariance))
+        ranges = steps_last(g.ranges, g.left, g.right)
+        return replace(g, left=left, right=right, covariance=self(g.covariance), ranges=ranges)
 
     def _step(self, s: Step) -> Step:
         return replace(s, before=s.before and self(s.before), after=s.after and self(s.after))
@@ -150,11 +161,24 @@ def _name(formula: Formula) -> str:
     return formula.name if isinstance(formula, Symbol) else ""
 
 
+def steps_last(ranges: tuple[Range, ...], *members: Formula) -> tuple[Range, ...]:
+    """Ranges with those of the last indices of members behind the others."""
+    steps = {n for x in members for i in _indices(x)[-1:] for n in i.names}
+    return (
+        *(r for r in ranges if r.var not in steps),
+        *(r for r in ranges if r.var in steps),
+    )
+
+
+def _indices(member: Formula) -> Indices:
+    found = member.matrix if isinstance(member, Operator) else member
+    assert isinstance(found, Matrix | Ket | Symbol)
+    return found.indices
+
+
 def _forwarded(x: WeightUpdate) -> WeightUpdate:
     """w_t by w_{t-1} as w_{t+1} by w_t."""
-    weight = x.weight.matrix if isinstance(x.weight, Operator) else x.weight
-    assert isinstance(weight, Matrix | Ket | Symbol)
-    indices = weight.indices
+    indices = _indices(x.weight)
     step = next((r for r in x.ranges if indices[-1] == Affine.variable(r.var)), None)
     if step is None or step.first != ONE:
         return x
