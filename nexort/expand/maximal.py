@@ -83,8 +83,9 @@ class Maximal:
 
     @property
     def updated(self) -> frozenset[str]:
-        """Names of gradients by weights, and of updates where these have names of their own."""
-        return frozenset(map(self.analysis.names.cotangent, self.network.weights))
+        """Names of gradients by weights, and of what a centred output is before it is."""
+        raw = {self.raw} - {self.network.name}
+        return frozenset(map(self.analysis.names.cotangent, self.network.weights)) | raw
 
     # ---- sections ------------------------------------------------------------------------------
 

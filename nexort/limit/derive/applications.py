@@ -154,7 +154,7 @@ class Applications(Naming):
 
     def product(self, name: str, factor: Node, loop: Loop, first: Affine, last: Affine) -> Node:
         """The product of factors over the steps ``first`` to ``last`` - 1 of a loop, by a name with
-        equations of its own, ``kept_W[s, s] = 1`` and ``kept_W[s, t] = factor[t - 1] kept_W[s, t - 1]``."""
+        equations of its own, kept_W[s, s] = 1 and kept_W[s, t] = factor[t - 1] kept_W[s, t - 1]."""
         key = (name, factor)
         if key not in self.products:
             fresh, number = f"kept_{name}", 0

@@ -92,7 +92,7 @@ def _line_of(lines: list[Line], ket: Ket, ranges: tuple[Range, ...]) -> Line:
     for line in lines:
         own = {r.var: (r.first, r.last) for r in line.ranges}
         for mine, index in zip(line.indices, ket.indices, strict=True):
-            first, last = own[mine.terms[0][0]] if mine.terms else (mine, mine)
+            first, last = next((own[n] for n in mine.names if n in own), (mine, mine))
             low, high = least(index, ranges), largest(index, ranges)
             if compare(first, low) > 0 or compare(high, last) > 0:
                 break

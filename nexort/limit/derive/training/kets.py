@@ -18,6 +18,7 @@ from nexort.limit.derive.lines import System
 from nexort.limit.derive.naming import labelled
 from nexort.limit.derive.settled import settled
 from nexort.limit.derive.tables import gaussian_families, ket_definitions, parts_of_moved
+from nexort.limit.derive.training.first import with_notes
 from nexort.limit.derive.training.naming import Reader
 from nexort.limit.derive.training.tangent import inside
 from nexort.limit.derive.unsupported import Unsupported
@@ -42,6 +43,7 @@ def over_kets(
         name, node = told.process
         law = _law(engine, told, Symbol(name, kind="process"), node.type.axes, process)
         found = replace(found, gaussians=(*found.gaussians, law))
+    found = replace(found, kets=with_notes(found.kets, system, within, names))
     found = Reader(told, weights, system, within).training(found)
     found = written(found, told.program, frozenset())
     # bra-kets and slopes are those of the kets, without equations of their own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -141,7 +142,17 @@ class Reader:
             matrix=k.matrix and self._matrix(k.matrix),
             argument=k.argument and self(k.argument),
             dot=k.dot and self(k.dot),
+            why=k.why and self._said(k.why),
+            note=k.note and self._said(k.note),
         )
+
+    def _said(self, words: str) -> str:
+        """A sentence about initial objects by the names of the weights."""
+        names = {initial: name for name, initial in self.told.weights.items()}
+        if not names:
+            return words
+        pattern = rf"\b({'|'.join(map(re.escape, names))})\b"
+        return re.sub(pattern, lambda found: names[found[0]], words)
 
     def _equation(self, e: Equation) -> Equation:
         return replace(e, right=self(e.right), ranges=steps_last(e.ranges, e.left))
