@@ -88,6 +88,8 @@ class Expansion:
     """K_Q, in the neural tangent limits."""
     weights: Mapping[str, str]
     """The initial objects of weights: kets and matrices."""
+    sums: Mapping[str, str]
+    """The sums of the updates of weights that decay, by weight."""
     written_in: frozenset[str]
     """Gradients and updates, which need no names of their own."""
     process: tuple[str, Node] | None
@@ -253,6 +255,7 @@ def _equations(program: Program, given: Given, *, symbolic: bool) -> Expansion:
         a.chi,
         run.kernel,
         a.initial,
+        run.seen if isinstance(run, Decaying) else {},
         run.updated,
         process,
     )

@@ -117,9 +117,9 @@ def reindexed(formula: Formula, env: Env) -> Formula:
         case AxisSum(label, axis, body):
             inner = {k: v for k, v in env.items() if k != label}
             return axis_sum(label, axis, reindexed(body, inner))
-        case Fold(function, var, last, body):
+        case Fold(_, var, last, body):
             inner = {k: v for k, v in env.items() if k != var}
-            return Fold(function, var, place(last, env), reindexed(body, inner))
+            return replace(formula, last=place(last, env), body=reindexed(body, inner))
         case Delta(left, right):
             return delta(place(left, env), place(right, env))
         case IndexNumber(index):
@@ -394,10 +394,10 @@ def unbound(formula: Formula, names: Names) -> Formula:
             new = names.fresh(var)
             inner = reindexed(body, {var: Affine.variable(new)})
             return LoopSum(new, first, last, unbound(inner, names))
-        case Fold(function, var, last, body):
+        case Fold(_, var, _, body):
             new = names.fresh(var)
             inner = reindexed(body, {var: Affine.variable(new)})
-            return Fold(function, new, last, unbound(inner, names))
+            return replace(formula, var=new, body=unbound(inner, names))
         case AxisSum(label, axis, body):
             new = names.fresh()
             inner = reindexed(body, {label: Affine.variable(new)})

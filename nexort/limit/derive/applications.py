@@ -89,6 +89,8 @@ class Applications(Naming):
                     stack.extend((factor, a, turned) for a in reversed(node.args))
                 case Op.OP_SCALE:
                     scale = self.indexer.formula(node.args[0], (), env)
+                    if scale == ZERO:
+                        continue
                     if self.is_declared_scale(node):
                         yield factor, node.args[1], turned, scale
                     else:
@@ -219,7 +221,7 @@ class Applications(Naming):
             case Op.ENTRYWISE:
                 body = self.entries(leaf.args[0], turned, env)
                 acted = self.copied(value, labels, env)
-                return copy_mean(mul(body, acted), self.functions.linear)
+                return copy_mean(mul(body, acted))
             case _:
                 raise Unsupported(f"an application of {leaf.op.name.lower()} has no symbolic form")
 

@@ -6,7 +6,6 @@ stays. Update functions that are linear let averages through.
 
 from __future__ import annotations
 
-from collections.abc import Set
 from dataclasses import replace
 
 from nexort.limit.derive.algebra import add, axis_sum, loop_sum, mul, rebuilt
@@ -24,15 +23,15 @@ from nexort.limit.derive.formula import (
 from nexort.limit.derive.walking import factors_of, kets_of
 
 
-def copy_mean(body: Formula, linear: Set[str]) -> Formula:
-    """E over copy 1 of a body; ``linear`` are names of update functions."""
+def copy_mean(body: Formula) -> Formula:
+    """E over copy 1 of a body."""
     match body:
         case Sum(terms):
-            return add(*(copy_mean(t, linear) for t in terms))
+            return add(*(copy_mean(t) for t in terms))
         case AxisSum(label, axis, inner):
-            return axis_sum(label, axis, copy_mean(inner, linear))
+            return axis_sum(label, axis, copy_mean(inner))
         case LoopSum(var, first, last, inner):
-            return loop_sum(var, first, last, copy_mean(inner, linear))
+            return loop_sum(var, first, last, copy_mean(inner))
         case _:
             pass
     factors = factors_of(body)
@@ -41,18 +40,18 @@ def copy_mean(body: Formula, linear: Set[str]) -> Formula:
         there = mul(*(f for f in factors if 1 in _sides(f)))
         here = mul(*(f for f in factors if 1 not in _sides(f)))
         return mul(here, Expectation(_at_home(there))) if kets_of(there) else body
-    if not all(_separates(f, linear) for f in factors):
+    if not all(_separates(f) for f in factors):
         return CopyMean((1,), body)
     rest = mul(*factors[:mixed], *factors[mixed + 1 :])
     match factors[mixed]:
         case Sum(terms):
-            return add(*(copy_mean(mul(t, rest), linear) for t in terms))
+            return add(*(copy_mean(mul(t, rest)) for t in terms))
         case AxisSum(label, axis, inner):
-            return axis_sum(label, axis, copy_mean(mul(inner, rest), linear))
+            return axis_sum(label, axis, copy_mean(mul(inner, rest)))
         case LoopSum(var, first, last, inner):
-            return loop_sum(var, first, last, copy_mean(mul(inner, rest), linear))
-        case Fold(name, var, last, inner):
-            return Fold(name, var, last, copy_mean(mul(inner, rest), linear))
+            return loop_sum(var, first, last, copy_mean(mul(inner, rest)))
+        case Fold() as fold:
+            return replace(fold, body=copy_mean(mul(fold.body, rest)))
         case _:
             return CopyMean((1,), body)
 
@@ -62,17 +61,17 @@ def _sides(formula: Formula) -> set[int]:
     return {k.copy for k in kets_of(formula)}
 
 
-def _separates(formula: Formula, linear: Set[str]) -> bool:
+def _separates(formula: Formula) -> bool:
     """Whether a formula is a sum of products of what is on the copy and what is not."""
     if len(_sides(formula)) < 2:
         return True
     match formula:
         case Sum(parts) | Product(parts):
-            return all(_separates(x, linear) for x in parts)
+            return all(_separates(x) for x in parts)
         case AxisSum() | LoopSum():
-            return _separates(formula.body, linear)
-        case Fold(name):
-            return name in linear and _separates(formula.body, linear)
+            return _separates(formula.body)
+        case Fold():
+            return formula.linear and _separates(formula.body)
         case _:
             return False
 

@@ -111,11 +111,12 @@ class State:
 @dataclass(frozen=True, slots=True)
 class UpdateFunction:
     """``name_t(g_0, ..., g_t) = result`` over the Symbols ``g`` (the arguments) and the states,
-    of kind 'state', all with the step ``t`` for an axis."""
+    of kind 'state', all with the step ``t`` for an axis; ``linear`` in the arguments or not."""
 
     name: str
     states: tuple[State, ...]
     result: Formula
+    linear: bool = False
 
 
 @dataclass(frozen=True, slots=True)

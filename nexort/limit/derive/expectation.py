@@ -26,6 +26,7 @@ from nexort.limit.derive.formula import (
     AxisSum,
     CopyMean,
     Expectation,
+    Fold,
     Formula,
     GaussianMean,
     GaussianPair,
@@ -57,7 +58,7 @@ class Expectations(Gaussians):
         match formula:
             case Sum() if len(parts := separable(formula, [], self._is_gaussian)) > 1:
                 return add(*(self.of(t, ranges) for t in parts))
-            case LoopSum() | AxisSum() | Product() | Power() | CopyMean():
+            case LoopSum() | AxisSum() | Fold(linear=True) | Product() | Power() | CopyMean():
                 return self._product(list(self._factors(formula)), ranges)
             case _:
                 return self._group([formula], ranges)
@@ -110,6 +111,12 @@ class Expectations(Gaussians):
                     inner = unbound(reindexed(body, {label: Affine.variable(new)}), self.names)
                     rest = [*known, *others, *self._factors(inner)]
                     return axis_sum(new, axis, self._product(rest, ranges))
+                case Fold(_, var, last, body, linear=True):
+                    new = self.names.fresh(var)
+                    inner = unbound(reindexed(body, {var: Affine.variable(new)}), self.names)
+                    wider = (*ranges, Range(new, Affine(), last))
+                    whole = self._product([*others, *self._factors(inner)], wider)
+                    return mul(*known, replace(factor, var=new, body=whole))
                 case CopyMean(copies, body):
                     fresh = self._fresh_copies(copies, body, others)
                     before = Expectation(mul(*random))

@@ -134,12 +134,14 @@ class Apply:
 @dataclass(frozen=True, slots=True)
 class Fold:
     """``Q_last(body(0), ..., body(last))``: an update function with memory over a history, of which
-    ``var`` is the index. The derivation defines the function (``updates``)."""
+    ``var`` is the index. The derivation defines the function (``updates``); averages move
+    through one that is ``linear``."""
 
     function: str
     var: str
     last: Affine
     body: Formula
+    linear: bool = False
 
 
 @dataclass(frozen=True, slots=True)

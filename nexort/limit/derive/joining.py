@@ -112,12 +112,11 @@ def canonical(formula: Formula) -> Formula:
                 return LoopSum(
                     name, first, last, visit(reindexed(body, {var: Affine.variable(name)}))
                 )
-            case Fold(function, var, last, body):
+            case Fold(_, var, _, body):
                 count += 1
                 name = f"!{count}"
-                return Fold(
-                    function, name, last, visit(reindexed(body, {var: Affine.variable(name)}))
-                )
+                inner = visit(reindexed(body, {var: Affine.variable(name)}))
+                return replace(item, var=name, body=inner)
             case AxisSum(label, axis, body):
                 count += 1
                 name = f"!{count}"

@@ -12,6 +12,7 @@ from nexort.limit.derive.formula import (
     AxisSum,
     CopyMean,
     Expectation,
+    Fold,
     Formula,
     Ket,
     LoopSum,
@@ -44,6 +45,8 @@ def mean(body: Formula) -> Formula:
             return axis_sum(label, axis, mean(inner))
         case LoopSum(var, first, last, inner):
             return loop_sum(var, first, last, mean(inner))
+        case Fold(linear=True):
+            return replace(body, body=mean(body.body))
         case CopyMean(_, inner):
             return Expectation(settled(inner))
         case _:
@@ -59,7 +62,8 @@ def _product(factors: list[Formula]) -> Formula:
     """The mean of a product of random factors."""
     whole = Expectation(settled(mul(*factors)))
     for k, factor in enumerate(factors):
-        if isinstance(factor, Sum | AxisSum | LoopSum) and len(factors) > 1:
+        sums = isinstance(factor, Sum | AxisSum | LoopSum)
+        if (sums or (isinstance(factor, Fold) and factor.linear)) and len(factors) > 1:
             rest = factors[:k] + factors[k + 1 :]
             found = _distributed(factor, rest)
             explicit = any(isinstance(x, Expectation) for x in walk(found))
@@ -82,7 +86,7 @@ def _product(factors: list[Formula]) -> Formula:
             return whole
 
 
-def _distributed(factor: Sum | AxisSum | LoopSum, rest: list[Formula]) -> Formula:
+def _distributed(factor: Formula, rest: list[Formula]) -> Formula:
     """The mean of a sum times other factors, whose bound names are their own."""
     match factor:
         case Sum(terms):
@@ -91,3 +95,7 @@ def _distributed(factor: Sum | AxisSum | LoopSum, rest: list[Formula]) -> Formul
             return axis_sum(label, axis, mean(mul(body, *rest)))
         case LoopSum(var, first, last, body):
             return loop_sum(var, first, last, mean(mul(body, *rest)))
+        case Fold():
+            return replace(factor, body=mean(mul(factor.body, *rest)))
+        case _:
+            raise AssertionError(factor)

@@ -25,8 +25,6 @@ class UpdateFunctions:
     program: Program
     names: Names
     functions: dict[tuple[object, ...], UpdateFunction] = field(default_factory=dict)
-    linear: set[str] = field(default_factory=set)
-    """Names of those that are linear in their arguments."""
 
     def of(self, rule: UpdateRule, parameters: Mapping[str, Formula]) -> UpdateFunction:
         """The function of a rule at formulas of its hyperparameters."""
@@ -35,15 +33,13 @@ class UpdateFunctions:
             same = sum(k[0] == rule.name for k in self.functions)
             name = rule.name + (str(same) if same else "")
             self.functions[key] = _written(name, rule, parameters, self)
-            if is_linear(rule):
-                self.linear.add(name)
         return self.functions[key]
 
 
 def over_history(function: UpdateFunction, var: str, last: Affine, body: Formula) -> Formula:
     """Q over the history of ``body``, ``var`` = 0..``last``; what has no states is written in."""
     if function.states:
-        return Fold(function.name, var, last, body)
+        return Fold(function.name, var, last, body, function.linear)
     argument = reindexed(body, {var: last})
     result = reindexed(function.result, {STEP: last})
     return _substituted(result, Symbol(HISTORY, (), (last,)), argument)
@@ -70,7 +66,8 @@ def _written(
             states.append(State(state, value, starts.get(state)))
             value = Symbol(state, (), (HERE,), "state")
         values[state] = value
-    return UpdateFunction(name, tuple(states), _formula(rule.result, values, parameters, owner))
+    result = _formula(rule.result, values, parameters, owner)
+    return UpdateFunction(name, tuple(states), result, is_linear(rule))
 
 
 def _formula(

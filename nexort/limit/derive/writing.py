@@ -69,10 +69,10 @@ class Writer:
                 result: Formula = LoopSum(new, first, last, self._bound(inner))
                 self._release(var, new)
                 return result
-            case Fold(function, var, last, body):
+            case Fold(_, var, _, body):
                 new = self.name(var)
                 inner = reindexed(body, {var: Affine.variable(new)})
-                result = Fold(function, new, last, self._bound(inner))
+                result = replace(formula, var=new, body=self._bound(inner))
                 self._release(var, new)
                 return result
             case AxisSum(label, axis, body):

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from nexort.data.given import Given
-from nexort.expand.module import Expansion, equations
-from nexort.limit.derive.algebra import Names, rebuilt
+from nexort.expand.module import equations
 from nexort.limit.derive.derivation import Derivation
-from nexort.limit.derive.formula import Formula, Symbol
-from nexort.limit.derive.lines import System
-from nexort.limit.derive.normal import as_written, normalized
-from nexort.limit.derive.training.apart import are_apart
 from nexort.limit.derive.training.kets import over_kets
+from nexort.limit.derive.training.lines import TrainingLines, are_apart, lines_of
 from nexort.limit.derive.training.tangent import tangent
-from nexort.limit.derive.training.written_in import written_in
 from nexort.limit.derive.unsupported import Unsupported
-from nexort.program.program import OutputRule, Program
+from nexort.program.program import Program
 from nexort.support.diagnostics import fail
-
-PROCESS = "%process"
 
 
 def derive_training(program: Program, numbers: Mapping[str, int | float]) -> Derivation:
@@ -31,19 +23,9 @@ def derive_training(program: Program, numbers: Mapping[str, int | float]) -> Der
     form.
     """
     assert program.training is not None
-    given = Given(dict(numbers), {})
     try:
-        names = Names()
-        told = equations(program, given)
-        system, process = _system(told, names)
-        if not are_apart(system, numbers):
-            told = equations(program, given, symbolic=False)
-            system, process = _system(told, names)
-        if told.regime == "tangent":
-            # kets have lost their steps, outputs have not
-            system.given = as_written(program, names)
-            return tangent(told, system, names, process)
-        return over_kets(told, tuple(program.training.network.weights), system, names, process)
+        read = read_training(program, numbers)
+        return tangent(read) if read.told.regime == "tangent" else over_kets(read)
     except Unsupported as problem:
         raise fail(
             "not-derivable",
@@ -53,29 +35,11 @@ def derive_training(program: Program, numbers: Mapping[str, int | float]) -> Der
         ) from None
 
 
-def _system(told: Expansion, names: Names) -> tuple[System, Formula | None]:
-    """The lines of the equations, and the average that is a Gaussian process."""
-    program = told.program
-    if told.process is not None:
-        _, value = told.process
-        where = program.outputs[0].span
-        more = OutputRule(PROCESS, value, None, value.type.axes, where, ())
-        program = replace(program, outputs=(*program.outputs, more))
-    operators = {name for name in told.weights if name in program.families}
-    system = normalized(program, names, kets_exist=False, operators=operators)
-    system.given.pop(PROCESS, None)
-    process = system.outputs.pop(PROCESS, None)
-    system = written_in(system, told.written_in, names)
-    if told.process is not None and told.process[0] not in system.scalars:
-        for name, lines in system.scalars.items():
-            system.scalars[name] = [
-                replace(x, value=_drawn(x.value, told.process[0])) for x in lines
-            ]
-    return system, process
-
-
-def _drawn(formula: Formula, name: str) -> Formula:
-    """A formula in which a process of a decayed training is a random number, not an equation's."""
-    if isinstance(formula, Symbol) and formula.name == name:
-        return replace(formula, kind="process")
-    return rebuilt(formula, lambda f: _drawn(f, name))
+def read_training(program: Program, numbers: Mapping[str, int | float]) -> TrainingLines:
+    """The lines of a training: of families where they stay apart at the numbers, else of members.
+    Raises NexortError and Unsupported."""
+    given = Given(dict(numbers), {})
+    found = lines_of(program, equations(program, given))
+    if are_apart(found.system, numbers):
+        return found
+    return lines_of(program, equations(program, given, symbolic=False))

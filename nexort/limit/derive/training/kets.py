@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from nexort.expand.module import Expansion
-from nexort.limit.derive.algebra import Names, mul, reindexed, unbound
+from nexort.limit.derive.algebra import mul, reindexed, unbound
 from nexort.limit.derive.derivation import Derivation, GaussianFamily, Label, Range
 from nexort.limit.derive.engine import Engine
 from nexort.limit.derive.formula import Expectation, Formula, Ket, Symbol
-from nexort.limit.derive.lines import System
 from nexort.limit.derive.naming import labelled
 from nexort.limit.derive.settled import settled
 from nexort.limit.derive.tables import gaussian_families, ket_definitions, parts_of_moved
 from nexort.limit.derive.training.first import with_notes
+from nexort.limit.derive.training.lines import TrainingLines
 from nexort.limit.derive.training.naming import Reader
 from nexort.limit.derive.training.tangent import inside
 from nexort.limit.derive.unsupported import Unsupported
@@ -28,23 +28,18 @@ from nexort.program.index import Affine
 from nexort.program.types import Axes
 
 
-def over_kets(
-    told: Expansion,
-    weights: tuple[str, ...],
-    system: System,
-    names: Names,
-    process: Formula | None,
-) -> Derivation:
+def over_kets(read: TrainingLines) -> Derivation:
     """The limit in which kets move. Raises Unsupported, NexortError."""
-    engine = OverKets(told.program, system, names)
+    told = read.told
+    engine = OverKets(told.program, read.system, read.names)
     within = parts_of_moved(engine)
     found = engine.found(within)
-    if process is not None and told.process is not None:
+    if read.process is not None and told.process is not None:
         name, node = told.process
-        law = _law(engine, told, Symbol(name, kind="process"), node.type.axes, process)
+        law = _law(engine, told, Symbol(name, kind="process"), node.type.axes, read.process)
         found = replace(found, gaussians=(*found.gaussians, law))
-    found = replace(found, kets=with_notes(found.kets, system, within, names))
-    found = Reader(told, weights, system, within).training(found)
+    found = replace(found, kets=with_notes(found.kets, read.system, within, read.names))
+    found = Reader(read, within).training(found)
     found = written(found, told.program, frozenset())
     # bra-kets and slopes are those of the kets, without equations of their own
     missing = tuple(x for x in found.undefined if isinstance(x, Ket | Symbol))

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from nexort.expand.module import Expansion
 from nexort.limit.derive.algebra import rebuilt, reindexed
 from nexort.limit.derive.derivation import (
     Derivation,
@@ -29,7 +28,7 @@ from nexort.limit.derive.formula import (
     Response,
     Symbol,
 )
-from nexort.limit.derive.lines import System
+from nexort.limit.derive.training.lines import TrainingLines
 from nexort.program.index import Affine
 
 START, ONE = Affine(), Affine(1)
@@ -39,11 +38,10 @@ class Reader:
     """Reads a derivation of a training's equations. ``hats`` are applications of initial matrices
     by what they are parts of; hats have the names of these."""
 
-    def __init__(
-        self, told: Expansion, weights: tuple[str, ...], system: System, hats: Mapping[str, str]
-    ) -> None:
+    def __init__(self, read: TrainingLines, hats: Mapping[str, str]) -> None:
+        told, system = read.told, read.system
         self.told, self.system, self.hats = told, system, hats
-        self.weights = weights
+        self.weights = read.weights
         self.matrices = {initial: name for name, initial in told.weights.items()}
         self.starts = {
             initial: name

@@ -5,23 +5,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nexort.expand.module import Expansion
-from nexort.limit.derive.algebra import Names, mul, rebuilt, reindexed, unbound
+from nexort.limit.derive.algebra import mul, rebuilt, reindexed, unbound
 from nexort.limit.derive.derivation import Derivation, GaussianFamily, Label
 from nexort.limit.derive.engine import Engine
 from nexort.limit.derive.formula import ZERO, Expectation, Formula, Symbol
-from nexort.limit.derive.lines import System
 from nexort.limit.derive.naming import labelled
+from nexort.limit.derive.training.lines import TrainingLines
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.program.index import Affine
 
 START = Affine()
 
 
-def tangent(told: Expansion, system: System, names: Names, process: Formula | None) -> Derivation:
+def tangent(read: TrainingLines) -> Derivation:
     """The limit, by the engine of programs. Raises Unsupported, NexortError."""
-    engine = Engine(told.program, system, names)
-    for line in system.scalars[told.kernel]:
+    told, process = read.told, read.process
+    engine = Engine(told.program, read.system, read.names)
+    for line in read.system.scalars[told.kernel]:
         left = Symbol(line.name, line.indices, line.axes)
         engine.trace.record("neural tangent operator", left, line.value)
     if process is not None and told.process is not None:

@@ -6,14 +6,20 @@ from collections.abc import Set
 from dataclasses import replace
 
 from nexort.limit.derive.algebra import Names, rebuilt, unbound
-from nexort.limit.derive.formula import Formula, Ket, Symbol
+from nexort.limit.derive.formula import CopyMean, Formula, Ket, Symbol
 from nexort.limit.derive.indexing import on_copy
 from nexort.limit.derive.lines import Line, System, covers
+from nexort.limit.derive.walking import walk
 
 
 def written_in(system: System, names: Set[str], fresh: Names) -> System:
-    """The lines of a system with some families written in where they are read."""
-    families = {n: x for n, x in (*system.kets.items(), *system.scalars.items()) if n in names}
+    """The lines of a system with some families written in where they are read; those with averages
+    over copies keep their names."""
+    families = {
+        name: lines
+        for name, lines in (*system.kets.items(), *system.scalars.items())
+        if name in names and not any(_averages(x.value) for x in lines)
+    }
 
     def visit(formula: Formula, line: Line) -> Formula:
         def inner(item: Formula) -> Formula:
@@ -40,6 +46,10 @@ def written_in(system: System, names: Set[str], fresh: Names) -> System:
         scalars=lines(system.scalars),
         operators=lines(system.operators),
     )
+
+
+def _averages(formula: Formula) -> bool:
+    return any(isinstance(x, CopyMean) for x in walk(formula))
 
 
 def _at(lines: list[Line], item: Ket | Symbol) -> Formula | None:
