@@ -80,6 +80,7 @@ class Decaying(Tangent):
             self.analysis,
             self.loops,
             self.at,
+            free=self.free,
             targets=self.updates,
             rated_each=True,
             sums=self.seen,

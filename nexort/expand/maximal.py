@@ -34,6 +34,8 @@ class Maximal:
     """Names that do not move."""
     start_comment: str = "weights at initialization"
     kernel: str = ""
+    free: bool = False
+    """Whether the rules are equations."""
     process: Node | None = None
     """What of the output is a Gaussian process, if anything is; see :class:`Tangent`."""
 
@@ -53,7 +55,7 @@ class Maximal:
         self.moving = frozenset((*a.rules.types, *cotangents, *a.shared, *outputs))
         self.moving |= frozenset(self.network.weights)
         self.moving |= {a.names.cotangent(n) for n in self.network.weights}
-        self.steps = Moving(a, self.loops, self.at)
+        self.steps = Moving(a, self.loops, self.at, free=self.free)
         self.moving |= self.steps.moving
 
     def items(self) -> list[Item]:
@@ -85,7 +87,8 @@ class Maximal:
     def updated(self) -> frozenset[str]:
         """Names of gradients by weights, and of what a centred output is before it is."""
         raw = {self.raw} - {self.network.name}
-        return frozenset(map(self.analysis.names.cotangent, self.network.weights)) | raw
+        gradients = map(self.analysis.names.cotangent, self.network.weights)
+        return frozenset(gradients) | raw | self.steps.inside
 
     # ---- sections ------------------------------------------------------------------------------
 

@@ -226,7 +226,7 @@ def _read(program: Program, given: Given, *, symbolic: bool, free: bool) -> _Tra
         kind = Decaying if decays(training) else Tangent
         run: Maximal | Tangent = kind(analysis, last, vanishes=verdict.vanishes, free=free)
     else:
-        run = Maximal(analysis, last)
+        run = Maximal(analysis, last, free=free)
     return _Training(program, analysis, names, verdict.regime, last, run)
 
 

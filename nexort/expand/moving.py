@@ -70,6 +70,8 @@ class Moving:
     """The ket that is 1."""
     divides: bool = False
     """Whether updates are divided by what may be 0."""
+    free: bool = False
+    """Whether the rules are equations, in which 1 / 0 may stand."""
 
     def __post_init__(self) -> None:
         a = self.analysis
@@ -80,10 +82,10 @@ class Moving:
             if not kinds:
                 continue
             self.divides |= bool(kinds - {"clip"})
-            self.names["n", name] = a.names.fresh(f"n{name}", f"n_{name}")
+            self.names["n", name] = a.names.fresh(f"nu_{name}", f"n_{name}")
             if weight.kind == "matrix":
                 if "weights" in kinds:
-                    self.names["k", name] = a.names.fresh(f"k{name}", f"k_{name}")
+                    self.names["k", name] = a.names.fresh(f"norm_{name}", f"k_{name}")
                 if kinds - {"weights"} and not self.every:
                     self.every = a.names.fresh("all", "every")
             else:
@@ -178,7 +180,7 @@ class Moving:
         if m.weight.kind == "matrix":
             if norm.kind == "weights":
                 return [self.kept(m)]
-            if use.rule.name not in self.squares:
+            if use.rule.name not in self.squares and not self.free:
                 fresh = self.analysis.names.fresh(f"{use.rule.name}_squared")
                 self.squares[use.rule.name] = fresh
             return [Make((m, use, norm), self._norm)]
@@ -238,7 +240,11 @@ class Moving:
         assert isinstance(use, OptimizerUse)
         assert isinstance(norm, Normalization)
         every = at.member(self.every, (), ket())
-        call = self._call(at, m, use, self.squares[use.rule.name])
+        if self.free:
+            [fold] = self._call(at, m, use).args
+            call = build.entrywise(build.call("pow", fold, build.constant(2)))
+        else:
+            call = self._call(at, m, use, self.squares[use.rule.name])
         size = build.call("sqrt", build.inner(every, build.apply(call, every)))
         threshold = None if norm.threshold is None else at(norm.threshold)
         return at.rule(self.names["n", m.weight.name], m.key, _bounded(size, norm, threshold))
@@ -262,8 +268,18 @@ class Moving:
         if norm is not None:
             size = self.divisor(at, m, norm)
             rate = build.call("div", rate, size) if norm.kind == "clip" else (
-                build.call("mul", rate, inverse(size)))  # fmt: skip
+                build.call("mul", rate, self.inverse(size)))  # fmt: skip
         return scaled(rate, call)
+
+    def inverse(self, size: Node) -> Node:
+        """1 / size; in a program 0 at 0."""
+        return build.call("div", build.constant(1), size) if self.free else inverse(size)
+
+    @property
+    def inside(self) -> frozenset[str]:
+        """Names of what equations have no need to name: updates that have norms, and 1."""
+        named = (x for (kind, _), x in self.names.items() if kind == "Q")
+        return frozenset((*named, *filter(None, (self.every,))))
 
 
 def decayed(at: Placing, m: Member, x: Node) -> Node:

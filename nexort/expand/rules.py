@@ -102,6 +102,9 @@ def _reads(value: Node, moving: set[str]) -> bool:
     return any(x.op in LEAVES and x.attr[0] in moving for x in walk([value]))
 
 
+AFFINE = ("add", "sub", "mul", "div", "neg", "pow")
+"""Functions of which arguments keep standing inside."""
+
 Place = tuple[str, tuple[Affine, ...], tuple[Loop, ...]]
 
 
@@ -166,6 +169,11 @@ class _Reader:
                 done[x] = Node(x.op, (body,), x.attr, x.type)
                 continue
             args = [done[a] for a in x.args]
+            if x.op is Op.CALL and x.attr not in AFFINE:
+                args = [
+                    self._add(a, "g", place, sums, rules, count) if self._is_sum(a) else a
+                    for a in args
+                ]
             if self._acts(x) and not _named(args[0]):
                 args[0] = self._add(args[0], "z", place, sums, rules, count)
             made = x.with_args(tuple(args))
@@ -184,6 +192,16 @@ class _Reader:
             x.op is Op.CONTRACT
             and any(a.op is Op.INIT_VECTOR and a.attr[0] in self.network.weights for a in x.args)
             and not x.type.open
+        )
+
+    def _is_sum(self, x: Node) -> bool:
+        """|h> + |b>"""
+        return (
+            x.op is Op.CALL
+            and x.attr in ("add", "sub")
+            and x.type.kind is Kind.KET
+            and not x.type.open
+            and any(y.op is Op.INIT_VECTOR for y in walk([x]))
         )
 
     def _add(

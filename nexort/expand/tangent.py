@@ -117,7 +117,7 @@ class Tangent:
         """What writes the updates."""
         each = len(self.rates) != 1 or bool(self.analysis.training.normalizations)
         a, targets = self.analysis, self.updates
-        return Updates(a, self.loops, self.at, targets=targets, rated_each=each)
+        return Updates(a, self.loops, self.at, free=self.free, targets=targets, rated_each=each)
 
     def standing(self, every: frozenset[str]) -> frozenset[str]:
         """The names that do not move."""
@@ -167,7 +167,7 @@ class Tangent:
     @property
     def updated(self) -> frozenset[str]:
         """Names of updates."""
-        return frozenset(self.updates.values())
+        return frozenset(self.updates.values()) | self.steps.inside
 
     def kernel_of(self, step: Affine) -> Section:
         """K_Q at a step, as in the theorem, or as the derivative along the updates."""

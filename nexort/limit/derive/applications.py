@@ -40,7 +40,7 @@ from nexort.limit.derive.naming import Naming, labelled
 from nexort.limit.derive.recurrences import Recurrence, Single, definitions
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.limit.derive.updates import UpdateFunctions, over_history
-from nexort.limit.derive.walking import walk
+from nexort.limit.derive.walking import factors_of, walk
 from nexort.program import build
 from nexort.program.index import Affine, Loop
 from nexort.program.nodes import Node, Op
@@ -206,10 +206,10 @@ class Applications(Naming):
                 parts = []
                 for factor, x, flipped, size in self.terms(inside, env):
                     acted = self.term(x, flipped != turned, size, value, labels, env)
-                    if name in index_names(factor):
-                        parts.append(loop_sum(name, low, high, mul(factor, acted)))
-                    else:
-                        parts.append(mul(factor, loop_sum(name, low, high, acted)))
+                    apart = [f for f in factors_of(factor) if name not in index_names(f)]
+                    within = [f for f in factors_of(factor) if name in index_names(f)]
+                    total = loop_sum(name, low, high, mul(*within, acted))
+                    parts.append(mul(*apart, total))
                 return mul(scale, add(*parts))
             case Op.COMPOSE:
                 first, second = leaf.args[::-1] if not turned else leaf.args

@@ -15,6 +15,7 @@ from nexort.limit.derive.formula import (
     Formula,
     Indices,
     Ket,
+    Power,
     Product,
     Sum,
 )
@@ -58,7 +59,7 @@ class Naming:
             several = isinstance(formula, Apply) and sum(map(is_random, formula.args)) > 1
             if several and u.of_one_ket(formula, params=True):
                 return formula
-            if isinstance(formula, Apply | Product):
+            if isinstance(formula, Apply | Product | Power):
                 formula = rebuilt(formula, name)
             if formula in found:
                 return found[formula]
