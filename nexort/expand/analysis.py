@@ -19,8 +19,42 @@ from nexort.program.nodes import Node
 from nexort.program.program import Block, Initial, Program
 from nexort.program.program import Rule as Written
 from nexort.program.shifting import NotSymbolicError
-from nexort.program.types import Type, scalar
+from nexort.program.types import Axes, Type, scalar
 from nexort.training.backprop import times
+
+
+@dataclass(frozen=True)
+class Single:
+    """One output: ``seed`` is the name of its indicator, a scalar over the outputs' ``axes`` that
+    has no rule, and ``variables`` are its indices, which are free in cotangents."""
+
+    seed: str
+    variables: tuple[str, ...]
+    axes: Axes
+
+    @property
+    def indicator(self) -> Node:
+        """1 at this output, 0 at others."""
+        return leaf(self.seed, self._at, scalar(self.axes))
+
+    @property
+    def _at(self) -> tuple[Affine, ...]:
+        return tuple(map(Affine.variable, self.variables))
+
+    def entry(self, signal: Node) -> Node:
+        """The error signal at this output."""
+        return build.take(signal, self._at)
+
+    def weighted(self, value: Node, signal: Node) -> Node:
+        """The sum over outputs of a scalar or ket times the error signal."""
+        return self.total(build.call("mul", self.entry(signal), value))
+
+    def total(self, value: Node) -> Node:
+        """The sum over outputs."""
+        for name, axis in zip(reversed(self.variables), reversed(self.axes), strict=True):
+            last = Affine.variable(axis.name) - Affine(1)
+            value = build.total(Loop(name, Interval(Affine(0), last)), value)
+        return value
 
 
 @dataclass(frozen=True)
@@ -28,7 +62,8 @@ class Analysis:
     """A training with its network's rules, their contributions to cotangents, and names.
 
     ``apart``: the outputs separate, cotangents are those of f without the error signal chi. Else
-    chi is the seed. ``values`` has the contributions to weights with chi in them.
+    chi is the seed, or (``single``) cotangents are those of one output, told by variables.
+    ``values`` has the contributions to weights with chi in them.
     """
 
     program: Program
@@ -43,6 +78,7 @@ class Analysis:
     shared: frozenset[str]
     """Names of what cotangents read several times."""
     apart: bool
+    single: Single | None
     chi: str
     signal: Node
     """chi, as a leaf."""
@@ -56,6 +92,11 @@ class Analysis:
     """The initial objects of weights, by weight."""
     types: dict[str, Type] = field(default_factory=dict)
     """The types of the core program's families."""
+
+    @property
+    def steady(self) -> bool:
+        """Whether cotangents are without the error signal."""
+        return self.apart or self.single is not None
 
     @property
     def base(self) -> Env:
@@ -82,9 +123,11 @@ def analyse(
     sizes: Mapping[str, int],
     names: Names,
     active: Mapping[tuple[str, tuple[int, ...]], bool],
+    one_by_one: bool = False,
 ) -> Analysis:
     """Differentiate the rules ``body`` of the program's network, whose loops are looked at in the
-    numbers ``base``. Raises NotSymbolicError."""
+    numbers ``base``; outputs that do not separate ``one_by_one``, or all at once. Raises
+    NotSymbolicError."""
     training = program.training
     assert training is not None
     step = names.free("t") if "t" not in _loop_names(body) else names.fresh("step")
@@ -94,31 +137,41 @@ def analyse(
     apart = separates(rules)
     axes = rules.output.value.type.axes
     signal = leaf(chi, (), scalar(axes))
+    single = None
+    if one_by_one and not apart:
+        variables = tuple(names.fresh(f"out{k}") for k in range(len(axes)))
+        single = Single(names.fresh("indicator"), variables, axes)
     uses: dict[Rule, list[Use]] = {}
     values: dict[Use, Node] = {}
     for rule in rules.flat():
         if rule is rules.output:
             seed = build.spread(build.constant(1), scalar(axes)) if apart else signal
+            seed = seed if single is None else single.indicator
             weighted = signal
         else:
             seed = leaf(names.cotangent(rule.name), rule.key, rule.value.type)
             weighted = times(seed, signal) if apart else seed
         try:
             uses[rule] = uses_of(rule, rules, seed, sizes)
-            again = uses_of(rule, rules, weighted, sizes) if apart else []
+            again = uses_of(rule, rules, weighted, sizes) if apart or single else []
         except KeyError:  # the size of an axis
             raise NotSymbolicError from None
         if apart:
             for use, other in zip(uses[rule], again, strict=True):
                 if other.value is not None:
                     values[use] = other.value
+        if single is not None:
+            for use, other in zip(uses[rule], again, strict=True):
+                if other.value is not None:
+                    last = rule is rules.output
+                    values[use] = other.value if last else single.weighted(other.value, signal)
     rounds = Rounds(rules, uses, base, names.fresh)
     backward = Backward(rules, uses, rounds, names.cotangent, names.fresh)
     statements = tuple(backward.statements())
     ones = Ones(names.fresh)
     return Analysis(
         program, training, names, ones, rules, uses, values, rounds, statements,
-        frozenset(backward.shared.values()), apart, chi, signal, step, past, active,
+        frozenset(backward.shared.values()), apart, single, chi, signal, step, past, active,
         {**program.initial, **_untrained(training.network)},
     )  # fmt: skip
 

@@ -134,7 +134,7 @@ class Decaying(Tangent):
         value = negated(kernel) if start is None else minus(start, kernel)
         comment = comment.replace("operator K_Q (Thm 2.9.23)", "output (Thm 2.10.3)")
         found = [forwards, (comment, [*items, at.rule(self.network.name, (), value)])]
-        return [found[0], backward, found[1]] if a.apart else found
+        return [found[0], backward, found[1]] if a.steady else found
 
     def start_at(self, at: Placing) -> Node | None:
         """What the output is without updates: given, or what decayed weights give, which may be
@@ -157,7 +157,7 @@ class Decaying(Tangent):
         backward: Section = BACKWARD, written(a.backward, at)
         updates: Section = "updates", written(self.steps.updates(), at)
         error = error_signal(a, at)
-        return [error, updates] if a.apart else [error, backward, updates]
+        return [error, updates] if a.steady else [error, backward, updates]
 
 
 def decays(training: Training) -> bool:

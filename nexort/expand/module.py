@@ -8,7 +8,7 @@ from typing import Literal
 
 from nexort import optimizers
 from nexort.data.given import Given
-from nexort.expand.analysis import Analysis, analyse
+from nexort.expand.analysis import Analysis, Single, analyse
 from nexort.expand.decaying import Decaying, decays
 from nexort.expand.maximal import Maximal
 from nexort.expand.moving import inverse
@@ -92,6 +92,8 @@ class Expansion:
     """The sums of the updates of weights that decay, by weight."""
     written_in: frozenset[str]
     """Gradients and updates, which need no names of their own."""
+    single: Single | None
+    """One output, of which cotangents and the kernel are."""
     process: tuple[str, Node] | None
     """A Gaussian process that is a part of the output, by its name and as an average."""
 
@@ -221,7 +223,8 @@ def _read(program: Program, given: Given, *, symbolic: bool, free: bool) -> _Tra
         }
         program = replace(program, params=params)
         last = Affine.variable(steps)
-    analysis = analyse(program, body, output, base, sizes, names, verdict.active)
+    one_by_one = free and verdict.regime == "tangent"
+    analysis = analyse(program, body, output, base, sizes, names, verdict.active, one_by_one)
     if verdict.regime == "tangent":
         kind = Decaying if decays(training) else Tangent
         run: Maximal | Tangent = kind(analysis, last, vanishes=verdict.vanishes, free=free)
@@ -257,6 +260,7 @@ def _equations(program: Program, given: Given, *, symbolic: bool) -> Expansion:
         a.initial,
         run.seen if isinstance(run, Decaying) else {},
         run.updated,
+        a.single,
         process,
     )
 

@@ -100,6 +100,8 @@ def gradient_of(a: Analysis, pairs: Pairs, at: Placing) -> Node:
     total: Node | None = None
     for left, right, sums in pairs:
         term = build.outer(at(left), chi, at(right))
+        if a.single is not None:
+            term = a.single.total(build.scale(at(a.single.entry(a.signal)), term))
         for loop in reversed(sums):
             term = build.total(Loop(loop.var, at.within(loop.interval)), term)
         total = term if total is None else plus(total, term)

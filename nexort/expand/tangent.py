@@ -29,7 +29,7 @@ from nexort.program.index import Affine, Loop
 from nexort.program.network import Normalization, OptimizerUse, WeightFamily
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Initial, Rule
-from nexort.program.types import Kind, Type
+from nexort.program.types import Kind, Type, scalar
 from nexort.support.diagnostics import NexortError, Span, fail
 
 
@@ -97,7 +97,7 @@ class Tangent:
         self.fixed = self.standing(every)
         self.moving = frozenset((a.chi, self.network.name, self.kernel, *self.updates.values()))
         self.moving |= every - self.fixed
-        if not (a.apart and self.fixed):
+        if not (a.steady and self.fixed):
             cotangents = {*a.names.cotangents.values(), *map(a.names.cotangent, every)}
             self.moving |= {*cotangents, *a.shared}
         self.rates = self._rates()
@@ -153,7 +153,7 @@ class Tangent:
         first = self.initial(at)
         parts: list[Section] = [("forward pass", written(forward(a.rules.items), at))]
         steps: list[Section] = [error_signal(a, at)]
-        (parts if a.apart else steps).append((BACKWARD, written(a.backward, at)))
+        (parts if a.steady else steps).append((BACKWARD, written(a.backward, at)))
         parts.append(("output at initialization", self.start()))
         steps.append(("update functions", written(self.steps.updates(), at)))
         comment, items = self.kernel_of(now)
@@ -172,7 +172,7 @@ class Tangent:
     def kernel_of(self, step: Affine) -> Section:
         """K_Q at a step, as in the theorem, or as the derivative along the updates."""
         try:
-            if not self.analysis.apart:
+            if not self.analysis.steady:
                 raise _WideError
             return "operator K_Q (Thm 2.9.23)", [self.kernel_rule().item(self.at(step))]
         except _WideError:
@@ -274,11 +274,15 @@ class Tangent:
 
     def _seen(self, rule: Reading, change: Node) -> Node:
         """What the output sees of a change of a rule's target."""
+        single = self.analysis.single
         if rule is self.analysis.rules.output:
-            return change
+            return change if single is None else summed(build.call("mul", single.indicator, change))
         cotangent = leaf(self.analysis.names.cotangent(rule.name), rule.key, rule.value.type)
         if change.type.kind is Kind.SCALAR:
-            return build.call("mul", cotangent, change)
+            seen = build.call("mul", cotangent, change)
+            return seen if single is None else summed(seen)
+        if single is not None:
+            return summed(build.average(build.call("mul", cotangent, change)))
         self._one_axis(cotangent)
         inner = build.inner(cotangent, change)
         whole = change.type.axes == cotangent.type.axes and bool(inner.type.axes)
@@ -294,10 +298,14 @@ class Tangent:
     def _matrix(self, acting: Key, pair: tuple[Node, Node], sums: Sequence[Loop]) -> Let:
         """Diag <dg| Q |y>."""
         left, right = pair
-        self._one_axis(left)
-        value = build.inner(left, Node(Op.MATMUL, (right,), (*acting, False), right.type))
-        if left.type.axes:
-            value = build.diagonal(value)
+        acted = Node(Op.MATMUL, (right,), (*acting, False), right.type)
+        if self.analysis.single is not None:
+            value = summed(build.average(build.call("mul", left, acted)))
+        else:
+            self._one_axis(left)
+            value = build.inner(left, acted)
+            if left.type.axes:
+                value = build.diagonal(value)
         for loop in reversed(sums):
             value = build.total(loop, value)
         return Let("", (), value)
@@ -359,6 +367,13 @@ class Tangent:
         except KeyError:
             return all(v for (n, _), v in self.analysis.active.items() if n == name)
         return self.analysis.active.get(member, True)
+
+
+def summed(value: Node) -> Node:
+    """The sum over all axes of a scalar."""
+    for axis in value.type.axes:
+        value = build.contract(build.spread(build.constant(1), scalar((axis,))), value)
+    return value
 
 
 def _sum(terms: Sequence[Statement]) -> Node:

@@ -11,6 +11,7 @@ from nexort.limit.derive.formula import Formula, Symbol
 from nexort.limit.derive.lines import System
 from nexort.limit.derive.matching import grid
 from nexort.limit.derive.normal import as_written, normalized
+from nexort.limit.derive.training.single import with_outputs
 from nexort.limit.derive.training.written_in import written_in
 from nexort.program.program import OutputRule, Program
 from nexort.program.types import Kind
@@ -46,6 +47,8 @@ def lines_of(program: Program, told: Expansion) -> TrainingLines:
     system = normalized(core, names, kets_exist=False, operators=operators)
     system.given.pop(PROCESS, None)
     process = system.outputs.pop(PROCESS, None)
+    if told.single is not None:
+        system = with_outputs(system, told.single, program.training.network.name)
     system = written_in(system, told.written_in, names)
     if told.regime == "tangent":
         system.given = as_written(program, names)  # kets have lost their steps, outputs have not
