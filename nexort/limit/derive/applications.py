@@ -349,10 +349,14 @@ class Applications(Naming):
         body: Formula = ZERO
         initial: Ket | None = None
         for factor, leaf, flipped, scale in self.terms(self.member(node, env), env):
-            acted = self.term(leaf, flipped != turned, scale, value, here, env)
             if leaf.op in (Op.INIT_MATRIX, Op.TAKE):
+                acted: Formula = self.application(
+                    None, leaf, flipped != turned, scale, value, env, True, "z0"
+                )
                 assert isinstance(acted, Ket)
-                initial = acted
+                initial = acted = replace(acted, axes=here)
+            else:
+                acted = self.term(leaf, flipped != turned, scale, value, here, env)
             body = add(body, mul(factor, acted))
         if initial is None:
             return body
@@ -377,8 +381,10 @@ class Applications(Naming):
         value: Node,
         env: Env,
         auxiliary: bool,
+        base: str = "z",
     ) -> Ket:
-        """The line of W |x>; the ket it acts on gets a name if it has none."""
+        """The line of W |x>, of a ``name`` or as a part; the ket it acts on gets a name if it has
+        none."""
         outside = len(leaf.type.axes)
         labels = labelled(leaf.type.axes + value.type.axes)
         at = tuple(Affine.variable(x.label) for x in labels)
@@ -399,7 +405,7 @@ class Applications(Naming):
         ranges = place_.ranges + tuple(Range(b, *self.indexer.bound[b]) for b in bound)
         indices = place_.indices + tuple(Affine.variable(b) for b in bound)
         line = Line(
-            name or self.fresh_name("z", labels), indices, ranges, labels, argument, place_.span,
+            name or self.fresh_name(base, labels), indices, ranges, labels, argument, place_.span,
             matrix, scale, auxiliary,
         )  # fmt: skip
         if not auxiliary:
