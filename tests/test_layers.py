@@ -43,7 +43,7 @@ USES: dict[str, tuple[str, ...]] = {
     "limit": ("activations", "program"),
     "limit.existence": ("gaussian", "activations", "program"),
     "limit.derive": (
-        "parametrization", "training", "transform", "gaussian", "activations.expectations",
+        "expand", "data", "gaussian", "activations.expectations",
         "activations", "program", "support",
     ),
     "limit.exact": (

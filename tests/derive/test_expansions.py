@@ -9,6 +9,7 @@ import pytest
 import nexort
 from nexort.data.given import Given
 from nexort.driver import compile_source, derive
+from nexort.limit.derive.formula import Response
 from nexort.support.diagnostics import NexortError, Source
 
 EXPANDED = Path(__file__).parents[1] / "golden" / "expand"
@@ -17,6 +18,24 @@ SLOW = (
     "cases/tangent_batch", "cases/tangent_heads", "cases/tangent_kinds", "cases/tangent_norms",
     "figure_5_1", "ntp_mlp_adam",
 )  # fmt: skip
+
+
+KETS_MOVE = sorted(
+    {str(x.relative_to(EXPANDED).with_suffix("")) for x in EXPANDED.rglob("*.nxt")} - {*FAST, *SLOW}
+)
+QUICK = ("cases/entry", "cases/batch_mean", "figure_5_2")
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in KETS_MOVE]
+)
+def test_limits_in_which_kets_move_are_derived_from_the_expansion(name: str) -> None:
+    text = (EXPANDED / f"{name}.nxt").read_text()
+    found = derive(compile_source(Source(name, text)), Given({}, {}))
+    # derivatives by hats go by the chain rule, without equations of their own
+    assert {type(x) for x in found.undefined} <= {Response}
+    assert found.kets
+    assert found.outputs
 
 
 @pytest.mark.parametrize("name", [*FAST, *(pytest.param(n, marks=pytest.mark.slow) for n in SLOW)])
