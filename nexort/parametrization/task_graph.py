@@ -12,6 +12,7 @@ from nexort.parametrization.layers import Layer
 from nexort.parametrization.orders import OUT, Exponents
 from nexort.parametrization.sizes import nonlinear
 from nexort.program import build
+from nexort.program.linearity import Linearity, linearity
 from nexort.program.network import Network
 from nexort.program.nodes import Node, Op, walk, walk_where
 from nexort.program.types import Kind
@@ -58,16 +59,14 @@ def is_linear(task: Task, weights: Collection[Key]) -> bool:
     degree: dict[Node, int | None] = {}
     for x in walk([task.out]):
         parts = [degree[a] for a in x.args]
-        match x.op:
-            case Op.INIT_VECTOR:
+        match x.op, linearity(x):
+            case Op.INIT_VECTOR, _:
                 degree[x] = int(x.attr in weights)
-            case Op.CALL if x.attr == "mul":
+            case _, Linearity.PRODUCT:
                 degree[x] = None if None in parts else sum(p for p in parts if p)
-            case Op.CALL if x.attr == "div":
+            case _, Linearity.QUOTIENT:
                 degree[x] = parts[0] if parts[1] == 0 else None
-            case Op.INNER | Op.CONTRACT:
-                degree[x] = None if None in parts else sum(p for p in parts if p)
-            case Op.CALL if x.attr not in ("add", "sub", "neg"):
+            case Op.CALL, None:
                 degree[x] = 0 if all(p == 0 for p in parts) else None
             case _:
                 degree[x] = parts[0] if len(set(parts)) == 1 else None if parts else 0
