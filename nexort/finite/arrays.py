@@ -77,7 +77,7 @@ def local(node: Node, args: Sequence[Array], place: Place, span: Span | None = N
             sides = zip(place.tail, place.copies, strict=True)
             tail = [n if k in node.type.copies else 1 for n, k in sides]
             return np.broadcast_to(args[0], (*place.axes, *tail))
-        case Op.FACTOR:
+        case Op.FACTOR if node.type.kind is Kind.SCALAR:
             return factor(args[0], span)
         case op if op.role is Role.SELECTION:
             return selection(node, args[0])

@@ -40,7 +40,7 @@ def local(node: Node, args: Sequence[Array], tail: int, shape: tuple[int, ...]) 
             return contraction(node, args[0], args[1], tail)
         case Op.STACK:
             return np.stack(np.broadcast_arrays(*args))
-        case Op.FACTOR:
+        case Op.FACTOR if node.type.kind is Kind.SCALAR:
             return symmetric_root(args[0], node)
         case op if op.role is Role.SELECTION:
             return selection(node, args[0], tail, shape)

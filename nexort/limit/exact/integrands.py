@@ -128,6 +128,8 @@ class Integrands:
                 return self._leaf((node, at, copy), self.laws.get(node, UNKNOWN))
             case op if op.role is Role.SELECTION:
                 return self.graph(node.args[0], _ints(selected(node, at)), copy)
+            case op if op.local:
+                return self._leaf((node, at, copy), UNKNOWN)
             case op:
                 raise InternalError(f"{op.name} of kets has no integrand")
 
