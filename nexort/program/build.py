@@ -180,6 +180,10 @@ def diagonal(value: Node) -> Node:
     return Node(Op.DIAGONAL, (value,), None, Type(value.type.kind, axes[:-1], value.type.copies))
 
 
+NAMED = {"diag": (Op.DIAGONAL, diagonal)}
+"""The selections that programs write as functions of one argument."""
+
+
 def factor(value: Node) -> Node:
     """The root R of a positive semidefinite matrix, R^T R = value."""
     axes = value.type.axes

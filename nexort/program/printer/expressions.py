@@ -35,6 +35,7 @@ LONGEST = 100_000
 """Parts of an expression: graphs share theirs, texts do not."""
 
 ARITHMETIC = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
+NAMES = {op: function for function, (op, _) in build.NAMED.items()}
 MEMBERS = (Op.REF, Op.INIT_SCALAR, Op.INIT_VECTOR, Op.INIT_MATRIX)
 Picks = tuple[Affine | int | None, ...]
 
@@ -157,14 +158,14 @@ class Expressions:
                 return binary("@", *trees)
             case Op.TRANSPOSE:
                 return t.Transpose(trees[0], NOWHERE)
-            case Op.DIAGONAL:
-                return call(name("diag"), *trees)
             case Op.STACK:
                 return t.ListLiteral(tuple(trees), NOWHERE)
             case Op.COPY:
                 return t.Copied(trees[0], x.attr, NOWHERE)
             case Op.MEAN:
                 return t.Expectation(x.attr, trees[0], NOWHERE)
+            case op if op in NAMES:
+                return call(name(NAMES[op]), *trees)
             case _:
                 raise unprintable(f"{x.op.name.lower()} of {x.type}")
 
