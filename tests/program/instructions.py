@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from zlib import crc32
 
 import numpy as np
 
@@ -161,7 +162,7 @@ def entries(x: Node, width: int, seed: int = 0) -> np.ndarray:
     if x.op is Op.DATA:
         return DATA[str(x.attr)]
     behind = (width,) if x.type.kind is Kind.KET else ()
-    return np.random.default_rng([seed, x.serial]).normal(size=(*shape(x), *behind))
+    return np.random.default_rng([seed, crc32(repr(x).encode())]).normal(size=(*shape(x), *behind))
 
 
 def place(x: Node, width: int) -> finite.Place:
