@@ -18,7 +18,7 @@ USES: dict[str, tuple[str, ...]] = {
     "syntax": ("support",),
     "program": ("activations", "support"),
     "program.arrays": ("program", "activations", "support"),
-    "program.printer": ("syntax", "program", "activations", "support"),
+    "program.printer": ("syntax", "program", "activations", "optimizers", "support"),
     "elaborate": ("optimizers", "program", "syntax", "activations", "support"),
     "data": ("program", "syntax", "support"),
     "transform": ("data", "program", "support"),

@@ -25,6 +25,8 @@ from nexort.program.numbers import Number
 from nexort.program.program import (
     NO_NOTE,
     OUTPUTS,
+    RETURN,
+    TRAIN,
     Family,
     Initial,
     Note,
@@ -239,7 +241,10 @@ def _squared(rule: UpdateRule, name: str) -> UpdateRule:
 
 def _notes(program: Program, found: Program, a: Analysis, start: str) -> dict[str, Note]:
     """The comments beside declarations, and those of the expansion."""
-    notes = {n: Note((), x.beside) for n, x in program.notes.items() if x.beside and n != OUTPUTS}
+    other = {OUTPUTS, RETURN, TRAIN}
+    if program.training is not None:
+        other |= {program.training.network.name, *program.training.network.weights}
+    notes = {n: Note((), x.beside) for n, x in program.notes.items() if x.beside and n not in other}
     ones = list(a.ones.used.values())
     notes |= {name: Note((), "# repeats over these axes") for name in ones[-1:]}
     added = found.functions.keys() - program.functions.keys()

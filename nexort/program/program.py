@@ -156,8 +156,8 @@ class OutputRule:
     refs: tuple[tuple[Node, Span], ...] = field(compare=False, repr=False)
 
 
-OUTPUTS = "output"
-"""What the notes of a program have for its outputs."""
+OUTPUTS, RETURN, TRAIN = "the outputs", "the output of the network", "the training"
+"""What the notes of a program have for what has no name."""
 
 
 @dataclass(frozen=True)
