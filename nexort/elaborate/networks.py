@@ -10,7 +10,7 @@ from nexort.elaborate.values import Skip
 from nexort.program import build
 from nexort.program.linearity import Linearity, linearity
 from nexort.program.network import Network, WeightFamily, WeightKind
-from nexort.program.nodes import Node, Op, Role, walk
+from nexort.program.nodes import STANDARD, Node, Op, Role, walk
 from nexort.program.program import Data, Initial
 from nexort.program.types import Kind, ket, operator, scalar
 from nexort.support.diagnostics import Span
@@ -197,7 +197,7 @@ def _linear(root: Node) -> bool:
 def _all_used(s: Elaboration, made: Network) -> None:
     """Every weight must be read."""
     nodes = walk([made.output, *_values(made.body)])
-    read = {x.attr[0] for x in nodes if x.op in (Op.INIT_MATRIX, Op.INIT_VECTOR, Op.INIT_SCALAR)}
+    read = {x.attr[0] for x in nodes if x.op in STANDARD}
     for name, declared in made.weights.items():
         if name not in read:
             message = f"the weight '{name}' is never used"

@@ -20,7 +20,7 @@ from nexort.program import build
 from nexort.program.build import TypeProblem
 from nexort.program.index import Affine
 from nexort.program.network import Training
-from nexort.program.nodes import Node, Op, walk
+from nexort.program.nodes import LOOPS, Node, Op, walk
 from nexort.program.numbers import Number
 from nexort.program.program import (
     NO_NOTE,
@@ -36,7 +36,7 @@ from nexort.program.program import (
     UserFunction,
     rules_of,
 )
-from nexort.program.shifting import LOOPS, NotSymbolicError
+from nexort.program.shifting import NotSymbolicError
 from nexort.program.types import Kind, scalar
 from nexort.program.verify import verify_program
 from nexort.support.diagnostics import InternalError, NexortError, Span, fail

@@ -14,7 +14,7 @@ from nexort.parametrization.sizes import nonlinear
 from nexort.program import build
 from nexort.program.linearity import Linearity, linearity
 from nexort.program.network import Network
-from nexort.program.nodes import Node, Op, walk, walk_where
+from nexort.program.nodes import DRAWN, Node, Op, walk, walk_where
 from nexort.program.types import Kind
 from nexort.training.task import Key, Task, Weight, weight_name
 
@@ -80,7 +80,7 @@ def graph(task: Task, network: Network, layers: Mapping[Key, Layer]) -> Graph:
     parameters = {key: parameter(layers[key], w) for key, w in task.weights.items()}
     heads = {key for key, layer in layers.items() if layer.part == "readout"} - inner(task)
     order = walk([task.out])
-    moving = _above(order, lambda x: x.op in LEAVES)
+    moving = _above(order, lambda x: x.op in DRAWN)
     weighed = _above(order, lambda x: x.op is Op.INIT_VECTOR and x.attr in heads)
     named: dict[str, Node] = {}
     for slot, (node, step) in task.moments.items():
@@ -107,12 +107,9 @@ def graph(task: Task, network: Network, layers: Mapping[Key, Layer]) -> Graph:
         if a.type.kind is Kind.KET:
             features[a] = label(a, names)
     kept = {x: text for x, text in bounded.items() if x not in features}
-    moving = _above(walk([task.out, *named.values()]), lambda x: x.op in LEAVES)
+    moving = _above(walk([task.out, *named.values()]), lambda x: x.op in DRAWN)
     inside = {text: x for text, x in named.items() if x in moving}
     return Graph(task.out, slopes(task), parameters, features, kept, inside)
-
-
-LEAVES = frozenset((Op.INIT_VECTOR, Op.INIT_SCALAR, Op.MATMUL))
 
 
 def _above(order: Sequence[Node], leaf: Callable[[Node], bool]) -> set[Node]:

@@ -44,6 +44,11 @@ MATMUL                ket                             (name, indices, transposed
 ====================  ==============================  ==========================================
 
 An *unrolled* graph has numbers for indices, and of operators MATMUL alone (``Op.unrolled``).
+
+Evaluators dispatch over roles where a role is treated alike. A function of entries is no new
+instruction but an entry of ``nexort.activations``. A new selection has a row in :class:`Op`, a line
+in :func:`source`, a constructor in ``build`` (its name in programs in ``NAMED``), its array at
+width n in ``finite/arrays.py`` and its transpose in ``training/backprop.py``; all else follows.
 """
 
 from __future__ import annotations
@@ -139,6 +144,19 @@ class Op(Enum):
 
     # members are singletons: the default hash of an Enum would hash the name every time
     __hash__ = object.__hash__
+
+
+STANDARD = frozenset((Op.INIT_SCALAR, Op.INIT_VECTOR, Op.INIT_MATRIX))
+"""The standard objects, of which all initial ones are functions."""
+
+MEMBERS = STANDARD | {Op.REF}
+"""What has a name and indices."""
+
+DRAWN = frozenset((Op.INIT_SCALAR, Op.INIT_VECTOR, Op.MATMUL))
+"""What reads an initial object, in an unrolled graph."""
+
+LOOPS = frozenset((Op.SUM, Op.OP_SUM, Op.GENERATE))
+"""What runs over a loop of its own."""
 
 
 class _Interned(ref):  # type: ignore[type-arg]

@@ -218,7 +218,7 @@ class Integrands:
         """A number that is not known: an expectation lies in the range of its integrand. That it is
         not 0 where it divides is seen elsewhere."""
         low, high = -np.inf, np.inf
-        if node.op in (Op.INNER, Op.AVERAGE, Op.MEAN):
+        if node.op.role is Role.AVERAGE:
             cut = len(node.args[0].type.axes)
             parts = [
                 self.graph(x, k) for x, k in zip(node.args, (at[:cut], at[cut:]), strict=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from nexort import activations
 from nexort.program import build
 from nexort.program.index import Affine, Loop
-from nexort.program.nodes import Node, Op, walk_where
+from nexort.program.nodes import MEMBERS, Node, Op, walk_where
 from nexort.program.printer.patterns import Pattern, Patterns
 from nexort.program.printer.trees import (
     NOWHERE,
@@ -36,7 +36,6 @@ LONGEST = 100_000
 
 ARITHMETIC = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 NAMES = {op: function for function, (op, _) in build.NAMED.items()}
-MEMBERS = (Op.REF, Op.INIT_SCALAR, Op.INIT_VECTOR, Op.INIT_MATRIX)
 Picks = tuple[Affine | int | None, ...]
 
 

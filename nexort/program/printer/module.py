@@ -8,7 +8,7 @@ from itertools import chain, count, groupby
 
 from nexort.program.differentiate import substitute
 from nexort.program.index import Affine
-from nexort.program.nodes import Node, Op, rewrite, walk
+from nexort.program.nodes import STANDARD, Node, Op, rewrite, walk
 from nexort.program.printer.expressions import Expressions
 from nexort.program.printer.laws import joint, law_of, random, standard
 from nexort.program.printer.patterns import formals, patterns_of
@@ -18,7 +18,6 @@ from nexort.program.printer.updates import update
 from nexort.program.program import (
     NO_NOTE,
     OUTPUTS,
-    STANDARD,
     Block,
     Data,
     Dim,
