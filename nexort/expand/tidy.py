@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nexort.expand.placing import is_ones
 from nexort.program import build
-from nexort.program.nodes import Node, Op, rewrite
+from nexort.program.nodes import Node, Op, Role, rewrite
 from nexort.program.types import Kind, scalar
 
 
@@ -82,7 +82,7 @@ def _level(x: Node) -> Node | None:
     """The scalar that all entries of a ket are, as far as its graph shows."""
     if x.type.kind is Kind.SCALAR:
         return x
-    if not x.op.local or x.op is Op.STACK:
+    if x.op not in (Op.CALL, Op.CONTRACT) and x.op.role is not Role.SELECTION:
         return None
     args = [_level(a) for a in x.args]
     known = tuple(a for a in args if a is not None)
