@@ -13,7 +13,10 @@ from nexort.support.diagnostics import Source
 from nexort.syntax.parser import parse
 from nexort.syntax.printer import format_module
 
-PLACES = ("span", "refs", "text", "source", "warnings", "functions")
+PLACES = (
+    "span", "refs", "text", "source", "warnings", "functions", "spans", "output_span",
+    "output_refs", "error_refs",
+)  # fmt: skip
 """What takes no part in equality: where things are written, and functions, which are inlined."""
 
 

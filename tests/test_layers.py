@@ -17,11 +17,14 @@ USES: dict[str, tuple[str, ...]] = {
     "optimizers": (),
     "syntax": ("support",),
     "program": ("activations", "support"),
-    "program.printer": ("syntax", "program", "activations", "support"),
+    "program.arrays": ("program", "activations", "support"),
+    "program.printer": ("syntax", "program", "activations", "optimizers", "support"),
     "elaborate": ("optimizers", "program", "syntax", "activations", "support"),
     "data": ("program", "syntax", "support"),
     "transform": ("data", "program", "support"),
-    "training": ("transform", "data", "optimizers", "program", "activations", "support"),
+    "training": (
+        "transform", "data", "optimizers", "program.arrays", "program", "activations", "support",
+    ),
     "report": (),
     "report.results": ("report", "program", "support"),
     "report.compare": ("report.results", "program", "support"),
@@ -50,7 +53,9 @@ USES: dict[str, tuple[str, ...]] = {
         "limit.existence", "limit", "gaussian", "transform", "data", "activations", "program",
         "support",
     ),
-    "limit.sample": ("limit.exact", "limit", "activations", "program", "support"),
+    "limit.sample": (
+        "limit.exact", "limit", "activations", "program.arrays", "program", "support",
+    ),
     "limit.evaluate": ("limit.sample", "limit.exact", "limit", "program"),
     "limit.training": ("training", "program", "support"),
     "limit.training.maximal": (
@@ -151,15 +156,16 @@ SHARED = {
     "activations",
     "optimizers",
     "program",
+    "program.arrays",
     "syntax",
     "data",
     "transform",
     "training",
 }
 """What both sides of a verification read: the program itself and, of trainings, the task. An error
-in an optimizer's update function (``training``: update, compiled, recorder), in a gradient
-(``training.backprop``) or in a function cancels between the two; these have tests of their own
-against torch and finite differences."""
+in an optimizer's update function (``training``: update, compiled), in what a run records (recorder,
+with ``program.arrays``), in a gradient (``training.backprop``) or in a function cancels between the
+two; these have tests of their own against torch and finite differences."""
 
 
 def test_every_part_is_listed() -> None:

@@ -131,7 +131,7 @@ def _dump_of(stage: str) -> Callable[..., None]:
             return
         program = driver.compile_source(source)
         if stage == "program":
-            say(_program(program).rstrip())
+            say(driver.text(program).rstrip())
             return
         given = options.given(program, settings, data)
         if max_instructions is not None:
@@ -166,14 +166,6 @@ def _tree(root: object) -> Iterator[str]:
             stack.extend((indent + "  ", name, part) for name, part in reversed(inside))
         else:
             yield f"{indent}{value!r}"
-
-
-def _program(program: Program) -> str:
-    """The program as the language has it."""
-    from nexort.syntax.parser import parse
-    from nexort.syntax.printer import format_module
-
-    return format_module(parse(program.source))
 
 
 def _unrolled(program: Program, given: Given) -> Iterator[str]:

@@ -20,7 +20,7 @@ from nexort.parametrization.counting import Counting
 from nexort.parametrization.graph import Graph
 from nexort.program import build
 from nexort.program.missing import Missing
-from nexort.program.nodes import Node, Op, walk
+from nexort.program.nodes import DRAWN, Node, Op, walk
 from nexort.program.outputs import unrolled_outputs
 from nexort.program.program import Program
 from nexort.program.types import ROOT, Kind
@@ -83,7 +83,7 @@ def _expanded(graph: Unrolled, names: Mapping[Node, str], most: int) -> Core:
     tensors = []
     for x in sorted(labels, key=lambda x: x.serial):
         role: Role = "ket" if x.type.kind is Kind.KET else "scalar"
-        if walk([x]) and any(y.op in _RANDOM for y in walk([x])):
+        if walk([x]) and any(y.op in DRAWN for y in walk([x])):
             tensors.append(Tensor(labels[x], role, x, None, float(x.serial)))
     outputs = []
     for place, t in enumerate(tensors):
@@ -92,9 +92,6 @@ def _expanded(graph: Unrolled, names: Mapping[Node, str], most: int) -> Core:
         square = build.average(square) if t.role == "ket" else square
         outputs.append(UnrolledOutput(str(place), (square,), ((),), (), square.type.axes, None))
     return Core(replace(expanded, outputs=tuple(outputs)), tuple(tensors))
-
-
-_RANDOM = (Op.INIT_VECTOR, Op.INIT_SCALAR, Op.MATMUL)
 
 
 def measure(

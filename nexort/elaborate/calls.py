@@ -41,11 +41,12 @@ def call(e: Elaborator, expr: t.Call) -> Value:
     if isinstance(base, t.Name):
         if e.scope.find(base.name) is not None:
             e.lookup(base.name, base.span)
-        if base.name == "diag" and e.scope.find("diag") is None:
+        if base.name in build.NAMED and e.scope.find(base.name) is None:
             if primes:
-                raise e.problem("wrong-kind", "'diag' has no derivative", base.span)
-            [value] = _positional(e, expr, "diag", 1)
-            return e.typed([expr.args[0].span], expr.span, lambda: build.diagonal(value))
+                raise e.problem("wrong-kind", f"'{base.name}' has no derivative", base.span)
+            [value] = _positional(e, expr, base.name, 1)
+            _, make = build.NAMED[base.name]
+            return e.typed([expr.args[0].span], expr.span, lambda: make(value))
         callee = function_named(e, base.name)
         if isinstance(callee, UpdateRule):
             return _update(e, expr, callee, step)
@@ -87,7 +88,7 @@ def _unknown(e: Elaborator, base: t.Name) -> NexortError:
     if base.name in e.later or e.incomplete:
         e.lookup(base.name, base.span)
     known = [n for n in e.scope.names() if isinstance(e.scope.find(n), UserFunction | UpdateRule)]
-    hint = meant(base.name, [*known, *activations.registry(), "diag"])
+    hint = meant(base.name, [*known, *activations.registry(), *build.NAMED])
     return e.problem("unknown-name", f"unknown function '{base.name}'", base.span, help=hint)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nexort.program.program import NO_NOTE, OUTPUTS, Note
+from nexort.program.program import NO_NOTE, OUTPUTS, RETURN, TRAIN, Note
 from nexort.support.diagnostics import Span
 from nexort.syntax import tree as t
 
@@ -59,12 +59,16 @@ def notes_of(statement: t.Statement, note: Note, known: Mapping[str, Note]) -> d
     """The notes of what a statement declares: the first name has what is above, the last one what
     is beside."""
     match statement:
-        case t.Declaration(_, names) | t.Random(_, names):
+        case t.Declaration(_, names) | t.Random(_, names) | t.Weight(names):
             first, last = names[0].name, names[-1].name
-        case t.Update(name) | t.Optimizer(name) | t.Function(name):
+        case t.Update(name) | t.Optimizer(name) | t.Function(name) | t.Network(name):
             first = last = name
         case t.Output():
             first = last = OUTPUTS
+        case t.Returned():
+            first = last = RETURN
+        case t.Train():
+            first = last = TRAIN
         case _:
             return {}
     if note == NO_NOTE:

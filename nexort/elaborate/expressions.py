@@ -16,8 +16,8 @@ from nexort.program import build
 from nexort.program.build import TypeProblem
 from nexort.program.index import Affine
 from nexort.program.network import Network
-from nexort.program.nodes import Node, Op, walk
-from nexort.program.program import STANDARD, Data, Dim, Family, Initial, Param
+from nexort.program.nodes import STANDARD, Node, Op, walk
+from nexort.program.program import Data, Dim, Family, Initial, Param
 from nexort.program.types import Kind, scalar
 from nexort.support.diagnostics import (
     Diagnostic,

@@ -8,8 +8,9 @@ from nexort.elaborate import laws
 from nexort.elaborate.scope import Scope
 from nexort.elaborate.values import Skip
 from nexort.program import build
+from nexort.program.linearity import Linearity, linearity
 from nexort.program.network import Network, WeightFamily, WeightKind
-from nexort.program.nodes import Node, Op, walk
+from nexort.program.nodes import STANDARD, Node, Op, Role, walk
 from nexort.program.program import Data, Initial
 from nexort.program.types import Kind, ket, operator, scalar
 from nexort.support.diagnostics import Span
@@ -175,26 +176,18 @@ def _linear(root: Node) -> bool:
         if x.type.kind is not Kind.SCALAR:
             continue
         parts = [degree[a] for a in x.args if a in degree]
-        match x.op:
-            case Op.INNER | Op.AVERAGE:
-                degree[x] = 1
-            case Op.CALL if x.attr in ("add", "sub"):
-                degree[x] = parts[0] if parts[0] == parts[1] else None
-            case Op.CALL if x.attr == "neg":
-                degree[x] = parts[0]
-            case Op.CALL if x.attr == "mul" and None not in parts:
-                degree[x] = sum(p for p in parts if p is not None)
-            case Op.CALL if x.attr == "div" and parts[1] == 0:
-                degree[x] = parts[0]
-            case Op.CONTRACT if None not in parts:
-                degree[x] = sum(p for p in parts if p is not None)
-            case Op.CALL:
-                degree[x] = 0 if all(p == 0 for p in parts) else None
-            case Op.STACK:
+        match x.op.role, linearity(x):
+            case Role.AVERAGE, _:
+                degree[x] = None if x.op is Op.MEAN else 1
+            case _, Linearity.SUM:
                 degree[x] = parts[0] if len(set(parts)) == 1 else None
-            case Op.TAKE | Op.TRANSPOSE | Op.DIAGONAL | Op.SPREAD | Op.SUM:
-                degree[x] = parts[0]
-            case Op.CONST | Op.PARAM | Op.SIZE | Op.DATA | Op.INDEX | Op.INIT_SCALAR:
+            case _, Linearity.PRODUCT:
+                degree[x] = None if None in parts else sum(p for p in parts if p)
+            case _, Linearity.QUOTIENT:
+                degree[x] = parts[0] if parts[1] == 0 else None
+            case Role.LOCAL, _:
+                degree[x] = 0 if all(p == 0 for p in parts) else None
+            case Role.LEAF, _ if x.op not in (Op.REF, Op.SLOT):
                 degree[x] = 0
             case _:
                 degree[x] = None
@@ -204,7 +197,7 @@ def _linear(root: Node) -> bool:
 def _all_used(s: Elaboration, made: Network) -> None:
     """Every weight must be read."""
     nodes = walk([made.output, *_values(made.body)])
-    read = {x.attr[0] for x in nodes if x.op in (Op.INIT_MATRIX, Op.INIT_VECTOR, Op.INIT_SCALAR)}
+    read = {x.attr[0] for x in nodes if x.op in STANDARD}
     for name, declared in made.weights.items():
         if name not in read:
             message = f"the weight '{name}' is never used"

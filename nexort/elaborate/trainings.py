@@ -20,7 +20,7 @@ from nexort.program.network import (
     Start,
     Training,
 )
-from nexort.program.nodes import Node, Op, walk
+from nexort.program.nodes import MEMBERS, Node, Op, walk
 from nexort.program.program import Family
 from nexort.program.types import AxisMismatch, Kind, broadcast, scalar
 from nexort.support.diagnostics import Diagnostic, NexortError, Span
@@ -128,7 +128,7 @@ def _error(
         s.e.scope = outer
     for x in walk([node]):
         weight = isinstance(x.attr, tuple) and x.attr and x.attr[0] in network.weights
-        if weight or x.op in (Op.INIT_VECTOR, Op.INIT_MATRIX, Op.INIT_SCALAR, Op.REF):
+        if weight or x.op in MEMBERS:
             message = "an error signal reads f, data, params and the step"
             hint = f"error ({network.name} - y) * train"
             raise s.e.problem("bad-training", message, tree.value.span, help=hint)

@@ -9,15 +9,10 @@ from nexort.expand.reverse import slope_of
 from nexort.expand.rules import Key
 from nexort.expand.tidy import tidy
 from nexort.program import build
+from nexort.program.linearity import linearity
 from nexort.program.nodes import Node, Op, walk
-from nexort.program.shifting import LOOPS
+from nexort.support.diagnostics import InternalError
 from nexort.training.backprop import times
-
-LINEAR = frozenset((
-    Op.CONTRACT, Op.INNER, Op.TAKE, Op.TRANSPOSE, Op.DIAGONAL, Op.SPREAD, Op.AVERAGE, Op.MATMUL,
-    Op.SUM, Op.COPY,
-))  # fmt: skip
-"""What is linear in every argument."""
 
 
 def along(root: Node, leaves: Mapping[Key, Node], operators: Mapping[Key, Key]) -> Node | None:
@@ -52,7 +47,8 @@ def _by(x: Node, k: int, d: Node, found: Mapping[Node, Node | None]) -> Node | N
         return build.mean(copies, d) if copies else d
     if x.op is Op.STACK:
         return build.stack([_or_zero(a, found) for a in x.args])
-    assert x.op in LINEAR or x.op in LOOPS
+    if linearity(x) is None and x.op not in (Op.MATMUL, Op.COPY):
+        raise InternalError(f"the derivative of {x.op.name}")
     args = tuple(d if j == k else a for j, a in enumerate(x.args))
     return Node(x.op, args, x.attr, x.type)
 

@@ -21,11 +21,13 @@ from nexort.program import build
 from nexort.program.build import TypeProblem
 from nexort.program.index import Affine
 from nexort.program.network import Training
-from nexort.program.nodes import Node, Op, walk
+from nexort.program.nodes import LOOPS, Node, Op, walk
 from nexort.program.numbers import Number
 from nexort.program.program import (
     NO_NOTE,
     OUTPUTS,
+    RETURN,
+    TRAIN,
     Family,
     Initial,
     Note,
@@ -35,7 +37,7 @@ from nexort.program.program import (
     UserFunction,
     rules_of,
 )
-from nexort.program.shifting import LOOPS, NotSymbolicError
+from nexort.program.shifting import NotSymbolicError
 from nexort.program.types import Kind, scalar
 from nexort.program.verify import verify_program
 from nexort.support.diagnostics import InternalError, NexortError, Span, fail
@@ -337,7 +339,10 @@ def _squared(rule: UpdateRule, name: str) -> UpdateRule:
 
 def _notes(program: Program, found: Program, a: Analysis, start: str) -> dict[str, Note]:
     """The comments beside declarations, and those of the expansion."""
-    notes = {n: Note((), x.beside) for n, x in program.notes.items() if x.beside and n != OUTPUTS}
+    other = {OUTPUTS, RETURN, TRAIN}
+    if program.training is not None:
+        other |= {program.training.network.name, *program.training.network.weights}
+    notes = {n: Note((), x.beside) for n, x in program.notes.items() if x.beside and n not in other}
     ones = list(a.ones.used.values())
     notes |= {name: Note((), "# repeats over these axes") for name in ones[-1:]}
     added = found.functions.keys() - program.functions.keys()

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from itertools import chain, count
 
 from nexort import activations
+from nexort.program.build import NAMED
 from nexort.syntax.lexing import SETTING_WORDS, STATEMENT_WORDS
 
-WORDS = frozenset((*SETTING_WORDS, *STATEMENT_WORDS, "n", "E", "pi", "T", "diag", "sum", "N"))
+WORDS = frozenset((*SETTING_WORDS, *STATEMENT_WORDS, "n", "E", "pi", "T", "sum", "N", *NAMED))
 
 
 class Names:

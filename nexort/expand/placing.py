@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 
 from nexort.program import build
 from nexort.program.index import Affine, Interval, Loop
-from nexort.program.nodes import Node, Op
+from nexort.program.nodes import MEMBERS, Node, Op, Role
 from nexort.program.partials import partial
 from nexort.program.program import Block, Initial, Rule
 from nexort.program.shifting import NotSymbolicError, placed, placed_all, within
 from nexort.program.types import Axes, Kind, Type, ket, operator, scalar
 from nexort.support.diagnostics import NexortError, Span, fail
 
-LEAVES = (Op.REF, Op.INIT_VECTOR, Op.INIT_SCALAR, Op.INIT_MATRIX)
 NAMED = (Op.REF, Op.INIT_VECTOR)
 
 
@@ -127,7 +126,7 @@ class Placing:
                 return self._spread(x)
             case Op.INNER:
                 return self._inner(*x.args)
-            case _ if x.op in LEAVES:
+            case _ if x.op in MEMBERS:
                 return self.member(x.attr[0], x.attr[1], x.type)
             case Op.CONST if x.type.axes:
                 return _literal(x.attr)
@@ -145,8 +144,6 @@ class Placing:
                 return build.take(args[0], [p if p is None else self._pick(p) for p in x.attr])
             case Op.TRANSPOSE:
                 return build.transpose(args[0])
-            case Op.DIAGONAL:
-                return build.diagonal(args[0])
             case Op.STACK:
                 return build.stack(args)
             case Op.AVERAGE:
@@ -155,6 +152,8 @@ class Placing:
                 return build.copy(args[0], x.attr)
             case Op.MEAN:
                 return build.mean(x.attr, args[0])
+            case op if op.role is Role.SELECTION:
+                return build.over(x, (args[0],))
             case _:
                 raise self.problem(f"{x.op.name.lower()} inside a network")
 

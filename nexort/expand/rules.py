@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from nexort.program.index import Affine, Loop
 from nexort.program.network import Network
-from nexort.program.nodes import Node, Op, rewrite, walk, walk_where
-from nexort.program.program import STANDARD, Block, Initial, Program
+from nexort.program.nodes import DRAWN, LOOPS, STANDARD, Node, Op, rewrite, walk, walk_where
+from nexort.program.program import Block, Initial, Program
 from nexort.program.program import Rule as Written
-from nexort.program.shifting import LOOPS, NotSymbolicError
+from nexort.program.shifting import NotSymbolicError
 from nexort.program.types import Kind, Type
 from nexort.program.unrolled import Unrolled, UnrolledOutput
 from nexort.transform.operators import expand_operators
@@ -62,10 +62,7 @@ class Rules:
 
     def depends(self, x: Node) -> bool:
         """Whether a leaf depends on weights."""
-        return x.op in LEAVES and x.attr[0] in self.moving
-
-
-LEAVES = (Op.INIT_VECTOR, Op.INIT_SCALAR, Op.MATMUL)
+        return x.op in DRAWN and x.attr[0] in self.moving
 
 
 def flat(items: Iterable[Item]) -> Iterator[Rule]:
@@ -99,7 +96,7 @@ def rules_of(
 
 
 def _reads(value: Node, moving: set[str]) -> bool:
-    return any(x.op in LEAVES and x.attr[0] in moving for x in walk([value]))
+    return any(x.op in DRAWN and x.attr[0] in moving for x in walk([value]))
 
 
 AFFINE = ("add", "sub", "mul", "div", "neg", "pow")

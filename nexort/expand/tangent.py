@@ -27,7 +27,7 @@ from nexort.expand.weights import member_type, moves_of
 from nexort.program import build
 from nexort.program.index import Affine, Loop
 from nexort.program.network import Normalization, OptimizerUse, WeightFamily
-from nexort.program.nodes import Node, Op, walk
+from nexort.program.nodes import DRAWN, Node, Op, walk
 from nexort.program.program import Initial, Rule
 from nexort.program.types import Kind, Type, scalar
 from nexort.support.diagnostics import NexortError, Span, fail
@@ -321,7 +321,7 @@ class Tangent:
         rules = list(a.rules.flat())
         while True:
             more = {r.name for r in rules if any(
-                x.op in (Op.INIT_VECTOR, Op.INIT_SCALAR, Op.MATMUL) and x.attr[0] in moved
+                x.op in DRAWN and x.attr[0] in moved
                 for x in walk([r.value]))} - moved  # fmt: skip
             if not more:
                 break
@@ -339,7 +339,7 @@ class Tangent:
         leaves: dict[Key, Node] = {}
         operators: dict[Key, Key] = {}
         for x in walk([rule.value]):
-            if x.op not in (Op.INIT_VECTOR, Op.INIT_SCALAR, Op.MATMUL):
+            if x.op not in DRAWN:
                 continue
             name, key = x.attr[:2]
             if name in self.moves:

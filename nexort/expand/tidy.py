@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nexort.expand.placing import is_ones
 from nexort.program import build
-from nexort.program.nodes import Node, Op, rewrite
+from nexort.program.nodes import Node, Op, Role, rewrite
 from nexort.program.types import Kind, scalar
 
 
@@ -82,14 +82,14 @@ def _level(x: Node) -> Node | None:
     """The scalar that all entries of a ket are, as far as its graph shows."""
     if x.type.kind is Kind.SCALAR:
         return x
-    if x.op not in (Op.SPREAD, Op.CALL, Op.CONTRACT, Op.TAKE, Op.TRANSPOSE, Op.DIAGONAL):
+    if x.op not in (Op.CALL, Op.CONTRACT) and x.op.role is not Role.SELECTION:
         return None
     args = [_level(a) for a in x.args]
     known = tuple(a for a in args if a is not None)
     if len(known) < len(args):
         return None
     kind = scalar(x.type.axes)
-    return build.spread(known[0], kind) if x.op is Op.SPREAD else Node(x.op, known, x.attr, kind)
+    return build.spread(known[0], kind) if x.op is Op.SPREAD else build.over(x, known)
 
 
 def _contraction(x: Node) -> Node:

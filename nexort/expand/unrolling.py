@@ -10,10 +10,10 @@ from nexort.parametrization.verdict import Verdict, by_theorem
 from nexort.program.index import Affine, Interval
 from nexort.program.missing import Missing
 from nexort.program.network import Network
-from nexort.program.nodes import Node, Op, rewrite, walk
+from nexort.program.nodes import LOOPS, MEMBERS, Node, Op, rewrite, walk
 from nexort.program.numbers import resolve, written
 from nexort.program.program import Block, Program, Rule
-from nexort.program.shifting import KEYED, LOOPS, NotSymbolicError
+from nexort.program.shifting import NotSymbolicError
 from nexort.program.types import Kind
 from nexort.program.unroll import Unroller
 from nexort.support.diagnostics import Report
@@ -68,7 +68,7 @@ def _names(network: Network) -> set[str]:
 
     def graph(root: Node) -> None:
         for y in walk([root]):
-            if y.op in KEYED:
+            if y.op in MEMBERS:
                 for i in y.attr[1]:
                     note(i)
             if y.op in LOOPS:
@@ -169,7 +169,7 @@ def _with_keys(root: Node) -> Node:
     """A graph with index expressions for numbers, as in rules."""
 
     def place(x: Node) -> Node:
-        if x.op in KEYED and any(isinstance(k, int) for k in x.attr[1]):
+        if x.op in MEMBERS and any(isinstance(k, int) for k in x.attr[1]):
             name, key = x.attr
             return Node(x.op, (), (name, tuple(Affine(k) for k in key)), x.type)
         return x

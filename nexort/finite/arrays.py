@@ -1,25 +1,31 @@
-"""Axis operations on arrays whose last dimensions are not named axes.
+"""Local instructions on arrays whose last dimensions are not named axes.
 
 A scalar is an array of shape ``(*axes)``, a ket ``(*axes, n)``, and a function of iid copies inside
 an outer product ``(*axes, copy 0, copy 1, ...)`` with a 1 for every copy it does not depend on.
 ``rank`` counts the named axes.
+
+Within an instruction all values have the same number of dimensions after their named axes: none for
+scalars, one (n) for kets, one a copy for functions of iid copies; it is 1 where a value does not
+depend on the copy. :func:`raised` brings arguments to this form.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nexort.activations import registry
-from nexort.program.nodes import Node, Op
+from nexort.program.nodes import Node, Op, Role
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array
-from nexort.support.diagnostics import InternalError
+from nexort.support.diagnostics import InternalError, Span, fail
 
 Labels = tuple[int, ...]
 DType = np.dtype[Any]
+FLOAT64: DType = np.dtype(np.float64)
 COPY_LABEL = 40
 """Label of copy 0 in :func:`contract`; copy k has ``COPY_LABEL + k``, named axes have less."""
 
@@ -34,30 +40,93 @@ def call(name: str, args: Sequence[Array]) -> Array:
     return np.asarray(registry()[name].evaluate(*args))
 
 
-def reshape_axes(node: Node, value: Array) -> Array:
-    """TAKE, TRANSPOSE or DIAGONAL of an array whose dimensions after the axes stay as they are."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a node is evaluated: the sizes of its axes; the dimensions behind them, and the copies
+    they belong to (copy 0 for a closed ket); the dtype of kets."""
+
+    axes: tuple[int, ...]
+    tail: tuple[int, ...]
+    copies: tuple[int, ...]
+    dtype: DType
+
+
+def raised(node: Node, value: Array, place: Place) -> Array:
+    """A scalar among kets: their dtype, and a 1 for every dimension behind the axes."""
+    if node.type.kind is Kind.KET or not place.tail:
+        return value
+    return value.astype(place.dtype)[(..., *[None] * len(place.tail))]
+
+
+# ---- local instructions --------------------------------------------------------------------------
+
+
+def local(node: Node, args: Sequence[Array], place: Place, span: Span | None = None) -> Array:
+    """A local instruction of the raised values of its arguments. Raises NexortError, at ``span``,
+    for the root of an indefinite matrix."""
+    match node.op:
+        case Op.CALL:
+            return call(str(node.attr), args)
+        case Op.CONTRACT:
+            left, right, result = contract_labels(node)
+            x, y = (bare(a, v, place) for a, v in zip(node.args, args, strict=True))
+            return placed(contract(x, left, y, right, result), node, place)
+        case Op.STACK:
+            return np.stack(args)
+        case Op.SPREAD:
+            sides = zip(place.tail, place.copies, strict=True)
+            tail = [n if k in node.type.copies else 1 for n, k in sides]
+            return np.broadcast_to(args[0], (*place.axes, *tail))
+        case Op.FACTOR if node.type.kind is Kind.SCALAR:
+            return factor(args[0], span)
+        case op if op.role is Role.SELECTION:
+            return selection(node, args[0])
+        case op:
+            raise InternalError(f"{op.name} is no local instruction at width n")
+
+
+def selection(node: Node, value: Array) -> Array:
+    """A view of the entries of a value that a selection, SPREAD excepted, is made of."""
     rank = len(node.args[0].type.axes)
     match node.op:
         case Op.TAKE:
             assert isinstance(node.attr, tuple)
             index = tuple(slice(None) if item is None else item for item in node.attr)
-            return np.asarray(value[index])
+            return np.asarray(value[(*index, ...)])
         case Op.TRANSPOSE:
             return value.transpose(*range(rank)[::-1], *range(rank, value.ndim))
         case Op.DIAGONAL:
-            found = np.diagonal(value, axis1=rank - 2, axis2=rank - 1)
-            return np.moveaxis(found, -1, rank - 2)
-        case _:
-            raise InternalError(f"{node.op.name} does not reshape axes")
+            behind = range(rank, value.ndim)
+            kept = range(rank - 1)
+            return np.asarray(np.einsum(value, [*kept, rank - 2, *behind], [*kept, *behind]))
+        case op:
+            raise InternalError(f"{op.name} at width n")
 
 
-def contract_labels(node: Node, left: Labels, right: Labels) -> tuple[Labels, Labels, Labels]:
-    """Labels for a CONTRACT node whose operands live on the copies labelled ``left``, ``right``."""
+def factor(matrix: Array, span: Span | None) -> Array:
+    """R with R^T R = matrix, from its eigenvectors. Raises NexortError for one that is indefinite
+    beyond roundoff."""
+    if not np.isfinite(matrix).all():
+        return np.full(matrix.shape, np.nan)
+    found, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    if found.size and found[0] < -1e-6 * abs(found[-1]):
+        message = f"found a covariance with the negative eigenvalue {found[0]:.3g}"
+        raise fail("not-a-covariance", message, span)
+    return np.asarray(np.sqrt(np.maximum(found, 0))[:, None] * vectors.T)
+
+
+# ---- contractions --------------------------------------------------------------------------------
+
+
+def contract_labels(node: Node) -> tuple[Labels, Labels, Labels]:
+    """Labels of the left, the right side and the result of a CONTRACT node: of its axes and of the
+    copies they are on."""
     joined = node.attr
     assert isinstance(joined, int)
     a, b = (len(arg.type.axes) for arg in node.args)
     of_left = tuple(range(a))
     of_right = tuple(range(a - joined, a - joined + b))
+    left, right = (tuple(COPY_LABEL + k for k in sorted(_copies(x))) for x in node.args)
     copies = tuple(sorted({*left, *right}))
     result = (*of_left[: a - joined], *of_right[joined:], *copies)
     return (*of_left, *left), (*of_right, *right), result
@@ -107,3 +176,23 @@ def _batched(
     order = [*batch, *only_x, *only_y]
     found = found.reshape([size[k] for k in order])
     return found.transpose([order.index(k) for k in result])
+
+
+def _copies(node: Node) -> frozenset[int]:
+    return node.type.copies if node.type.kind is Kind.KET else frozenset()
+
+
+def _select(node: Node, place: Place, absent: int | None) -> Any:
+    """Index that leaves out (0) or inserts (None) the copies a value does not depend on."""
+    on = _copies(node)
+    return (..., *(slice(None) if k in on else absent for k in place.copies))
+
+
+def bare(node: Node, value: Array, place: Place) -> Array:
+    """Without the dimensions of copies that a value does not depend on."""
+    return np.asarray(value[_select(node, place, 0)])
+
+
+def placed(value: Array, node: Node, place: Place) -> Array:
+    """With a 1 for each of them."""
+    return np.asarray(value[_select(node, place, None)])

@@ -7,14 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nexort.finite.arrays import (
-    COPY_LABEL,
-    Labels,
-    call,
-    contract,
-    contract_labels,
-    reshape_axes,
-)
+from nexort.finite.arrays import FLOAT64, Place, local, raised
 from nexort.finite.averages import Component
 from nexort.finite.crew import Crew
 from nexort.finite.loops import Loops, Pairs
@@ -24,10 +17,7 @@ from nexort.finite.streams import Law, Streams
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array, Unrolled
-from nexort.support.diagnostics import fail
-
-INDEFINITE = 1e-6
-"""A covariance's eigenvalue below minus this times the largest is not roundoff."""
+from nexort.support.diagnostics import InternalError
 
 
 @dataclass
@@ -85,43 +75,31 @@ class Run:
                 return np.asarray(self.program.data[str(node.attr)], np.float64).reshape(shape)
             case Op.INIT_SCALAR:
                 return self.streams.scalar(symbol_of(node), shape)
-            case Op.CALL:
-                return call(str(node.attr), args)
-            case Op.CONTRACT:
-                return contract(args[0], *_pair(node, args[1]))
-            case Op.FACTOR:
-                return self._factor(node, args[0])
-            case Op.STACK:
-                return np.stack(args)
-            case Op.SPREAD:
-                return np.broadcast_to(args[0], shape)
             case Op.INNER:
                 x, y = (v.astype(np.float64) for v in args)
                 return np.asarray(np.tensordot(x, y, axes=(-1, -1)) / self.streams.width)
             case Op.AVERAGE | Op.MEAN:
                 return np.asarray(args[0].mean(axis=-1, dtype=np.float64))
-            case _:
-                return reshape_axes(node, args[0])
+            case op if op.local:
+                place = Place(shape, (), (), FLOAT64)
+                return local(node, args, place, self.program.spans.get(node))
+            case op:
+                raise InternalError(f"{op.name} at width n")
 
     def _ket(self, node: Node) -> Array:
         shape = self.program.shape(node.type.axes)
-        args = [self._values[a] for a in node.args]
         match node.op:
             case Op.INIT_VECTOR:
                 return self.streams.vector(symbol_of(node), shape)
             case Op.COPY:
-                return args[0]
-            case Op.CALL:
-                return call(str(node.attr), [self._as_ket(a) for a in node.args])
-            case Op.CONTRACT:
-                return np.ascontiguousarray(contract(args[0], *_pair(node, args[1])))
-            case Op.STACK:
-                return np.stack(args)
-            case Op.SPREAD:
-                wide = np.broadcast_to(self._as_ket(node.args[0]), (*shape, self.streams.width))
-                return np.ascontiguousarray(wide)
-            case _:
-                return np.ascontiguousarray(reshape_axes(node, args[0]))
+                return self._values[node.args[0]]
+            case op if op.local:
+                copies = tuple(node.type.copies)
+                place = Place(shape, (self.streams.width,), copies, self.streams.dtype)
+                args = [raised(a, self._values[a], place) for a in node.args]
+                return np.ascontiguousarray(local(node, args, place))
+            case op:
+                raise InternalError(f"{op.name} of kets at width n")
 
     def _as_ket(self, node: Node) -> Array:
         """A value that broadcasts against kets without widening their dtype."""
@@ -129,16 +107,6 @@ class Run:
         if node.type.kind is Kind.KET:
             return value
         return value.astype(self.streams.dtype)[..., None]
-
-    def _factor(self, node: Node, matrix: Array) -> Array:
-        """R with R^T R = matrix, from its eigenvectors: singular matrices have roots too."""
-        if not np.isfinite(matrix).all():
-            return np.full(matrix.shape, np.nan)
-        found, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
-        if found.size and found[0] < -INDEFINITE * abs(found[-1]):
-            message = f"found a covariance with the negative eigenvalue {found[0]:.3g}"
-            raise fail("not-a-covariance", message, self.program.spans.get(node))
-        return np.asarray(np.sqrt(np.maximum(found, 0))[:, None] * vectors.T)
 
     # ---- what is done together -------------------------------------------------------------------
 
@@ -191,10 +159,3 @@ class Run:
         for value in values[1:]:
             product = product * value
         return product.mean(axis=-1) if part.weights else product
-
-
-def _pair(node: Node, right: Array) -> tuple[Labels, Array, Labels, Labels]:
-    """What :func:`contract` takes after the left operand of a CONTRACT node."""
-    on = [(COPY_LABEL,) if a.type.kind is Kind.KET else () for a in node.args]
-    left_labels, right_labels, result = contract_labels(node, on[0], on[1])
-    return left_labels, right, right_labels, result

@@ -7,25 +7,16 @@ A value in a block has shape ``(*axes, b_0, b_1, ...)``, one dimension for each 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
-from nexort.finite.arrays import (
-    COPY_LABEL,
-    DType,
-    call,
-    contract,
-    contract_labels,
-    reshape_axes,
-)
+from nexort.finite.arrays import COPY_LABEL, DType, Place, contract, local
 from nexort.finite.averages import Component
 from nexort.finite.crew import Crew
 from nexort.finite.nests import Nest
-from nexort.program.nodes import Node, Op
+from nexort.program.nodes import Node
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array
-from nexort.support.diagnostics import InternalError
 
 Spans = tuple[tuple[int, int], ...]
 """A block: first and last (exclusive) index in each loop entered so far."""
@@ -108,36 +99,13 @@ class Loops:
                 known.pop(step.node, None)
 
     def _value(self, node: Node, known: dict[Node, Array], spans: Spans) -> Array:
-        found = self._evaluate(node, [known[a] for a in node.args], spans)
+        sides = [stop - start for start, stop in spans]
+        tail = (*sides, *[1] * (self.depth - len(sides)))
+        place = Place(self.nest.shapes[node], tail, tuple(self.nest.copies), self.dtype)
+        found = local(node, [known[a] for a in node.args], place).astype(self.dtype, copy=False)
         if node in self.nest.writes:
             found = self.pairs[node][spans] = np.ascontiguousarray(found)
         return found
-
-    def _evaluate(self, node: Node, args: list[Array], spans: Spans) -> Array:
-        match node.op:
-            case Op.CALL:
-                return call(str(node.attr), args).astype(self.dtype, copy=False)
-            case Op.CONTRACT:
-                on = [tuple(COPY_LABEL + k for k in sorted(a.type.copies)) for a in node.args]
-                labels = contract_labels(node, on[0], on[1])
-                x, y = (v[self._select(a, 0)] for a, v in zip(node.args, args, strict=True))
-                found = contract(x, labels[0], y, labels[1], labels[2])
-                return np.asarray(found[self._select(node, None)])
-            case Op.TAKE | Op.TRANSPOSE | Op.DIAGONAL:
-                return reshape_axes(node, args[0])
-            case Op.STACK:
-                return np.stack(args)
-            case Op.SPREAD:
-                side = dict(zip(self.nest.copies, (b - a for a, b in spans), strict=False))
-                tail = [side[k] if k in node.type.copies else 1 for k in self.nest.copies]
-                return np.broadcast_to(args[0], (*self.nest.shapes[node], *tail))
-            case _:
-                raise InternalError(f"{node.op.name} on several iid copies")
-
-    def _select(self, node: Node, absent: int | None) -> Any:
-        """Index that leaves out (0) or inserts (None) the copies a value does not depend on."""
-        present = node.type.copies
-        return (..., *(slice(None) if k in present else absent for k in self.nest.copies))
 
     def _add(self, number: int, spans: Spans, known: dict[Node, Array], sums: list[Array]) -> None:
         """Add this block's sum over the betas, one copy after the other."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nexort import activations
+from nexort.program.linearity import Linearity, linearity
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
 
@@ -79,6 +80,11 @@ def is_odd(*factors: Parity) -> bool:
 
 
 def _parity(node: Node, args: list[Parity], bits: dict[object, int]) -> Parity:
+    match linearity(node):
+        case Linearity.SUM:
+            return _sum(args)
+        case Linearity.PRODUCT | Linearity.QUOTIENT:
+            return _product(args)
     match node.op:
         case Op.INIT_VECTOR:
             return Parity(1 | _bit(bits, node.attr))
@@ -87,10 +93,6 @@ def _parity(node: Node, args: list[Parity], bits: dict[object, int]) -> Parity:
             return _product((args[0], Parity(_bit(bits, (name, indices, "matrix")))))
         case Op.CALL:
             return _call(str(node.attr), node, args)
-        case Op.CONTRACT:
-            return _product(args)
-        case Op.STACK:
-            return _sum(args)
         case Op.SLOT:  # a ket of any law
             return Parity(0, -1)
         case _:
@@ -119,10 +121,6 @@ def _sum(args: list[Parity]) -> Parity:
 
 
 def _call(name: str, node: Node, args: list[Parity]) -> Parity:
-    if name in ("add", "sub"):
-        return _sum(args)
-    if name in ("mul", "div"):
-        return _product(args)
     if name == "pow" and isinstance(node.args[1].attr, int):
         return args[0] if node.args[1].attr % 2 else Parity(0, args[0].unknown)
     parity = activations.registry()[name].parity

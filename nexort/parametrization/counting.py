@@ -49,7 +49,7 @@ from nexort.parametrization.sizes import (
     power,
     product,
 )
-from nexort.program.nodes import Node, Op, walk
+from nexort.program.nodes import DRAWN, Node, Op, walk
 from nexort.program.types import Kind
 
 
@@ -144,9 +144,7 @@ class Counting:
         return self.settled
 
     def _still(self, x: Node) -> bool:
-        return x.op not in (Op.INIT_VECTOR, Op.INIT_SCALAR, Op.MATMUL) or (
-            x.attr[:2] not in self.fresh
-        )
+        return x.op not in DRAWN or (x.attr[:2] not in self.fresh)
 
     def now(self, x: Node) -> Size:
         """The size at present."""

@@ -12,8 +12,9 @@ from nexort.parametrization.layers import Layer
 from nexort.parametrization.orders import OUT, Exponents
 from nexort.parametrization.sizes import nonlinear
 from nexort.program import build
+from nexort.program.linearity import Linearity, linearity
 from nexort.program.network import Network
-from nexort.program.nodes import Node, Op, walk, walk_where
+from nexort.program.nodes import DRAWN, Node, Op, walk, walk_where
 from nexort.program.types import Kind
 from nexort.training.task import Key, Task, Weight, weight_name
 
@@ -58,16 +59,14 @@ def is_linear(task: Task, weights: Collection[Key]) -> bool:
     degree: dict[Node, int | None] = {}
     for x in walk([task.out]):
         parts = [degree[a] for a in x.args]
-        match x.op:
-            case Op.INIT_VECTOR:
+        match x.op, linearity(x):
+            case Op.INIT_VECTOR, _:
                 degree[x] = int(x.attr in weights)
-            case Op.CALL if x.attr == "mul":
+            case _, Linearity.PRODUCT:
                 degree[x] = None if None in parts else sum(p for p in parts if p)
-            case Op.CALL if x.attr == "div":
+            case _, Linearity.QUOTIENT:
                 degree[x] = parts[0] if parts[1] == 0 else None
-            case Op.INNER | Op.CONTRACT:
-                degree[x] = None if None in parts else sum(p for p in parts if p)
-            case Op.CALL if x.attr not in ("add", "sub", "neg"):
+            case Op.CALL, None:
                 degree[x] = 0 if all(p == 0 for p in parts) else None
             case _:
                 degree[x] = parts[0] if len(set(parts)) == 1 else None if parts else 0
@@ -81,7 +80,7 @@ def graph(task: Task, network: Network, layers: Mapping[Key, Layer]) -> Graph:
     parameters = {key: parameter(layers[key], w) for key, w in task.weights.items()}
     heads = {key for key, layer in layers.items() if layer.part == "readout"} - inner(task)
     order = walk([task.out])
-    moving = _above(order, lambda x: x.op in LEAVES)
+    moving = _above(order, lambda x: x.op in DRAWN)
     weighed = _above(order, lambda x: x.op is Op.INIT_VECTOR and x.attr in heads)
     named: dict[str, Node] = {}
     for slot, (node, step) in task.moments.items():
@@ -108,12 +107,9 @@ def graph(task: Task, network: Network, layers: Mapping[Key, Layer]) -> Graph:
         if a.type.kind is Kind.KET:
             features[a] = label(a, names)
     kept = {x: text for x, text in bounded.items() if x not in features}
-    moving = _above(walk([task.out, *named.values()]), lambda x: x.op in LEAVES)
+    moving = _above(walk([task.out, *named.values()]), lambda x: x.op in DRAWN)
     inside = {text: x for text, x in named.items() if x in moving}
     return Graph(task.out, slopes(task), parameters, features, kept, inside)
-
-
-LEAVES = frozenset((Op.INIT_VECTOR, Op.INIT_SCALAR, Op.MATMUL))
 
 
 def _above(order: Sequence[Node], leaf: Callable[[Node], bool]) -> set[Node]:

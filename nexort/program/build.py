@@ -9,7 +9,7 @@ from collections.abc import Hashable, Sequence
 from functools import reduce
 
 from nexort.program.index import Affine, Loop
-from nexort.program.nodes import Node, Op
+from nexort.program.nodes import Node, Op, Role, source
 from nexort.program.types import (
     ROOT,
     Axes,
@@ -180,6 +180,10 @@ def diagonal(value: Node) -> Node:
     return Node(Op.DIAGONAL, (value,), None, Type(value.type.kind, axes[:-1], value.type.copies))
 
 
+NAMED = {"diag": (Op.DIAGONAL, diagonal)}
+"""The selections that programs write as functions of one argument."""
+
+
 def factor(value: Node) -> Node:
     """The root R of a positive semidefinite matrix, R^T R = value."""
     axes = value.type.axes
@@ -212,6 +216,23 @@ def total(loop: Loop, body: Node) -> Node:
     """``sum(l in ...) body``."""
     op = Op.OP_SUM if body.type.kind is Kind.OPERATOR else Op.SUM
     return Node(op, (body,), loop, body.type)
+
+
+def over(node: Node, args: tuple[Node, ...]) -> Node:
+    """The same local instruction of other arguments: of a ket or a scalar on the copies that they
+    are on."""
+    axes = node.type.axes
+    if node.op.role is Role.SELECTION:
+        seen = source(node, range(len(axes)), lambda _: None)
+        own = args[0].type.axes
+        axes = tuple(own[seen.index(k)] if k in seen else a for k, a in enumerate(axes))
+    kets = [a.type.copies for a in args if a.type.kind is Kind.KET]
+    if kets:
+        return Node(node.op, args, node.attr, ket(axes, reduce(frozenset.union, kets)))
+    constant_ket = node.type.kind is not node.args[0].type.kind is Kind.SCALAR
+    if node.op is Op.SPREAD and constant_ket:
+        return Node(node.op, args, node.attr, Type(node.type.kind, axes, node.type.copies))
+    return Node(node.op, args, node.attr, scalar(axes))
 
 
 # ---- bra-kets ------------------------------------------------------------------------------------

@@ -44,17 +44,23 @@ MATMUL                ket                             (name, indices, transposed
 ====================  ==============================  ==========================================
 
 An *unrolled* graph has numbers for indices, and of operators MATMUL alone (``Op.unrolled``).
+
+Evaluators dispatch over roles where a role is treated alike. A function of entries is no new
+instruction but an entry of ``nexort.activations``. A new selection has a row in :class:`Op`, a line
+in :func:`source`, a constructor in ``build`` (its name in programs in ``NAMED``), its array at
+width n in ``finite/arrays.py`` and its transpose in ``training/backprop.py``; all else follows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from enum import Enum, auto
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 from weakref import ref
 
 from nexort.program.types import Type
+from nexort.support.diagnostics import InternalError
 
 
 class Role(Enum):
@@ -64,6 +70,8 @@ class Role(Enum):
     """It has no arguments."""
     LOCAL = auto()
     """An entry of the result depends on the same entry of the arguments alone."""
+    SELECTION = auto()
+    """The same, and along the axes it is an entry of the only argument (:func:`source`)."""
     AVERAGE = auto()
     """Entries are averaged."""
     OPERATOR = auto()
@@ -92,12 +100,12 @@ class Op(Enum):
     REF = Role.LEAF, 0, False
     CALL = Role.LOCAL, None
     CONTRACT = Role.LOCAL, 2
-    TAKE = Role.LOCAL, 1
-    TRANSPOSE = Role.LOCAL, 1
-    DIAGONAL = Role.LOCAL, 1
+    TAKE = Role.SELECTION, 1
+    TRANSPOSE = Role.SELECTION, 1
+    DIAGONAL = Role.SELECTION, 1
     FACTOR = Role.LOCAL, 1
     STACK = Role.LOCAL, None
-    SPREAD = Role.LOCAL, 1
+    SPREAD = Role.SELECTION, 1
     SUM = Role.LOCAL, 1, False
     INNER = Role.AVERAGE, 2
     AVERAGE = Role.AVERAGE, 1
@@ -122,9 +130,11 @@ class Op(Enum):
     role: Role
     arity: int | None
     unrolled: bool
+    local: bool
 
     def __init__(self, role: Role, arity: int | None, unrolled: bool = True) -> None:
         self.role, self.arity, self.unrolled = role, arity, unrolled
+        self.local = role in (Role.LOCAL, Role.SELECTION)
 
     def __new__(cls, *_: object) -> Op:
         """Instructions of one role and arity are different all the same."""
@@ -134,6 +144,19 @@ class Op(Enum):
 
     # members are singletons: the default hash of an Enum would hash the name every time
     __hash__ = object.__hash__
+
+
+STANDARD = frozenset((Op.INIT_SCALAR, Op.INIT_VECTOR, Op.INIT_MATRIX))
+"""The standard objects, of which all initial ones are functions."""
+
+MEMBERS = STANDARD | {Op.REF}
+"""What has a name and indices."""
+
+DRAWN = frozenset((Op.INIT_SCALAR, Op.INIT_VECTOR, Op.MATMUL))
+"""What reads an initial object, in an unrolled graph."""
+
+LOOPS = frozenset((Op.SUM, Op.OP_SUM, Op.GENERATE))
+"""What runs over a loop of its own."""
 
 
 class _Interned(ref):  # type: ignore[type-arg]
@@ -195,6 +218,29 @@ class Node:
     def with_args(self, args: tuple[Node, ...]) -> Node:
         """The same node over other arguments of the same types."""
         return self if args == self.args else Node(self.op, args, self.attr, self.type)
+
+
+Index = TypeVar("Index")
+Pick = TypeVar("Pick")
+
+
+def source(
+    node: Node, at: Sequence[Index], pick: Callable[[Any], Pick]
+) -> tuple[Index | Pick, ...]:
+    """Where in its argument the entry of a selection at some indices is; ``pick`` makes an index of
+    one that TAKE has."""
+    match node.op:
+        case Op.TAKE:
+            rest = iter(at)
+            return tuple([next(rest) if p is None else pick(p) for p in node.attr])
+        case Op.TRANSPOSE:
+            return tuple(at[::-1])
+        case Op.DIAGONAL:
+            return (*at, at[-1])
+        case Op.SPREAD:
+            return tuple(at[len(at) - len(node.args[0].type.axes) :])
+        case _:
+            raise InternalError(f"{node.op.name} is no selection")
 
 
 def walk(roots: Iterable[Node]) -> list[Node]:

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Literal
 
 from nexort.program.build import is_number
+from nexort.program.linearity import Linearity, linearity
 from nexort.program.network import Exponents, Network
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Block, Rule
@@ -68,7 +69,6 @@ Terms = frozenset[frozenset[str]]
 """The terms of a sum of products, by the vector weights that are their factors."""
 
 _OTHER: Terms = frozenset((frozenset(),))
-_SAME = frozenset((Op.AVERAGE, Op.TAKE, Op.TRANSPOSE, Op.DIAGONAL, Op.SPREAD, Op.SUM, Op.GENERATE))
 _LINEAR = ("add", "sub", "neg", "mul")
 _MOST_TERMS = 1024
 
@@ -129,21 +129,17 @@ def _read(root: Node, network: Network, known: Mapping[str, Terms]) -> Terms:
     found: dict[Node, Terms] = {}
     for x in walk([root]):
         args = [found[a] for a in x.args]
-        match x.op:
-            case Op.INIT_VECTOR if x.attr[0] in network.weights:
+        match x.op, linearity(x):
+            case Op.INIT_VECTOR, _ if x.attr[0] in network.weights:
                 found[x] = frozenset((frozenset((str(x.attr[0]),)),))
-            case Op.REF:
+            case Op.REF, _:
                 found[x] = known.get(str(x.attr[0]), _OTHER)
-            case Op.LIST | Op.STACK:
+            case _, Linearity.SUM:
                 found[x] = frozenset().union(*args)
-            case Op.CALL if x.attr in ("add", "sub", "neg"):
-                found[x] = frozenset().union(*args)
-            case Op.CALL if x.attr in ("mul", "div"):
-                found[x] = _products(*args)
-            case Op.INNER | Op.CONTRACT:
+            case _, Linearity.PRODUCT | Linearity.QUOTIENT:
                 found[x] = _products(*args)
             case _:
-                found[x] = args[0] if x.op in _SAME else _OTHER
+                found[x] = _OTHER
     return found[root]
 
 

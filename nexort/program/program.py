@@ -12,12 +12,9 @@ from dataclasses import dataclass, field
 
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.network import Training
-from nexort.program.nodes import Node, Op, rewrite
+from nexort.program.nodes import STANDARD, Node, rewrite
 from nexort.program.types import Axes, Kind, Type
 from nexort.support.diagnostics import Diagnostic, Source, Span
-
-STANDARD = (Op.INIT_SCALAR, Op.INIT_VECTOR, Op.INIT_MATRIX)
-"""The standard objects, of which all initial ones are functions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +153,8 @@ class OutputRule:
     refs: tuple[tuple[Node, Span], ...] = field(compare=False, repr=False)
 
 
-OUTPUTS = "output"
-"""What the notes of a program have for its outputs."""
+OUTPUTS, RETURN, TRAIN = "the outputs", "the output of the network", "the training"
+"""What the notes of a program have for what has no name."""
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from nexort.program.index import Affine, Interval, Loop
-from nexort.program.nodes import Node, Op, rewrite, walk
+from nexort.program.nodes import LOOPS, MEMBERS, Node, Op, rewrite, walk
 
 Mapped = Mapping[str, Affine]
-KEYED = (Op.REF, Op.INIT_VECTOR, Op.INIT_SCALAR, Op.INIT_MATRIX)
-LOOPS = (Op.SUM, Op.OP_SUM, Op.GENERATE)
 
 
 class NotSymbolicError(Exception):
@@ -49,7 +47,7 @@ def shifted(root: Node, mapped: Mapped) -> Node:
     def place(x: Node) -> Node:
         if x.op is Op.INDEX:
             return Node(x.op, (), placed(x.attr, mapped), x.type)
-        if x.op in KEYED:
+        if x.op in MEMBERS:
             name, key = x.attr
             return Node(x.op, x.args, (name, placed_all(key, mapped)), x.type)
         if x.op is Op.MATMUL:

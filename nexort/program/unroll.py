@@ -15,15 +15,13 @@ from nexort.program import build, numbers
 from nexort.program.history import folded
 from nexort.program.index import Affine, Loop
 from nexort.program.missing import Missing
-from nexort.program.nodes import Node, Op, walk, walk_where
+from nexort.program.nodes import LOOPS, STANDARD, Node, Op, walk, walk_where
 from nexort.program.program import Block, Initial, OutputRule, Program, Rule
 from nexort.program.types import Axis, Kind
 from nexort.support.diagnostics import Report, Span
 
 Key = tuple[str, tuple[int, ...]]
-_LOOPS = frozenset((Op.SUM, Op.OP_SUM, Op.GENERATE))
 _LINEAR = frozenset((Op.OP_ADD, Op.OP_SCALE, Op.ADJOINT))
-_INITIAL = frozenset((Op.INIT_SCALAR, Op.INIT_VECTOR, Op.INIT_MATRIX))
 
 
 @dataclass
@@ -160,7 +158,7 @@ class Unroller:
 
     def _summed(self, node: Node, env: Mapping[str, int]) -> Iterator[range]:
         """The same for the sums directly inside a sum."""
-        while node.op in _LOOPS:
+        while node.op in LOOPS:
             try:
                 yield node.attr.interval.values(env)
             except KeyError:
@@ -189,7 +187,7 @@ class Unroller:
         for node in schedule:
             found = shared.get(node)
             if found is None:
-                if node.op in _LOOPS:
+                if node.op in LOOPS:
                     found = self._looped(node, env)
                 else:
                     found = self._node(node, tuple(made[a] for a in node.args), env)
@@ -202,7 +200,7 @@ class Unroller:
         """Arguments before users, with the bodies of sums and comprehensions left out."""
         found = self.schedules.get(root)
         if found is None:
-            found = walk_where(root, lambda x: x.op not in _LOOPS)
+            found = walk_where(root, lambda x: x.op not in LOOPS)
             self.schedules[root] = found
         return found
 
@@ -210,8 +208,8 @@ class Unroller:
         """Whether a node's instance may depend on loop variables."""
         known = self.moving.get(node)
         if known is None:
-            known = node.op in _LOOPS or node.op in (Op.REF, Op.INDEX, Op.FOLD, Op.TAKE)
-            known = known or node.op in _INITIAL or any(self._moves(a) for a in node.args)
+            known = node.op in LOOPS or node.op in (Op.REF, Op.INDEX, Op.FOLD, Op.TAKE)
+            known = known or node.op in STANDARD or any(self._moves(a) for a in node.args)
             self.moving[node] = known
         return known
 
@@ -255,7 +253,7 @@ class Unroller:
                 return build.constant(self.integers((node.attr,), env, None)[0])
             case Op.REF:
                 return self._member(node, env)
-            case Op.INIT_SCALAR | Op.INIT_VECTOR | Op.INIT_MATRIX:
+            case op if op in STANDARD:
                 return self._initial(node, env)
             case Op.TAKE:
                 return self._take(node, args[0], env)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nexort.program.index import Affine, Loop
 from nexort.program.network import Training
-from nexort.program.nodes import Node, Op, walk
+from nexort.program.nodes import MEMBERS, STANDARD, Node, Op, walk
 from nexort.program.program import Program, Rule, rules_of
 from nexort.program.types import Axes, Kind
 
@@ -160,8 +160,7 @@ def graph(program: Program) -> nx.MultiDiGraph:
 
 def _drawn(name: str, value: Node) -> str:
     """What an initial object is drawn as: itself, or with others as ``(u, v)``."""
-    leaves = (Op.INIT_SCALAR, Op.INIT_VECTOR, Op.INIT_MATRIX)
-    return next((str(x.attr[0]) for x in walk([value]) if x.op in leaves), name)
+    return next((str(x.attr[0]) for x in walk([value]) if x.op in STANDARD), name)
 
 
 def _add_uses(
@@ -215,7 +214,6 @@ def _uses(value: Node | None) -> Iterator[tuple[str, tuple[Affine, ...]]]:
     """(name, indices) for every reading of a family, initial object or data entry."""
     if value is None:
         return
-    leaves = (Op.INIT_SCALAR, Op.INIT_VECTOR, Op.INIT_MATRIX, Op.REF)
     counts: dict[Node, int] = {value: 1}
     nodes = walk([value])
     for x in nodes:
@@ -225,6 +223,6 @@ def _uses(value: Node | None) -> Iterator[tuple[str, tuple[Affine, ...]]]:
         for _ in range(counts[x]):
             if x.op is Op.DATA:
                 yield str(x.attr), ()
-            elif x.op in leaves:
+            elif x.op in MEMBERS:
                 name, indices = x.attr
                 yield name, indices

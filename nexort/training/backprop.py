@@ -195,10 +195,7 @@ def _exchanged(cotangent: Node, k: int) -> Node:
         elif x.type.kind is Kind.SCALAR:
             done[x] = x
         else:
-            args = tuple(done[a] for a in x.args)
-            kets = [a.type.copies for a in args if a.type.kind is Kind.KET]
-            copies = reduce(frozenset.union, kets)
-            done[x] = Node(x.op, args, x.attr, ket(x.type.axes, copies))
+            done[x] = build.over(x, tuple(done[a] for a in x.args))
     return done[cotangent]
 
 

@@ -15,7 +15,7 @@ from nexort.program.network import (
     Start,
     Training,
 )
-from nexort.program.nodes import Node, Op, rewrite, walk
+from nexort.program.nodes import STANDARD, Node, Op, rewrite, walk
 from nexort.program.numbers import resolve
 from nexort.program.outputs import unrolled_outputs
 from nexort.program.program import OutputRule, Program
@@ -128,7 +128,7 @@ def _all_used(unroller: Unroller, network: Network, out: Node) -> None:
     """Every member of a family of weights must be read, if only by what the output does not read.
     Raises NexortError."""
     named = [x for x in unroller.members.values() if x is not None]
-    leaves = (Op.INIT_VECTOR, Op.INIT_SCALAR, Op.INIT_MATRIX, Op.MATMUL)
+    leaves = STANDARD | {Op.MATMUL}
     used = {x.attr[:2] for x in walk([out, *named]) if x.op in leaves}
     for key in _keys(unroller, network):
         if key not in used:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nexort import activations
+from nexort.program import arrays
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array
@@ -192,7 +192,6 @@ def _value(
     shape: Callable[[Node], tuple[int, ...]],
 ) -> Array:
     args = [values[a] for a in x.args]
-    tail = [1 if a.type.kind is Kind.KET else 0 for a in x.args]
     match x.op:
         case Op.SLOT:
             return slots[x]
@@ -200,53 +199,19 @@ def _value(
             return np.asarray(x.attr, dtype=float)
         case Op.DATA:
             return data[str(x.attr)]
-        case Op.CALL:
-            if x.type.kind is Kind.KET:
-                args = [a if k else a[..., None] for a, k in zip(args, tail, strict=True)]
-            return activations.registry()[str(x.attr)].evaluate(*args)
         case Op.INNER:
             left, right = (_rows(a, shape(b)) for a, b in zip(args, x.args, strict=True))
             product: Array = left @ right.T / left.shape[-1]
             return product.reshape(shape(x))
         case Op.AVERAGE:
             return np.asarray(args[0].mean(axis=-1))
-        case Op.TAKE:
-            return args[0][tuple(slice(None) if p is None else p for p in x.attr)]
-        case Op.TRANSPOSE | Op.DIAGONAL:
-            return _turned(x, args[0], args[0].ndim - tail[0])
-        case Op.SPREAD:
-            value = args[0]
-            if x.type.kind is Kind.KET and not tail[0]:
-                value = value[..., None]
-            behind = value.shape[-1:] if x.type.kind is Kind.KET else ()
-            return np.broadcast_to(value, shape(x) + behind)
-        case Op.STACK:
-            return np.stack(np.broadcast_arrays(*args))
-        case Op.CONTRACT:
-            return contracted(x, args, tail)
-        case _:
-            raise InternalError(f"{x.op.name} in an output of a training run")
+        case op if op.local:
+            return arrays.local(x, args, 1, shape(x))
+        case op:
+            raise InternalError(f"{op.name} in an output of a training run")
 
 
 def _rows(value: Array, axes: tuple[int, ...]) -> Array:
     """A ket as a matrix, one row an axis position."""
     full = np.broadcast_to(value, (*axes, value.shape[-1]))
     return full.reshape(-1, value.shape[-1])
-
-
-def _turned(x: Node, value: Array, axes: int) -> Array:
-    if x.op is Op.TRANSPOSE:
-        return value.transpose(*reversed(range(axes)), *range(axes, value.ndim))
-    return np.moveaxis(np.diagonal(value, axis1=axes - 2, axis2=axes - 1), -1, axes - 2)
-
-
-def contracted(x: Node, args: list[Array], tail: list[int]) -> Array:
-    """CONTRACT: the last axes of the left with the first of the right, point by point."""
-    letters = iter("abcdefghijklmnopqrstuvwxy")
-    left = [next(letters) for _ in range(args[0].ndim - tail[0])]
-    split = len(left) - int(x.attr)
-    right = left[split:] + [next(letters) for _ in range(args[1].ndim - tail[1] - int(x.attr))]
-    ends = ["Z" if k else "" for k in tail]
-    out = left[:split] + right[int(x.attr) :]
-    spec = f"{''.join(left)}{ends[0]},{''.join(right)}{ends[1]}->{''.join(out)}{max(ends)}"
-    return np.asarray(np.einsum(spec, args[0], args[1], optimize=True))

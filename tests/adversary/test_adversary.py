@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from printed import comes_back
 from program_routes import SUSPECT, disagreement, singular_disagreement
 from shrink import candidates, shrunk
 from singular_programs import singular
@@ -24,15 +25,15 @@ from nexort.report.results import Estimate, Results
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_structured_programs_check(seed: int) -> None:
-    loads(structured(seed).text)
+def test_structured_programs_check_and_have_a_text(seed: int) -> None:
+    comes_back(loads(structured(seed).text).program)
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_structured_trainings_check(seed: int) -> None:
+def test_structured_trainings_check_and_have_a_text(seed: int) -> None:
     given = training(seed)
-    loads(given.text)
-    loads(given.inlined)
+    comes_back(loads(given.text).program)
+    comes_back(loads(given.inlined).program)
     for smaller in given.smaller():
         loads(smaller.text)
 

@@ -14,12 +14,12 @@ from functools import reduce
 
 import numpy as np
 
-from nexort.finite.arrays import DType, mixed
+from nexort.finite.arrays import FLOAT64, DType, Place, mixed, raised
 from nexort.finite.averages import Component, components, mixed_nodes
 from nexort.finite.crew import Crew
 from nexort.finite.loops import Loops
 from nexort.finite.nests import Nest, build
-from nexort.finite.training.operations import FLOAT64, Place, lowered, raised, summed
+from nexort.finite.training.operations import lowered, summed
 from nexort.finite.training.regions import Region, factor_adjoints
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Kind

@@ -14,10 +14,10 @@ from math import prod
 
 import numpy as np
 
-from nexort.finite.arrays import DType, mixed
+from nexort.finite.arrays import FLOAT64, DType, Place, mixed
 from nexort.finite.averages import Component, mixed_nodes
 from nexort.finite.crew import Crew
-from nexort.finite.training.operations import FLOAT64, Place, backward, forward, lowered
+from nexort.finite.training.operations import backward, forward, lowered
 from nexort.program.nodes import Node
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array, Unrolled

@@ -11,10 +11,10 @@ from typing import Protocol
 
 import numpy as np
 
-from nexort.finite.arrays import mixed
+from nexort.finite.arrays import Place, factor, mixed, raised
 from nexort.finite.crew import Crew
 from nexort.finite.streams import Law, Streams
-from nexort.finite.training.operations import Place, backward, factor, forward, lowered, raised
+from nexort.finite.training.operations import backward, forward, lowered
 from nexort.finite.training.parameters import Entries, Matrix, power
 from nexort.finite.training.plan import Plan, symbol_of
 from nexort.program.nodes import Node, Op

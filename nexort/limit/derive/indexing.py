@@ -40,7 +40,7 @@ from nexort.limit.derive.formula import (
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.limit.derive.walking import is_random
 from nexort.program.index import Affine, Loop
-from nexort.program.nodes import Node, Op
+from nexort.program.nodes import Node, Op, Role, source
 from nexort.program.types import Axis, Kind
 
 if TYPE_CHECKING:
@@ -86,9 +86,9 @@ class Indexer:
                 return self._contract(node, labels, env)
             case Op.STACK:
                 return self._stack(node, labels, env)
-            case Op.TAKE | Op.TRANSPOSE | Op.DIAGONAL | Op.SPREAD:
+            case op if op.role is Role.SELECTION:
                 [value] = node.args
-                return self.formula(value, _seen(node, labels, env), env)
+                return self.formula(value, source(node, labels, lambda i: place(i, env)), env)
             case Op.SUM:
                 return self._sum(node, labels, env)
             case Op.INNER | Op.AVERAGE | Op.COPY | Op.MEAN:
@@ -319,19 +319,3 @@ def _entry(value: object, labels: Indices) -> Formula:
     if not first.terms:
         return _entry(value[first.constant], rest)
     return add(*(mul(delta(first, Affine(k)), _entry(v, rest)) for k, v in enumerate(value)))
-
-
-def _seen(node: Node, labels: Indices, env: Env) -> Indices:
-    """The labels of the argument of a selection, transpose, diagonal or repetition."""
-    match node.op:
-        case Op.TAKE:
-            rest = iter(labels)
-            items = node.attr
-            assert isinstance(items, tuple)
-            return tuple(next(rest) if i is None else place(i, env) for i in items)
-        case Op.TRANSPOSE:
-            return labels[::-1]
-        case Op.DIAGONAL:
-            return (*labels, labels[-1])
-        case _:
-            return labels[len(labels) - len(node.args[0].type.axes) :]

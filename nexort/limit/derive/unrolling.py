@@ -10,13 +10,12 @@ from dataclasses import replace
 
 from nexort.program import build
 from nexort.program.index import Affine, Loop
-from nexort.program.nodes import Node, Op
+from nexort.program.nodes import LOOPS, MEMBERS, Node, Op
 from nexort.program.program import Block, OutputRule, Program, Rule
 from nexort.support.diagnostics import Span, fail
 
 Env = Mapping[str, int]
 Visit = Callable[[Node], Node]
-_MEMBERS = frozenset((Op.REF, Op.INIT_SCALAR, Op.INIT_VECTOR, Op.INIT_MATRIX))
 
 
 def unrolled(program: Program, numbers: Mapping[str, float | None], most: int) -> Program:
@@ -89,7 +88,7 @@ class _Runner:
 
     def _node(self, node: Node, visit: Visit, env: Env, span: Span) -> Node:
         match node.op:
-            case Op.SUM | Op.OP_SUM | Op.GENERATE:
+            case op if op in LOOPS:
                 return self._looped(node, env, span)
             case Op.INDEX:
                 assert isinstance(node.attr, Affine)
@@ -97,7 +96,7 @@ class _Runner:
             case Op.TAKE:
                 items = tuple(None if i is None else self._index(i, env, span) for i in node.attr)
                 return Node(Op.TAKE, (visit(node.args[0]),), items, node.type)
-            case op if op in _MEMBERS:
+            case op if op in MEMBERS:
                 name, indices = node.attr
                 at = tuple(self._index(i, env, span) for i in indices)
                 return Node(node.op, (), (name, at), node.type)

@@ -19,7 +19,7 @@ from nexort.limit.existence.space import judged, tame
 from nexort.limit.existence.verdict import Known, Verdict
 from nexort.program import build
 from nexort.program.differentiate import substitute
-from nexort.program.nodes import Node, Op, walk
+from nexort.program.nodes import Node, Op, Role, walk
 from nexort.program.types import Kind
 from nexort.program.unrolled import Unrolled
 from nexort.support.diagnostics import Diagnostic, Report, Span
@@ -139,8 +139,6 @@ def _risky(engine: Engine) -> set[Node]:
 NUMBER = Range(-math.inf, math.inf, up=BOUNDED)
 """One that is not known."""
 
-SAME = (Op.TAKE, Op.TRANSPOSE, Op.DIAGONAL, Op.SPREAD)
-
 
 def _range(engine: Engine, x: Node, ranges: Mapping[Node, Range]) -> Range | None:
     """Of a ket over Gaussians, from those of its arguments; None where it is not known."""
@@ -149,7 +147,7 @@ def _range(engine: Engine, x: Node, ranges: Mapping[Node, Range]) -> Range | Non
             return VARIABLE
         case Op.MATMUL:
             return None if engine.dots[x] else VARIABLE
-        case op if op in SAME:
+        case op if op.role is Role.SELECTION:
             return ranges.get(x.args[0])
         case Op.CALL | Op.CONTRACT:
             args = [_argument(a, ranges) for a in x.args]

@@ -23,15 +23,16 @@ from nexort.limit.exact.factored import ordered
 from nexort.limit.exact.forms import Gaussian
 from nexort.limit.exact.kets import NeedsPin
 from nexort.limit.exact.operations import operation
-from nexort.limit.exact.scalars import aligned, moved
+from nexort.limit.exact.scalars import aligned, selected
 from nexort.limit.exact.values import Value, What
 from nexort.limit.exact.whole import frame_of
 from nexort.limit.existence.ranges import BOUNDED, VARIABLE, WILD, NotShown, Range, bounds
 from nexort.limit.existence.texts import text_of
 from nexort.program import build
-from nexort.program.nodes import Node, Op, walk
+from nexort.program.nodes import Node, Op, Role, walk
 from nexort.program.roundings import Rounded, uncertain
 from nexort.program.types import Kind, scalar
+from nexort.support.diagnostics import InternalError
 
 At = tuple[int, ...]
 COMPUTED = 2e-8
@@ -125,7 +126,12 @@ class Integrands:
                 return self._mean(node, at, copy)
             case Op.SLOT:
                 return self._leaf((node, at, copy), self.laws.get(node, UNKNOWN))
-        return self.graph(node.args[0], _ints(moved(node, at)), copy)
+            case op if op.role is Role.SELECTION:
+                return self.graph(node.args[0], _ints(selected(node, at)), copy)
+            case op if op.local:
+                return self._leaf((node, at, copy), UNKNOWN)
+            case op:
+                raise InternalError(f"{op.name} of kets has no integrand")
 
     def _gaussian(self, node: Node, at: At) -> Gaussian | None:
         """The Gaussian that an entry of a ket is, None where it is not known to be one."""
@@ -212,7 +218,7 @@ class Integrands:
         """A number that is not known: an expectation lies in the range of its integrand. That it is
         not 0 where it divides is seen elsewhere."""
         low, high = -np.inf, np.inf
-        if node.op in (Op.INNER, Op.AVERAGE, Op.MEAN):
+        if node.op.role is Role.AVERAGE:
             cut = len(node.args[0].type.axes)
             parts = [
                 self.graph(x, k) for x, k in zip(node.args, (at[:cut], at[cut:]), strict=False)

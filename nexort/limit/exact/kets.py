@@ -29,10 +29,10 @@ from nexort.limit.exact.forms import (
 )
 from nexort.limit.exact.labels import At, Label, renamed
 from nexort.limit.exact.multiplicative import of_product
-from nexort.limit.exact.scalars import aligned, moved, split
+from nexort.limit.exact.scalars import aligned, selected, split
 from nexort.limit.exact.values import Value
 from nexort.program import build
-from nexort.program.nodes import Node, Op
+from nexort.program.nodes import Node, Op, Role
 from nexort.program.roundings import Rounded, known, rounded
 from nexort.program.types import Kind
 
@@ -68,8 +68,8 @@ def form_of(engine: Engine, node: Node, at: At) -> Form:
             raise NotExact("an expectation over iid copies is sampled", node)
         case Op.SLOT:
             raise NotExact("a ket of a law that is not known", node)
-        case Op.TAKE | Op.TRANSPOSE | Op.DIAGONAL | Op.SPREAD:
-            return engine.form(node.args[0], moved(node, at))
+        case op if op.role is Role.SELECTION:
+            return engine.form(node.args[0], selected(node, at))
         case _:
             raise NotExact(f"{node.op.name} has no exact route", node)
 
@@ -267,8 +267,8 @@ def composed(engine: Engine, node: Node, at: At) -> View | None:
 
 def _composed(engine: Engine, node: Node, at: At) -> View | None:
     if node.op is not Op.CALL:
-        if node.op in (Op.TAKE, Op.TRANSPOSE, Op.DIAGONAL, Op.SPREAD):
-            return view(engine, node.args[0], moved(node, at))
+        if node.op.role is Role.SELECTION:
+            return view(engine, node.args[0], selected(node, at))
         if node.op is Op.STACK and not isinstance(at[0], Label):
             return view(engine, node.args[at[0]], at[1:])
         return None

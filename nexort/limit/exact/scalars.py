@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nexort.limit.exact.budget import NotExact
 from nexort.limit.exact.labels import At, Index, Label, following, top
 from nexort.limit.exact.values import Value
-from nexort.program.nodes import Node, Op
+from nexort.program.nodes import Node, Op, Role, source
 from nexort.program.roundings import known
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def lower(engine: Engine, node: Node, at: At) -> Value:
             parts = [engine.scalar(a, at[1:]) for a in node.args]
             first = at[0]
             return parts[first] if isinstance(first, int) else values.stack(parts, first)
-        case Op.TAKE | Op.TRANSPOSE | Op.DIAGONAL | Op.SPREAD:
-            return engine.scalar(node.args[0], moved(node, at))
+        case op if op.role is Role.SELECTION:
+            return engine.scalar(node.args[0], selected(node, at))
         case _:
             raise NotExact(REFUSED.get(node.op, f"{node.op.name} has no exact route"), node)
 
@@ -69,20 +69,9 @@ def aligned(node: Node, at: Sequence[Index]) -> At:
     return tuple(at[len(at) - len(node.type.axes) :])
 
 
-def moved(node: Node, at: At) -> At:
-    """The argument's indices for TAKE, TRANSPOSE, DIAGONAL and SPREAD."""
-    match node.op:
-        case Op.TAKE:
-            rest = iter(at)
-            return tuple(next(rest) if p is None else int(p) for p in node.attr)
-        case Op.TRANSPOSE:
-            return at[::-1]
-        case Op.DIAGONAL:
-            return (*at, at[-1])
-        case Op.SPREAD:
-            return aligned(node.args[0], at)
-        case _:
-            raise NotExact(f"{node.op.name} has no exact route", node)
+def selected(node: Node, at: At) -> At:
+    """The argument's indices for a selection."""
+    return source(node, at, int)
 
 
 def split(node: Node, at: At) -> tuple[At, At, tuple[Label, ...]]:

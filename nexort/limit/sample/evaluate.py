@@ -15,7 +15,7 @@ from nexort.limit.sample.matrices import InitialOperator
 from nexort.limit.sample.plan import Plan
 from nexort.limit.sample.replicates import Budget, Replicates, Stage, Trajectory, refined
 from nexort.limit.settings import Progress, Settings
-from nexort.program.nodes import Node, Op, walk
+from nexort.program.nodes import Node, Role, walk
 from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
 from nexort.support.diagnostics import Diagnostic, NexortError, Span
 from nexort.support.roots import Indefinite
@@ -125,7 +125,7 @@ def _with_cautions(
     found = {}
     for output in plan.program.outputs:
         value, inside = values[output.name], walk(output.members)
-        if not any(x.op in (Op.INNER, Op.AVERAGE, Op.MEAN) for x in inside):
+        if not any(x.op.role is Role.AVERAGE for x in inside):
             found[output.name] = LimitValue(value.value, np.zeros_like(value.value), "exact")
             continue
         text = value.method

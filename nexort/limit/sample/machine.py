@@ -10,11 +10,11 @@ from typing import Protocol
 
 import numpy as np
 
-from nexort.limit.sample import arrays
 from nexort.limit.sample.frames import Space, lengths
 from nexort.limit.sample.graph import Graph, Schedule, is_ket
 from nexort.limit.sample.matrices import InitialOperator, Projection
 from nexort.limit.sample.spaces import Key
+from nexort.program import arrays
 from nexort.program.nodes import Node, Op
 from nexort.program.unrolled import Array
 from nexort.support.diagnostics import InternalError
@@ -187,7 +187,7 @@ class Machine:
                 return self.vector(x)
             case Op.CONTRACT if x.args[0] in self.graph.projected:
                 return self._projected(x)
-            case op if op in arrays.LOCAL:
+            case op if op.local:
                 if x in self.graph.jumps:
                     rows = self.rows(x.args[0])
                     self.squares[x] = np.einsum("ij,ij->i", rows, rows) / self.size

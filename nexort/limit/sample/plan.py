@@ -26,7 +26,7 @@ from nexort.limit.sample.machine import Machine, Sampling
 from nexort.limit.sample.matrices import FULL
 from nexort.limit.sample.spaces import spaces
 from nexort.limit.symmetry import is_even_throughout, vanishing
-from nexort.program.nodes import Node, Op
+from nexort.program.nodes import Node, Op, Role
 from nexort.program.types import Kind
 from nexort.program.unrolled import Unrolled
 
@@ -71,7 +71,7 @@ class Plan:
     @property
     def sampled(self) -> bool:
         """Whether anything random enters the outputs."""
-        return any(x.op in (Op.INNER, Op.AVERAGE, Op.MEAN) for x in self.schedule.order)
+        return any(x.op.role is Role.AVERAGE for x in self.schedule.order)
 
     @cached_property
     def directions(self) -> int:

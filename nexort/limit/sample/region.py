@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from nexort.limit.sample import arrays
+from nexort.program import arrays
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array
-from nexort.support.diagnostics import InternalError
 
 BLOCK = 2**18
 """Numbers in one temporary of a block: cache-sized."""
@@ -105,27 +104,13 @@ class Region:
                 assert isinstance(x.attr, int)
                 made[x] = value(x.args[0])[..., design[x.attr], None]
             else:
-                made[x] = _step(x, [operand(a) for a in x.args], shape)
+                made[x] = arrays.local(x, [operand(a) for a in x.args], 2, shape(x))
             for a in x.args:
                 if self.last[a] == position:
                     made.pop(a, None)
         body = operand(self.node.args[0])
         average: Array = body.mean(axis=-2)
         return average if self.node.type.kind is Kind.KET else average[..., 0]
-
-
-def _step(x: Node, args: list[Array], shape: Callable[[Node], tuple[int, ...]]) -> Array:
-    match x.op:
-        case Op.CALL:
-            return arrays.entrywise(x, args, 2)
-        case Op.CONTRACT:
-            return arrays.contraction(x, args[0], args[1], 2)
-        case Op.TAKE | Op.TRANSPOSE | Op.DIAGONAL | Op.SPREAD:
-            return arrays.structural(x, args[0], 2, shape(x))
-        case Op.STACK:
-            return np.stack(np.broadcast_arrays(*args))
-        case _:
-            raise InternalError(f"{x.op.name} inside an expectation over iid copies")
 
 
 def _open_nodes(body: Node) -> list[Node]:

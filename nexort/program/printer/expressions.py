@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from nexort import activations
 from nexort.program import build
 from nexort.program.index import Affine, Loop
-from nexort.program.nodes import Node, Op, walk_where
+from nexort.program.nodes import MEMBERS, Node, Op, walk_where
 from nexort.program.printer.patterns import Pattern, Patterns
 from nexort.program.printer.trees import (
     NOWHERE,
@@ -35,7 +35,7 @@ LONGEST = 100_000
 """Parts of an expression: graphs share theirs, texts do not."""
 
 ARITHMETIC = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
-MEMBERS = (Op.REF, Op.INIT_SCALAR, Op.INIT_VECTOR, Op.INIT_MATRIX)
+NAMES = {op: function for function, (op, _) in build.NAMED.items()}
 Picks = tuple[Affine | int | None, ...]
 
 
@@ -157,14 +157,14 @@ class Expressions:
                 return binary("@", *trees)
             case Op.TRANSPOSE:
                 return t.Transpose(trees[0], NOWHERE)
-            case Op.DIAGONAL:
-                return call(name("diag"), *trees)
             case Op.STACK:
                 return t.ListLiteral(tuple(trees), NOWHERE)
             case Op.COPY:
                 return t.Copied(trees[0], x.attr, NOWHERE)
             case Op.MEAN:
                 return t.Expectation(x.attr, trees[0], NOWHERE)
+            case op if op in NAMES:
+                return call(name(NAMES[op]), *trees)
             case _:
                 raise unprintable(f"{x.op.name.lower()} of {x.type}")
 

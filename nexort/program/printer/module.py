@@ -8,21 +8,20 @@ from itertools import chain, count, groupby
 
 from nexort.program.differentiate import substitute
 from nexort.program.index import Affine
-from nexort.program.nodes import Node, Op, rewrite, walk
-from nexort.program.printer.expressions import Expressions, unprintable
+from nexort.program.nodes import STANDARD, Node, Op, rewrite, walk
+from nexort.program.printer.expressions import Expressions
 from nexort.program.printer.laws import joint, law_of, random, standard
 from nexort.program.printer.patterns import formals, patterns_of
-from nexort.program.printer.trees import NOWHERE, axis, binder, items, name
+from nexort.program.printer.trainings import at_every_step, network, of_registry, train
+from nexort.program.printer.trees import NOWHERE, axis, binder, items, name, noted
 from nexort.program.printer.updates import update
 from nexort.program.program import (
     NO_NOTE,
     OUTPUTS,
-    STANDARD,
     Block,
     Data,
     Dim,
     Initial,
-    Note,
     OutputRule,
     Param,
     Program,
@@ -44,10 +43,7 @@ def print_program(program: Program) -> str:
 
 
 def module_of(program: Program) -> t.Module:
-    """A program without a training as a syntax tree. Raises NexortError for what the language has
-    no words for."""
-    if program.training is not None:
-        raise unprintable("it has a training, which nexort expand writes out")
+    """A program as a syntax tree. Raises NexortError for what the language has no words for."""
     return t.Module(tuple(spaced(Writer(program).statements())), (), NOWHERE)
 
 
@@ -61,7 +57,9 @@ class Writer:
 
     def __post_init__(self) -> None:
         p = self.program
-        self.names = {*p.params, *p.dims, *p.data, *p.initial, *p.updates, *p.families}
+        known = p.training is not None
+        self.updates = {n: x for n, x in p.updates.items() if not (known and of_registry(x))}
+        self.names = {*p.params, *p.dims, *p.data, *p.initial, *self.updates, *p.families}
         self.names |= {*p.functions}
         self.names |= {loop.var for loops, _ in p.rules() for loop in loops}
         self.write = Expressions(
@@ -73,20 +71,32 @@ class Writer:
         )
 
     def statements(self) -> Iterator[t.Statement]:
-        """Everything, what is read before what reads it."""
+        """Everything, what is read before what reads it; a training before the first rule that
+        reads it."""
         p = self.program
         declared = [*self._numbers("param", p.params), *self._numbers("dim", p.dims)]
         declared += map(self._data, p.data.values())
         waiting = [*self._updates(), *self._initials()]
-        body = [(x, self._item(x)) for x in p.body]
-        outputs = [*self._outputs()]
+        stepped = self._stepped()
+        body = [(x, self._item(x)) for x in p.body if x not in stepped.values()]
+        run = tuple(self._run())
+        outputs = [*self._outputs(stepped)]
         own = [self._function(f) for f in p.functions.values()]
         yield from (*declared, *own, *self.functions.values())
         defined: set[str] = set()
+        trajectories = {*p.families} - {rule.name for _, rule in p.rules()}
         for item, statement in body:
+            rules = [rule for _, rule in rules_of((item,))]
             yield from _ready(waiting, defined)
+            if _families([rule.value for rule in rules]) & trajectories - defined:
+                yield from run
+                defined |= trajectories
+                yield from _ready(waiting, defined)
             yield statement
-            defined |= {rule.name for _, rule in rules_of((item,))}
+            defined |= {rule.name for rule in rules}
+        yield from _ready(waiting, defined)
+        if not trajectories <= defined:
+            yield from run
         yield from _ready(waiting, {*p.families})
         yield from outputs
 
@@ -133,7 +143,7 @@ class Writer:
             yield reads, self._noted(made, made.names)
 
     def _updates(self) -> Iterator[Waiting]:
-        for rule in self.program.updates.values():
+        for rule in self.updates.values():
             reads = _families([rule.result, *(x for _, x in (*rule.states, *rule.assigns))])
             notes = [self.program.notes.get(rule.name, NO_NOTE)]
             yield reads, noted(update(rule, self.write, self.names), notes)
@@ -166,6 +176,27 @@ class Writer:
         made = t.Function(function.name, parameters, write(function.body), NOWHERE)
         return noted(made, [self.program.notes.get(function.name, NO_NOTE)])
 
+    # ---- trainings -----------------------------------------------------------------------------
+
+    def _run(self) -> Iterator[t.Statement]:
+        """The network and its training."""
+        made = self.program.training
+        if made is not None:
+            yield network(made.network, self.write, self._item, self.program.notes)
+            yield train(made, self.write, self.program.notes)
+
+    def _stepped(self) -> dict[str, Block]:
+        """The rules that outputs at every step stand for, by their families."""
+        if self.program.training is None:
+            return {}
+        blocks = [x for x in self.program.body if isinstance(x, Block)]
+        return {
+            o.family: x
+            for o in self.program.outputs
+            for x in blocks
+            if o.family is not None and x.span is o.span
+        }
+
     # ---- rules and outputs ---------------------------------------------------------------------
 
     def _item(self, item: Rule | Block, depth: int = 0) -> t.Statement:
@@ -190,15 +221,16 @@ class Writer:
             value = scalar  # a constant ket
         return t.Binding(target, self.write(value), loops, NOWHERE)
 
-    def _outputs(self) -> Iterator[t.Statement]:
-        found = tuple(map(self._output, self.program.outputs))
+    def _outputs(self, stepped: Mapping[str, Block]) -> Iterator[t.Statement]:
+        found = tuple(self._output(x, stepped) for x in self.program.outputs)
         if found:
             note = self.program.notes.get(OUTPUTS, NO_NOTE)
             yield noted(t.Output(found, NOWHERE), [note])
 
-    def _output(self, output: OutputRule) -> t.OutputItem:
+    def _output(self, output: OutputRule, stepped: Mapping[str, Block]) -> t.OutputItem:
         if output.family is not None:
-            value: t.Expr = name(output.family)
+            rule = stepped.get(output.family)
+            value = name(output.family) if rule is None else self.write(at_every_step(rule))
         else:
             assert output.value is not None
             value = self.write(output.value)
@@ -206,25 +238,19 @@ class Writer:
         return t.OutputItem(value, None if print_expr(value) == alias else alias, NOWHERE)
 
 
-def noted(made: t.Statement, notes: Iterable[Note]) -> t.Statement:
-    """A statement with comments: one of several beside it, the others above."""
-    beside = [note.beside for note in notes if note.beside]
-    above = [line for note in notes for line in note.above] + beside[:-1]
-    if not above and not beside:
-        return made
-    return t.Noted(made, tuple(above), "".join(beside[-1:]), bool(above), NOWHERE)
-
-
 def spaced(statements: Iterable[t.Statement]) -> Iterator[t.Statement]:
-    """Statements in paragraphs: declarations, every update function, every loop over sections."""
+    """Statements in paragraphs: declarations, every update function, every loop over sections, the
+    network and its training."""
     last: object = None
     for x in statements:
         inner = x.statement if isinstance(x, t.Noted) else x
         match inner:
             case t.Declaration() | t.Function():
                 kind: object = "declaration"
-            case t.Update() | t.Optimizer():
+            case t.Update() | t.Optimizer() | t.Network():
                 kind = inner.name
+            case t.Train():
+                kind = inner
             case t.For(_, body) if any(isinstance(y, t.Noted) for y in body):
                 kind = inner
             case _:
@@ -264,6 +290,9 @@ def fresh(wanted: str, names: set[str]) -> str:
 def roots_of(program: Program) -> list[Node]:
     """Every graph of the rules and outputs."""
     found = [rule.value for _, rule in program.rules()]
+    if program.training is not None:
+        made = program.training.network
+        found += [*(rule.value for _, rule in rules_of(made.body)), made.output]
     return found + [o.value for o in program.outputs if o.value is not None]
 
 
@@ -271,13 +300,15 @@ def members_of(program: Program) -> dict[Node, tuple[str, tuple[Affine, ...]]]:
     """Declared objects by their graphs, members of families at the indices that are read."""
     owners: dict[str, list[Initial]] = {}
     found: dict[Node, tuple[str, tuple[Affine, ...]]] = {}
-    for x in program.initial.values():
+    weights = {} if program.training is None else program.training.network.initial
+    initial = [*program.initial.values(), *weights.values()]
+    for x in initial:
         leaf = standard(x.value)
         if leaf is not None:
             owners.setdefault(leaf.attr[0], []).append(x)
         elif x.value.op is Op.SPREAD:
             found.setdefault(x.value, (x.name, ()))
-    graphs = [x.value for x in program.initial.values()]
+    graphs = [x.value for x in initial]
     for leaf in walk([*roots_of(program), *graphs]):
         if leaf.op in STANDARD:
             name_, key = leaf.attr

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from nexort.program.index import Affine, Interval, Loop
+from nexort.program.program import Note
 from nexort.program.types import Axis
 from nexort.support.diagnostics import Source, Span
 from nexort.syntax import tree as t
@@ -62,6 +63,15 @@ def axis(of: Axis) -> t.Item:
     return name(of.name) if of.size is None else number(of.size)
 
 
+def noted(made: t.Statement, notes: Iterable[Note]) -> t.Statement:
+    """A statement with comments: one of several beside it, the others above."""
+    beside = [note.beside for note in notes if note.beside]
+    above = [line for note in notes for line in note.above] + beside[:-1]
+    if not above and not beside:
+        return made
+    return t.Noted(made, tuple(above), "".join(beside[-1:]), bool(above), NOWHERE)
+
+
 # ---- indices -------------------------------------------------------------------------------------
 
 
@@ -84,16 +94,17 @@ def _signed(left: t.Expr | None, term: t.Expr, *, negative: bool) -> t.Expr:
     return binary("-" if negative else "+", left, term)
 
 
-def items(key: Iterable[Affine], picks: Sequence[Affine | int | None] = ()) -> tuple[t.Item, ...]:
+def items(
+    key: Iterable[Affine | None], picks: Sequence[Affine | int | None] = ()
+) -> tuple[t.Item, ...]:
     """Family indices, and selections along axes: those behind the last one go without saying."""
-    kept = list(picks)
+    kept = [*key, *picks]
     while kept and kept[-1] is None:
         kept.pop()
-    chosen: list[t.Item] = [
+    return tuple(
         t.FullSlice(NOWHERE) if p is None else index(p if isinstance(p, Affine) else Affine(p))
         for p in kept
-    ]
-    return (*(index(k) for k in key), *chosen)
+    )
 
 
 def range_of(interval: Interval) -> t.Range:

@@ -20,9 +20,6 @@ from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
 from nexort.support.diagnostics import Diagnostic, NexortError, Span
 from nexort.training.task import Task
 
-LEAVES = (Op.MATMUL, Op.INIT_VECTOR, Op.INIT_SCALAR)
-"""What a weight is, or makes."""
-
 
 class Laws(Protocol):
     """What outputs read, by its law."""

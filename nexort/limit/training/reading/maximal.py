@@ -15,8 +15,8 @@ from nexort.limit.exact.integrands import TAME, UNKNOWN
 from nexort.limit.existence.ranges import VARIABLE, Range
 from nexort.limit.training.maximal.fresh import has_fresh_part
 from nexort.limit.training.reading.beginning import Start
-from nexort.limit.training.reading.laws import LEAVES, growth, program_of
-from nexort.program.nodes import Node, Op, walk
+from nexort.limit.training.reading.laws import growth, program_of
+from nexort.program.nodes import DRAWN, Node, Op, walk
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
 from nexort.support.diagnostics import Span
@@ -51,7 +51,7 @@ class Maximal:
         kets += [a for x in inside if x.op in EXPECTED[:2] for a in x.args]
         done: dict[Node, Node] = {}
         for x in inside:
-            if x.op in LEAVES and x.type.kind is Kind.KET:
+            if x.op in DRAWN and x.type.kind is Kind.KET:
                 done[x] = Node(Op.SLOT, (), ("any", x.serial), x.type)
             else:
                 done[x] = x.with_args(tuple(done[a] for a in x.args))
@@ -75,7 +75,7 @@ class Maximal:
         moved: set[Node] = set()
         for y in walk([x]):
             key = y.attr[:2] if y.op is Op.MATMUL else y.attr
-            weight = y.op in LEAVES
+            weight = y.op in DRAWN
             if (weight and self._moves(key, t)) or any(a in moved for a in y.args):
                 moved.add(y)
             if y not in moved:

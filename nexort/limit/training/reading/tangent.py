@@ -20,6 +20,7 @@ from nexort.limit.training.tangent.plan import Plan
 from nexort.limit.training.tangent.recursion import RTOL, Recursion
 from nexort.limit.training.tangent.standard import is_drawn, kept, standard
 from nexort.program import build
+from nexort.program.linearity import Linearity, linearity
 from nexort.program.nodes import Node, Op, rewrite, walk
 from nexort.program.roundings import UNIT, Rounded
 from nexort.program.types import Kind, ket, scalar
@@ -34,8 +35,6 @@ FEW = 12
 """The same, entry by entry."""
 
 ROUNDING = 1e-12
-
-LINEAR = (Op.TAKE, Op.TRANSPOSE, Op.DIAGONAL, Op.SPREAD, Op.STACK)
 
 
 class Tangent:
@@ -253,13 +252,15 @@ def is_affine(root: Node, slot: Node) -> bool:
         if not any(parts):
             continue
         moving.add(x)
-        name = str(x.attr) if x.op is Op.CALL else x.op.name
-        if name in ("mul", "CONTRACT"):
-            fine = not all(parts)
-        elif name == "div":
-            fine = not parts[1]
-        else:
-            fine = name in ("add", "sub", "neg") or x.op in LINEAR
+        match linearity(x) if x.op.local else None:
+            case Linearity.SUM:
+                fine = True
+            case Linearity.PRODUCT:
+                fine = not all(parts)
+            case Linearity.QUOTIENT:
+                fine = not parts[1]
+            case None:
+                fine = False
         if not fine:
             return False
     return True

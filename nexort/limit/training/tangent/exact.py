@@ -17,7 +17,7 @@ from nexort.limit.exact.solve import solve
 from nexort.limit.training.tangent.plan import Plan
 from nexort.limit.training.tangent.sample import coefficients
 from nexort.program import build
-from nexort.program.nodes import Node, Op, rewrite, walk
+from nexort.program.nodes import Node, Op, Role, rewrite, walk
 from nexort.program.unrolled import Array, UnrolledOutput
 from nexort.training.task import Key, moment
 
@@ -101,7 +101,7 @@ class _Program:
         self.slots = {
             x: moment(f"known {x.serial}", (), 0, x)
             for x in walk(self.members.values())
-            if x.op in (Op.INNER, Op.AVERAGE, Op.MEAN)
+            if x.op.role is Role.AVERAGE
         }
         self.roots = list(dict.fromkeys([*roots, *self.slots]))
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from nexort.program import build
-from nexort.program.nodes import Node, Op, walk
+from nexort.program.nodes import Node, Op, Role, source, walk
 from nexort.program.types import Kind, ket, scalar
 from nexort.training.task import Gradient, Key
 
@@ -37,7 +37,9 @@ def _moved(x: Node, position: int, j: int) -> int | None:
     """Where the axis j of an argument is in a node."""
     rank, inner = len(x.type.axes), len(x.args[position].type.axes)
     match x.op:
-        case Op.CALL | Op.SPREAD:
+        case op if op.role is Role.SELECTION:
+            return source(x, range(rank), lambda _: None)[j]
+        case Op.CALL:
             return j + rank - inner
         case Op.CONTRACT:
             joined = int(x.attr)
@@ -46,14 +48,6 @@ def _moved(x: Node, position: int, j: int) -> int | None:
             return j - joined + len(x.args[0].type.axes) - joined if j >= joined else None
         case Op.INNER:
             return j + (len(x.args[0].type.axes) if position else 0)
-        case Op.TAKE:
-            if x.attr[j] is not None:
-                return None
-            return j - sum(p is not None for p in x.attr[:j])
-        case Op.TRANSPOSE:
-            return rank - 1 - j
-        case Op.DIAGONAL:
-            return min(j, rank - 1)
         case Op.STACK:
             return j + 1
         case Op.MATMUL | Op.AVERAGE | Op.MEAN | Op.COPY:
@@ -130,8 +124,7 @@ class _Cutter:
         match x.op:
             case Op.CONTRACT if not numbers or all(a.type.kind is Kind.SCALAR for a in x.args):
                 return self._summed(x)
-            case Op.CALL | Op.CONTRACT | Op.TAKE | Op.TRANSPOSE | Op.DIAGONAL | Op.STACK \
-                | Op.SPREAD if numbers:  # fmt: skip
+            case op if op.local and numbers:
                 return self._rebuilt(x)
             case _:
                 return self._whole(x)
@@ -140,7 +133,7 @@ class _Cutter:
         if any(a in self.along and a.type.kind is not x.type.kind for a in x.args):
             return self._whole(x)
         args = tuple(self._descend(a) if a in self.along else self._scalar(a) for a in x.args)
-        return Node(x.op, args, x.attr, ket(x.type.axes))
+        return build.over(x, args)
 
     def _scalar(self, x: Node) -> Node:
         if x not in self.scalars:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from nexort.limit.symmetry import vanishing
 from nexort.program import build
+from nexort.program.linearity import Linearity, linearity
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind, ket
 from nexort.support.diagnostics import fail
@@ -88,18 +89,13 @@ def _entries(x: Node) -> Node:
 def _linear(x: Node, found: dict[Node, Node]) -> Node:
     moving = [a in found for a in x.args]
     args = tuple(found.get(a, a) for a in x.args)
-    name = str(x.attr) if x.op is Op.CALL else ""
-    match x.op:
-        case Op.CALL if name in ("add", "sub", "neg") and all(moving):
-            return build.call(name, *args)
-        case Op.CALL if (
-            name in ("mul", "div") and moving.count(True) == 1 and (name == "mul" or moving[0])
-        ):
-            return build.call(name, *args)
-        case Op.CONTRACT if moving.count(True) == 1:
-            return build.contract(args[0], args[1], int(x.attr))
-        case Op.TAKE | Op.TRANSPOSE | Op.DIAGONAL | Op.SPREAD | Op.STACK if all(moving):
-            return Node(x.op, args, x.attr, ket(x.type.axes))
+    match linearity(x), moving:
+        case Linearity.SUM, _ if all(moving):
+            return build.over(x, args)
+        case Linearity.PRODUCT, ([True, False] | [False, True]):
+            return build.over(x, args)
+        case Linearity.QUOTIENT, [True, False]:
+            return build.over(x, args)
     message = "the output at initialization is not a sum of averages that vanish"
     raise fail("no-limit", message, help=HINT)
 
@@ -111,10 +107,9 @@ def vanishing_scalars(roots: Iterable[Node]) -> frozenset[Node]:
     for x in walk(roots):
         if x.type.kind is Kind.SCALAR and x.args and x not in zero:
             parts = [a in zero for a in x.args]
-            products = x.op is Op.CONTRACT or (x.op is Op.CALL and x.attr == "mul")
-            sums = x.op in (Op.TAKE, Op.TRANSPOSE, Op.DIAGONAL, Op.SPREAD, Op.STACK) or (
-                x.op is Op.CALL and x.attr in ("add", "sub", "neg")
-            )
-            if (products and any(parts)) or (sums and all(parts)):
-                zero.add(x)
+            match linearity(x):
+                case Linearity.PRODUCT if any(parts):
+                    zero.add(x)
+                case Linearity.SUM if all(parts):
+                    zero.add(x)
     return frozenset(zero)

@@ -1,4 +1,4 @@
-"""Array meaning of the entrywise and axis operations.
+"""Local instructions on arrays, as the limit and the outputs of trainings have them.
 
 A scalar is an array of shape ``axes``, a ket one of shape ``axes + tail``: its tail holds the
 sample points, (N,) for an ordinary ket; inside an expectation over iid copies the tail is (K, B),
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nexort import activations
-from nexort.program.nodes import Node, Op
+from nexort.program.nodes import Node, Op, Role, source
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array
 from nexort.support.diagnostics import InternalError
@@ -31,14 +31,8 @@ def entrywise(node: Node, args: Sequence[Array], tail: int) -> Array:
     return result
 
 
-LOCAL = frozenset(
-    (Op.CALL, Op.CONTRACT, Op.TAKE, Op.TRANSPOSE, Op.DIAGONAL, Op.SPREAD, Op.FACTOR, Op.STACK)
-)
-"""What combines points of its arguments one by one: no average, no matrix."""
-
-
 def local(node: Node, args: Sequence[Array], tail: int, shape: tuple[int, ...]) -> Array:
-    """One of ``LOCAL``, from its arguments; ``shape`` is that of its axes."""
+    """A local instruction of its arguments; ``shape`` are the sizes of the node's axes."""
     match node.op:
         case Op.CALL:
             return entrywise(node, args, tail)
@@ -46,33 +40,28 @@ def local(node: Node, args: Sequence[Array], tail: int, shape: tuple[int, ...]) 
             return contraction(node, args[0], args[1], tail)
         case Op.STACK:
             return np.stack(np.broadcast_arrays(*args))
-        case _:
-            return structural(node, args[0], tail, shape)
+        case Op.FACTOR if node.type.kind is Kind.SCALAR:
+            return symmetric_root(args[0], node)
+        case op if op.role is Role.SELECTION:
+            return selection(node, args[0], tail, shape)
+        case op:
+            raise InternalError(f"{op.name} is no local instruction of arrays")
 
 
-def structural(node: Node, value: Array, tail: int, shape: tuple[int, ...]) -> Array:
-    """TAKE, TRANSPOSE, DIAGONAL, SPREAD and FACTOR; ``shape`` are the sizes of the node's axes."""
-    behind = tail if node.args[0].type.kind is Kind.KET else 0
-    axes = value.ndim - behind
-    match node.op:
-        case Op.TAKE:
-            picks = node.attr
-            assert isinstance(picks, tuple)
-            return value[tuple(slice(None) if p is None else p for p in picks)]
-        case Op.TRANSPOSE:
-            return value.transpose(*reversed(range(axes)), *range(axes, value.ndim))
-        case Op.DIAGONAL:
-            diagonal = np.diagonal(value, axis1=axes - 2, axis2=axes - 1)
-            return np.moveaxis(diagonal, -1, axes - 2)
-        case Op.SPREAD:
-            if node.type.kind is Kind.KET and not behind:
-                value = value.reshape(value.shape + (1,) * tail)
-                behind = tail
-            return np.broadcast_to(value, shape + value.shape[value.ndim - behind :])
-        case Op.FACTOR:
-            return symmetric_root(value, node)
-        case _:
-            raise InternalError(f"{node.op.name} is not a structural operation")
+def selection(node: Node, value: Array, tail: int, shape: tuple[int, ...]) -> Array:
+    """A view: entries of the argument where :func:`source` has them."""
+    if node.type.kind is Kind.KET and node.args[0].type.kind is Kind.SCALAR:
+        value = value.reshape(value.shape + (1,) * tail)
+    axes = "abcdefghijklmnopqrstuvwxyz"[: len(shape)]
+    found = source(node, axes, int)
+    picked = value[tuple(k if isinstance(k, int) else slice(None) for k in found)]
+    labels = "".join(k for k in found if isinstance(k, str))
+    kept = "".join(k for k in axes if k in found)
+    view: Array = np.einsum(f"{labels}...->{kept}...", picked)
+    if len(kept) < len(shape):
+        view = view[tuple(slice(None) if k in found else None for k in axes)]
+        view = np.broadcast_to(view, shape + view.shape[len(shape) :])
+    return view
 
 
 def contraction(node: Node, left: Array, right: Array, tail: int) -> Array:
