@@ -25,6 +25,7 @@ FUNCTIONS: dict[str, Callable[..., Array]] = {
     "relu": lambda z: np.maximum(z, 0), "abs": np.abs, "sign": np.sign, "erf": special.erf,
     "exp": np.exp, "log": np.log, "sin": np.sin, "cos": np.cos, "tanh": np.tanh, "sinh": np.sinh,
     "cosh": np.cosh, "arctan": np.arctan, "max": np.maximum, "min": np.minimum,
+    "erfc": special.erfc,
     "arcsin": lambda z: np.arcsin(clipped(z)), "arccos": lambda z: np.arccos(clipped(z)),
     "sigmoid": special.expit, "silu": lambda z: z * special.expit(z),
     "softplus": lambda z: np.logaddexp(0, z),

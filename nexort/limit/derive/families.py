@@ -75,6 +75,10 @@ ARCSINE = Apply("arcsin", (CORRELATION,))
 """Its complement."""
 
 
+BIVARIATE = "Phi_2"
+"""P(u < x, v < y) of standard Gaussians u, v of correlation r, as a function of x, y and r."""
+
+
 def exact(value: float) -> Formula:
     """The rational x, its root, x / pi or (x / pi)^(1/2) that a float is the nearest to."""
     if value == 0:

@@ -21,6 +21,7 @@ from nexort.limit.derive.formula import (
     Symbol,
 )
 from nexort.limit.derive.walking import parts
+from nexort.limit.derive.walking import walk as walk_of
 from nexort.program import build
 from nexort.program.index import Affine
 from nexort.program.nodes import Node, Op, rewrite, walk
@@ -28,7 +29,7 @@ from nexort.program.nodes import Node, Op, rewrite, walk
 RESERVED = frozenset(
     (
         *keyword.kwlist, "__debug", "np", "special", "cache", "limit", "root", "NODES", "WEIGHTS",
-        "gaussian_pair", "gaussian_mean", "ratio", "range", "sum", "float", "zip", "ValueError",
+        "gaussian_pair", "gaussian_mean", "bivariate", "sector", "ratio", "range", "sum", "float", "zip", "ValueError",
     )
 )  # fmt: skip
 """Names that have a meaning in a module."""
@@ -114,6 +115,8 @@ def plain(formula: Formula) -> Code:
     """A formula of symbols alone (p, c, q, z, params) as an expression inside a dual activation."""
     if formula == families.ORTHOGONAL:
         return "root", ATOM
+    if formula == families.DETERMINANT:
+        return "root**2", UNARY
     if formula in DEVIATIONS:
         # only c is ever divided by it, and c is 0 where a variance is
         return f"np.sqrt(np.maximum({DEVIATIONS[formula]}, {SMALLEST}))", ATOM
@@ -140,6 +143,9 @@ def plain(formula: Formula) -> Code:
         case _ if formula == families.ARCSINE:
             # arcsin(c / sqrt(p q)), without its loss of digits near equal inputs
             return "np.arctan2(c, root)", ATOM
+        case Apply(families.BIVARIATE, args):
+            shown = ", ".join(plain(a)[0] for a in args)
+            return f"bivariate({shown}, root / np.sqrt(p * q))", ATOM
         case Apply(name, args):
             return call(name, [plain(a) for a in args]), ATOM
         case _:
@@ -194,8 +200,24 @@ def powered(base: Code, exponent: Formula, shown: Code) -> Code:
             return f"{inside(base, ATOM)}**{inside(shown, ATOM)}", UNARY
 
 
-ROOT = "root = np.sqrt(np.maximum(p * q - c**2, 0))"
-"""What closed forms call ``root``: it must not become negative by rounding."""
+ROOT = "root = np.sqrt(np.maximum(p * q - c**2, {least}))"
+
+
+def root_of(formula: Formula) -> str:
+    """What closed forms call ``root``: it must not become negative by rounding, nor 0 where they
+    divide by it."""
+    return ROOT.format(least="1e-200" if any(map(_by_root, walk_of(formula))) else "0")
+
+
+def _by_root(x: Formula) -> bool:
+    match x:
+        case Apply(families.BIVARIATE):
+            return True
+        case Power(families.DETERMINANT, Number(value)):
+            return value < 0
+        case _:
+            return False
+
 
 
 def floors(variances: str) -> str:
@@ -210,6 +232,8 @@ def floored(formula: Formula) -> bool:
     in angles and by standard deviations."""
     if formula in (families.ANGLE, families.ARCSINE) or formula in INVERSE_DEVIATIONS:
         return False
+    if isinstance(formula, Apply) and formula.function == families.BIVARIATE:
+        return True
     return families.divides(formula) or any(map(floored, parts(formula)))
 
 
@@ -306,6 +330,38 @@ def checked(total, off, size):
     if not np.all(off <= 1e-5 * size):
         raise ArithmeticError("a function varies too fast at its variance for the trapezoidal rule")
     return total
+'''
+
+
+BIVARIATE_RULE = '''
+RAY, RAY_WEIGHTS = np.polynomial.legendre.leggauss(40)
+
+
+def bivariate(x, y, r, s):
+    """P(u < x, v < y) for standard Gaussians u, v with correlation r and s = (1 - r^2)^(1/2) > 0,
+    to the digits of small ones too."""
+    x, y, r, s = np.broadcast_arrays(x, y, r, s)
+    sign = np.where(r < 0, -1, 1)
+    value = np.where((x > 0) & (y > 0), 1.0, 0.0)
+    for a, b in ((x, y), (y, x)):
+        across = (sign * a - b - sign * a * s**2 / (1 + np.abs(r))) / s
+        value = value + np.where(a > 0, -1, 1) * sector(np.abs(a), np.clip(across, -1e100, 1e100))
+    corner = 0.25 + np.arctan2(r, s) / (2 * np.pi)
+    return np.where((x == 0) & (y == 0), corner, np.maximum(value, 0))
+
+
+def sector(h, b):
+    """P(u > h, h v > b u) for independent standard Gaussians u, v: by Owen's T function, far from 0
+    as an integral over a ray."""
+    slope = np.divide(b, h, out=np.asarray(np.copysign(np.inf, b)), where=h > 0)
+    near = special.ndtr(-h) / 2 - special.owens_t(h, slope)
+    size, total = np.abs(b), np.zeros(np.shape(h))
+    length = np.minimum(9, 40 / np.maximum(size, 1))
+    for node, weight in zip((RAY + 1) / 2, RAY_WEIGHTS / 2):
+        step = length * node
+        total = total + weight * np.exp(-step * (size + step / 2)) * h / (h**2 + (size + step) ** 2)
+    ray = np.exp(-(h**2 + size**2) / 2) * length * total / (2 * np.pi)
+    return np.where(h**2 + size**2 < 4, near, np.where(b < 0, special.ndtr(-h) - ray, ray))
 '''
 
 

@@ -122,7 +122,8 @@ class _Module:
         body = list(self._body())
         helpers = [self._dual(name, f) for name, f in self.duals.items()]
         numeric = any("gaussian_" in h for h in helpers)
-        special = any("special." in part for part in (*helpers, *body))
+        bivariate = any("bivariate(" in h for h in helpers)
+        special = bivariate or any("special." in part for part in (*helpers, *body))
         imports = ["from functools import cache", "", "import numpy as np"]
         imports += ["from scipy import special"] if special else []
         return "\n".join(
@@ -131,6 +132,7 @@ class _Module:
                 "",
                 *imports,
                 *([functions.PAIR_RULE.rstrip()] if numeric else []),
+                *([functions.BIVARIATE_RULE.rstrip()] if bivariate else []),
                 *(["", functions.RATIO.rstrip()] if any("ratio(" in x for x in body) else []),
                 "",
                 "",
@@ -360,8 +362,8 @@ class _Module:
         if functions.floored(known.formula):
             lines.append(INDENT + (functions.floors("p" if arguments == "p" else "pq")))
         if re.search(r"\broot\b", value):
-            lines.append(INDENT + functions.ROOT)
-        return "\n".join([*lines, f"{INDENT}return {value}"])
+            lines.append(INDENT + functions.root_of(known.formula))
+        return "\n".join([*lines, *functions.wrapped("return ", value, INDENT)])
 
 
 def _ends(first: Affine, last: Affine) -> str:

@@ -15,6 +15,8 @@ delta                 KroneckerDelta
 Q over a history      Function of the update function's name: the body, then (index, 0, last)
 matrix, |x><y|        Indexed ``W[l, t]``, ``|x><y|[l, a, m, b]``
 E f(z_a) g(z_b)       its closed form if one is known, else Function ``V_f_g`` of the covariances
+Phi_2(x, y, r)        Phi(x) Phi(y) + int_0^arcsin(r) exp(-(x^2 + y^2 - 2 x y sin t) / 2 cos^2 t) dt
+                      / 2 pi (Plackett 1954), an Integral
 other functions       sympy's own (tanh, erf, ...), else an undefined Function of that name
 ====================  =======================================================================
 """
@@ -26,7 +28,7 @@ from typing import Any, assert_never
 
 import sympy
 
-from nexort.limit.derive import closed
+from nexort.limit.derive import closed, families
 from nexort.limit.derive.derivation import Equation
 from nexort.limit.derive.formula import (
     Apply,
@@ -186,6 +188,8 @@ def _applied(name: str, args: list[Any]) -> Any:
             return sympy.Heaviside(x, sympy.Rational(1, 2))
         case "arctan" | "arcsin" | "arccos", [x]:
             return {"arctan": sympy.atan, "arcsin": sympy.asin, "arccos": sympy.acos}[name](x)
+        case families.BIVARIATE, [x, y, r]:
+            return _bivariate(x, y, r)
         case "abs", [x]:
             return sympy.Abs(x)
         case "square", [x]:
@@ -213,6 +217,14 @@ def _applied(name: str, args: list[Any]) -> Any:
             return getattr(sympy, name)(*args)
         case _:
             return sympy.Function(name)(*args)
+
+
+def _bivariate(x: Any, y: Any, r: Any) -> Any:
+    t = sympy.Dummy("t", real=True)
+    square = (x**2 + y**2 - 2 * x * y * sympy.sin(t)) / (2 * sympy.cos(t) ** 2)
+    joint = sympy.Integral(sympy.exp(-square), (t, 0, sympy.asin(r)))
+    first, second = (sympy.erfc(-z / sympy.sqrt(2)) / 2 for z in (x, y))
+    return first * second + joint / (2 * sympy.pi)
 
 
 def _gaussian(formula: GaussianPair | GaussianMean) -> Any:
