@@ -10,6 +10,9 @@ from .syntax import Tree, Unreadable, parsed
 RANGES = r"\(((?:[^()=;]+ = [^()=;]+)(?:; [^()=;]+ = [^()=;]+)*)\)"
 
 
+SOURCE = r" {3,}\([^()]*\)$| \((?:[A-Z][^()]*\d{4}|moment[^()]*|the [^()]*)\)$"
+
+
 @dataclass(frozen=True)
 class Span:
     """``var = first..last``"""
@@ -122,7 +125,7 @@ def statement(parts: list[str]) -> Statement:
     last = parts[-1]
     if found := re.search(rf"\s+{RANGES}$", last):
         spans, last = spans_of(found[1]), last[: found.start()]
-    elif found := re.search(r" {3,}\([^()]*\)$| \((?:[A-Z][^()]*\d{4}|moment[^()]*)\)$", last):
+    elif found := re.search(SOURCE, last):
         last = last[: found.start()]
     parts = [*parts[:-1], last]
     try:

@@ -170,8 +170,8 @@ def _mean(f: Node) -> Closed | None:
     whole, one = Univariate(f), Univariate(build.constant(1))
     if pairs.evaluator(whole, one) is not None:
         return _of_atoms(whole, one)
-    found = pieces.pieces(whole)
-    return None if found is None else Closed(halves.mean(found), catalogue.INTEGRAL)
+    parts = pieces.pieces(whole)
+    return None if parts is None else Closed(halves.mean(parts), catalogue.INTEGRAL)
 
 
 def pairs_up(f: Node) -> bool:

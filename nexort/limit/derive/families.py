@@ -23,7 +23,6 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import reduce
 
 from nexort.gaussian import orthant
 from nexort.gaussian.pairs import slope
@@ -183,9 +182,10 @@ def _half(terms: _Sum) -> Formula:
     """(2 / pi)^(1/2) times a sum."""
     scale = _common(terms.terms)
     total = terms.over(scale)
-    if total in (root(P), root(Q)):
-        assert isinstance(total, Power)
-        return root(mul(scale, scale, TWO, total.base, over(PI)))
+    for own in (P, Q):
+        if total in (root(own), neg(root(own))):
+            size = root(mul(scale, scale, TWO, own, over(PI)))
+            return size if total == root(own) else neg(size)
     return mul(scale, TWO, root(mul(TWO, PI), -1), total)
 
 
@@ -195,8 +195,8 @@ def _common(terms: Iterable[tuple[Formula, Formula]]) -> Formula:
     values = [x for x in found if isinstance(x, Fraction) and x]
     if not values or len(values) < len(list(terms)):
         return ONE
-    top = reduce(math.gcd, (x.numerator for x in values))
-    return Number(Fraction(top, reduce(math.lcm, (x.denominator for x in values))))
+    top = math.gcd(*(x.numerator for x in values))
+    return Number(Fraction(top, math.lcm(*(x.denominator for x in values))))
 
 
 # ---- error functions and bumps -------------------------------------------------------------------

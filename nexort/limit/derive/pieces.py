@@ -17,6 +17,7 @@ P(y > h - a p - b c, z > k - a c - b q) = Phi_2(...), the bivariate normal distr
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -42,6 +43,9 @@ from nexort.limit.derive.families import (
 from nexort.limit.derive.formula import ONE, ZERO, Apply, Formula, Number, Sum
 from nexort.limit.derive.walking import factors_of
 
+Halves = Mapping[Half, Powers]
+"""A function as a sum over half lines."""
+
 Sums = dict[Formula, Formula]
 """Functions of p, c and q -> their factors, polynomials in p, c, q, 1 / p and 1 / q."""
 
@@ -59,12 +63,9 @@ def pair(f: Pieces, g: Pieces) -> Formula:
     return _expectation(_outward(f.halves), _outward(g.halves))
 
 
-Halves = dict[Half, Powers]
-
-
 def _outward(halves: Halves) -> Halves:
     """The same function with half lines away from 0 where nothing grows on them."""
-    found: Halves = defaultdict(lambda: defaultdict(float))
+    found: dict[Half, Powers] = defaultdict(lambda: defaultdict(float))
     for half, powers in halves.items():
         inward = half.side * half.edge < 0 and not half.slope
         turned = Half(0.0, half.edge, -half.side)
@@ -128,6 +129,11 @@ class _Corner:
         """With y and z exchanged."""
         return _Corner(self.right, self.left)
 
+    @property
+    def ordered(self) -> _Corner:
+        """With y, of variance p, on the left."""
+        return self if self.left.variance == P else self.turned
+
     def variance(self) -> tuple[Formula, Formula]:
         """w = q - c^2 / p."""
         y, z = self.left, self.right
@@ -147,26 +153,25 @@ class _Corner:
         if not z.half.side:
             return {base: ONE}
         apart = mul(z.sign, add(mul(z.edge, p), neg(mul(C, y.edge))))
-        under = root(DETERMINANT, -1)
-        scaled = (
-            mul(apart, root(mul(TWO, p), -1), under) if isinstance(apart, Sum)
-            else mul(_over_root(apart, p), under)
-        )  # fmt: skip
-        slope = mul(neg(z.sign), z.slope, ORTHOGONAL, root(mul(TWO, p), -1))
-        return {mul(base, k): x for k, x in _beyond(add(scaled, slope)).items()}
+        whole = isinstance(apart, Sum)
+        scaled = mul(apart, root(mul(TWO, p), -1)) if whole else _over_root(apart, p)
+        shift = mul(neg(z.sign), z.slope, ORTHOGONAL, root(mul(TWO, p), -1))
+        beyond = _beyond(add(mul(scaled, root(DETERMINANT, -1)), shift))
+        return {mul(base, k): x for k, x in beyond.items()}
 
     def at_corner(self) -> Formula:
-        """T."""
-        y, z = (self.left, self.right) if self.left.variance == P else (self.right, self.left)
-        apart = [mul(neg(HALF), power(own.edge, TWO), other.variance, over(DETERMINANT))
-                 for own, other in ((y, z), (z, y))]  # fmt: skip
-        if ZERO not in (y.edge, z.edge):
-            side = add(mul(P, exact(abs(z.half.edge))), mul(number(-1 if z.half.edge > 0 else 1), C, y.edge))
-            apart = [
-                mul(neg(HALF), power(y.edge, TWO), over(P)),
-                mul(neg(HALF), power(side, TWO), over(P), over(DETERMINANT)),
-            ]
-        size = add(mul(y.slope, y.edge), mul(z.slope, z.edge), *apart)
+        """T, the exponent in one fraction where an edge is 0."""
+        y, z = self.ordered.left, self.ordered.right
+        sizes = [
+            mul(power(a.edge, TWO), b.variance, over(DETERMINANT)) for a, b in ((y, z), (z, y))
+        ]
+        if ZERO not in sizes:
+            sign = number(-1 if z.half.edge < 0 else 1)
+            apart = add(mul(sign, P, z.edge), neg(mul(sign, C, y.edge)))
+            sizes = [mul(power(x, TWO), over(P)) for x in (y.edge, apart)]
+            sizes[1] = mul(sizes[1], over(DETERMINANT))
+        shifts = (mul(x.slope, x.edge) for x in (y, z))
+        size = add(*shifts, *(mul(neg(HALF), x) for x in sizes))
         return mul(over(mul(TWO, PI)), ORTHOGONAL, _exp(size))
 
     def probability(self) -> Sums:
@@ -199,7 +204,7 @@ class _Corner:
 
     def _quadrant(self) -> Sums:
         """The probability of a quadrant."""
-        y, z = (self, self.turned) if self.left.variance == P else (self.turned, self)
+        y, z = self.ordered, self.ordered.turned
         sign = mul(y.left.sign, z.left.sign)
         scaled = tuple(neg(_over_root(x._apart(), x.left.variance, ONE)) for x in (y, z))
         if scaled == (ZERO, ZERO):
@@ -256,9 +261,10 @@ def _over_root(x: Formula, variance: Formula, factor: Formula = TWO) -> Formula:
     under = root(mul(factor, variance), -1)
     terms = x.terms if isinstance(x, Sum) else (x,)
     above = root(mul(over(factor), variance))
-    return add(*(
-        mul(t, over(variance), above) if variance in factors_of(t) else mul(t, under) for t in terms
-    ))
+    return add(
+        *(mul(t, over(variance), above) if variance in factors_of(t) else mul(t, under)
+          for t in terms)
+    )  # fmt: skip
 
 
 def _beyond(x: Formula) -> Sums:

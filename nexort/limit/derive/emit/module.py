@@ -11,7 +11,7 @@ from nexort.limit.derive import closed, graphs
 from nexort.limit.derive import univariate as u
 from nexort.limit.derive.algebra import index_names
 from nexort.limit.derive.derivation import Derivation, Label, OutputFormula, Range
-from nexort.limit.derive.emit import functions
+from nexort.limit.derive.emit import functions, rules
 from nexort.limit.derive.emit.expressions import Frame, NotClosed
 from nexort.limit.derive.emit.families import (
     Family,
@@ -131,9 +131,9 @@ class _Module:
                 functions.quoted(self._docstring(), marks=3),
                 "",
                 *imports,
-                *([functions.PAIR_RULE.rstrip()] if numeric else []),
-                *([functions.BIVARIATE_RULE.rstrip()] if bivariate else []),
-                *(["", functions.RATIO.rstrip()] if any("ratio(" in x for x in body) else []),
+                *([rules.PAIR_RULE.rstrip()] if numeric else []),
+                *([rules.BIVARIATE_RULE.rstrip()] if bivariate else []),
+                *(["", rules.RATIO.rstrip()] if any("ratio(" in x for x in body) else []),
                 "",
                 "",
                 "\n\n\n".join([*helpers, "\n".join(self._function(body))]),
