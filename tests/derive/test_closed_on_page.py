@@ -64,6 +64,8 @@ def values(p: nexort.TensorProgram, page: Page) -> list[float]:
         if statement.text[0] in "MV":
             assert len(statement.rights) == 2, statement.text
             del statement.rights[0]
+    for equation in reading.equations:
+        del equation.rights[:-1]
     found = []
     for line in reading.outputs:
         reading.values.clear()

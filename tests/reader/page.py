@@ -89,7 +89,8 @@ def section(lines: list[str]) -> list[Statement]:
         stripped = line.strip()
         indent = len(line) - len(line.lstrip())
         chain = stripped.startswith("= ")
-        head = not chain and indent in (2, 6) and (" = " in stripped or indent == 2)
+        whole = " = " in stripped or re.fullmatch(r"\w_\S+\([\w, ]+\)", stripped)
+        head = not chain and indent in (2, 6) and bool(whole or indent == 2)
         if SENTENCE.match(stripped) and not (head and re.match(r"\S+\s+= ", stripped)):
             note = indent
         elif chain:
