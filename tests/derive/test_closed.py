@@ -265,6 +265,11 @@ def test_others_have_none() -> None:
     assert closed.pair(build.call("exp", SQUARE), build.call("exp", SQUARE)) is None
 
 
+def test_what_would_fill_pages_stays_open() -> None:
+    bent = build.call("pow", named("hardtanh"), build.constant(6))
+    assert closed.pair(build.call("mul", bent, named("selu")), bent) is None
+
+
 def symbols(names: str) -> list[Any]:
     import sympy
 

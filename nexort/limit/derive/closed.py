@@ -100,7 +100,8 @@ def _pair(f: Node, g: Node) -> Closed | None:
     if first is None or second is None:
         return None
     citation = catalogue.ROSENBAUM if left.kinks or right.kinks else catalogue.INTEGRAL
-    return Closed(halves.pair(first, second), catalogue.short(citation))
+    formula = halves.pair(first, second)
+    return None if formula is None else Closed(formula, catalogue.short(citation))
 
 
 def _has_params(*graphs_: Node) -> bool:

@@ -16,6 +16,7 @@ P(y > h - a p - b c, z > k - a c - b q) = Phi_2(...), the bivariate normal distr
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,6 +50,9 @@ Halves = Mapping[Half, Powers]
 Sums = dict[Formula, Formula]
 """Functions of p, c and q -> their factors, polynomials in p, c, q, 1 / p and 1 / q."""
 
+MOST_TERMS = 500
+"""Of half lines and powers of two functions that are still written out; eval has them all."""
+
 WHOLE = Half(0.0, 0.0, 0)
 """The line."""
 
@@ -58,9 +62,11 @@ def mean(f: Pieces) -> Formula:
     return _expectation(f.halves, {WHOLE: {0: 1.0}})
 
 
-def pair(f: Pieces, g: Pieces) -> Formula:
-    """E f(y) g(z)."""
-    return _expectation(_outward(f.halves), _outward(g.halves))
+def pair(f: Pieces, g: Pieces) -> Formula | None:
+    """E f(y) g(z); None where it would fill pages."""
+    first, second = (_outward(h.halves) for h in (f, g))
+    terms = (sum(k + 1 for powers in h.values() for k in powers) for h in (first, second))
+    return _expectation(first, second) if math.prod(terms) <= MOST_TERMS else None
 
 
 def _outward(halves: Halves) -> Halves:
