@@ -117,9 +117,9 @@ class Duals:
         if not self.shapes:
             return
         own = Formals.without(self._params())
-        yield Paragraph(self._words(own))
         if any(k.has_bivariate for k in self._known()):
             yield Paragraph(_of_bivariate(plain))
+        yield Paragraph(self._words(own))
         for graph in self.numbered:
             left = row(self.functions[graph], parens(same(own.z)))
             yield Statement(left, (plain.box(graphs.at(graph, Symbol(own.z))),))
@@ -175,10 +175,10 @@ def _of_bivariate(plain: Notation) -> tuple[Words, ...]:
     """What the distribution function is."""
     shown = plain.box(Apply(BIVARIATE, tuple(map(Symbol, "xyr"))))
     u, v, x, y, r = (same(letter) for letter in "uvxyr")
-    below = (row(a, Glyph(" < ", " < "), b) for a, b in ((u, x), (v, y)))
+    first, second = (row(a, Glyph(" < ", " < "), b) for a, b in ((u, x), (v, y)))
     return (
-        "Of standard Gaussians ", u, " and ", v, " with correlation ", r, ", ", shown,
-        " is the probability of ", separated(list(below), COMMA), ":",
+        "For standard Gaussians ", u, ", ", v, " of correlation ", r, ", ", shown,
+        " is the probability of ", first, " and ", second, ".",
     )  # fmt: skip
 
 
