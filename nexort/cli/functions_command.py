@@ -67,3 +67,5 @@ def _lines(row: Row) -> Iterator[str]:
     if shown:
         yield "  y, z of variances p, q and covariance c:"
         yield from shown
+        if any("Φ_2" in text for text in shown):
+            yield "    Φ_2(x, y, r) is the bivariate normal distribution function of correlation r"

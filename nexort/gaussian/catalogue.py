@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 
 from nexort import activations
 from nexort.activations import expectations
-from nexort.gaussian import pairs
+from nexort.gaussian import pairs, pieces
 from nexort.gaussian.terms import Terms, normal_form
 from nexort.gaussian.univariate import IDENTITY, SLOT, Univariate, function
 from nexort.program import build
@@ -20,6 +20,8 @@ ISSERLIS, CHO, ERF, WAVES, INTEGRAL = (
     for name in ("square", "relu", "gelu", "sin", "exp")
 )
 """Of polynomials, piecewise ones, error functions, waves, Gaussians."""
+
+ROSENBAUM = "Rosenbaum, Moments of a truncated bivariate normal distribution, 1961"
 
 MEHLER = "Mehler, Ueber die Entwicklung einer Function von beliebig vielen Variablen, 1866"
 
@@ -83,7 +85,7 @@ def closed_form(f: Univariate, g: Univariate) -> tuple[str, str] | None:
     """(name, citation) of the closed form of E f(z_a) g(z_b): of the entry with this f and g, or of
     the family whose formula gives it by bilinearity. None where there is none."""
     if pairs.evaluator(f, g) is None:
-        return None
+        return ("truncated moments", ROSENBAUM) if pieces.supported(f, g) else None
     first, second = _entry(f), _entry(g)
     if first is not None and first is second:
         return first.name, first.citation

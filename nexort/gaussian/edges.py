@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from nexort.activations import Array
-from nexort.gaussian import direct
+from nexort.gaussian import direct, stein
 from nexort.gaussian.covariance import Covariance
+from nexort.gaussian.stein import edge_moment
 from nexort.gaussian.terms import Atom, Terms
 
 ROOT = math.sqrt(2 / math.pi)
@@ -34,9 +35,40 @@ class State:
     rho: Any
     rest: Any
 
+    weight = 1.0
+
+    @property
+    def variance(self) -> Any:
+        """Var z_a."""
+        return np.square(self.left)
+
+    @property
+    def cross(self) -> Any:
+        """Cov(z_a, z_b)."""
+        return self.left * self.right * self.rho
+
+    def total(self, terms: stein.Terms) -> Any:
+        """A sum of products."""
+        return sum((n * x * y for n, x, y in terms), 0.0)
+
     def mirrored(self) -> State:
         """With z_a and z_b exchanged."""
         return State(self.right, self.left, self.rho, self.rest)
+
+    def arcsine(self, u: float, v: float) -> Any:
+        """(2 / pi) arcsin(rho t_a t_b)."""
+        return 2 / math.pi * _reduced(_shares(u, self.left), _shares(v, self.right), self)
+
+    def left_edge(self, u: float) -> tuple[Any, State]:
+        """s_a (2 / pi)^(1/2) t_a, and the law that the slope of erf(u z_a) leaves."""
+        share, kept = _shares(u, self.left)
+        return self.left * ROOT * np.sqrt(kept), conditioned(self, share)
+
+    def right_edge(self, v: float) -> tuple[Any, State]:
+        """s_a rho (2 / pi)^(1/2) t_b, and the law that the slope of erf(v z_b) leaves."""
+        share, kept = _shares(v, self.right)
+        factor = self.left * self.rho * ROOT * np.sqrt(kept)
+        return factor, conditioned(self.mirrored(), share).mirrored()
 
 
 def evaluate(f: Terms, g: Terms, covariance: Covariance) -> Array:
@@ -65,7 +97,7 @@ def _atoms(a: Atom, b: Atom, state: State) -> Any:
     if b.tilt:
         scale, mirror = tilted(state.mirrored(), b.tilt * np.square(state.right))
         factor, state = factor * scale, mirror.mirrored()
-    return factor * _moment(a.power, a.edge, b.power, b.edge, state)
+    return factor * edge_moment(a.power, a.edge, b.power, b.edge, state)
 
 
 def _bumps(x: Any, y: Any, state: State) -> Any:
@@ -97,42 +129,12 @@ def conditioned(state: State, share: Any) -> State:
     return State(state.left * root, state.right * width, state.rho * root / safe, rest)
 
 
-def _moment(j: int, p: float, k: int, q: float, state: State) -> Any:
-    """E z_a^j erf(p z_a) z_b^k erf(q z_b), the error functions absent for p = 0, q = 0."""
-    if (j + k + bool(p) + bool(q)) % 2:
-        return 0.0
-    if j == 0 and k == 0:
-        return _arcsine(p, q, state) if p and q else (0.0 if p or q else 1.0)
-    if j == 0:
-        return _moment(k, q, j, p, state.mirrored())
-    total: Any = 0.0
-    if j >= 2:
-        total = total + (j - 1) * np.square(state.left) * _moment(j - 2, p, k, q, state)
-    if k:
-        cross = state.left * state.right * state.rho
-        total = total + k * cross * _moment(j - 1, p, k - 1, q, state)
-    if p:  # s_a^2 d_a erf = s_a (2 / pi)^(1/2) t_a E[... | tilted]
-        share, kept = _shares(p, state.left)
-        inner = _moment(j - 1, 0.0, k, q, conditioned(state, share))
-        total = total + state.left * ROOT * np.sqrt(kept) * inner
-    if q:
-        share, kept = _shares(q, state.right)
-        inner = _moment(j - 1, p, k, 0.0, conditioned(state.mirrored(), share).mirrored())
-        total = total + state.left * state.rho * ROOT * np.sqrt(kept) * inner
-    return total
-
-
 def _shares(p: float, std: Any) -> tuple[Any, Any]:
     """P = 1 / (1 + 2 p^2 s^2) and 1 - P = t^2."""
     if math.isinf(p):
         return np.zeros_like(std), np.ones_like(std)
     strength = 2 * np.square(p * std)
     return 1 / (1 + strength), strength / (1 + strength)
-
-
-def _arcsine(p: float, q: float, state: State) -> Any:
-    """(2 / pi) arcsin(rho t_a t_b)."""
-    return 2 / math.pi * _reduced(_shares(p, state.left), _shares(q, state.right), state)
 
 
 def _reduced(left: tuple[Any, Any], right: tuple[Any, Any], state: State) -> Array:

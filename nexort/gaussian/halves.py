@@ -163,7 +163,7 @@ class Lifted(Moments):
 
     def __init__(self, law: Law, h: Any, k: Any, x: Any, y: Any) -> None:
         super().__init__(law, h, k)
-        self.means = (x + law.rho * y, y + law.rho * x)
+        self.means = (self._shift(x, y), self._shift(y, x))
         self.lift = (x * x + 2 * law.rho * x * y + y * y) / 2
         # of exp(lift) phi(h), exp(lift) phi(k), and exp(lift) phi(h) phi(across)
         own = ((h, self.means[0], y), (k, self.means[1], x))
@@ -176,6 +176,11 @@ class Lifted(Moments):
             self.along = self.along - x * law.sine
         self.h = None if h is None else h - self.means[0]
         self.k = None if k is None else k - self.means[1]
+
+    def _shift(self, x: Any, y: Any) -> Any:
+        """x + rho y, 0 for opposite variables with equal slopes."""
+        law = self.law
+        return np.where(law.rho < 0, (x - y) + y * law.rest, (x + y) - y * law.gap)
 
     def _boundary(self, given: Any, edge: Any, scaled: Any) -> tuple[Any, Any]:
         from scipy.special import erfcx, ndtr

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from nexort.activations import Array
-from nexort.gaussian import direct, edges, orthant, waves
+from nexort.gaussian import direct, edges, orthant, stein, waves
 from nexort.gaussian.covariance import Covariance
+from nexort.gaussian.stein import wave_moment
 from nexort.gaussian.terms import Atom, Terms, normal_form
 from nexort.gaussian.univariate import Univariate, function
 
@@ -138,42 +140,33 @@ def _is_scaled(a: Atom, b: Atom, scale: float) -> bool:
 
 
 def _mixed(first: Terms, second: Terms, covariance: Covariance) -> Array:
+    left, cross, right = covariance.left, covariance.cross, covariance.right
     total: Any = 0.0
     for a, c in first.items():
         for b, d in second.items():
             if (a.edges and b.edges) or (a.waves and b.waves):
                 part: Any = of_terms({a: c}, {b: d})(covariance)
             elif a.edges:
-                part = c * d * _stein(a.power, b, covariance.left, covariance.cross, covariance)
+                part = c * d * wave_moment(a.power, b, _Waves(left, cross, right))
             else:
-                part = c * d * _stein(b.power, a, covariance.right, covariance.cross, covariance)
+                part = c * d * wave_moment(b.power, a, _Waves(right, cross, left))
             total = total + part
     return np.broadcast_to(np.asarray(total, covariance.dtype), covariance.shape)
 
 
-def _stein(j: int, wave: Atom, variance: Array, cross: Array, k: Covariance) -> Any:
-    """E z_a^j g(z_b) = (j - 1) s_a^2 E z_a^(j-2) g + Cov(z_a, z_b) E z_a^(j-1) g'."""
-    other = k.right if variance is k.left else k.left
-    if j == 0:
-        return _mean(wave, other)
-    following, factor = slope(wave)
-    total: Any = cross * factor * _stein(j - 1, following, variance, cross, k)
-    if j >= 2:
-        total = total + (j - 1) * variance * _stein(j - 2, wave, variance, cross, k)
-    return total
+@dataclass(frozen=True, slots=True)
+class _Waves:
+    """A law as ``nexort.gaussian.stein`` wants it, ``other`` the variance of z."""
 
+    variance: Array
+    cross: Array
+    other: Array
 
-def slope(wave: Atom) -> tuple[Atom, float]:
-    """(atom, factor) of the derivative."""
-    if wave.wave == "sin":
-        return Atom(wave="cos", frequency=wave.frequency), wave.frequency
-    if wave.wave == "cos":
-        return Atom(wave="sin", frequency=wave.frequency), -wave.frequency
-    return wave, wave.slope
+    def total(self, terms: stein.Terms) -> Any:
+        return sum((n * x * y for n, x, y in terms), 0.0)
 
-
-def _mean(wave: Atom, variance: Array) -> Any:
-    if wave.wave == "sin":
-        return 0.0
-    with np.errstate(over="ignore"):
-        return np.exp((wave.slope**2 - wave.frequency**2) / 2 * variance)
+    def mean(self, wave: Atom) -> Any:
+        if wave.wave == "sin":
+            return 0.0
+        with np.errstate(over="ignore"):
+            return np.exp((wave.slope**2 - wave.frequency**2) / 2 * self.other)

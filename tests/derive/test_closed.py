@@ -19,7 +19,8 @@ from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.expectation import CLOSED, expect_one, expect_pair, method_of
 from nexort.gaussian.univariate import Univariate, function
 from nexort.limit.derive import closed
-from nexort.limit.derive.emit.functions import ROOT, floored, floors, plain
+from nexort.limit.derive.emit.functions import floored, floors, plain, root_of
+from nexort.limit.derive.emit.rules import BIVARIATE_RULE
 from nexort.limit.derive.formula import Formula
 from nexort.limit.derive.printing.symbolic import expression
 from nexort.program import build
@@ -129,8 +130,9 @@ def numbers(name: str, other: str, points: list[tuple[float, float, float]]) -> 
 def code(formula: Formula, variances: str = "pq") -> Callable[..., Any]:
     """A closed form as the numpy function that is emitted."""
     names: dict[str, Any] = {"np": np, "special": special}
+    exec(BIVARIATE_RULE, names)
     first = [floors(variances)] if floored(formula) else []
-    first += [ROOT] if variances == "pq" else []
+    first += [root_of(formula)] if variances == "pq" else []
     body = "\n    ".join([*first, f"return {plain(formula)[0]}"])
     exec(
         f"def run({', '.join(variances.replace('q', 'cq'))}):\n    {body}", names
@@ -194,6 +196,52 @@ def test_means_of_piecewise_functions(name: str, times: str) -> None:
         assert emitted(np.zeros(())) == pytest.approx(_at_zero(product), abs=1e-12)
 
 
+BENT = sorted((a, b) for a in PIECEWISE for b in PIECEWISE if a <= b)
+"""Pairs that need the bivariate normal distribution function."""
+
+
+@pytest.mark.parametrize(("first", "second"), BENT)
+def test_pairs_of_piecewise_functions(first: str, second: str) -> None:
+    """The formula at 25 digits, and its numpy code, are the bivariate normal integrals of eval,
+    within their errors; the code also of tails and of nearly equal and opposite variables."""
+    f, g = PIECEWISE[first], PIECEWISE[second]
+    found = closed.pair(f.node, g.node)
+    assert found is not None
+    near = [(0.3, s * 0.3 * (1 - d), 0.3) for s in (1, -1) for d in (0, 1e-6)]
+    points = [*TRIPLES, *near, (2.0, -2.0, 2.0), (1e-4, 5e-5, 1e-4), (40.0, 12.0, 9.0)]
+    p, c, q = np.array(points).T
+    wanted = expect_pair(f, g, Covariance(p, q, c))
+    sizes = [expect_pair(h, h, Covariance(v, v, v)).value for h, v in ((f, p), (g, q))]
+    allowed = wanted.error + 1e-13 * np.sqrt(sizes[0] * sizes[1])
+    with np.errstate(all="raise", under="ignore"):
+        emitted = code(found.formula)(p, c, q)
+    np.testing.assert_array_less(np.abs(emitted - wanted.value), allowed + 1e-300)
+    run = sympy.lambdify(symbols("pcq"), expression(found.formula), "mpmath")
+    with mp.workdps(25):
+        exact = [float(run(*map(mp.mpf, point))) for point in TRIPLES[:2]]
+    np.testing.assert_array_less(np.abs(exact - wanted.value[:2]), allowed[:2])
+
+
+@pytest.mark.parametrize("name", PIECEWISE)
+def test_piecewise_functions_of_zero_variances(name: str) -> None:
+    f = PIECEWISE[name]
+    found = closed.pair(f.node, f.node)
+    assert found is not None
+    mean, zero = expect_one(f, np.array([0.7]), 1e-13).value[0], _at_zero(f.node)
+    with np.errstate(all="raise", under="ignore"):
+        value = code(found.formula)(*np.array([(0, 0, 0), (0, 0, 0.7), (0.7, 0, 0)]).T)
+    np.testing.assert_allclose(value, [zero**2, zero * mean, zero * mean], rtol=1e-11, atol=1e-12)
+
+
+def test_the_sign_of_half_a_moment() -> None:
+    """E y 1(y < 0) = -(p / 2 pi)^(1/2)."""
+    found = closed.mean(build.call("mul", Z, build.call("step", build.call("neg", Z))))
+    assert found is not None
+    assert float(expression(found.formula).subs(symbols("p")[0], 2.0)) == pytest.approx(
+        -1 / sqrt(pi), rel=1e-14
+    )
+
+
 def _at_zero(f: Node) -> float:
     """f(0), between its two sides where it jumps."""
     return float(np.mean([Univariate(f)(np.array(s)) for s in (-1e-14, 1e-14)]))
@@ -212,9 +260,14 @@ def test_emitted_code_of_zero_variances(first: str, second: str) -> None:
 def test_others_have_none() -> None:
     assert closed.pair(named("tanh"), named("tanh")) is None
     assert closed.mean(named("sigmoid")) is None
-    assert closed.pair(named("hardtanh"), named("hardtanh")) is None
+    assert closed.pair(named("hardtanh"), named("erf")) is None
     # (1 - 2 p)(1 - 2 q) - 4 c^2 is positive also where E exp(y^2 + z^2) does not exist
     assert closed.pair(build.call("exp", SQUARE), build.call("exp", SQUARE)) is None
+
+
+def test_what_would_fill_pages_stays_open() -> None:
+    bent = build.call("pow", named("hardtanh"), build.constant(6))
+    assert closed.pair(build.call("mul", bent, named("selu")), bent) is None
 
 
 def symbols(names: str) -> list[Any]:

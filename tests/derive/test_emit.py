@@ -55,11 +55,22 @@ def compared(
         np.testing.assert_allclose(value, np.asarray(limit[name]), rtol=rtol, atol=rtol)
 
 
-@pytest.mark.parametrize("phi", ["relu", "erf", "tanh", "gelu", "sin", "abs"])
+@pytest.mark.parametrize("phi", ["relu", "erf", "tanh", "gelu", "sin", "abs", "elu", "celu"])
 @pytest.mark.parametrize("depth", [1, 3])
 def test_perceptrons(phi: str, depth: int, tmp_path: Path) -> None:
-    text = (PROGRAMS / "mlp.nxt").read_text("utf-8").replace("relu(z)", f"{phi}(z)")
-    compared(nexort.loads(text, L=depth), tmp_path, xi=X)
+    compared(perceptron(phi, depth), tmp_path, xi=X)
+
+
+def perceptron(phi: str, depth: int) -> nexort.TensorProgram:
+    text = (PROGRAMS / "mlp.nxt").read_text("utf-8")
+    body = f"{phi}(z, 0.5)" if phi == "celu" else f"{phi}(z)"
+    return nexort.loads(text.replace("relu(z)", body), L=depth)
+
+
+@pytest.mark.parametrize("phi", ["hardtanh", "relu6", "hardswish", "selu"])
+def test_perceptrons_whose_slopes_jump(phi: str, tmp_path: Path) -> None:
+    """Of different inputs: a jump loses half of the digits of equal ones."""
+    compared(perceptron(phi, 3), tmp_path, xi=X[:, :3], rtol=1e-11)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from nexort.activations import Array
 from nexort.gaussian import pieces
@@ -94,6 +95,15 @@ def test_one_variable_and_its_mirror_image(name: str, sign: int) -> None:
     found = expect_pair(f, f, Covariance(variance, variance, sign * variance))
     known = expect_one(Univariate(call("mul", f.node, other)), variance).value
     np.testing.assert_allclose(found.value, known, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("p", [0.0277, 0.18, 2.0, 3.0, 38.9])
+def test_exponentials_of_opposite_variables(p: float) -> None:
+    """E elu'(y) elu'(-y) = E exp(-|y|), where the shifts of the two exponentials cancel."""
+    f, variance = function("elu").derivative(), np.array([p])
+    found = expect_pair(f, f, Covariance(variance, variance, -variance))
+    known = 2 * np.exp(p / 2) * ndtr(-np.sqrt(p))
+    np.testing.assert_allclose(found.value, known, rtol=0, atol=float(found.error[0]))
 
 
 def test_against_sampling() -> None:

@@ -10,6 +10,9 @@ from .syntax import Tree, Unreadable, parsed
 RANGES = r"\(((?:[^()=;]+ = [^()=;]+)(?:; [^()=;]+ = [^()=;]+)*)\)"
 
 
+SOURCE = r" {3,}\([^()]*\)$| \((?:[A-Z][^()]*\d{4}|moment[^()]*|the [^()]*)\)$"
+
+
 @dataclass(frozen=True)
 class Span:
     """``var = first..last``"""
@@ -86,7 +89,8 @@ def section(lines: list[str]) -> list[Statement]:
         stripped = line.strip()
         indent = len(line) - len(line.lstrip())
         chain = stripped.startswith("= ")
-        head = not chain and indent in (2, 6) and (" = " in stripped or indent == 2)
+        whole = " = " in stripped or re.fullmatch(r"\w_\S+\([\w, ]+\)", stripped)
+        head = not chain and indent in (2, 6) and bool(whole or indent == 2)
         if SENTENCE.match(stripped) and not (head and re.match(r"\S+\s+= ", stripped)):
             note = indent
         elif chain:
@@ -122,7 +126,7 @@ def statement(parts: list[str]) -> Statement:
     last = parts[-1]
     if found := re.search(rf"\s+{RANGES}$", last):
         spans, last = spans_of(found[1]), last[: found.start()]
-    elif found := re.search(r" {3,}\([^()]*\)$| \((?:[A-Z][^()]*\d{4}|moment[^()]*)\)$", last):
+    elif found := re.search(SOURCE, last):
         last = last[: found.start()]
     parts = [*parts[:-1], last]
     try:

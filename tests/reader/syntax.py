@@ -243,7 +243,7 @@ class Parser:
                 rf"\^\{{([^{{}}]*)\}}|\^([{LETTER}0-9])(?=_)|\^([{LETTER}0-9])(?![{LETTER}0-9(])"
             ):
                 above = tuple((found[1] or found[2] or found[3]).split(","))
-            elif found := self.take(rf"_\{{([^{{}}]*)\}}|_([{LETTER}0-9]+)"):
+            elif found := self.take(rf"_\{{((?:[^{{}}]|\{{\w+\}})*)\}}|_([{LETTER}0-9]+)"):
                 below += (found[1] or found[2]).split(",")
             else:
                 return above, tuple(below)

@@ -12,7 +12,7 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-from scipy import special, stats
+from scipy import integrate, special, stats
 
 from .page import Page, Statement
 from .syntax import Name, Num, Op, Tree, Unreadable, ascii_name, index, letters, parsed, value_of
@@ -25,10 +25,17 @@ FUNCTIONS: dict[str, Callable[..., Array]] = {
     "relu": lambda z: np.maximum(z, 0), "abs": np.abs, "sign": np.sign, "erf": special.erf,
     "exp": np.exp, "log": np.log, "sin": np.sin, "cos": np.cos, "tanh": np.tanh, "sinh": np.sinh,
     "cosh": np.cosh, "arctan": np.arctan, "max": np.maximum, "min": np.minimum,
+    "erfc": special.erfc,
     "arcsin": lambda z: np.arcsin(clipped(z)), "arccos": lambda z: np.arccos(clipped(z)),
     "sigmoid": special.expit, "silu": lambda z: z * special.expit(z),
     "softplus": lambda z: np.logaddexp(0, z),
     "gelu": lambda z: z * (1 + special.erf(z / np.sqrt(2))) / 2,
+    "celu": lambda z, a: np.where(z > 0, z, a * np.expm1(np.minimum(z, 0) / a)),
+    "selu": lambda z: np.where(
+        z > 0, 1.0507009873554805 * z, 1.7580993408473766 * np.expm1(np.minimum(z, 0))
+    ),
+    "hardtanh": lambda z: np.clip(z, -1, 1), "relu6": lambda z: np.clip(z, 0, 6),
+    "hardswish": lambda z: z * np.clip(z + 3, 0, 6) / 6,
     "elu": lambda z, a=1.0: np.where(z > 0, z, a * np.expm1(np.minimum(z, 0))),
 }  # fmt: skip
 
@@ -36,6 +43,19 @@ FUNCTIONS: dict[str, Callable[..., Array]] = {
 def clipped(z: Array) -> Array:
     """A correlation, which roundings and averages may take beyond one."""
     return np.clip(z, -1, 1)
+
+
+@np.vectorize
+def bivariate(x: float, y: float, r: float) -> float:
+    """The bivariate normal distribution function, over the law of the second given the first."""
+    if abs(r) == 1:
+        return max(special.ndtr(min(x, y)) if r > 0 else special.ndtr(x) - special.ndtr(-y), 0.0)
+    width = np.sqrt(1 - r * r)
+    value, _ = integrate.quad(
+        lambda u: np.exp(-u * u / 2) * special.ndtr((y - r * u) / width), -np.inf, x,
+        epsabs=1e-15, epsrel=1e-13, limit=200,
+    )  # fmt: skip
+    return float(value / np.sqrt(2 * np.pi))
 
 
 class Undefined(Exception):
@@ -313,6 +333,8 @@ class Reading:
     def call(self, tree: Op, env: Env) -> Any:
         args = [self.lifted(a, env) for a in tree.args]
         name = tree.info if isinstance(tree.info, str) else tree.info.base
+        if tree.info == Name("Φ", below=("2",)):
+            return function(bivariate, *args)
         if isinstance(tree.info, Name) and (tree.info.below or tree.info.above):
             if name == "relu":  # with a slope
                 slope = self.value(parsed("".join(tree.info.below)), env)

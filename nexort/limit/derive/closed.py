@@ -17,7 +17,7 @@ from nexort.gaussian.univariate import SLOT, Univariate
 from nexort.limit.derive import families, graphs
 from nexort.limit.derive import pieces as halves
 from nexort.limit.derive.algebra import HALF, mul, number, power, rebuilt
-from nexort.limit.derive.families import PI, C, P, Q
+from nexort.limit.derive.families import BIVARIATE, PI, C, P, Q
 from nexort.limit.derive.formula import ONE, ZERO, Apply, Formula
 from nexort.limit.derive.walking import walk
 from nexort.program import build
@@ -41,6 +41,11 @@ class Closed:
     def at(self, values: Mapping[Formula, Formula]) -> Formula:
         """The formula at other formulas for p, c and q."""
         return _placed(self.formula, values)
+
+    @property
+    def has_bivariate(self) -> bool:
+        """Whether it has the bivariate normal distribution function."""
+        return any(isinstance(x, Apply) and x.function == BIVARIATE for x in walk(self.formula))
 
     @property
     def divides(self) -> bool:
@@ -86,11 +91,24 @@ def _scaled(f: Node) -> tuple[Formula, Node]:
 def _pair(f: Node, g: Node) -> Closed | None:
     if f is g and (listed := _listed(f)) is not None:
         return listed
-    if any(x.op in (Op.PARAM, Op.SIZE) for x in nodes_of([f, g])):
+    if _has_params(f, g):
         return None
     left, right = Univariate(f), Univariate(g)
-    if pairs.evaluator(left, right) is None:
+    if pairs.evaluator(left, right) is not None:
+        return _of_atoms(left, right)
+    first, second = pieces.pieces(left), pieces.pieces(right)
+    if first is None or second is None:
         return None
+    citation = catalogue.ROSENBAUM if left.kinks or right.kinks else catalogue.INTEGRAL
+    formula = halves.pair(first, second)
+    return None if formula is None else Closed(formula, catalogue.short(citation))
+
+
+def _has_params(*graphs_: Node) -> bool:
+    return any(x.op in (Op.PARAM, Op.SIZE) for x in nodes_of(graphs_))
+
+
+def _of_atoms(left: Univariate, right: Univariate) -> Closed | None:
     source = _source(left, right)
     multiple = pairs.gelu_like(left, right)
     if multiple is not None:
@@ -148,20 +166,19 @@ def _mean(f: Node) -> Closed | None:
         found = pair(base, base)
         if found is not None and pairs_up(base):
             return Closed(found.at({C: P, Q: P}), found.source)
-    return _pair(f, build.constant(1)) or _piecewise(f)
-
-
-def _piecewise(f: Node) -> Closed | None:
-    """E f(y) of a piecewise sum of y^k exp(a y)."""
-    if any(x.op in (Op.PARAM, Op.SIZE) for x in nodes_of([f])):
+    if _has_params(f):
         return None
-    found = pieces.pieces(Univariate(f))
-    return None if found is None else Closed(halves.mean(found), catalogue.INTEGRAL)
+    whole, one = Univariate(f), Univariate(build.constant(1))
+    if pairs.evaluator(whole, one) is not None:
+        return _of_atoms(whole, one)
+    parts = pieces.pieces(whole)
+    return None if parts is None else Closed(halves.mean(parts), catalogue.INTEGRAL)
 
 
 def pairs_up(f: Node) -> bool:
     """Whether f(z)^2 has no shorter closed form of its own."""
-    if any(x.op in (Op.PARAM, Op.SIZE) for x in nodes_of([f])):
+    if _has_params(f):
         return True
     square = Univariate(build.call("mul", f, f))
-    return pairs.evaluator(square, Univariate(build.constant(1))) is None
+    shorter = pairs.evaluator(square, Univariate(build.constant(1)))
+    return shorter is None and pieces.pieces(square) is None

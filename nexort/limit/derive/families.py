@@ -21,12 +21,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import reduce
 
-from nexort.gaussian import orthant
-from nexort.gaussian.pairs import slope
+from nexort.gaussian import orthant, stein
 from nexort.gaussian.terms import Atom, Terms
 from nexort.limit.derive.algebra import HALF, MINUS_ONE, add, mul, neg, number, power
 from nexort.limit.derive.formula import (
@@ -73,6 +71,10 @@ ANGLE = Apply("arccos", (CORRELATION,))
 
 ARCSINE = Apply("arcsin", (CORRELATION,))
 """Its complement."""
+
+
+BIVARIATE = "Phi_2"
+"""P(u < x, v < y) of standard Gaussians u, v of correlation r, as a function of x, y and r."""
 
 
 def exact(value: float) -> Formula:
@@ -179,9 +181,10 @@ def _half(terms: _Sum) -> Formula:
     """(2 / pi)^(1/2) times a sum."""
     scale = _common(terms.terms)
     total = terms.over(scale)
-    if total in (root(P), root(Q)):
-        assert isinstance(total, Power)
-        return root(mul(scale, scale, TWO, total.base, over(PI)))
+    for own in (P, Q):
+        if total in (root(own), neg(root(own))):
+            size = root(mul(scale, scale, TWO, own, over(PI)))
+            return size if total == root(own) else neg(size)
     return mul(scale, TWO, root(mul(TWO, PI), -1), total)
 
 
@@ -191,8 +194,8 @@ def _common(terms: Iterable[tuple[Formula, Formula]]) -> Formula:
     values = [x for x in found if isinstance(x, Fraction) and x]
     if not values or len(values) < len(list(terms)):
         return ONE
-    top = reduce(math.gcd, (x.numerator for x in values))
-    return Number(Fraction(top, reduce(math.lcm, (x.denominator for x in values))))
+    top = math.gcd(*(x.numerator for x in values))
+    return Number(Fraction(top, math.lcm(*(x.denominator for x in values))))
 
 
 # ---- error functions and bumps -------------------------------------------------------------------
@@ -201,10 +204,14 @@ def _common(terms: Iterable[tuple[Formula, Formula]]) -> Formula:
 def _pair(a: Atom, b: Atom) -> Formula:
     if a.edges and b.edges:
         law = _Law(exact(a.tilt), exact(b.tilt))
-        return _moment(a.power, a.edge, b.power, b.edge, law)
-    if a.waves and b.waves:
-        return _waves(a, b)
-    return _stein(a.power, b, P, Q) if a.edges else _stein(b.power, a, Q, P)
+        found: Formula = stein.edge_moment(a.power, a.edge, b.power, b.edge, law)
+    elif a.waves and b.waves:
+        found = _waves(a, b)
+    elif a.edges:
+        found = stein.wave_moment(a.power, b, _Waves(P, Q))
+    else:
+        found = stein.wave_moment(b.power, a, _Waves(Q, P))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,34 +221,34 @@ class _Law:
 
     x: Formula | None
     w: Formula | None
+    variances: tuple[Formula, ...] = (P, Q)
 
     @property
     def scale(self) -> Formula:
         """D(x, w), over what is infinite."""
         x, w = self.x, self.w
+        p, q = self.variances
         if x is None and w is None:
             return DETERMINANT
         if x is None or w is None:
-            own, rate = (P, w) if x is None else (Q, x)
+            own, rate = (p, w) if x is None else (q, x)
             assert rate is not None
             return add(own, mul(rate, DETERMINANT))
-        both = mul(add(ONE, mul(x, P)), add(ONE, mul(w, Q)))
+        both = mul(add(ONE, mul(x, p)), add(ONE, mul(w, q)))
         return add(both, neg(mul(x, w, power(C, TWO))))
 
     @property
-    def left(self) -> Formula:
+    def weight(self) -> Formula:
+        """The mean of the weight."""
+        return root(self.scale, -1)
+
+    @property
+    def variance(self) -> Formula:
         """p'."""
         if self.x is None:
             return ZERO
-        top = DETERMINANT if self.w is None else add(P, mul(self.w, DETERMINANT))
-        return mul(top, over(self.scale))
-
-    @property
-    def right(self) -> Formula:
-        """q'."""
-        if self.w is None:
-            return ZERO
-        top = DETERMINANT if self.x is None else add(Q, mul(self.x, DETERMINANT))
+        own, _ = self.variances
+        top = DETERMINANT if self.w is None else add(own, mul(self.w, DETERMINANT))
         return mul(top, over(self.scale))
 
     @property
@@ -249,9 +256,35 @@ class _Law:
         """c'."""
         return ZERO if self.x is None or self.w is None else mul(C, over(self.scale))
 
+    def total(self, terms: stein.Terms) -> Formula:
+        """A sum of products."""
+        return _total(terms)
+
+    def mirrored(self) -> _Law:
+        """With y and z exchanged."""
+        return _Law(self.w, self.x, self.variances[::-1])
+
     def tilted(self, left: float, right: float) -> _Law:
         """With the weights that the slopes of error functions have."""
-        return _Law(_tilted(self.x, left), _tilted(self.w, right))
+        return replace(self, x=_tilted(self.x, left), w=_tilted(self.w, right))
+
+    def arcsine(self, u: float, v: float) -> Formula:
+        """E erf(u y) erf(v z)."""
+        sides = mul(self.tilted(u, 0).scale, self.tilted(0, v).scale)
+        sine = mul(root(mul(_rate(u), _rate(v))), C, root(sides, -1))
+        return mul(TWO, over(PI), Apply("arcsin", (sine,)), self.weight)
+
+    def left_edge(self, u: float) -> tuple[Formula, _Law]:
+        """p' (2 t / pi)^(1/2), and the law with the weight of the slope of erf(u y)."""
+        return mul(self.variance, _slope(u)), self.tilted(u, 0)
+
+    def right_edge(self, v: float) -> tuple[Formula, _Law]:
+        """c' (2 t / pi)^(1/2), and the law with the weight of the slope of erf(v z)."""
+        return mul(self.cross, _slope(v)), self.tilted(0, v)
+
+
+def _total(terms: stein.Terms) -> Formula:
+    return add(*(mul(exact(n), x, y) for n, x, y in terms))
 
 
 def _tilted(x: Formula | None, edge: float) -> Formula | None:
@@ -263,32 +296,6 @@ def _tilted(x: Formula | None, edge: float) -> Formula | None:
 def _rate(edge: float) -> Formula:
     """t = 2 u^2 of erf(u y), 1 of the sign."""
     return ONE if math.isinf(edge) else mul(TWO, power(exact(edge), TWO))
-
-
-def _moment(j: int, u: float, k: int, v: float, law: _Law) -> Formula:
-    """E y^j erf(u y) z^k erf(v z) of a weight, the error functions absent for u = 0, v = 0."""
-    if (j + k + bool(u) + bool(v)) % 2:
-        return ZERO
-    if j == 0 and k == 0:
-        if not u:
-            return root(law.scale, -1)
-        sides = mul(law.tilted(u, 0).scale, law.tilted(0, v).scale)
-        sine = mul(root(mul(_rate(u), _rate(v))), C, root(sides, -1))
-        return mul(TWO, over(PI), Apply("arcsin", (sine,)), root(law.scale, -1))
-    first = j > 0
-    i, variance = (j - 1, law.left) if first else (k - 1, law.right)
-    own, other = (variance, law.cross) if first else (law.cross, variance)
-    j, k = (i, k) if first else (j, i)
-    terms: list[Formula] = [ZERO]
-    if j and own != ZERO:
-        terms.append(mul(number(j), own, _moment(j - 1, u, k, v, law)))
-    if k and other != ZERO:
-        terms.append(mul(number(k), other, _moment(j, u, k - 1, v, law)))
-    if u and own != ZERO:
-        terms.append(mul(own, _slope(u), _moment(j, 0.0, k, v, law.tilted(u, 0))))
-    if v and other != ZERO:
-        terms.append(mul(other, _slope(v), _moment(j, u, k, 0.0, law.tilted(0, v))))
-    return add(*terms)
 
 
 def _slope(edge: float) -> Formula:
@@ -318,15 +325,20 @@ def _waves(a: Atom, b: Atom) -> Formula:
     return mul(exp(size), Apply(name, (cross,)))
 
 
-def _stein(j: int, wave: Atom, own: Formula, other: Formula) -> Formula:
-    """E y^j g(z) = (j - 1) p E y^(j-2) g(z) + c E y^(j-1) g'(z)."""
-    if j == 0:
+@dataclass(frozen=True, slots=True)
+class _Waves:
+    """A law of powers and waves, ``other`` the variance of the wave's variable."""
+
+    variance: Formula
+    other: Formula
+    cross: Formula = C
+
+    def total(self, terms: stein.Terms) -> Formula:
+        return _total(terms)
+
+    def mean(self, wave: Atom) -> Formula:
+        """exp(-frequency^2 Var / 2) or exp(slope^2 Var / 2)."""
         if wave.wave == "sin":
             return ZERO
         rate = wave.frequency if wave.wave else wave.slope
-        return exp(mul(neg(HALF) if wave.wave else HALF, power(exact(rate), TWO), other))
-    following, factor = slope(wave)
-    total = mul(C, exact(factor), _stein(j - 1, following, own, other))
-    if j == 1:
-        return total
-    return add(total, mul(number(j - 1), own, _stein(j - 2, wave, own, other)))
+        return exp(mul(neg(HALF) if wave.wave else HALF, power(exact(rate), TWO), self.other))

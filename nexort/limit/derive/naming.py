@@ -67,7 +67,8 @@ class Naming:
                 return rebuilt(formula, name) if isinstance(formula, Sum) else formula
             args = []
             for arg in formula.args:
-                if is_affine(arg) and not isinstance(arg, Ket) and arg not in found:
+                inline = arg in found or u.of_one_ket(arg, params=False)
+                if is_affine(arg) and not inline:
                     found[arg] = self.auxiliary_ket(arg, labels)
                 args.append(found.get(arg, arg))
             return Apply(formula.function, tuple(args))

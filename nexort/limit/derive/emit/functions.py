@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from nexort import activations
 from nexort.gaussian.kinks import roots
-from nexort.limit.derive import families, graphs
+from nexort.limit.derive import families, graphs, walking
 from nexort.limit.derive.formula import (
     Apply,
     Formula,
@@ -20,7 +20,6 @@ from nexort.limit.derive.formula import (
     Sum,
     Symbol,
 )
-from nexort.limit.derive.walking import parts
 from nexort.program import build
 from nexort.program.index import Affine
 from nexort.program.nodes import Node, Op, rewrite, walk
@@ -28,7 +27,8 @@ from nexort.program.nodes import Node, Op, rewrite, walk
 RESERVED = frozenset(
     (
         *keyword.kwlist, "__debug", "np", "special", "cache", "limit", "root", "NODES", "WEIGHTS",
-        "gaussian_pair", "gaussian_mean", "ratio", "range", "sum", "float", "zip", "ValueError",
+        "gaussian_pair", "gaussian_mean", "bivariate", "sector", "RAY", "RAY_WEIGHTS",
+        "ratio", "range", "sum", "float", "zip", "ValueError",
     )
 )  # fmt: skip
 """Names that have a meaning in a module."""
@@ -46,11 +46,23 @@ NUMPY = {
 }
 """Code of functions: of the registry's, and of what closed forms have besides."""
 
-DEVIATIONS = {Power(x, Number(Fraction(1, 2))): x.name for x in (families.P, families.Q)}
-INVERSE_DEVIATIONS = [Power(x, Number(Fraction(-1, 2))) for x in (families.P, families.Q)]
+INVERSE_DEVIATIONS = [families.root(x, -1) for x in (families.P, families.Q)]
 SMALLEST, SMALL = "1e-300", "1e-100"
 
 Code = tuple[str, int]
+
+KNOWN: dict[Formula, Code] = {
+    families.ORTHOGONAL: ("root", ATOM),
+    families.DETERMINANT: ("root**2", UNARY),
+    # only c is ever divided by it, and c is 0 where a variance is
+    **{families.root(x): (f"np.sqrt(np.maximum({x.name}, {SMALLEST}))", ATOM)
+       for x in (families.P, families.Q)},
+    # pi/2 - arcsin(c / sqrt(p q)), a right angle where a variance is 0
+    families.ANGLE: ("np.pi / 2 - np.arctan2(c, root)", SUM),
+    # arcsin(c / sqrt(p q)), without its loss of digits near equal inputs
+    families.ARCSINE: ("np.arctan2(c, root)", ATOM),
+}  # fmt: skip
+"""Parts of closed forms that are stable in one way only."""
 
 
 def identifier(name: str, reserved: Iterable[str] = ()) -> str:
@@ -112,11 +124,8 @@ def inside(code: Code, least: int) -> str:
 
 def plain(formula: Formula) -> Code:
     """A formula of symbols alone (p, c, q, z, params) as an expression inside a dual activation."""
-    if formula == families.ORTHOGONAL:
-        return "root", ATOM
-    if formula in DEVIATIONS:
-        # only c is ever divided by it, and c is 0 where a variance is
-        return f"np.sqrt(np.maximum({DEVIATIONS[formula]}, {SMALLEST}))", ATOM
+    if formula in KNOWN:
+        return KNOWN[formula]
     match formula:
         case Number(value):
             return number(value)
@@ -134,12 +143,9 @@ def plain(formula: Formula) -> Code:
             return quotient([(f, plain) for f in factors])
         case Power(base, exponent):
             return powered(plain(base), exponent, plain(exponent))
-        case _ if formula == families.ANGLE:
-            # pi/2 - arcsin(c / sqrt(p q)), a right angle where a variance is 0
-            return "np.pi / 2 - np.arctan2(c, root)", SUM
-        case _ if formula == families.ARCSINE:
-            # arcsin(c / sqrt(p q)), without its loss of digits near equal inputs
-            return "np.arctan2(c, root)", ATOM
+        case Apply(families.BIVARIATE, args):
+            shown = ", ".join(plain(a)[0] for a in args)
+            return f"bivariate({shown}, root / np.sqrt(p * q))", ATOM
         case Apply(name, args):
             return call(name, [plain(a) for a in args]), ATOM
         case _:
@@ -194,8 +200,23 @@ def powered(base: Code, exponent: Formula, shown: Code) -> Code:
             return f"{inside(base, ATOM)}**{inside(shown, ATOM)}", UNARY
 
 
-ROOT = "root = np.sqrt(np.maximum(p * q - c**2, 0))"
-"""What closed forms call ``root``: it must not become negative by rounding."""
+ROOT = "root = np.sqrt(np.maximum(p * q - c**2, {least}))"
+
+
+def root_of(formula: Formula) -> str:
+    """What closed forms call ``root``: it must not become negative by rounding, nor 0 where they
+    divide by it."""
+    return ROOT.format(least="1e-200" if any(map(_by_root, walking.walk(formula))) else "0")
+
+
+def _by_root(x: Formula) -> bool:
+    match x:
+        case Apply(families.BIVARIATE):
+            return True
+        case Power(families.DETERMINANT, Number(value)):
+            return value < 0
+        case _:
+            return False
 
 
 def floors(variances: str) -> str:
@@ -210,7 +231,9 @@ def floored(formula: Formula) -> bool:
     in angles and by standard deviations."""
     if formula in (families.ANGLE, families.ARCSINE) or formula in INVERSE_DEVIATIONS:
         return False
-    return families.divides(formula) or any(map(floored, parts(formula)))
+    if isinstance(formula, Apply) and formula.function == families.BIVARIATE:
+        return True
+    return families.divides(formula) or any(map(floored, walking.parts(formula)))
 
 
 def wrapped(head: str, value: str, indent: str, tail: str = "", width: int = 99) -> list[str]:
@@ -259,62 +282,6 @@ def _bent(x: Node) -> bool:
     if exponent and exponent[0].op is Op.CONST and float(exponent[0].attr).is_integer():
         return False
     return bool(params_of(base)) or bool(roots(base))
-
-
-PAIR_RULE = '''
-NODES, INNER = 0.0625 * (np.arange(288) - 143.75), 0.0613 * (np.arange(296) - 147.75)
-WEIGHTS, INNER_WEIGHTS = (
-    (x[1] - x[0]) * np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi) for x in (NODES, INNER)
-)
-"""The trapezoidal rule for the standard normal law: for functions that are analytic in a strip
-around the real line it converges geometrically (to 1e-13 for tanh and variances up to 25). No node
-is at 0, where a quotient may be 0 / 0: a quarter of a step from there the first error of an even
-function is 0, and that of twice the step is not."""
-
-
-def gaussian_pair(f, g, p, c, q):
-    """E f(y) g(z) for centred Gaussians of variances p, q and covariance c, entry by entry."""
-    p, c, q = np.broadcast_arrays(p, c, q)
-    root = np.sqrt(p)
-    slope = np.divide(c, root, out=np.zeros(p.shape), where=root > 0)
-    rest = np.sqrt(np.maximum(q - slope**2, 0))
-    sums = np.zeros((len(NODES), 3, *p.shape))
-    for k, node in enumerate(NODES):
-        inner = g((slope * node)[..., None] + rest[..., None] * INNER)
-        sums[k] = f(root * node) * sums_of(inner, INNER_WEIGHTS)
-    total, off, size = np.moveaxis(sums, 0, -1)
-    total, more, _ = sums_of(total, WEIGHTS)
-    return checked(total, more + np.abs(off) @ WEIGHTS, np.abs(size) @ WEIGHTS)
-
-
-def gaussian_mean(f, p):
-    """E f(y) for a centred Gaussian of variance p, entry by entry."""
-    return checked(*sums_of(f(np.sqrt(np.asarray(p))[..., None] * NODES), WEIGHTS))
-
-
-def sums_of(values, weights):
-    """The sum over the last axis; what twice the step changes, and the terms at the ends; the sum
-    of the sizes."""
-    terms = values * weights
-    total, twice = terms.sum(-1), 2 * terms[..., ::2].sum(-1)
-    ends = np.abs(terms[..., [0, -1]]).sum(-1)
-    return np.array([total, np.abs(total - twice) + ends, np.abs(terms).sum(-1)])
-
-
-def checked(total, off, size):
-    """The total, where twice the step is right to 1e-5: then this one is to about 1e-10."""
-    if not np.all(off <= 1e-5 * size):
-        raise ArithmeticError("a function varies too fast at its variance for the trapezoidal rule")
-    return total
-'''
-
-
-RATIO = '''
-def ratio(a, b):
-    """a / b, 0 where b is 0: E[z f(y)] = <z|y> E[y f(y)] / <y|y> is 0 for y = 0."""
-    a, b = np.broadcast_arrays(a, b)
-    return np.divide(a, b, out=np.zeros(b.shape), where=b > 0)
-'''
 
 
 def body(graph: Node, argument: str) -> str:

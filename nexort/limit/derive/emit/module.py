@@ -11,7 +11,7 @@ from nexort.limit.derive import closed, graphs
 from nexort.limit.derive import univariate as u
 from nexort.limit.derive.algebra import index_names
 from nexort.limit.derive.derivation import Derivation, Label, OutputFormula, Range
-from nexort.limit.derive.emit import functions
+from nexort.limit.derive.emit import functions, rules
 from nexort.limit.derive.emit.expressions import Frame, NotClosed
 from nexort.limit.derive.emit.families import (
     Family,
@@ -122,7 +122,8 @@ class _Module:
         body = list(self._body())
         helpers = [self._dual(name, f) for name, f in self.duals.items()]
         numeric = any("gaussian_" in h for h in helpers)
-        special = any("special." in part for part in (*helpers, *body))
+        bivariate = any("bivariate(" in h for h in helpers)
+        special = bivariate or any("special." in part for part in (*helpers, *body))
         imports = ["from functools import cache", "", "import numpy as np"]
         imports += ["from scipy import special"] if special else []
         return "\n".join(
@@ -130,8 +131,9 @@ class _Module:
                 functions.quoted(self._docstring(), marks=3),
                 "",
                 *imports,
-                *([functions.PAIR_RULE.rstrip()] if numeric else []),
-                *(["", functions.RATIO.rstrip()] if any("ratio(" in x for x in body) else []),
+                *([rules.PAIR_RULE.rstrip()] if numeric else []),
+                *([rules.BIVARIATE_RULE.rstrip()] if bivariate else []),
+                *(["", rules.RATIO.rstrip()] if any("ratio(" in x for x in body) else []),
                 "",
                 "",
                 "\n\n\n".join([*helpers, "\n".join(self._function(body))]),
@@ -360,8 +362,8 @@ class _Module:
         if functions.floored(known.formula):
             lines.append(INDENT + (functions.floors("p" if arguments == "p" else "pq")))
         if re.search(r"\broot\b", value):
-            lines.append(INDENT + functions.ROOT)
-        return "\n".join([*lines, f"{INDENT}return {value}"])
+            lines.append(INDENT + functions.root_of(known.formula))
+        return "\n".join([*lines, *functions.wrapped("return ", value, INDENT)])
 
 
 def _ends(first: Affine, last: Affine) -> str:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nexort.limit.derive import closed, graphs
-from nexort.limit.derive.formula import Formula, GaussianMean, GaussianPair, Symbol
+from nexort.limit.derive.families import BIVARIATE
+from nexort.limit.derive.formula import Apply, Formula, GaussianMean, GaussianPair, Symbol
 from nexort.limit.derive.printing import names, text_boxes
 from nexort.limit.derive.printing.boxes import (
     COMMA,
@@ -116,6 +117,8 @@ class Duals:
         if not self.shapes:
             return
         own = Formals.without(self._params())
+        if any(k.has_bivariate for k in self._known()):
+            yield Paragraph(_of_bivariate(plain))
         yield Paragraph(self._words(own))
         for graph in self.numbered:
             left = row(self.functions[graph], parens(same(own.z)))
@@ -139,10 +142,14 @@ class Duals:
             some.append(pair)
         if any(s.right is None for s in self.shapes):
             some += [" and ", single] if len(some) > 1 else [single]
-        known = [closed.pair(s.left, s.right) for s in self.shapes if s.right is not None]
-        known += [closed.mean(s.left) for s in self.shapes if s.right is None]
-        zero = ", where 0/0 is 0" if any(k is not None and k.divides for k in known) else ""
+        zero = ", where 0/0 is 0" if any(k.divides for k in self._known()) else ""
         return (*some, f"{zero}:")
+
+    def _known(self) -> list[closed.Closed]:
+        """The closed forms."""
+        found = [closed.mean(s.left) if s.right is None else closed.pair(s.left, s.right)
+                 for s in self.shapes]  # fmt: skip
+        return [x for x in found if x is not None]
 
 
 def title(formula: GaussianPair | GaussianMean) -> str:
@@ -162,6 +169,17 @@ def _title(graph: Node) -> str:
         return str(graph.attr)
     plain = text_boxes.inline(Notation().box(graphs.at(graph, Symbol("z"))))
     return f"[{plain}]"
+
+
+def _of_bivariate(plain: Notation) -> tuple[Words, ...]:
+    """What the distribution function is."""
+    shown = plain.box(Apply(BIVARIATE, tuple(map(Symbol, "xyr"))))
+    u, v, x, y, r = (same(letter) for letter in "uvxyr")
+    first, second = (row(a, Glyph(" < ", " < "), b) for a, b in ((u, x), (v, y)))
+    return (
+        "For standard Gaussians ", u, ", ", v, " of correlation ", r, ", ", shown,
+        " is the probability of ", first, " and ", second, ".",
+    )  # fmt: skip
 
 
 _LAW = Glyph(" ~ N", r" \sim \mathcal{N}")

@@ -15,18 +15,21 @@ delta                 KroneckerDelta
 Q over a history      Function of the update function's name: the body, then (index, 0, last)
 matrix, |x><y|        Indexed ``W[l, t]``, ``|x><y|[l, a, m, b]``
 E f(z_a) g(z_b)       its closed form if one is known, else Function ``V_f_g`` of the covariances
+Phi_2(x, y, r)        Phi(x) Phi(y) + int_0^arcsin(r) exp(-(x^2 + y^2 - 2 x y sin t) / 2 cos^2 t) dt
+                      / 2 pi (Plackett 1954), an Integral
 other functions       sympy's own (tanh, erf, ...), else an undefined Function of that name
 ====================  =======================================================================
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, assert_never
 
 import sympy
 
-from nexort.limit.derive import closed
+from nexort.limit.derive import closed, families
 from nexort.limit.derive.derivation import Equation
 from nexort.limit.derive.formula import (
     Apply,
@@ -169,50 +172,39 @@ def _ket_name(x: Ket) -> str:
 
 
 def _applied(name: str, args: list[Any]) -> Any:
-    match name, args:
-        case "add", [x, y]:
-            return sympy.Add(x, y, evaluate=False)
-        case "sub", [x, y]:
-            return sympy.Add(x, -y, evaluate=False)
-        case "mul", [x, y]:
-            return sympy.Mul(x, y, evaluate=False)
-        case "div", [x, y]:
-            return sympy.Mul(x, sympy.Pow(y, -1), evaluate=False)
-        case "pow", [x, y]:
-            return sympy.Pow(x, y, evaluate=False)
-        case "relu", [x]:
-            return sympy.Max(x, 0)
-        case "step", [x]:
-            return sympy.Heaviside(x, sympy.Rational(1, 2))
-        case "arctan" | "arcsin" | "arccos", [x]:
-            return {"arctan": sympy.atan, "arcsin": sympy.asin, "arccos": sympy.acos}[name](x)
-        case "abs", [x]:
-            return sympy.Abs(x)
-        case "square", [x]:
-            return x**2
-        case "gauss", [x]:
-            return sympy.exp(-(x**2) / 2)
-        case "max" | "min", _:
-            return {"max": sympy.Max, "min": sympy.Min}[name](*args)
-        case (
-            (
-                "erf"
-                | "erfc"
-                | "exp"
-                | "log"
-                | "sqrt"
-                | "sign"
-                | "sin"
-                | "cos"
-                | "tanh"
-                | "sinh"
-                | "cosh"
-            ),
-            _,
-        ):
-            return getattr(sympy, name)(*args)
-        case _:
-            return sympy.Function(name)(*args)
+    return _FUNCTIONS.get(name, sympy.Function(name))(*args)
+
+
+def _bivariate(x: Any, y: Any, r: Any) -> Any:
+    t = sympy.Dummy("t", real=True)
+    square = (x**2 + y**2 - 2 * x * y * sympy.sin(t)) / (2 * sympy.cos(t) ** 2)
+    joint = sympy.Integral(sympy.exp(-square), (t, 0, sympy.asin(r)))
+    first, second = (sympy.erfc(-z / sympy.sqrt(2)) / 2 for z in (x, y))
+    return first * second + joint / (2 * sympy.pi)
+
+
+_NAMED = ("erf", "erfc", "exp", "log", "sqrt", "sign", "sin", "cos", "tanh", "sinh", "cosh")
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "add": lambda x, y: sympy.Add(x, y, evaluate=False),
+    "sub": lambda x, y: sympy.Add(x, -y, evaluate=False),
+    "mul": lambda x, y: sympy.Mul(x, y, evaluate=False),
+    "div": lambda x, y: sympy.Mul(x, sympy.Pow(y, -1), evaluate=False),
+    "pow": lambda x, y: sympy.Pow(x, y, evaluate=False),
+    "relu": lambda x: sympy.Max(x, 0),
+    "step": lambda x: sympy.Heaviside(x, sympy.Rational(1, 2)),
+    "arctan": sympy.atan,
+    "arcsin": sympy.asin,
+    "arccos": sympy.acos,
+    "abs": sympy.Abs,
+    "square": lambda x: x**2,
+    "gauss": lambda x: sympy.exp(-(x**2) / 2),
+    "max": sympy.Max,
+    "min": sympy.Min,
+    families.BIVARIATE: _bivariate,
+    **{name: getattr(sympy, name) for name in _NAMED},
+}
+"""What sympy has; others are functions of its by their name."""
 
 
 def _gaussian(formula: GaussianPair | GaussianMean) -> Any:
