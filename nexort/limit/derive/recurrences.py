@@ -12,9 +12,9 @@ from nexort.limit.derive.algebra import Names
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.program import build
 from nexort.program.index import Affine, Interval, Loop
-from nexort.program.nodes import Node, Op, walk
+from nexort.program.nodes import MEMBERS, Node, Op, walk
 from nexort.program.program import Program, Rule
-from nexort.program.shifting import KEYED, NotSymbolicError, placed, shifted, solved
+from nexort.program.shifting import NotSymbolicError, placed, shifted, solved
 from nexort.program.types import scalar
 
 Indices = tuple[Affine, ...]
@@ -170,7 +170,7 @@ def _recurrence(
     if len(own) != 1 or any(_reads(x, name) for x in rest):
         return None
     factor = _product(own[0])
-    if any(x.op in KEYED and len(x.attr[1]) > 1 for x in walk([factor])):
+    if any(x.op in MEMBERS and len(x.attr[1]) > 1 for x in walk([factor])):
         return None  # it changes with more than the step
     total = None
     for term in rest:
