@@ -72,7 +72,7 @@ def test_members_of_operators_with_rules_of_their_own() -> None:
     )
     assert "k = 1" in text
     with pytest.raises(NexortError, match="form a family"):
-        formulas("A[1] = W\nfor l in 1..T { A[l+1] = A[l] + W }\noutput <v|A[T]|v>\n")
+        formulas("A[1] = W\nfor l in 1..T { A[l+1] = A[l] A[l] }\noutput <v|A[T]|v>\n")
 
 
 def test_sums_of_operators_act_and_have_entries() -> None:
