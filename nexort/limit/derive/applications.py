@@ -290,7 +290,8 @@ class Applications(Naming):
         return result
 
     def operator(self, node: Node, env: Env) -> Formula:
-        """An operator as a formula of Operators and Outers, members of families by their names."""
+        """An operator as a formula of Operators and Outers; members of families that follow a
+        recurrence have their names."""
         match node.op:
             case Op.OP_ADD:
                 return add(*(self.operator(a, env) for a in node.args))
@@ -299,6 +300,8 @@ class Applications(Naming):
                 return mul(scale, self.operator(node.args[1], env))
             case Op.OP_SCALE:
                 return self.operator(node.args[1], env)
+            case Op.REF if isinstance(found := self.defined(node, env), Single):
+                return self.operator(found.member(node.attr[1]), env)
             case Op.REF | Op.INIT_MATRIX:
                 name, indices = node.attr
                 return Operator(Matrix(name, tuple(place(i, env) for i in indices)))

@@ -52,8 +52,11 @@ SENTENCES: dict[tuple[str, str], tuple[Words, ...]] = {
         "At every step the weights are, seen by kets, what decay left of their initial values:",
     ),
     ("decayed", "recursion"): (
-        "The output is a Gaussian process, that of the decayed initial weights, less what every "
-        "earlier step added by the neural tangent operator:",
+        "The output is a Gaussian process, that of the decayed initial weights, less the neural "
+        "tangent operator of the decayed sums of all updates:",
+    ),
+    ("decayed", "recursion without a process"): (
+        "The neural tangent operator of the decayed sums of all updates has a term of every weight:",
     ),
     ("tangent", "recursion"): (
         "The neural tangent operator of all error signals so far (Eq 2.10, Def 2.9.22) has a term "
@@ -66,7 +69,9 @@ def said(place: str, derivation: Derivation) -> Iterator[Paragraph]:
     """A sentence at the head of a section."""
     if place == "recursion" and derivation.regime in OVER_KETS:
         yield Paragraph(BRACKETS)
-    words = SENTENCES.get((derivation.regime, place))
+    random = any(g.reason == "output" for g in derivation.gaussians)
+    alone = derivation.regime == "decayed" and place == "recursion" and not random
+    words = SENTENCES.get((derivation.regime, place + (" without a process" if alone else "")))
     if place == "recursion":
         operators = {getattr(s.before, "name", "") for s in derivation.steps if s.rule == OPERATOR}
         wanted = any(getattr(e.left, "name", "") in operators for e in derivation.equations)

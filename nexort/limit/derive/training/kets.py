@@ -32,6 +32,9 @@ def over_kets(read: TrainingLines) -> Derivation:
     """The limit in which kets move. Raises Unsupported, NexortError."""
     told = read.told
     engine = OverKets(told.program, read.system, read.names)
+    for line in read.system.scalars.get(told.kernel, ()):
+        left = Symbol(line.name, line.indices, line.axes)
+        engine.trace.record("neural tangent operator", left, settled(line.value))
     within = parts_of_moved(engine)
     found = engine.found(within)
     if read.process is not None and told.process is not None:
