@@ -56,7 +56,8 @@ SENTENCES: dict[tuple[str, str], tuple[Words, ...]] = {
         "tangent operator of the decayed sums of all updates:",
     ),
     ("decayed", "recursion without a process"): (
-        "The neural tangent operator of the decayed sums of all updates has a term of every weight:",
+        "The neural tangent operator of the decayed sums of all updates has a term of every "
+        "weight:",
     ),
     ("tangent", "recursion"): (
         "The neural tangent operator of all error signals so far (Eq 2.10, Def 2.9.22) has a term "

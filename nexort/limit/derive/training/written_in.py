@@ -21,31 +21,27 @@ def written_in(system: System, names: Set[str], fresh: Names) -> System:
         if name in names and not any(_averages(x.value) for x in lines)
     }
 
-    def visit(formula: Formula, line: Line) -> Formula:
-        def inner(item: Formula) -> Formula:
-            if isinstance(item, Ket | Symbol) and item.name in families:
-                found = _at(families[item.name], item)
-                if found is not None:
-                    value = inner(unbound(found, fresh))
-                    copy = item.copy if isinstance(item, Ket) else 0
-                    return on_copy(value, copy) if copy else value
-            return rebuilt(item, inner)
+    left: set[str] = set()
 
-        return inner(formula)
+    def visit(item: Formula) -> Formula:
+        if isinstance(item, Ket | Symbol) and item.name in families:
+            found = _at(families[item.name], item)
+            if found is not None:
+                value = visit(unbound(found, fresh))
+                copy = item.copy if isinstance(item, Ket) else 0
+                return on_copy(value, copy) if copy else value
+            left.add(item.name)
+        return rebuilt(item, visit)
 
     def lines(found: dict[str, list[Line]]) -> dict[str, list[Line]]:
-        return {
-            name: [replace(x, value=visit(x.value, x)) for x in some]
-            for name, some in found.items()
-            if name not in families
-        }
+        return {name: [replace(x, value=visit(x.value)) for x in some]
+                for name, some in found.items()}  # fmt: skip
 
-    return replace(
-        system,
-        kets=lines(system.kets),
-        scalars=lines(system.scalars),
-        operators=lines(system.operators),
-    )
+    kets, scalars, operators = map(lines, (system.kets, system.scalars, system.operators))
+    for name in families.keys() - left:
+        kets.pop(name, None)
+        scalars.pop(name, None)
+    return replace(system, kets=kets, scalars=scalars, operators=operators)
 
 
 def _averages(formula: Formula) -> bool:
