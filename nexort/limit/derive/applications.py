@@ -297,11 +297,11 @@ class Applications(Naming):
                 return add(*(self.operator(a, env) for a in node.args))
             case Op.OP_SCALE if not self.is_declared_scale(node):
                 scale = self.indexer.formula(node.args[0], (), env)
-                return mul(scale, self.operator(node.args[1], env))
+                return mul(scale, self.operator(node.args[1], env)) if scale != ZERO else ZERO
             case Op.OP_SCALE:
                 return self.operator(node.args[1], env)
-            case Op.REF if isinstance(found := self.defined(node, env), Single):
-                return self.operator(found.member(node.attr[1]), env)
+            case Op.REF if any(isinstance(x, Single) for x in self.definitions(node.attr[0])):
+                return self.operator(self.member(node, env), env)
             case Op.REF | Op.INIT_MATRIX:
                 name, indices = node.attr
                 return Operator(Matrix(name, tuple(place(i, env) for i in indices)))
