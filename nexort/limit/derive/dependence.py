@@ -7,10 +7,12 @@ of t, t - 1, ..., and no later one. Scalars are numbers and cut the dependence; 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Set
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Set
+from dataclasses import dataclass
+from functools import lru_cache
 from math import inf
 
+from nexort.limit.derive.algebra import place
 from nexort.limit.derive.derivation import Range
 from nexort.limit.derive.formula import (
     AxisSum,
@@ -71,49 +73,48 @@ def uses(
                     yield from uses(part, ranges)
 
 
+def _edges(line: Line, sources: Iterable[Source]) -> Iterator[tuple[Line, str, Offsets]]:
+    """The families that a line reads, and at which offsets; of an application those of its dot."""
+    if line.matrix is None:
+        for ket, loops in uses(line.value):
+            yield line, ket.name, offsets(line.indices, ket.indices, line.ranges + loops)
+        return
+    for source in sources:
+        argument = source.line.value
+        assert isinstance(argument, Ket)
+        env = source.line.env(source.indices, source.line.axes)
+        indices = tuple(place(i, env) for i in argument.indices)
+        yield line, argument.name, offsets(line.indices, indices, line.ranges + source.loops)
+
+
 class Dependence:
     """Roots of every family, given the dots that may arise."""
 
     def __init__(self, system: System, dots: dict[Line, list[Source]]) -> None:
         self.system = system
-        self.dots = dots
         self.found: dict[str, dict[Root, Offsets]] = {
             name: {("vector", system.group(name)): own(len(ranges))}
             for name, ranges in system.initial_ranges.items()
         }
-        for name in system.kets:
+        edges: list[tuple[Line, str, Offsets]] = []
+        for name, lines in system.kets.items():
             self.found[name] = {}
+            for line in lines:
+                if line.matrix is not None:
+                    self.found[name]["hat", name] = own(len(line.indices))
+                edges += dict.fromkeys(_edges(line, dots.get(line, ())))
         rounds = 0
-        changed = True
+        changed = set(self.found)
         while changed:
-            changed = False
             rounds += 1
-            for name, lines in system.kets.items():
-                for line in lines:
-                    for root, offsets in self._line(line):
-                        changed |= self._join(name, root, offsets, rounds > 4)
-
-    def _line(self, line: Line) -> Iterator[tuple[Root, Offsets]]:
-        if line.matrix is None:
-            for ket, loops in uses(line.value):
-                yield from self._through(line, ket, loops)
-            return
-        yield ("hat", line.name), own(len(line.indices))
-        for source in self.dots.get(line, ()):
-            argument = source.line.value
-            assert isinstance(argument, Ket)
-            env = source.line.env(source.indices, source.line.axes)
-            from nexort.limit.derive.algebra import place
-
-            ket = replace(argument, indices=tuple(place(i, env) for i in argument.indices))
-            yield from self._through(line, ket, source.loops)
-
-    def _through(
-        self, line: Line, ket: Ket, loops: tuple[Range, ...]
-    ) -> Iterator[tuple[Root, Offsets]]:
-        step = offsets(line.indices, ket.indices, line.ranges + loops)
-        for root, further in list(self.found[ket.name].items()):
-            yield root, _chained(step, further, len(line.indices))
+            now, changed = changed, set()
+            for line, read, step in edges:
+                if read not in now and read not in changed:
+                    continue
+                for root, further in list(self.found[read].items()):
+                    chained = _chained(step, further, len(line.indices))
+                    if self._join(line.name, root, chained, rounds > 4):
+                        changed.add(line.name)
 
     def _join(self, name: str, root: Root, offsets: Offsets, widen: bool) -> bool:
         known = self.found[name].get(root)
@@ -225,6 +226,7 @@ def own(count: int) -> Offsets:
     return tuple(tuple((0, 0) if j == i else ANY for i in range(count)) for j in range(count))
 
 
+@lru_cache(4096)
 def offsets(base: Indices, of: Indices, ranges: tuple[Range, ...]) -> Offsets:
     """How far the indices ``of`` lie from those of ``base``, over all values of the ranges."""
     return tuple(tuple(_difference(o - b, ranges) for b in base) for o in of)
