@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -24,7 +25,7 @@ from nexort.parametrization.task_graph import graph, is_perceptron
 from nexort.parametrization.theorem import FAILURE, VERDICTS, Condition, Conditions
 from nexort.program.network import Training
 from nexort.program.parametrization import readouts
-from nexort.program.program import Program
+from nexort.program.program import Program, UpdateRule
 from nexort.program.unrolled import Array
 from nexort.support.diagnostics import NexortError, fail
 from nexort.training.prepare import prepare, read
@@ -50,6 +51,12 @@ class Verdict:
 
 def degree(update: Update) -> int | None:
     """The degree, 0 or 1, in which an update function is homogeneous; None if it is not."""
+    return _degree(update.rule, tuple(sorted(update.hyperparameters.items())))
+
+
+@lru_cache(256)
+def _degree(rule: UpdateRule, hyperparameters: tuple[tuple[str, float], ...]) -> int | None:
+    update = Update(rule, dict(hyperparameters))
     if update.coefficients(2) is not None:
         return 1
     draws = np.random.Generator(np.random.PCG64(0)).standard_normal((3, 8))
