@@ -15,7 +15,7 @@ from nexort.expand.statements import Item, Section, Statement, joined
 from nexort.program import build
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.network import STEP_VARIABLE, Network, Training
-from nexort.program.nodes import Node
+from nexort.program.nodes import Node, Op, rewrite
 from nexort.program.program import Block, Initial, Program
 from nexort.program.program import Rule as Written
 from nexort.program.shifting import NotSymbolicError
@@ -26,11 +26,13 @@ from nexort.training.backprop import times
 @dataclass(frozen=True)
 class Single:
     """One output: ``seed`` is the name of its indicator, a scalar over the outputs' ``axes`` that
-    has no rule, and ``variables`` are its indices, which are free in cotangents."""
+    has no rule, and ``variables`` are its indices, which are free in cotangents. In sums over
+    outputs cotangents have them as their first indices."""
 
     seed: str
     variables: tuple[str, ...]
     axes: Axes
+    names: Names
 
     @property
     def indicator(self) -> Node:
@@ -47,7 +49,19 @@ class Single:
 
     def weighted(self, value: Node, signal: Node) -> Node:
         """The sum over outputs of a scalar or ket times the error signal."""
-        return self.total(build.call("mul", self.entry(signal), value))
+        return self.total(build.call("mul", self.entry(signal), self.each(value)))
+
+    def each(self, value: Node) -> Node:
+        """A graph over the network in which cotangents are those of the output of a sum."""
+        cotangents = {*self.names.cotangents.values()}
+
+        def place(x: Node) -> Node:
+            if x.op in (Op.INIT_VECTOR, Op.INIT_SCALAR) and x.attr[0] in cotangents:
+                name, key = x.attr
+                return leaf(name, (*self._at, *key), x.type)
+            return x
+
+        return rewrite([value], place)[value]
 
     def total(self, value: Node) -> Node:
         """The sum over outputs."""
@@ -140,7 +154,7 @@ def analyse(
     single = None
     if one_by_one and not apart:
         variables = tuple(names.fresh(f"out{k}") for k in range(len(axes)))
-        single = Single(names.fresh("indicator"), variables, axes)
+        single = Single(names.fresh("indicator"), variables, axes, names)
     uses: dict[Rule, list[Use]] = {}
     values: dict[Use, Node] = {}
     for rule in rules.flat():

@@ -99,9 +99,11 @@ def gradient_of(a: Analysis, pairs: Pairs, at: Placing) -> Node:
     chi = at.member(a.chi, (), a.signal.type) if a.apart else None
     total: Node | None = None
     for left, right, sums in pairs:
-        term = build.outer(at(left), chi, at(right))
-        if a.single is not None:
-            term = a.single.total(build.scale(at(a.single.entry(a.signal)), term))
+        if a.single is None:
+            term = build.outer(at(left), chi, at(right))
+        else:
+            one = build.outer(at(a.single.each(left)), None, at(a.single.each(right)))
+            term = a.single.total(build.scale(at(a.single.entry(a.signal)), one))
         for loop in reversed(sums):
             term = build.total(Loop(loop.var, at.within(loop.interval)), term)
         total = term if total is None else plus(total, term)

@@ -31,6 +31,7 @@ class _Outputs:
 
     def __post_init__(self) -> None:
         self.count = len(self.single.variables)
+        self.arity = {x[0].name: len(x[0].indices) for x in self._groups() if x}
         lines = [x for some in self._groups() for x in some]
         self.families: set[str] = set()
         while True:
@@ -46,10 +47,10 @@ class _Outputs:
     def _reads(self, formula: Formula) -> bool:
         """Whether a formula reads the index of an output."""
         match formula:
-            case Ket(name) | Symbol(name):
-                return name in self.families or name == self.single.seed
-            case LoopSum(var) if self._number(var) is not None:
-                return False
+            case Ket(name, indices) | Symbol(name, indices) if name in self.families:
+                return len(indices) == self.arity[name]
+            case Ket() | Symbol():
+                return formula.name == self.single.seed
             case _:
                 return any(self._reads(x) for x in parts(formula))
 
@@ -95,11 +96,11 @@ class _Outputs:
         match formula:
             case Symbol(name, _, axes) if name == self.single.seed:
                 return mul(*(delta(i, j) for i, j in zip(at, axes, strict=True)))
-            case Ket(name) | Symbol(name) if name in self.families:
-                return replace(formula, axes=(*at, *formula.axes))
+            case Ket(name, indices, axes) | Symbol(name, indices, axes) if name in self.families:
+                more = len(indices) - self.arity[name]
+                front = indices[:more] if more else at
+                return replace(formula, indices=indices[more:], axes=(*front, *axes))
             case LoopSum(var, _, _, body) if (k := self._number(var)) is not None:
-                inner = at or tuple(map(Affine.variable, self.single.variables))
-                inner = (*inner[:k], Affine.variable(var), *inner[k + 1 :])
-                return axis_sum(var, self.single.axes[k].name, self._formula(body, inner))
+                return axis_sum(var, self.single.axes[k].name, self._formula(body, at))
             case _:
                 return rebuilt(formula, lambda f: self._formula(f, at))
