@@ -186,3 +186,63 @@ def test_outputs_outside_of_trainings() -> None:
             nexort.loads(f"{vectors}output {value}").derive()
     text = nexort.loads(f"{vectors}output <v|v> / <v|v>").derive().text()
     assert "⟨v|v⟩/⟨v|v⟩ = 1" in text
+
+
+OUTSIDE = """
+dim d, M
+data xi[d, M], y[M]
+matrix B ~ N(0, 1/n)
+network f(xi) {
+  weight u : vector[d]
+  weight v : vector
+  |x> = tanh(|u> @ xi)
+  return <v|x>
+}
+train f {
+  parametrization mup
+  optimizer sgd(lr=0.1)
+  error f - y
+  steps 8
+}
+|q> = B |x[3]>
+output <q|q>
+"""
+
+
+def test_matrices_act_outside_of_networks() -> None:
+    text = nexort.loads(OUTSIDE).derive().text()
+    assert "= B |x^3_a⟩" in text
+    assert "Cov(|q̂_a⟩, |q̂_b⟩) = ⟨x^3_a|x^3_b⟩" in text
+
+
+COINCIDING = """
+param L = 2
+dim d, M
+data xi[d, M], y[M]
+network f(xi) {
+  weight u : vector[d]
+  weight W[2..L] : matrix
+  weight v : vector
+  |x[1]> = tanh(|u> @ xi)
+  for l in 2..L { |x[l]> = tanh(W[l] |x[l-1]>) }
+  return <v|x[L]>
+}
+train f {
+  parametrization mup
+  optimizer sgd(lr=0.1)
+  optimizer sgd(lr=0.2) for W[2]
+  decay 0.1 for W[L]
+  error f - y
+  steps 8
+}
+output f
+"""
+
+
+def test_members_that_coincide_at_the_numbers_given_are_derived_one_by_one() -> None:
+    """W[2] is W[L]: it moves by its own rate, and decays."""
+    text = nexort.loads(COINCIDING).derive().text()
+    assert "0.9 W^{k,t} − 0.2 Σ_a χ^t_a |dh^{2,t}_a⟩⟨x^{1,t}_a|" in text
+    general = nexort.loads(COINCIDING.replace("L = 2", "L = 4")).derive().text()
+    assert "W^{2,t+1} = W^{2,t} − 0.2" in " ".join(general.split())
+    assert "W^{L,t+1} = 0.9 W^{L,t} − 0.1" in " ".join(general.split())
