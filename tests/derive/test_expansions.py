@@ -42,7 +42,9 @@ def test_limits_in_which_kets_move_are_derived_from_the_expansion(name: str) -> 
 def test_the_neural_tangent_limit_is_derived_from_the_expansion(name: str) -> None:
     text = (EXPANDED / f"{name}.nxt").read_text()
     found = derive(compile_source(Source(name, text)), Given({}, {}))
-    assert found.undefined == ()
+    # where outputs do not separate, kets move by updates, and derivatives by hats with them
+    apart = name not in ("cases/tangent_batch", "cases/tangent_heads")
+    assert {type(x) for x in found.undefined} <= (set() if apart else {Response})
     assert found.updates
     printed = nexort.loads(text).derive().text()
     for function in found.updates:

@@ -17,6 +17,7 @@ from nexort.limit.derive.derivation import (
     WeightUpdate,
 )
 from nexort.limit.derive.formula import (
+    ZERO,
     Average,
     Bracket,
     Formula,
@@ -82,6 +83,7 @@ class Reader:
 
     def _updates(self, found: Derivation) -> Iterator[WeightUpdate]:
         """What every step does to weights."""
+        random = {g.left.name for g in found.gaussians}
         for name in self.weights:
             updates = [
                 WeightUpdate(k.ket, k.ranges, k.labels, k.value)
@@ -98,9 +100,12 @@ class Reader:
                 for x in self.system.operators.get(name, ())
             ]
             for x in updates:
-                if not (isinstance(x.value, Ket) and x.value.name in self.starts):
-                    ranges = steps_last(x.ranges, x.weight)
-                    yield _forwarded(replace(x, value=self(x.value), ranges=ranges))
+                start = x.value.name if isinstance(x.value, Ket) else ""
+                if start in self.starts and start in random:
+                    continue
+                value = ZERO if start in self.starts else self(x.value)  # of variance 0
+                ranges = steps_last(x.ranges, x.weight)
+                yield _forwarded(replace(x, value=value, ranges=ranges))
 
     # ---- formulas --------------------------------------------------------------------------------
 
