@@ -10,8 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+
 from nexort.activations import expectations
 from nexort.gaussian import catalogue, pairs, pieces
+from nexort.gaussian.pieces import Pieces
 from nexort.gaussian.terms import normal_form
 from nexort.gaussian.univariate import SLOT, Univariate
 from nexort.limit.derive import families, graphs
@@ -27,6 +30,9 @@ from nexort.program.partials import filled
 from nexort.program.types import scalar
 
 __all__ = ["C", "Closed", "P", "Q", "mean", "pair"]
+
+TINY = 1e-200
+"""Beside 0: no function of the registry changes between."""
 
 SLOTS = {name: Node(Op.SLOT, (), (name,), scalar()) for name in ("p", "c", "q", "y", "pi")}
 
@@ -96,12 +102,22 @@ def _pair(f: Node, g: Node) -> Closed | None:
     left, right = Univariate(f), Univariate(g)
     if pairs.evaluator(left, right) is not None:
         return _of_atoms(left, right)
-    first, second = pieces.pieces(left), pieces.pieces(right)
+    first, second = _pieces(left), _pieces(right)
     if first is None or second is None:
         return None
     citation = catalogue.ROSENBAUM if left.kinks or right.kinks else catalogue.INTEGRAL
     formula = halves.pair(first, second)
     return None if formula is None else Closed(formula, catalogue.short(citation))
+
+
+def _pieces(f: Univariate) -> Pieces | None:
+    """A function's pieces; None for products of signs with a value of their own at 0, the only one
+    at a variance of 0, between two sides that agree. (Products of steps are terms of a sum, of
+    which the other terms have the rest of the value.)"""
+    left, right, there = f(np.array([-TINY, TINY, 0.0]))
+    alone = abs(left - right) < 1e-12 < abs(there - left)
+    signs = any(x.op is Op.CALL and x.attr == "sign" for x in nodes_of([f.node]))
+    return None if alone and signs else pieces.pieces(f)
 
 
 def _has_params(*graphs_: Node) -> bool:
@@ -171,7 +187,7 @@ def _mean(f: Node) -> Closed | None:
     whole, one = Univariate(f), Univariate(build.constant(1))
     if pairs.evaluator(whole, one) is not None:
         return _of_atoms(whole, one)
-    parts = pieces.pieces(whole)
+    parts = _pieces(whole)
     return None if parts is None else Closed(halves.mean(parts), catalogue.INTEGRAL)
 
 
@@ -181,4 +197,4 @@ def pairs_up(f: Node) -> bool:
         return True
     square = Univariate(build.call("mul", f, f))
     shorter = pairs.evaluator(square, Univariate(build.constant(1)))
-    return shorter is None and pieces.pieces(square) is None
+    return shorter is None and _pieces(square) is None

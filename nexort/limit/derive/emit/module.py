@@ -357,7 +357,11 @@ class _Module:
             taken = [*(_lambda(g) for g in graphs_), arguments]
             return "\n".join([*lines, f"{INDENT}return {rule}({', '.join(taken)})"])
         value = functions.plain(known.formula)[0]
-        if not any(x in (closed.P, closed.C, closed.Q) for x in walk(known.formula)):
+        read = set(walk(known.formula))
+        if not {closed.P, closed.C, closed.Q} <= read and arguments != "p":
+            shape = ", ".join(f"np.shape({x})" for x in "pcq")
+            value = f"np.broadcast_to({value}, np.broadcast_shapes({shape}))"
+        elif closed.P not in read:
             value = f"np.full(np.shape(p), {value})"
         if functions.floored(known.formula):
             lines.append(INDENT + (functions.floors("p" if arguments == "p" else "pq")))
