@@ -114,10 +114,11 @@ def _pieces(f: Univariate) -> Pieces | None:
     """A function's pieces; None for products of signs with a value of their own at 0, the only one
     at a variance of 0, between two sides that agree. (Products of steps are terms of a sum, of
     which the other terms have the rest of the value.)"""
+    found = pieces.pieces(f)
+    if found is None or not any(x.op is Op.CALL and x.attr == "sign" for x in nodes_of([f.node])):
+        return found
     left, right, there = f(np.array([-TINY, TINY, 0.0]))
-    alone = abs(left - right) < 1e-12 < abs(there - left)
-    signs = any(x.op is Op.CALL and x.attr == "sign" for x in nodes_of([f.node]))
-    return None if alone and signs else pieces.pieces(f)
+    return None if abs(left - right) < 1e-12 < abs(there - left) else found
 
 
 def _has_params(*graphs_: Node) -> bool:
