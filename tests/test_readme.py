@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 import nexort
+from nexort import optimizers
 
 ROOT = Path(__file__).parents[1]
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+TEXT = (ROOT / "README.md").read_text("utf-8")
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, re.S)
 
 
 @pytest.mark.parametrize("text", [text for kind, text in BLOCKS if kind == "nxt"])
@@ -31,3 +33,8 @@ def test_shell_commands_name_files_that_exist() -> None:
     assert (ROOT / "programs/digits.nxt").exists()
     assert "programs/digits.nxt" in shell
     assert (ROOT / "programs/figures/digits.png").exists()
+
+
+def test_optimizers_are_listed() -> None:
+    [text] = re.findall(r"\*\*`optimizer`\*\* is one of (.*?), with", TEXT, re.S)
+    assert set(re.findall(r"`(\w+)`", text)) == set(optimizers.registry())
