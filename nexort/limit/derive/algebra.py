@@ -387,6 +387,22 @@ class Names:
         return f"%{self.count}:{hint.rpartition(':')[2]}"
 
 
+def through(formula: Formula, rule: Callable[[Formula], Formula]) -> Formula | None:
+    """A linear rule applied inside of a sum, of terms, over an axis or a loop, or of an update
+    function that is linear; None for other formulas."""
+    match formula:
+        case Sum(terms):
+            return add(*(rule(t) for t in terms))
+        case AxisSum(label, axis, body):
+            return axis_sum(label, axis, rule(body))
+        case LoopSum(var, first, last, body):
+            return loop_sum(var, first, last, rule(body))
+        case Fold(linear=True):
+            return replace(formula, body=rule(formula.body))
+        case _:
+            return None
+
+
 def unbound(formula: Formula, names: Names) -> Formula:
     """The same formula with fresh names for everything bound, so that it can be multiplied."""
     match formula:

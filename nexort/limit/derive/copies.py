@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nexort.limit.derive.algebra import add, axis_sum, loop_sum, mul, rebuilt
+from nexort.limit.derive.algebra import mul, rebuilt, through
 from nexort.limit.derive.formula import (
     AxisSum,
     CopyMean,
@@ -25,15 +25,9 @@ from nexort.limit.derive.walking import factors_of, kets_of
 
 def copy_mean(body: Formula) -> Formula:
     """E over copy 1 of a body."""
-    match body:
-        case Sum(terms):
-            return add(*(copy_mean(t) for t in terms))
-        case AxisSum(label, axis, inner):
-            return axis_sum(label, axis, copy_mean(inner))
-        case LoopSum(var, first, last, inner):
-            return loop_sum(var, first, last, copy_mean(inner))
-        case _:
-            pass
+    inside = None if isinstance(body, Fold) else through(body, copy_mean)
+    if inside is not None:
+        return inside
     factors = factors_of(body)
     mixed = next((k for k, f in enumerate(factors) if len(_sides(f)) > 1), None)
     if mixed is None:
@@ -43,17 +37,8 @@ def copy_mean(body: Formula) -> Formula:
     if not all(_separates(f) for f in factors):
         return CopyMean((1,), body)
     rest = mul(*factors[:mixed], *factors[mixed + 1 :])
-    match factors[mixed]:
-        case Sum(terms):
-            return add(*(copy_mean(mul(t, rest)) for t in terms))
-        case AxisSum(label, axis, inner):
-            return axis_sum(label, axis, copy_mean(mul(inner, rest)))
-        case LoopSum(var, first, last, inner):
-            return loop_sum(var, first, last, copy_mean(mul(inner, rest)))
-        case Fold() as fold:
-            return replace(fold, body=copy_mean(mul(fold.body, rest)))
-        case _:
-            return CopyMean((1,), body)
+    found = through(factors[mixed], lambda x: copy_mean(mul(x, rest)))
+    return CopyMean((1,), body) if found is None else found
 
 
 def _sides(formula: Formula) -> set[int]:

@@ -10,6 +10,7 @@ from nexort.limit.derive.derivation import HISTORY, State, UpdateFunction
 from nexort.limit.derive.formula import Fold, Formula, IndexNumber, Indices, Symbol
 from nexort.limit.derive.indexing import Indexer, never
 from nexort.program.index import Affine
+from nexort.program.linearity import Linearity, linearity
 from nexort.program.network import STEP
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Program, UpdateRule
@@ -141,18 +142,18 @@ def _degree(root: Node, values: Mapping[str, int | None], moving: set[str]) -> i
         elif x.op is not Op.CALL:
             degree[x] = None
         else:
-            degree[x] = 1 if _keeps_degree(str(x.attr), inner) else None
+            degree[x] = 1 if _is_of_degree_one(x, inner) else None
     return degree[root]
 
 
-def _keeps_degree(name: str, inner: list[int | None]) -> bool:
+def _is_of_degree_one(x: Node, inner: list[int | None]) -> bool:
     """Whether a function of arguments of these degrees is linear."""
-    match name:
-        case "add" | "sub" | "neg":
+    match linearity(x):
+        case Linearity.SUM:
             return set(inner) == {1}
-        case "mul":
+        case Linearity.PRODUCT:
             return inner in ([0, 1], [1, 0])
-        case "div":
+        case Linearity.QUOTIENT:
             return inner == [1, 0]
-        case _:
+        case None:
             return False
