@@ -112,7 +112,7 @@ class Decaying(Tangent):
         at = self.at(Affine(0))
         for weight in self.network.weights.values():
             loops = self.loops[weight.name]
-            found.append(first_value(self.analysis, weight, loops, at, vanishes=False))
+            found.append(first_value(self.analysis, weight, loops, at))
             if weight.kind == "scalar":
                 continue
             key = tuple(Affine.variable(x.var) for x in loops)

@@ -85,7 +85,6 @@ class Expansion:
     """The variable of steps, the last index of what moves."""
     last: Affine
     """The last step."""
-    error: str
     kernel: str
     """K_Q, in the neural tangent limits."""
     weights: Mapping[str, str]
@@ -257,7 +256,6 @@ def _equations(program: Program, given: Given, *, symbolic: bool) -> Expansion:
         "decayed" if isinstance(run, Decaying) else read.regime,
         a.step,
         read.last,
-        a.chi,
         run.kernel,
         a.initial,
         run.seen if isinstance(run, Decaying) else {},

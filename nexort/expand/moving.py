@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from nexort.expand.analysis import Analysis
-from nexort.expand.placing import Placing, minus, scaled
+from nexort.expand.placing import Placing, minus, scaled, summed
 from nexort.expand.rules import leaf
 from nexort.expand.start import deviation, update_call
 from nexort.expand.statements import Item, Let, Make, Statement, written
@@ -311,7 +311,4 @@ def _size(x: Node) -> Node:
     """The root of the sum over axes of E x^2."""
     square = build.call("pow", x, build.constant(2))
     total = square if not x.type.copies else build.average(square)
-    for axis in x.type.axes:
-        ones = build.spread(build.constant(1), scalar((axis,)))
-        total = build.contract(ones, total)
-    return build.call("sqrt", total)
+    return build.call("sqrt", summed(total))

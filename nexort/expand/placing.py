@@ -36,6 +36,13 @@ def ones(axes: Axes) -> Node:
     return build.spread(build.constant(1), scalar(axes))
 
 
+def summed(value: Node) -> Node:
+    """The sum over all axes of a scalar."""
+    for axis in value.type.axes:
+        value = build.contract(ones((axis,)), value)
+    return value
+
+
 def is_ones(node: Node) -> bool:
     """Whether a node is 1 along its axes."""
     return node.op is Op.SPREAD and build.is_number(node.args[0], 1)

@@ -61,14 +61,15 @@ def declare(a: Analysis, weight: WeightFamily, at: Placing, *, name: str = "") -
 
 
 def first_value(
-    a: Analysis, weight: WeightFamily, loops: tuple[Loop, ...], at: Placing, *, vanishes: bool
-) -> Written:
-    """A weight at step 0: 0 where it ``vanishes`` beside its updates."""
+    a: Analysis, weight: WeightFamily, loops: tuple[Loop, ...], at: Placing, *,
+    vanishes: bool = False, name: str = "",
+) -> Written:  # fmt: skip
+    """A weight at step 0: 0 where it ``vanishes`` beside its updates; ``name`` as in declare."""
     key = tuple(Affine.variable(x.var) for x in loops)
     if weight.kind == "scalar":
         value = at(build.spread(weight.mean, member_type(weight)))
     else:
-        value = declare(a, weight, at).at(key)
+        value = declare(a, weight, at, name=name).at(key)
     if vanishes and weight.kind == "vector":
         value = build.call("mul", build.constant(0), value)
     return at.over(loops, at.rule(weight.name, key, value))

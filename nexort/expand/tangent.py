@@ -16,7 +16,7 @@ from nexort.expand.analysis import Analysis
 from nexort.expand.folding import forward, looped
 from nexort.expand.maximal import BACKWARD, error_signal
 from nexort.expand.moving import Member, Moving
-from nexort.expand.placing import Placing, minus, scaled
+from nexort.expand.placing import Placing, minus, scaled, summed
 from nexort.expand.rules import Item as Read
 from nexort.expand.rules import Key, Nest, leaf
 from nexort.expand.rules import Rule as Reading
@@ -26,10 +26,10 @@ from nexort.expand.tidy import tidy
 from nexort.expand.weights import member_type, moves_of
 from nexort.program import build
 from nexort.program.index import Affine, Loop
-from nexort.program.network import Normalization, OptimizerUse, WeightFamily
+from nexort.program.network import Normalization, OptimizerUse
 from nexort.program.nodes import DRAWN, Node, Op, walk
-from nexort.program.program import Initial, Rule
-from nexort.program.types import Kind, Type, scalar
+from nexort.program.program import Rule
+from nexort.program.types import Kind, Type
 from nexort.support.diagnostics import NexortError, Span, fail
 
 
@@ -184,21 +184,13 @@ class Tangent:
         """The weights, whose initial values the kets keep."""
         found: list[Item] = []
         for weight in self.network.weights.values():
-            if weight.kind == "scalar":
-                loops = self.loops[weight.name]
-                found.append(first_value(self.analysis, weight, loops, at, vanishes=False))
-            elif self.free and not build.is_number(weight.mean, 0):
-                value = declare(self.analysis, weight, at, name=f"z{weight.name}")
-                found.append(self.over_members(at, weight, value))
+            shifted = self.free and not build.is_number(weight.mean, 0)
+            if weight.kind == "scalar" or shifted:
+                a, loops = self.analysis, self.loops[weight.name]
+                found.append(first_value(a, weight, loops, at, name=f"z{weight.name}"))
             else:
                 declare(self.analysis, weight, at, name=weight.name)
         return [*found, *self.steps.helpers()]
-
-    def over_members(self, at: Placing, weight: WeightFamily, value: Initial) -> Item:
-        """A weight by its initial object, which has another name."""
-        loops = self.loops[weight.name]
-        key = tuple(Affine.variable(x.var) for x in loops)
-        return at.over(loops, at.rule(weight.name, key, value.at(key)))
 
     def start(self) -> list[Item]:
         """f_0: given, or zero, or free."""
@@ -367,13 +359,6 @@ class Tangent:
         except KeyError:
             return all(v for (n, _), v in self.analysis.active.items() if n == name)
         return self.analysis.active.get(member, True)
-
-
-def summed(value: Node) -> Node:
-    """The sum over all axes of a scalar."""
-    for axis in value.type.axes:
-        value = build.contract(build.spread(build.constant(1), scalar((axis,))), value)
-    return value
 
 
 def _sum(terms: Sequence[Statement]) -> Node:

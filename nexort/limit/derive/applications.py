@@ -18,7 +18,7 @@ from nexort.limit.derive.algebra import (
     reindexed,
 )
 from nexort.limit.derive.copies import copy_mean
-from nexort.limit.derive.cutting import compare
+from nexort.limit.derive.cutting import is_within
 from nexort.limit.derive.derivation import Range
 from nexort.limit.derive.folding import NORMAL
 from nexort.limit.derive.formula import (
@@ -35,7 +35,7 @@ from nexort.limit.derive.formula import (
     Symbol,
 )
 from nexort.limit.derive.indexing import Indexer, common, ends, on_copy
-from nexort.limit.derive.lines import Acting, Line, System, largest, least
+from nexort.limit.derive.lines import Acting, Line, System
 from nexort.limit.derive.naming import Naming, labelled
 from nexort.limit.derive.recurrences import Recurrence, Single, definitions
 from nexort.limit.derive.unsupported import Unsupported
@@ -127,19 +127,12 @@ class Applications(Naming):
         """How a member of a family of operators is defined. Raises Unsupported where several rules
         may say."""
         name, indices = node.attr
-        at = tuple(place(i, env) for i in indices)
-        bound = (Range(b, *ends) for b, ends in self.indexer.bound.items())
-        ranges = (*self.place.ranges, *bound)
         found = self.definitions(name)
         if len(found) > 1:
-            found = [
-                x
-                for x in found
-                if all(
-                    compare(first, least(i, ranges)) <= 0 and compare(largest(i, ranges), last) <= 0
-                    for i, (first, last) in zip(x.others(at), x.box, strict=True)
-                )
-            ]
+            at = tuple(place(i, env) for i in indices)
+            bound = (Range(b, *ends) for b, ends in self.indexer.bound.items())
+            ranges = (*self.place.ranges, *bound)
+            found = [x for x in found if is_within(x.others(at), x.box, ranges)]
         if len(found) == 1:
             return found[0]
         raise Unsupported(f"the operators {name}[...] form a family")
@@ -159,12 +152,7 @@ class Applications(Naming):
         equations of its own, kept_W[s, s] = 1 and kept_W[s, t] = factor[t - 1] kept_W[s, t - 1]."""
         key = (name, factor)
         if key not in self.products:
-            fresh, number = f"kept_{name}", 0
-            while fresh in self.taken:
-                number += 1
-                fresh = f"kept_{name}{number}"
-            self.taken.add(fresh)
-            self.products[key] = fresh
+            fresh = self.products[key] = self.free_name(f"kept_{name}")
             s, t = (Affine.variable(self.names.fresh(hint)) for hint in ("s", "t"))
             before = t - Affine(1)
             value = self.indexer.formula(factor, (), {loop.var: before})

@@ -10,6 +10,9 @@ from dataclasses import replace
 from functools import cmp_to_key, partial
 from itertools import pairwise
 
+from nexort.limit.derive.derivation import Range
+from nexort.limit.derive.formula import Indices
+from nexort.limit.derive.lines import largest, least
 from nexort.limit.derive.recurrences import Recurrence, Single
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.program import build
@@ -33,9 +36,22 @@ def compare(a: Affine, b: Affine) -> int:
     return 1 if signs.pop() else -1
 
 
+def is_within(
+    indices: Indices, box: Sequence[tuple[Affine, Affine]], ranges: tuple[Range, ...]
+) -> bool:
+    """Whether indices lie in a box, its ends included, for all values of the ranges."""
+    return all(
+        compare(first, least(i, ranges)) <= 0 and compare(largest(i, ranges), last) <= 0
+        for i, (first, last) in zip(indices, box, strict=True)
+    )
+
+
 def cut(loops: tuple[Loop, ...], rule: Rule, find: Find) -> Iterator[tuple[tuple[Loop, ...], Rule]]:
     """The pieces of a rule, in each of which every operator is defined in one way; ``find`` has the
     definitions of a family."""
+    if not _operators(rule.value):
+        yield loops, rule
+        return
     rule = replace(rule, value=_within(rule.value, find))
     for k, loop in enumerate(loops):
         points = [p for x in _operators(rule.value) for p in _points(x, loop, find(x.attr[0]))]
@@ -73,7 +89,7 @@ def _within(root: Node, find: Find) -> Node:
         raise Unsupported("a sum inside of a sum over the same variable") from None
 
 
-def _operators(root: Node) -> Iterable[Node]:
+def _operators(root: Node) -> list[Node]:
     """The members of families of operators that a graph applies."""
     acting = [x.args[0] for x in walk([root]) if x.op is Op.APPLY]
     return [x for x in walk(acting) if x.op is Op.REF and x.type == acting[0].type]

@@ -16,6 +16,14 @@ class Range:
     first: Affine
     last: Affine
 
+    def forward(self) -> tuple[dict[str, Affine], Range]:
+        """The variable plus one, and the range of values that then has: x_t by x_{t-1} for
+        t = 1..T as x_{t+1} by x_t for t = 0..T-1."""
+        one = Affine(1)
+        return {self.var: Affine.variable(self.var) + one}, Range(
+            self.var, self.first - one, self.last - one
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Label:

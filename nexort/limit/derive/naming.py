@@ -113,12 +113,16 @@ class Naming:
         count = self.place.count[base] = self.place.count.get(base, 0) + 1
         key = (self.place.name, base, axes, count)
         if key not in self.auxiliary:
-            number = 0
-            while (name := base + (str(number) if number else "")) in self.taken:
-                number += 1
-            self.taken.add(name)
-            self.auxiliary[key] = name
+            self.auxiliary[key] = self.free_name(base)
         return self.auxiliary[key]
+
+    def free_name(self, base: str) -> str:
+        """A name that nothing has: the base, or with a number."""
+        number = 0
+        while (name := base + (str(number) if number else "")) in self.taken:
+            number += 1
+        self.taken.add(name)
+        return name
 
 
 def is_affine(formula: Formula) -> bool:

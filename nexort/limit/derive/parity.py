@@ -39,14 +39,11 @@ ALL = "all vectors"
 class Parities:
     """The parity of every ket family."""
 
-    def __init__(self, system: System, symmetric: bool = True) -> None:
-        """Not ``symmetric``: initial objects are of any law, as after a step of training."""
+    def __init__(self, system: System) -> None:
         self.system = system
         matrices = {x.matrix.name for x in system.applications() if x.matrix is not None}
         vectors = dict.fromkeys(map(system.group, system.initial))
         self.symmetries = [ALL, *vectors, *(f"{m} (matrix)" for m in sorted(matrices))]
-        if not symmetric:
-            self.symmetries = []
         self.found: dict[str, dict[str, int | None]] = {
             name: {s: int(s in (ALL, system.group(name))) for s in self.symmetries}
             for name in system.initial

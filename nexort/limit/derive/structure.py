@@ -30,9 +30,9 @@ THERE = "@"
 class Structure:
     """Everything that the rules of expectations ask about families."""
 
-    def __init__(self, system: System, names: Names, symmetric: bool = True) -> None:
+    def __init__(self, system: System, names: Names) -> None:
         self.system, self.names = system, names
-        self.parities = Parities(system, symmetric)
+        self.parities = Parities(system)
         self.dropped: list[tuple[Formula, Formula]] = []
         for name, lines in system.kets.items():
             system.kets[name] = [self._without_odd(x) for x in lines]

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nexort.limit.derive.algebra import add, mul, reindexed, unbound
-from nexort.limit.derive.cutting import compare
+from nexort.limit.derive.cutting import is_within
 from nexort.limit.derive.derivation import GaussianFamily, KetDefinition, Label, Range
 from nexort.limit.derive.formula import ZERO, Bracket, Formula, Ket, Symbol
-from nexort.limit.derive.lines import Acting, Line, largest, least
+from nexort.limit.derive.lines import Acting, Line
 from nexort.limit.derive.patterns import Member, members
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.limit.derive.walking import factors_of, terms_of, walk
@@ -91,12 +91,8 @@ def _line_of(lines: list[Line], ket: Ket, ranges: tuple[Range, ...]) -> Line:
     """The line that defines members, their indices compared as for large params."""
     for line in lines:
         own = {r.var: (r.first, r.last) for r in line.ranges}
-        for mine, index in zip(line.indices, ket.indices, strict=True):
-            first, last = next((own[n] for n in mine.names if n in own), (mine, mine))
-            low, high = least(index, ranges), largest(index, ranges)
-            if compare(first, low) > 0 or compare(high, last) > 0:
-                break
-        else:
+        box = [next((own[n] for n in i.names if n in own), (i, i)) for i in line.indices]
+        if is_within(ket.indices, box, ranges):
             return line
     raise Unsupported(f"which rule of '{ket.name}' defines {ket.indices} depends on numbers")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from nexort.limit.derive.algebra import mul, reindexed
-from nexort.limit.derive.derivation import Derivation, Range
+from nexort.limit.derive.derivation import Derivation
 from nexort.limit.derive.formula import Average, Bracket, Expectation, Ket, Symbol
 from nexort.limit.derive.printing.notation import Notation
 from nexort.limit.derive.printing.statements import Paragraph, Words
@@ -92,8 +92,7 @@ def in_steps(derivation: Derivation) -> Derivation:
     for e in derivation.equations:
         if isinstance(e.left, Symbol) and [r.first for r in e.ranges] == [Affine(1)]:
             [r] = e.ranges
-            env = {r.var: Affine.variable(r.var) + Affine(1)}
-            span = Range(r.var, Affine(), r.last - Affine(1))
+            env, span = r.forward()
             left, right = reindexed(e.left, env), reindexed(e.right, env)
             equations.append(replace(e, left=left, right=right, ranges=(span,)))
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from nexort.expand.module import Expansion
@@ -30,6 +30,11 @@ class TrainingLines:
     system: System
     process: Formula | None
     weights: tuple[str, ...]
+
+    def operator(self) -> Iterator[tuple[Symbol, Formula]]:
+        """The lines of the neural tangent operator, where there is one."""
+        for line in self.system.scalars.get(self.told.kernel, ()):
+            yield Symbol(line.name, line.indices, line.axes), line.value
 
 
 def lines_of(program: Program, told: Expansion) -> TrainingLines:

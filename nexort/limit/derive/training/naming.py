@@ -196,8 +196,7 @@ def _forwarded(x: WeightUpdate) -> WeightUpdate:
     step = next((r for r in x.ranges if indices[-1] == Affine.variable(r.var)), None)
     if step is None or step.first != ONE:
         return x
-    env = {step.var: Affine.variable(step.var) + ONE}
-    span = Range(step.var, START, step.last - ONE)
+    env, span = step.forward()
     return replace(
         x,
         weight=reindexed(x.weight, env),

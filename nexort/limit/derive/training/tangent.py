@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nexort.limit.derive.algebra import mul, rebuilt, reindexed, unbound
-from nexort.limit.derive.derivation import Derivation, GaussianFamily, Label
+from nexort.limit.derive.derivation import Derivation, GaussianFamily
 from nexort.limit.derive.engine import Engine
-from nexort.limit.derive.formula import ZERO, Expectation, Formula, Symbol
-from nexort.limit.derive.naming import labelled
+from nexort.limit.derive.formula import ZERO, Formula, Symbol
 from nexort.limit.derive.training.lines import TrainingLines
+from nexort.limit.derive.training.process import inside, law
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.program.index import Affine
+from nexort.program.types import Axes
 
 START = Affine()
 
@@ -21,12 +21,11 @@ def tangent(read: TrainingLines) -> Derivation:
     """The limit, by the engine of programs. Raises Unsupported, NexortError."""
     told, process = read.told, read.process
     engine = Engine(told.program, read.system, read.names)
-    for line in read.system.scalars[told.kernel]:
-        left = Symbol(line.name, line.indices, line.axes)
-        engine.trace.record("neural tangent operator", left, line.value)
+    for left, value in read.operator():
+        engine.trace.record("neural tangent operator", left, value)
     if process is not None and told.process is not None:
         name, node = told.process
-        engine.processes[name] = lambda: start(engine, name, labelled(node.type.axes), process)
+        engine.processes[name] = lambda: start(engine, name, node.type.axes, process)
     found = replace(engine.run(), regime="tangent")
     outputs = tuple(
         replace(o, ranges=tuple(replace(r, first=START) for r in o.ranges))
@@ -38,27 +37,12 @@ def tangent(read: TrainingLines) -> Derivation:
     return replace(found, outputs=outputs, closed=closed)
 
 
-def start(engine: Engine, name: str, axes: tuple[Label, ...], average: Formula) -> GaussianFamily:
+def start(engine: Engine, name: str, axes: Axes, average: Formula) -> GaussianFamily:
     """f_0 -> N(0, <x|x>), x the ket whose entries the output sums."""
     whole = inside(average)
     mark = engine.begin()
     if engine.rules.of(whole, ()) != ZERO:
         raise Unsupported("an output whose entries may have a mean at the start: 'centre' it")
     engine.undo(mark)  # what a mean of 0 was asked with is read by nothing
-    sides = []
-    for side in "lr":
-        labels = tuple(Label(f"${side}{k}", x.axis) for k, x in enumerate(axes))
-        at = tuple(Affine.variable(x.label) for x in labels)
-        env = {x.label: a for x, a in zip(axes, at, strict=True)}
-        sides.append((labels, at, unbound(reindexed(whole, env), engine.names)))
-    (la, aa, xa), (lb, ab, xb) = sides
-    covariance = engine.rules.of(mul(xa, xb), ())
-    left, right = (Symbol(name, (START,), a) for a in (aa, ab))
-    return GaussianFamily(left, right, covariance, (), (*la, *lb), "output")
-
-
-def inside(formula: Formula) -> Formula:
-    """The ket of which a sum of averages is the average."""
-    if isinstance(formula, Expectation):
-        return formula.body
-    return rebuilt(formula, inside)
+    process = Symbol(name, (START,))
+    return law(process, whole, axes, (), engine.names, lambda body: engine.rules.of(body, ()))
