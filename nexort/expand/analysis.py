@@ -24,7 +24,7 @@ from nexort.training.backprop import times
 
 
 @dataclass(frozen=True)
-class Single:
+class OneOutput:
     """One output: ``seed`` is the name of its indicator, a scalar over the outputs' ``axes`` that
     has no rule, and ``variables`` are its indices, which are free in cotangents. In sums over
     outputs cotangents have them as their first indices."""
@@ -92,7 +92,7 @@ class Analysis:
     shared: frozenset[str]
     """Names of what cotangents read several times."""
     apart: bool
-    single: Single | None
+    single: OneOutput | None
     chi: str
     signal: Node
     """chi, as a leaf."""
@@ -154,7 +154,7 @@ def analyse(
     single = None
     if one_by_one and not apart:
         variables = tuple(names.fresh(f"out{k}") for k in range(len(axes)))
-        single = Single(names.fresh("indicator"), variables, axes, names)
+        single = OneOutput(names.fresh("indicator"), variables, axes, names)
     uses: dict[Rule, list[Use]] = {}
     values: dict[Use, Node] = {}
     for rule in rules.flat():

@@ -8,7 +8,7 @@ from typing import Literal
 
 from nexort import optimizers
 from nexort.data.given import Given
-from nexort.expand.analysis import Analysis, Single, analyse
+from nexort.expand.analysis import Analysis, OneOutput, analyse
 from nexort.expand.decaying import Decaying, decays
 from nexort.expand.maximal import Maximal
 from nexort.expand.moving import inverse
@@ -93,7 +93,7 @@ class Expansion:
     """The sums of the updates of weights that decay, by weight."""
     written_in: frozenset[str]
     """Gradients and updates, which need no names of their own."""
-    single: Single | None
+    single: OneOutput | None
     """One output, of which cotangents and the kernel are."""
     process: tuple[str, Node] | None
     """A Gaussian process that is a part of the output, by its name and as an average."""

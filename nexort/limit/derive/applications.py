@@ -37,7 +37,7 @@ from nexort.limit.derive.formula import (
 from nexort.limit.derive.indexing import Indexer, common, ends, on_copy
 from nexort.limit.derive.lines import Acting, Line, System
 from nexort.limit.derive.naming import Naming, labelled
-from nexort.limit.derive.recurrences import Recurrence, Single, definitions
+from nexort.limit.derive.recurrences import Recurrence, SingleRule, definitions
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.limit.derive.updates import UpdateFunctions, over_history
 from nexort.limit.derive.walking import factors_of, walk
@@ -57,7 +57,7 @@ class Applications(Naming):
         self.program, self.names = program, names
         self.functions = UpdateFunctions(program, names)
         self.indexer.functions = self.over_history
-        self.families: dict[str, Sequence[Single | Recurrence]] = {}
+        self.families: dict[str, Sequence[SingleRule | Recurrence]] = {}
         self.products: dict[tuple[str, Node], str] = {}
         """Names of products of what a step of a recurrence keeps."""
 
@@ -123,7 +123,7 @@ class Applications(Naming):
         declared = self.program.initial[matrix.attr[0]].value
         return declared.op is Op.OP_SCALE and declared.args[0] is factor
 
-    def defined(self, node: Node, env: Env) -> Single | Recurrence:
+    def defined(self, node: Node, env: Env) -> SingleRule | Recurrence:
         """How a member of a family of operators is defined. Raises Unsupported where several rules
         may say."""
         name, indices = node.attr
@@ -137,7 +137,7 @@ class Applications(Naming):
             return found[0]
         raise Unsupported(f"the operators {name}[...] form a family")
 
-    def definitions(self, name: str) -> Sequence[Single | Recurrence]:
+    def definitions(self, name: str) -> Sequence[SingleRule | Recurrence]:
         """How the members of a family of operators are defined."""
         if name not in self.families:
             self.families[name] = definitions(self.program, name)
@@ -288,7 +288,7 @@ class Applications(Naming):
                 return mul(scale, self.operator(node.args[1], env)) if scale != ZERO else ZERO
             case Op.OP_SCALE:
                 return self.operator(node.args[1], env)
-            case Op.REF if any(isinstance(x, Single) for x in self.definitions(node.attr[0])):
+            case Op.REF if any(isinstance(x, SingleRule) for x in self.definitions(node.attr[0])):
                 return self.operator(self.member(node, env), env)
             case Op.REF | Op.INIT_MATRIX:
                 name, indices = node.attr

@@ -13,7 +13,7 @@ from itertools import pairwise
 from nexort.limit.derive.derivation import Range
 from nexort.limit.derive.formula import Indices
 from nexort.limit.derive.lines import largest, least
-from nexort.limit.derive.recurrences import Recurrence, Single
+from nexort.limit.derive.recurrences import Recurrence, SingleRule
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.program import build
 from nexort.program.index import Affine, Interval, Loop
@@ -22,7 +22,7 @@ from nexort.program.program import Rule
 from nexort.program.shifting import NotSymbolicError, placed_all, shifted, within
 
 ONE = Affine(1)
-Find = Callable[[str], Sequence[Single | Recurrence]]
+Find = Callable[[str], Sequence[SingleRule | Recurrence]]
 
 
 def compare(a: Affine, b: Affine) -> int:
@@ -95,7 +95,7 @@ def _operators(root: Node) -> list[Node]:
     return [x for x in walk(acting) if x.op is Op.REF and x.type == acting[0].type]
 
 
-def _points(node: Node, loop: Loop, found: Sequence[Single | Recurrence]) -> Iterator[Affine]:
+def _points(node: Node, loop: Loop, found: Sequence[SingleRule | Recurrence]) -> Iterator[Affine]:
     """Values of a loop's variable at which another rule begins."""
     if len(found) < 2:
         return

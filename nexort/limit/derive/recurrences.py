@@ -82,7 +82,7 @@ class Recurrence:
 
 
 @dataclass(frozen=True)
-class Single:
+class SingleRule:
     """A rule of a family that says what its members are without others."""
 
     rule: Placed
@@ -128,7 +128,7 @@ Product = Callable[[str, Node, Loop, Affine, Affine], Node]
 CHANGING = (Op.INDEX, Op.REF, Op.INIT_SCALAR)
 
 
-def definitions(program: Program, name: str) -> Sequence[Single | Recurrence]:
+def definitions(program: Program, name: str) -> Sequence[SingleRule | Recurrence]:
     """How the members of a family of operators are defined: by recurrences, one for each rule of a
     step, or by single rules. Raises Unsupported where they are neither."""
     rules = [(loops, rule) for loops, rule in program.rules() if rule.name == name]
@@ -144,7 +144,7 @@ def definitions(program: Program, name: str) -> Sequence[Single | Recurrence]:
             return [x for x in found if x is not None]
     if any(_reads(rule.value, name) for _, rule in rules):
         raise Unsupported(f"the operators {name}[...] form a family")
-    return [Single(x) for x in rules]
+    return [SingleRule(x) for x in rules]
 
 
 def _reads(root: Node, name: str) -> bool:

@@ -11,7 +11,7 @@ from nexort.limit.derive.formula import Formula, Symbol
 from nexort.limit.derive.lines import System
 from nexort.limit.derive.matching import grid
 from nexort.limit.derive.normal import as_written, normalized
-from nexort.limit.derive.training.single import with_outputs
+from nexort.limit.derive.training.one_output import with_outputs
 from nexort.limit.derive.training.written_in import written_in
 from nexort.program.program import OutputRule, Program
 from nexort.program.types import Kind

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from nexort.expand.analysis import Single
+from nexort.expand.analysis import OneOutput
 from nexort.limit.derive.algebra import axis_sum, delta, mul, rebuilt, reindexed
 from nexort.limit.derive.derivation import Label
 from nexort.limit.derive.formula import Formula, Indices, Ket, LoopSum, Symbol
@@ -18,7 +18,7 @@ from nexort.limit.derive.walking import parts
 from nexort.program.index import Affine
 
 
-def with_outputs(system: System, single: Single, output: str) -> System:
+def with_outputs(system: System, single: OneOutput, output: str) -> System:
     """The lines of a system with the outputs' axes; ``output`` is the family of the outputs."""
     return _Outputs(system, single, output).system()
 
@@ -26,7 +26,7 @@ def with_outputs(system: System, single: Single, output: str) -> System:
 @dataclass
 class _Outputs:
     old: System
-    single: Single
+    single: OneOutput
     output: str
 
     def __post_init__(self) -> None:
