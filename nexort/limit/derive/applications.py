@@ -8,19 +8,17 @@ from dataclasses import replace
 from nexort.limit.derive.algebra import (
     Env,
     Names,
-    add,
-    applied,
     axis_sum,
     index_names,
     loop_sum,
-    mul,
     place,
     reindexed,
 )
+from nexort.limit.derive.arithmetic import add, mul
 from nexort.limit.derive.copies import copy_mean
 from nexort.limit.derive.cutting import compare
 from nexort.limit.derive.derivation import Range
-from nexort.limit.derive.folding import NORMAL
+from nexort.limit.derive.folding import NORMAL, applied
 from nexort.limit.derive.formula import (
     ONE,
     ZERO,

@@ -16,7 +16,8 @@ from nexort.gaussian.terms import normal_form
 from nexort.gaussian.univariate import SLOT, Univariate
 from nexort.limit.derive import families, graphs
 from nexort.limit.derive import pieces as halves
-from nexort.limit.derive.algebra import HALF, mul, number, power, rebuilt
+from nexort.limit.derive.algebra import rebuilt
+from nexort.limit.derive.arithmetic import HALF, mul, number, power
 from nexort.limit.derive.families import BIVARIATE, PI, C, P, Q
 from nexort.limit.derive.formula import ONE, ZERO, Apply, Formula
 from nexort.limit.derive.walking import walk

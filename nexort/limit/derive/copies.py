@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nexort.limit.derive.algebra import add, axis_sum, loop_sum, mul, rebuilt
+from nexort.limit.derive.algebra import axis_sum, loop_sum, rebuilt
+from nexort.limit.derive.arithmetic import add, mul
 from nexort.limit.derive.formula import (
     AxisSum,
     CopyMean,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, replace
 from math import inf
 
+from nexort.limit.derive.algebra import place
 from nexort.limit.derive.derivation import Range
 from nexort.limit.derive.formula import (
     AxisSum,
@@ -103,8 +104,6 @@ class Dependence:
             argument = source.line.value
             assert isinstance(argument, Ket)
             env = source.line.env(source.indices, source.line.axes)
-            from nexort.limit.derive.algebra import place
-
             ket = replace(argument, indices=tuple(place(i, env) for i in argument.indices))
             yield from self._through(line, ket, source.loops)
 

@@ -9,21 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from nexort.limit.derive.algebra import (
-    HALF,
-    Env,
-    Names,
-    add,
-    applied,
-    axis_sum,
-    delta,
-    loop_sum,
-    mul,
-    number,
-    place,
-    power,
-)
-from nexort.limit.derive.folding import NORMAL, folded
+from nexort.limit.derive.algebra import Env, Names, axis_sum, delta, loop_sum, place, rebuilt
+from nexort.limit.derive.arithmetic import HALF, add, mul, number, power
+from nexort.limit.derive.folding import NORMAL, applied, folded
 from nexort.limit.derive.formula import (
     ZERO,
     Apply,
@@ -297,8 +285,6 @@ def joint_names(joint: str) -> list[str] | None:
 def on_copy(formula: Formula, copy: int) -> Formula:
     """The copy of a random formula: all its kets on the copy."""
     from dataclasses import replace
-
-    from nexort.limit.derive.algebra import rebuilt
 
     if isinstance(formula, Ket):
         return replace(formula, copy=copy)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
-from nexort.limit.derive.algebra import add, axis_sum, loop_sum, mul, rebuilt
+from nexort.limit.derive.algebra import axis_sum, loop_sum, rebuilt
+from nexort.limit.derive.arithmetic import add, mul
 from nexort.limit.derive.brackets import canonical_bracket
 from nexort.limit.derive.formula import (
     Average,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nexort.limit.derive.algebra import HALF, Env, Names, power, rebuilt, reindexed
+from nexort.limit.derive.algebra import Env, Names, rebuilt, reindexed
+from nexort.limit.derive.arithmetic import HALF, power
 from nexort.limit.derive.derivation import HISTORY, State, UpdateFunction
 from nexort.limit.derive.formula import Fold, Formula, IndexNumber, Indices, Symbol
 from nexort.limit.derive.indexing import Indexer, never

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nexort.limit.derive.algebra import mul, rebuilt, reindexed, unbound
+from nexort.limit.derive.algebra import rebuilt, reindexed, unbound
+from nexort.limit.derive.arithmetic import mul
 from nexort.limit.derive.derivation import Derivation, GaussianFamily, Label
+from nexort.limit.derive.derive import equations_of
 from nexort.limit.derive.engine import Engine
 from nexort.limit.derive.formula import ZERO, Expectation, Formula, Symbol
 from nexort.limit.derive.naming import labelled
@@ -27,7 +29,7 @@ def tangent(read: TrainingLines) -> Derivation:
     if process is not None and told.process is not None:
         name, node = told.process
         engine.processes[name] = lambda: start(engine, name, labelled(node.type.axes), process)
-    found = replace(engine.run(), regime="tangent")
+    found = replace(equations_of(engine), regime="tangent")
     outputs = tuple(
         replace(o, ranges=tuple(replace(r, first=START) for r in o.ranges))
         if isinstance(o.value, Symbol) and o.value.name in engine.processes and o.value.indices
