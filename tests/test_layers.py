@@ -164,8 +164,8 @@ SHARED = {
 }
 """What both sides of a verification read: the program itself and, of trainings, the task. An error
 in an optimizer's update function (``training``: update, compiled), in what a run records (recorder,
-with ``program.arrays``), in a gradient (``training.backprop``) or in a function cancels between the
-two; these have tests of their own against torch and finite differences."""
+scalars, with ``program.arrays``), in a gradient (``training.backprop``) or in a function cancels
+between the two; these have tests of their own against torch and finite differences."""
 
 
 def test_every_part_is_listed() -> None:

@@ -12,9 +12,9 @@ from nexort.elaborate import arithmetic
 from nexort.elaborate.scope import Bound, Scope, UserFunction
 from nexort.elaborate.strangers import meant
 from nexort.program import build
+from nexort.program.declarations import UpdateRule
 from nexort.program.differentiate import derivative, substitute
 from nexort.program.nodes import Node, Op
-from nexort.program.program import UpdateRule
 from nexort.program.types import Kind, scalar
 from nexort.support.diagnostics import NexortError, Source, Span, counted, did_you_mean
 from nexort.syntax import tree as t

@@ -7,10 +7,11 @@ from nexort.elaborate import indices, laws
 from nexort.elaborate.expressions import Elaborator
 from nexort.elaborate.scope import Bound, Entry, Scope, UserFunction
 from nexort.elaborate.updates import OUTSIDE, as_update, update_rule
-from nexort.program import build, program
+from nexort.program import build
+from nexort.program import declarations as declared
+from nexort.program.declarations import Data, Dim, Initial, Param, UpdateRule
 from nexort.program.index import Interval
 from nexort.program.nodes import Node, Op, walk
-from nexort.program.program import Data, Dim, Initial, Param, UpdateRule
 from nexort.program.types import Axes, Axis, AxisMismatch, Kind, ket, scalar, unify
 from nexort.support.diagnostics import Report, Span
 from nexort.syntax import tree as t
@@ -33,7 +34,7 @@ class Declarations:
         self.data: dict[str, Data] = {}
         self.initial: dict[str, Initial] = {}
         self.updates: dict[str, UpdateRule] = {}
-        self.functions: dict[str, program.UserFunction] = {}
+        self.functions: dict[str, declared.UserFunction] = {}
 
     def declare(
         self, statement: t.Declaration | t.Random | t.Function | t.Update | t.Optimizer
@@ -252,7 +253,9 @@ class Declarations:
         if _is_of_operations(body) and activations.lookup(tree.name) is None:
             names = [p.name for p in tree.parameters]
             parameters = tuple(zip(names, defaults, strict=True))
-            self.functions[tree.name] = program.UserFunction(tree.name, parameters, body, tree.span)
+            self.functions[tree.name] = declared.UserFunction(
+                tree.name, parameters, body, tree.span
+            )
 
     def _formals(self, parameters: tuple[t.Parameter, ...]) -> None:
         seen: dict[str, Span] = {}

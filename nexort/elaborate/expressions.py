@@ -14,10 +14,10 @@ from nexort.elaborate.strangers import meant
 from nexort.elaborate.values import BraValue, Skip, Value
 from nexort.program import build
 from nexort.program.build import TypeProblem
+from nexort.program.declarations import Data, Dim, Family, Initial, Param
 from nexort.program.index import Affine
 from nexort.program.network import Network
 from nexort.program.nodes import STANDARD, Node, Op, walk
-from nexort.program.program import Data, Dim, Family, Initial, Param
 from nexort.program.types import Kind, scalar
 from nexort.support.diagnostics import (
     Diagnostic,

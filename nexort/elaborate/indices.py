@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nexort.elaborate.scope import Entry, LoopVariable
+from nexort.program.declarations import Dim, Param
 from nexort.program.index import Affine, Interval, Loop
-from nexort.program.program import Dim, Param
 from nexort.support.diagnostics import NexortError, Span
 from nexort.syntax import tree as t
 

@@ -8,10 +8,10 @@ from nexort.elaborate import laws
 from nexort.elaborate.scope import Scope
 from nexort.elaborate.values import Skip
 from nexort.program import build
+from nexort.program.declarations import Data, Initial
 from nexort.program.linearity import Linearity, linearity
 from nexort.program.network import Network, WeightFamily, WeightKind
 from nexort.program.nodes import STANDARD, Node, Op, Role, walk
-from nexort.program.program import Data, Initial
 from nexort.program.types import Kind, ket, operator, scalar
 from nexort.support.diagnostics import Span
 from nexort.syntax import tree as t

@@ -10,6 +10,7 @@ from nexort.elaborate.scope import LoopVariable, Scope
 from nexort.elaborate.strangers import meant
 from nexort.elaborate.updates import update_rule
 from nexort.program import build
+from nexort.program.declarations import UpdateRule
 from nexort.program.network import (
     STEP,
     STEP_VARIABLE,
@@ -20,7 +21,6 @@ from nexort.program.network import (
     OptimizerUse,
 )
 from nexort.program.nodes import Node, Op, walk
-from nexort.program.program import UpdateRule
 from nexort.program.types import scalar
 from nexort.support.diagnostics import Source, did_you_mean
 from nexort.syntax import tree as t

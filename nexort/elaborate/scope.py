@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 
+from nexort.program.declarations import Data, Dim, Family, Initial, Param, UpdateRule
 from nexort.program.network import Network
 from nexort.program.nodes import Node
-from nexort.program.program import Data, Dim, Family, Initial, Param, UpdateRule
 from nexort.support.diagnostics import Span
 from nexort.syntax import tree as t
 

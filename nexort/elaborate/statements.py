@@ -12,19 +12,11 @@ from nexort.elaborate.comments import Comments, notes_of
 from nexort.elaborate.declarations import Declarations
 from nexort.elaborate.scope import Poisoned, Scope
 from nexort.program import build
+from nexort.program.declarations import NO_NOTE, Block, Family, Initial, Note, OutputRule, Rule
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.network import Network, Training
 from nexort.program.nodes import Node
-from nexort.program.program import (
-    NO_NOTE,
-    Block,
-    Family,
-    Initial,
-    Note,
-    OutputRule,
-    Program,
-    Rule,
-)
+from nexort.program.program import Program
 from nexort.program.types import Kind, Type, ket
 from nexort.support.diagnostics import InternalError, NexortError, Report, Source, Span, counted
 from nexort.syntax import tree as t

@@ -11,6 +11,7 @@ from nexort.elaborate.parametrizations import parametrization
 from nexort.elaborate.scope import Bound, LoopVariable, Poisoned, Scope
 from nexort.elaborate.values import Skip
 from nexort.program import build
+from nexort.program.declarations import Family
 from nexort.program.index import Affine
 from nexort.program.network import (
     OUTPUT,
@@ -21,7 +22,6 @@ from nexort.program.network import (
     Training,
 )
 from nexort.program.nodes import MEMBERS, Node, Op, walk
-from nexort.program.program import Family
 from nexort.program.types import AxisMismatch, Kind, broadcast, scalar
 from nexort.support.diagnostics import Diagnostic, NexortError, Span
 from nexort.syntax import tree as t

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from nexort.elaborate.expressions import Elaborator
 from nexort.elaborate.scope import Bound, Scope
+from nexort.program.declarations import UpdateRule
 from nexort.program.nodes import Node, Op, walk
-from nexort.program.program import UpdateRule
 from nexort.program.types import scalar
 from nexort.syntax import tree as t
 

@@ -40,9 +40,10 @@ from nexort.limit.derive.unsupported import Unsupported
 from nexort.limit.derive.updates import UpdateFunctions, over_history
 from nexort.limit.derive.walking import factors_of, walk
 from nexort.program import build
+from nexort.program.declarations import UpdateRule
 from nexort.program.index import Affine, Loop
 from nexort.program.nodes import Node, Op
-from nexort.program.program import Program, UpdateRule
+from nexort.program.program import Program
 from nexort.program.shifting import NotSymbolicError, shifted
 from nexort.program.types import Kind, scalar
 

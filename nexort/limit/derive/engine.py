@@ -49,8 +49,9 @@ from nexort.limit.derive.responses import Responses
 from nexort.limit.derive.structure import Structure
 from nexort.limit.derive.trace import Trace
 from nexort.limit.derive.walking import is_random, kets_of, walk
+from nexort.program.declarations import OutputRule
 from nexort.program.index import Affine
-from nexort.program.program import OutputRule, Program
+from nexort.program.program import Program
 from nexort.support.diagnostics import NexortError, fail
 
 MOST_PATTERNS = 400

@@ -32,7 +32,8 @@ from nexort.program.nodes import Node, Op, Role, source
 from nexort.program.types import Axis, Kind
 
 if TYPE_CHECKING:
-    from nexort.program.program import Program, UpdateRule
+    from nexort.program.declarations import UpdateRule
+    from nexort.program.program import Program
 
 
 MOST_TERMS = 16

@@ -10,10 +10,11 @@ from nexort.limit.derive.arithmetic import HALF, power
 from nexort.limit.derive.derivation import HISTORY, State, UpdateFunction
 from nexort.limit.derive.formula import Fold, Formula, IndexNumber, Indices, Symbol
 from nexort.limit.derive.indexing import Indexer, never
+from nexort.program.declarations import UpdateRule
 from nexort.program.index import Affine
 from nexort.program.network import STEP
 from nexort.program.nodes import Node, Op, walk
-from nexort.program.program import Program, UpdateRule
+from nexort.program.program import Program
 
 HERE = Affine.variable(STEP)
 """The step of an update function, which is printed for its own."""

@@ -22,8 +22,8 @@ from nexort.limit.exact.scaled import shared
 from nexort.limit.exact.sizes import Sides
 from nexort.limit.exact.solve import text_of
 from nexort.limit.exact.values import Value, What
+from nexort.program.declarations import OutputRule
 from nexort.program.nodes import Node
-from nexort.program.program import OutputRule
 from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
 from nexort.support.diagnostics import NexortError, Span, fail
 
