@@ -13,7 +13,8 @@ from functools import lru_cache
 from nexort.activations import expectations
 from nexort.gaussian import catalogue, pairs, pieces
 from nexort.gaussian.terms import normal_form
-from nexort.gaussian.univariate import SLOT, Univariate
+from nexort.gaussian.univariate import Univariate
+from nexort.gaussian.variable import SLOT
 from nexort.limit.derive import families, graphs
 from nexort.limit.derive import pieces as halves
 from nexort.limit.derive.algebra import rebuilt

@@ -6,7 +6,8 @@ from fractions import Fraction
 
 from nexort import activations
 from nexort.gaussian.expectation import method_of
-from nexort.gaussian.univariate import SLOT, Univariate
+from nexort.gaussian.univariate import Univariate
+from nexort.gaussian.variable import SLOT
 from nexort.limit.derive.formula import Apply, Formula, Ket, Number, Power, Product, Sum, Symbol
 from nexort.limit.derive.walking import kets_of
 from nexort.program import build

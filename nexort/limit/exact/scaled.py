@@ -11,7 +11,8 @@ from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
 from nexort.gaussian.expectation import CLOSED, method_of
-from nexort.gaussian.univariate import SLOT, Univariate
+from nexort.gaussian.univariate import Univariate
+from nexort.gaussian.variable import SLOT
 from nexort.limit.exact.factored import ordered
 from nexort.limit.exact.univariates import univariate
 from nexort.limit.exact.values import Value, Values, What
