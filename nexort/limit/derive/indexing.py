@@ -7,7 +7,6 @@ an application of an initial matrix a ket of its own family, made by ``apply``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from nexort.limit.derive.algebra import Env, Names, axis_sum, delta, loop_sum, place, rebuilt
 from nexort.limit.derive.arithmetic import HALF, add, mul, number, power
@@ -27,14 +26,11 @@ from nexort.limit.derive.formula import (
 )
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.limit.derive.walking import is_random
+from nexort.program.declarations import UpdateRule
 from nexort.program.index import Affine, Loop
 from nexort.program.nodes import Node, Op, Role, source
+from nexort.program.program import Program
 from nexort.program.types import Axis, Kind
-
-if TYPE_CHECKING:
-    from nexort.program.declarations import UpdateRule
-    from nexort.program.program import Program
-
 
 MOST_TERMS = 16
 """Of a sum whose terms are written out."""
