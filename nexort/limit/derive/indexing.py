@@ -41,7 +41,7 @@ def never(*_: object) -> Formula:
     raise Unsupported("a number has no operators")
 
 
-Functions = Callable[["UpdateRule", Mapping[str, Formula], str, Affine, Formula], Formula]
+Functions = Callable[[UpdateRule, Mapping[str, Formula], str, Affine, Formula], Formula]
 Acts = Callable[["Indexer", Node, Node, Indices, Env], Formula]
 
 
