@@ -156,7 +156,7 @@ def derive(program: Program, given: Given, *, unroll: bool = False) -> Derivatio
 
     Raises NexortError where a rule has no symbolic form or the program has no output.
     """
-    from nexort.limit.derive.engine import derive as derived
+    from nexort.limit.derive.derive import derive as derived
     from nexort.limit.derive.unrolling import unrolled
     from nexort.limit.exact.divergence import refuse_divergent
     from nexort.program.numbers import resolve

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 
 from nexort.elaborate.source import compile_source
+from nexort.program.declarations import OutputRule
 from nexort.program.nodes import Node
 from nexort.program.printer import print_program
-from nexort.program.program import OutputRule, Program
+from nexort.program.program import Program
 from nexort.support.diagnostics import Source
 from nexort.syntax.parser import parse
 from nexort.syntax.printer import format_module

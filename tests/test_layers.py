@@ -1,10 +1,13 @@
-"""Imports between the parts of nexort go one way only: a part uses those below it."""
+"""Imports between the parts of nexort go one way only: a part uses those below it; inside a part no
+modules import one another."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+
+import networkx as nx
 
 import nexort
 
@@ -164,8 +167,8 @@ SHARED = {
 }
 """What both sides of a verification read: the program itself and, of trainings, the task. An error
 in an optimizer's update function (``training``: update, compiled), in what a run records (recorder,
-with ``program.arrays``), in a gradient (``training.backprop``) or in a function cancels between the
-two; these have tests of their own against torch and finite differences."""
+scalars, with ``program.arrays``), in a gradient (``training.backprop``) or in a function cancels
+between the two; these have tests of their own against torch and finite differences."""
 
 
 def test_every_part_is_listed() -> None:
@@ -185,6 +188,17 @@ def test_imports_go_downwards() -> None:
     assert upward == []
     unused = {(p, u) for p, used in USES.items() for u in used} - {(p, u) for p, u, _ in found}
     assert not unused, "listed, and not imported"
+
+
+def test_no_modules_import_one_another() -> None:
+    """Nor over others, lazy and typing-only imports counted."""
+    graph = nx.DiGraph(
+        (module, used)
+        for module, path in MODULES.items()
+        for used, _ in imports(path)
+        if used != module
+    )
+    assert [sorted(x) for x in nx.strongly_connected_components(graph) if len(x) > 1] == []
 
 
 def below(part: str) -> set[str]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from nexort.elaborate.context import Context
 from nexort.elaborate.strangers import IDENTITY, NO_INVERSE
 from nexort.elaborate.values import BraValue, Value
 from nexort.program import build
@@ -12,13 +11,10 @@ from nexort.program.types import Kind
 from nexort.support.diagnostics import Span
 from nexort.syntax import tree as t
 
-if TYPE_CHECKING:
-    from nexort.elaborate.expressions import Elaborator
-
 _NAMES = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
 
 
-def negative(e: Elaborator, expr: t.Negative) -> Value:
+def negative(e: Context, expr: t.Negative) -> Value:
     value, at, span = e.value(expr.value), expr.value.span, expr.span
     minus = build.constant(-1)
     if isinstance(value, BraValue):
@@ -30,7 +26,7 @@ def negative(e: Elaborator, expr: t.Negative) -> Value:
     return build.call("neg", value)
 
 
-def chain(e: Elaborator, expr: t.Binary) -> Value:
+def chain(e: Context, expr: t.Binary) -> Value:
     """Binary operators; a long left-leaning chain is walked, not recursed into."""
     spine = [expr]
     while isinstance(spine[-1].left, t.Binary):
@@ -41,7 +37,7 @@ def chain(e: Elaborator, expr: t.Binary) -> Value:
     return value
 
 
-def _binary(e: Elaborator, expr: t.Binary, left: Value) -> Value:
+def _binary(e: Context, expr: t.Binary, left: Value) -> Value:
     op, a, b, span = expr.op, expr.left.span, expr.right.span, expr.span
     if op == "^":
         return _power(e, _plain(e, left, a), expr.right, a, span)
@@ -70,7 +66,7 @@ def _binary(e: Elaborator, expr: t.Binary, left: Value) -> Value:
     return e.typed([a, b], span, lambda: build.call(_NAMES[op], x, y))
 
 
-def _power(e: Elaborator, base: Node, exponent: t.Expr, at: Span, span: Span) -> Node:
+def _power(e: Context, base: Node, exponent: t.Expr, at: Span, span: Span) -> Node:
     if base.type.kind is not Kind.OPERATOR:
         power = e.node(exponent)
         return e.typed([at, exponent.span], span, lambda: build.call("pow", base, power))
@@ -98,13 +94,13 @@ def _instead(exponent: t.Expr) -> str | None:
             return None
 
 
-def _plain(e: Elaborator, value: Value, span: Span) -> Node:
+def _plain(e: Context, value: Value, span: Span) -> Node:
     if isinstance(value, BraValue):
         raise e.problem("wrong-kind", "found a bra, expected a scalar or a ket", span)
     return value
 
 
-def _bra_ket(e: Elaborator, value: BraValue, span: Span) -> Node:
+def _bra_ket(e: Context, value: BraValue, span: Span) -> Node:
     if value.ket is None:
         raise e.problem("wrong-kind", "<1| stands directly before a ket", span)
     return value.ket
@@ -114,7 +110,7 @@ def _bra_ket(e: Elaborator, value: BraValue, span: Span) -> Node:
 
 
 def product(
-    e: Elaborator,
+    e: Context,
     left: Value,
     right: Value,
     a: Span,
@@ -150,7 +146,7 @@ def product(
 
 
 def _scaled(
-    e: Elaborator, left: Node, right: Node, a: Span, b: Span, span: Span, entrywise: bool
+    e: Context, left: Node, right: Node, a: Span, b: Span, span: Span, entrywise: bool
 ) -> Node:
     if not entrywise:
         if left.type.kind is right.type.kind is Kind.KET:
@@ -163,7 +159,7 @@ def _scaled(
     return e.typed([a, b], span, lambda: build.call("mul", left, right))
 
 
-def _bra_product(e: Elaborator, left: Value, right: Value, a: Span, b: Span, span: Span) -> Value:
+def _bra_product(e: Context, left: Value, right: Value, a: Span, b: Span, span: Span) -> Value:
     if isinstance(left, BraValue) and isinstance(right, BraValue):
         raise e.problem("wrong-kind", "two bras side by side have no meaning", span)
     if isinstance(right, BraValue):
@@ -190,7 +186,7 @@ def _bra_product(e: Elaborator, left: Value, right: Value, a: Span, b: Span, spa
             return BraValue(e.typed([a, b], span, lambda: build.call("mul", bra, right)))
 
 
-def juxtaposed(e: Elaborator, expr: t.Juxtaposed) -> Value:
+def juxtaposed(e: Context, expr: t.Juxtaposed) -> Value:
     """Outer products first, then right to left, so that ``W^T W |x>`` is two applications."""
     items = [(e.value(f), f.span) for f in expr.factors]
     items = _outer_products(e, items)
@@ -201,7 +197,7 @@ def juxtaposed(e: Elaborator, expr: t.Juxtaposed) -> Value:
     return value
 
 
-def _outer_products(e: Elaborator, items: list[tuple[Value, Span]]) -> list[tuple[Value, Span]]:
+def _outer_products(e: Context, items: list[tuple[Value, Span]]) -> list[tuple[Value, Span]]:
     """Replace every ``ket [scalar] bra`` by its operator."""
     done: list[tuple[Value, Span]] = []
     for value, span in items:
@@ -219,7 +215,7 @@ def _outer_products(e: Elaborator, items: list[tuple[Value, Span]]) -> list[tupl
 
 
 def _outer(
-    e: Elaborator, ket: Value, at: Span, chi: tuple[Value, Span] | None, bra: BraValue, span: Span
+    e: Context, ket: Value, at: Span, chi: tuple[Value, Span] | None, bra: BraValue, span: Span
 ) -> Node:
     right = _bra_ket(e, bra, span)
     middle, middle_span = chi if chi else (None, at)

@@ -5,24 +5,21 @@ from __future__ import annotations
 import functools
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING
 
 from nexort import activations
-from nexort.elaborate import arithmetic
+from nexort.elaborate import arithmetic, indices
+from nexort.elaborate.context import Context
 from nexort.elaborate.scope import Bound, Scope, UserFunction
 from nexort.elaborate.strangers import meant
+from nexort.elaborate.values import Value
 from nexort.program import build
+from nexort.program.declarations import UpdateRule
 from nexort.program.differentiate import derivative, substitute
 from nexort.program.nodes import Node, Op
-from nexort.program.program import UpdateRule
 from nexort.program.types import Kind, scalar
 from nexort.support.diagnostics import NexortError, Source, Span, counted, did_you_mean
 from nexort.syntax import tree as t
 from nexort.syntax.parser import parse
-
-if TYPE_CHECKING:
-    from nexort.elaborate.expressions import Elaborator
-    from nexort.elaborate.values import Value
 
 DEEPEST_CALL = 60
 """How many user functions may be inside one another."""
@@ -34,7 +31,7 @@ MOST_PRIMES = 8
 Callee = activations.Function | UserFunction | UpdateRule
 
 
-def call(e: Elaborator, expr: t.Call) -> Value:
+def call(e: Context, expr: t.Call) -> Value:
     """``f(...)`` for a function, else the product of the callee and the parenthesis."""
     base, primes = _strip_primes(expr.callee)
     base, step = _step_index(e, base)
@@ -61,7 +58,7 @@ def call(e: Elaborator, expr: t.Call) -> Value:
     return arithmetic.product(e, left, right, expr.callee.span, expr.args[0].span, expr.span)
 
 
-def _step_index(e: Elaborator, base: t.Expr) -> tuple[t.Expr, tuple[t.Item, ...] | None]:
+def _step_index(e: Context, base: t.Expr) -> tuple[t.Expr, tuple[t.Item, ...] | None]:
     """``adam[t]`` as ``adam`` and its step, for an update function."""
     if isinstance(base, t.Index) and isinstance(base.base, t.Name):
         known = e.scope.find(base.base.name) is not None
@@ -77,14 +74,14 @@ def _strip_primes(callee: t.Expr) -> tuple[t.Expr, int]:
     return callee, primes
 
 
-def function_named(e: Elaborator, name: str) -> Callee | None:
+def function_named(e: Context, name: str) -> Callee | None:
     entry = e.scope.find(name)
     if isinstance(entry, UserFunction | UpdateRule):
         return entry
     return activations.lookup(name) if entry is None else None
 
 
-def _unknown(e: Elaborator, base: t.Name) -> NexortError:
+def _unknown(e: Context, base: t.Name) -> NexortError:
     if base.name in e.later or e.incomplete:
         e.lookup(base.name, base.span)
     known = [n for n in e.scope.names() if isinstance(e.scope.find(n), UserFunction | UpdateRule)]
@@ -95,7 +92,7 @@ def _unknown(e: Elaborator, base: t.Name) -> NexortError:
 # ---- arguments -----------------------------------------------------------------------------------
 
 
-def _positional(e: Elaborator, expr: t.Call, name: str, count: int) -> list[Node]:
+def _positional(e: Context, expr: t.Call, name: str, count: int) -> list[Node]:
     for arg in expr.args:
         if arg.keyword:
             message = f"'{name}' has no argument '{arg.keyword}'"
@@ -110,7 +107,7 @@ def _positional(e: Elaborator, expr: t.Call, name: str, count: int) -> list[Node
     return [e.node(arg.value) for arg in expr.args]
 
 
-def _bind(e: Elaborator, expr: t.Call, function: t.Function) -> list[tuple[Node, Span]]:
+def _bind(e: Context, expr: t.Call, function: t.Function) -> list[tuple[Node, Span]]:
     """The arguments of a user function in order, with defaults and keywords."""
     given: dict[str, tuple[Node, Span]] = {}
     names = [p.name for p in function.parameters]
@@ -152,7 +149,7 @@ def _bind(e: Elaborator, expr: t.Call, function: t.Function) -> list[tuple[Node,
 
 
 def _entrywise(
-    e: Elaborator, expr: t.Call, callee: activations.Function | UserFunction, primes: int
+    e: Context, expr: t.Call, callee: activations.Function | UserFunction, primes: int
 ) -> Node:
     if isinstance(callee, UserFunction):
         bound = _bind(e, expr, callee.tree)
@@ -173,7 +170,7 @@ def _entrywise(
     return e.typed(spans, expr.span, lambda: build.entrywise(body))
 
 
-def _entry(e: Elaborator, acting: Node, span: Span) -> Node:
+def _entry(e: Context, acting: Node, span: Span) -> Node:
     """The entry of an operator, with its place for errors that only numbers can tell."""
     made = e.typed([span], span, lambda: build.entry(acting))
     e.refs.append((made, span))
@@ -181,7 +178,7 @@ def _entry(e: Elaborator, acting: Node, span: Span) -> Node:
 
 
 def invoke(
-    e: Elaborator,
+    e: Context,
     callee: activations.Function | UserFunction,
     args: list[Node],
     spans: list[Span],
@@ -196,15 +193,15 @@ def invoke(
         raise e.problem("bad-argument", message, span)
     slots = [Node(Op.SLOT, (), ("argument", k), a.type) for k, a in enumerate(args)]
     body = _inline(e, callee, slots, spans, span)
-    wanted = body.type
+    wanted, by_argument = body.type, functools.partial(partial, e)
     for _ in range(primes):
-        body = e.typed(spans, span, functools.partial(derivative, body, slots[0], partial))
+        body = e.typed(spans, span, functools.partial(derivative, body, slots[0], by_argument))
     found = substitute(body, dict(zip(slots, args, strict=True)))
     return build.spread(found, wanted)
 
 
 def _inline(
-    e: Elaborator,
+    e: Context,
     callee: activations.Function | UserFunction,
     args: list[Node],
     spans: list[Span],
@@ -266,26 +263,21 @@ def expression(text: str) -> t.Expr:
     return binding.value
 
 
-def partial(name: str, position: int, args: tuple[Node, ...]) -> Node:
+def partial(e: Context, name: str, position: int, args: tuple[Node, ...]) -> Node:
     """The derivative of a registry function by one argument, at ``args``."""
-    from nexort.elaborate.expressions import Elaborator
-    from nexort.support.diagnostics import Report
-
     function = activations.registry()[name]
-    e = Elaborator(Report())
+    alone = e.apart()
     span = Span(Source("derivative", ""), 0, 0)
     for letter, arg in zip("xyz", args, strict=False):
-        e.scope.entries[letter] = Bound(arg, span)
-    return e.node(expression(function.partials[position]))
+        alone.scope.entries[letter] = Bound(arg, span)
+    return alone.node(expression(function.partials[position]))
 
 
 # ---- update functions ----------------------------------------------------------------------------
 
 
-def _update(e: Elaborator, expr: t.Call, rule: UpdateRule, step: tuple[t.Item, ...] | None) -> Node:
+def _update(e: Context, expr: t.Call, rule: UpdateRule, step: tuple[t.Item, ...] | None) -> Node:
     """``adam[t](x[s] for s in 0..t, eps=1e-4)``: the last step's result over the history."""
-    from nexort.elaborate import indices
-
     history, spans = [], []
     given: dict[str, Node] = {}
     names = [name for name, _ in rule.parameters]
@@ -333,7 +325,7 @@ def _is_entry(item: Node) -> bool:
     return item.op is Op.ENTRY
 
 
-def _hyperparameter(e: Elaborator, arg: t.Argument) -> Node:
+def _hyperparameter(e: Context, arg: t.Argument) -> Node:
     node = e.node(arg.value)
     if node.type != scalar():
         article = "an" if node.type.kind is Kind.OPERATOR else "a"
@@ -342,11 +334,13 @@ def _hyperparameter(e: Elaborator, arg: t.Argument) -> Node:
     return node
 
 
-def _history_item(e: Elaborator, arg: t.Argument) -> Node:
+def _history_item(e: Context, arg: t.Argument) -> Node:
     def body() -> Node:
         node = e.node(arg.value)
         if node.type.kind is Kind.OPERATOR:
             return _entry(e, node, arg.value.span)
         return node
 
-    return e.looped(arg.loops, body, lambda loop, node: Node(Op.GENERATE, (node,), loop, node.type))
+    return indices.looped(
+        e, arg.loops, body, lambda loop, node: Node(Op.GENERATE, (node,), loop, node.type)
+    )

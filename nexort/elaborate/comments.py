@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nexort.program.program import NO_NOTE, OUTPUTS, RETURN, TRAIN, Note
+from nexort.program.declarations import NO_NOTE, Note
+from nexort.program.program import OUTPUTS, RETURN, TRAIN
 from nexort.support.diagnostics import Span
 from nexort.syntax import tree as t
 

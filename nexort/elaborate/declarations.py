@@ -7,10 +7,12 @@ from nexort.elaborate import indices, laws
 from nexort.elaborate.expressions import Elaborator
 from nexort.elaborate.scope import Bound, Entry, Scope, UserFunction
 from nexort.elaborate.updates import OUTSIDE, as_update, update_rule
-from nexort.program import build, program
+from nexort.program import build
+from nexort.program import declarations as declared
+from nexort.program.declarations import Data, Dim, Family, Initial, Param, UpdateRule
 from nexort.program.index import Interval
+from nexort.program.network import Network, Training, WeightFamily
 from nexort.program.nodes import Node, Op, walk
-from nexort.program.program import Data, Dim, Initial, Param, UpdateRule
 from nexort.program.types import Axes, Axis, AxisMismatch, Kind, ket, scalar, unify
 from nexort.support.diagnostics import Report, Span
 from nexort.syntax import tree as t
@@ -20,6 +22,16 @@ RESERVED = {
     "E": "E{1}[...] averages over an iid copy; choose another name",
     "pi": "pi is 3.14159...; choose another name",
 }
+
+
+class Draft:
+    """A network while its body is read."""
+
+    def __init__(self, name: str, span: Span) -> None:
+        self.name, self.span = name, span
+        self.weights: dict[str, WeightFamily] = {}
+        self.initial: dict[str, Initial] = {}
+        self.output: tuple[Node, Span, tuple[tuple[Node, Span], ...]] | None = None
 
 
 class Declarations:
@@ -33,7 +45,12 @@ class Declarations:
         self.data: dict[str, Data] = {}
         self.initial: dict[str, Initial] = {}
         self.updates: dict[str, UpdateRule] = {}
-        self.functions: dict[str, program.UserFunction] = {}
+        self.functions: dict[str, declared.UserFunction] = {}
+        self.families: dict[str, Family] = {}
+        self.network: Network | None = None
+        self.training: Training | None = None
+        self.draft: Draft | None = None
+        """The network that is being read."""
 
     def declare(
         self, statement: t.Declaration | t.Random | t.Function | t.Update | t.Optimizer
@@ -79,7 +96,9 @@ class Declarations:
         self.e.scope.declarations().entries[name] = entry
 
     def taken(self, name: str) -> Span | None:
-        """Where a name is defined, if it is."""
+        """Where a name is defined, if it is; the name of a network is taken inside it as well."""
+        if self.draft is not None and name == self.draft.name:
+            return self.draft.span
         old = self.e.scope.find(name)
         return None if old is None else old.span
 
@@ -252,7 +271,9 @@ class Declarations:
         if _is_of_operations(body) and activations.lookup(tree.name) is None:
             names = [p.name for p in tree.parameters]
             parameters = tuple(zip(names, defaults, strict=True))
-            self.functions[tree.name] = program.UserFunction(tree.name, parameters, body, tree.span)
+            self.functions[tree.name] = declared.UserFunction(
+                tree.name, parameters, body, tree.span
+            )
 
     def _formals(self, parameters: tuple[t.Parameter, ...]) -> None:
         seen: dict[str, Span] = {}

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
-from nexort.elaborate.scope import Entry, LoopVariable
+from nexort.elaborate.context import Context
+from nexort.elaborate.scope import Entry, LoopVariable, Scope
+from nexort.program.declarations import Dim, Param
 from nexort.program.index import Affine, Interval, Loop
-from nexort.program.program import Dim, Param
+from nexort.program.nodes import Node
 from nexort.support.diagnostics import NexortError, Span
 from nexort.syntax import tree as t
-
-if TYPE_CHECKING:
-    from nexort.elaborate.expressions import Elaborator
-
 
 LONGEST_INDEX = 15
 """Digits of an index."""
 
 
-def affine(e: Elaborator, expr: t.Item) -> Affine:
+def affine(e: Context, expr: t.Item) -> Affine:
     """An integer expression in loop variables, params and dims."""
     match expr:
         case t.Number(text):
@@ -48,7 +46,7 @@ def affine(e: Elaborator, expr: t.Item) -> Affine:
     raise e.problem("bad-index", f"'{expr.span.text}' is not an index", expr.span, help=hint)
 
 
-def _chain(e: Elaborator, expr: t.Binary) -> Affine | None:
+def _chain(e: Context, expr: t.Binary) -> Affine | None:
     """A chain of sums and products, walked from its left end; None where it is not affine."""
     spine = [expr]
     while isinstance(spine[-1].left, t.Binary):
@@ -67,7 +65,7 @@ def _chain(e: Elaborator, expr: t.Binary) -> Affine | None:
     return a
 
 
-def _indexing(e: Elaborator, name: str, span: Span) -> Entry:
+def _indexing(e: Context, name: str, span: Span) -> Entry:
     """What a name in an index stands for; an unknown one is taken for a loop's variable."""
     try:
         return e.lookup(name, span)
@@ -80,7 +78,7 @@ def _indexing(e: Elaborator, name: str, span: Span) -> Entry:
         raise e.problem(found.code, message, span, help=hint) from None
 
 
-def interval(e: Elaborator, tree: t.Range) -> Interval:
+def interval(e: Context, tree: t.Range) -> Interval:
     """A range. Without ``by`` its direction is told by its ends, so that ``2..L`` and ``L..2`` are
     both empty at L = 1: a symbolic end is taken to lie above a literal one."""
     first, last = affine(e, tree.first), affine(e, tree.last)
@@ -96,7 +94,7 @@ def interval(e: Elaborator, tree: t.Range) -> Interval:
     return Interval(first, last, -1 if first.terms and not last.terms else 1)
 
 
-def loop(e: Elaborator, binder: t.Binder) -> Loop:
+def loop(e: Context, binder: t.Binder) -> Loop:
     """``var in range``."""
     clash = e.scope.find(binder.var)
     if clash is not None:
@@ -113,3 +111,25 @@ def loop(e: Elaborator, binder: t.Binder) -> Loop:
 def loop_variable(binder: t.Binder) -> LoopVariable:
     """The scope entry of a binder."""
     return LoopVariable(binder.var, binder.span)
+
+
+def looped(
+    e: Context,
+    loops: Sequence[t.Binder],
+    body: Callable[[], Node],
+    wrap: Callable[..., Node],
+) -> Node:
+    """A body under loops, wrapped from the inside out."""
+    outer = e.scope
+    found = []
+    try:
+        for binder in loops:
+            found.append(loop(e, binder))
+            e.scope = Scope(e.scope)
+            e.scope.entries[binder.var] = loop_variable(binder)
+        node = body()
+    finally:
+        e.scope = outer
+    for around in reversed(found):
+        node = wrap(around, node)
+    return node

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from nexort.elaborate import calls
+from nexort.elaborate.context import Context
 from nexort.elaborate.scope import Bound, Scope, UserFunction
 from nexort.program import build
 from nexort.program.index import Affine
@@ -20,9 +20,6 @@ from nexort.program.nodes import Node, Op
 from nexort.program.types import Axes, Axis, AxisMismatch, Kind, ket, operator, scalar, unify
 from nexort.support.diagnostics import Span, counted, did_you_mean
 from nexort.syntax import tree as t
-
-if TYPE_CHECKING:
-    from nexort.elaborate.expressions import Elaborator
 
 STANDARD_LAWS = {
     "rademacher": "sign(z)",
@@ -45,7 +42,7 @@ class Law:
     over_n: bool
 
 
-def law(e: Elaborator, tree: t.Expr) -> Law:
+def law(e: Context, tree: t.Expr) -> Law:
     """Read the right side of ``~``."""
     if not (isinstance(tree, t.Call) and isinstance(tree.callee, t.Name)):
         raise e.problem("bad-law", "expected a law", tree.span, help=FORMS)
@@ -67,7 +64,7 @@ def law(e: Elaborator, tree: t.Expr) -> Law:
     return Law(mean, variance, name, function, over_n)
 
 
-def _variance_of(e: Elaborator, tree: t.Expr) -> tuple[t.Expr, bool]:
+def _variance_of(e: Context, tree: t.Expr) -> tuple[t.Expr, bool]:
     """``c`` and False, or ``c/n``, in whatever way it is written, as ``c`` and True."""
     try:
         rest, degree = _over_width(tree)
@@ -148,7 +145,7 @@ def _literal(x: t.Expr) -> Fraction:
             raise _NotAPower
 
 
-def standardized(e: Elaborator, found: Law, z: Node) -> Node | None:
+def standardized(e: Context, found: Law, z: Node) -> Node | None:
     """The law's standardized function at ``z``; None for a Gaussian."""
     if found.name == "N":
         return None
@@ -172,7 +169,7 @@ def standardized(e: Elaborator, found: Law, z: Node) -> Node | None:
         e.scope = outer
 
 
-def vector(e: Elaborator, found: Law, z: Node, axes: Axes) -> Node:
+def vector(e: Context, found: Law, z: Node, axes: Axes) -> Node:
     """The ket of a declared vector over the standard one ``z``."""
     if found.over_n:
         message = "an initial vector has entries of size 1: its variance does not have n"
@@ -192,7 +189,7 @@ def vector(e: Elaborator, found: Law, z: Node, axes: Axes) -> Node:
     return _shifted(e, found, value)
 
 
-def _variance(e: Elaborator, found: Law) -> Node:
+def _variance(e: Context, found: Law) -> Node:
     """The variance or covariance: a scalar, not negative where it is a literal."""
     variance, span = e.node(found.variance), found.variance.span
     if variance.type.kind is not Kind.SCALAR:
@@ -205,7 +202,7 @@ def _variance(e: Elaborator, found: Law) -> Node:
     return variance
 
 
-def _covers(e: Elaborator, root: Node, axes: Axes, span: Span) -> None:
+def _covers(e: Context, root: Node, axes: Axes, span: Span) -> None:
     """A covariance matrix is over the vector's last axis."""
     try:
         if axes:
@@ -218,7 +215,7 @@ def _covers(e: Elaborator, root: Node, axes: Axes, span: Span) -> None:
     raise e.problem("axis-mismatch", message, span)
 
 
-def _shifted(e: Elaborator, found: Law, value: Node) -> Node:
+def _shifted(e: Context, found: Law, value: Node) -> Node:
     if found.mean is None:
         return value
     mean = e.node(found.mean)
@@ -230,7 +227,7 @@ def _shifted(e: Elaborator, found: Law, value: Node) -> Node:
     return e.typed([span, span], span, lambda: build.call("add", value, mean))
 
 
-def joint(e: Elaborator, found: Law, names: str, count: int) -> list[Node]:
+def joint(e: Context, found: Law, names: str, count: int) -> list[Node]:
     """The kets of ``vector (u, v) ~ N(mean, covariance)``."""
     axis = Axis(str(count), count)
     z = Node(Op.INIT_VECTOR, (), (names, ()), ket((axis,)))
@@ -238,7 +235,7 @@ def joint(e: Elaborator, found: Law, names: str, count: int) -> list[Node]:
     return [build.take(both, [Affine(k)]) for k in range(count)]
 
 
-def matrix(e: Elaborator, found: Law, name: str, axes: Axes) -> tuple[Node, Node | None]:
+def matrix(e: Context, found: Law, name: str, axes: Axes) -> tuple[Node, Node | None]:
     """The operator of a declared matrix, and its entries' standardized function."""
     span = found.variance.span
     if not found.over_n:
@@ -259,7 +256,7 @@ def matrix(e: Elaborator, found: Law, name: str, axes: Axes) -> tuple[Node, Node
     return value, standardized(e, found, z)
 
 
-def initial_scalar(e: Elaborator, found: Law, name: str, axes: Axes) -> Node:
+def initial_scalar(e: Context, found: Law, name: str, axes: Axes) -> Node:
     """An initial scalar: its mean plus a fluctuation of variance c/n (limit 0)."""
     if not found.over_n or found.name != "N":
         message = "an initial scalar is N(mean, c/n), which tends to its mean"

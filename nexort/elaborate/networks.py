@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
 
 from nexort.elaborate import laws
-from nexort.elaborate.scope import Scope
+from nexort.elaborate.declarations import Declarations, Draft
+from nexort.elaborate.scope import Scope, defined_names
 from nexort.elaborate.values import Skip
 from nexort.program import build
+from nexort.program.declarations import Block, Data, Initial, Rule
 from nexort.program.linearity import Linearity, linearity
 from nexort.program.network import Network, WeightFamily, WeightKind
 from nexort.program.nodes import STANDARD, Node, Op, Role, walk
-from nexort.program.program import Data, Initial
 from nexort.program.types import Kind, ket, operator, scalar
 from nexort.support.diagnostics import Span
 from nexort.syntax import tree as t
 
-if TYPE_CHECKING:
-    from nexort.elaborate.statements import Elaboration
-
 KINDS: tuple[WeightKind, ...] = ("matrix", "vector", "scalar")
 
 
-class Draft:
-    """A network while its body is read."""
-
-    def __init__(self, name: str, span: Span) -> None:
-        self.name, self.span = name, span
-        self.weights: dict[str, WeightFamily] = {}
-        self.initial: dict[str, Initial] = {}
-        self.output: tuple[Node, Span, tuple[tuple[Node, Span], ...]] | None = None
+Body = Callable[[Iterable[t.Statement]], tuple[Rule | Block, ...]]
 
 
-def network(s: Elaboration, tree: t.Network) -> None:
-    """Add a network to the program. Raises NexortError."""
+def network(s: Declarations, tree: t.Network, read: Body) -> None:
+    """Add a network to the program; ``read`` has the rules of statements. Raises NexortError."""
     s.top_level(tree.span, "a network")
     if s.network is not None:
         message = "a program has one network"
@@ -46,11 +37,11 @@ def network(s: Elaboration, tree: t.Network) -> None:
             raise s.e.problem("bad-declaration", message, p.span, help=hint)
     outer_families, s.families = s.families, {}
     outer, s.e.scope = s.e.scope, Scope(s.e.scope, frame=True)
-    later, s.e.later = s.e.later, {**s.e.later, **s.defined_names(tree.body)}
+    later, s.e.later = s.e.later, {**s.e.later, **defined_names(tree.body)}
     s.draft = draft = Draft(tree.name, tree.span)
     errors = len(list(s.report))
     try:
-        body = s.body(tree.body)
+        body = read(tree.body)
     finally:
         families, s.families = s.families, outer_families
         s.e.scope, s.e.later, s.draft = outer, later, None
@@ -77,7 +68,7 @@ def network(s: Elaboration, tree: t.Network) -> None:
     s.network = made
 
 
-def weight(s: Elaboration, tree: t.Weight) -> None:
+def weight(s: Declarations, tree: t.Weight) -> None:
     """Add weights to the network that is being read. Raises NexortError."""
     draft = _draft(s, tree.span, "a weight")
     kind = next((k for k in KINDS if k == tree.kind.name), None)
@@ -113,7 +104,7 @@ def weight(s: Elaboration, tree: t.Weight) -> None:
         )
 
 
-def _law(s: Elaboration, tree: t.Weight, kind: WeightKind) -> tuple[Node, Node]:
+def _law(s: Declarations, tree: t.Weight, kind: WeightKind) -> tuple[Node, Node]:
     """Mean and variance: N(0, 1) where nothing is written, a number for a scalar."""
     if kind == "scalar":
         if tree.law is not None:
@@ -147,7 +138,7 @@ def _law(s: Elaboration, tree: t.Weight, kind: WeightKind) -> tuple[Node, Node]:
     return mean, variance
 
 
-def returned(s: Elaboration, tree: t.Returned) -> None:
+def returned(s: Declarations, tree: t.Returned) -> None:
     """Set the output of the network that is being read. Raises NexortError."""
     draft = _draft(s, tree.span, "return")
     if draft.output is not None:
@@ -194,7 +185,7 @@ def _linear(root: Node) -> bool:
     return degree[root] == 1
 
 
-def _all_used(s: Elaboration, made: Network) -> None:
+def _all_used(s: Declarations, made: Network) -> None:
     """Every weight must be read."""
     nodes = walk([made.output, *_values(made.body)])
     read = {x.attr[0] for x in nodes if x.op in STANDARD}
@@ -211,7 +202,7 @@ def _values(body: tuple[object, ...]) -> list[Node]:
     return found
 
 
-def _draft(s: Elaboration, span: Span, what: str) -> Draft:
+def _draft(s: Declarations, span: Span, what: str) -> Draft:
     if s.draft is None:
         message = f"{what} stands inside a network"
         raise s.e.problem("misplaced", message, span, help="network f(xi) { ... }")

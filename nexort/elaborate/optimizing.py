@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from nexort import optimizers
+from nexort.elaborate.declarations import Declarations
 from nexort.elaborate.parametrizations import targets
 from nexort.elaborate.scope import LoopVariable, Scope
 from nexort.elaborate.strangers import meant
 from nexort.elaborate.updates import update_rule
 from nexort.program import build
+from nexort.program.declarations import UpdateRule
 from nexort.program.network import (
     STEP,
     STEP_VARIABLE,
@@ -20,17 +20,13 @@ from nexort.program.network import (
     OptimizerUse,
 )
 from nexort.program.nodes import Node, Op, walk
-from nexort.program.program import UpdateRule
 from nexort.program.types import scalar
 from nexort.support.diagnostics import Source, did_you_mean
 from nexort.syntax import tree as t
 from nexort.syntax.parser import parse
 
-if TYPE_CHECKING:
-    from nexort.elaborate.statements import Elaboration
 
-
-def optimizer(s: Elaboration, network: Network, tree: t.Setting) -> OptimizerUse:
+def optimizer(s: Declarations, network: Network, tree: t.Setting) -> OptimizerUse:
     """An update function, its hyperparameters and weights. Raises NexortError."""
     value = tree.value
     args: tuple[t.Argument, ...] = ()
@@ -88,7 +84,7 @@ def optimizer(s: Elaboration, network: Network, tree: t.Setting) -> OptimizerUse
     )
 
 
-def _rule(s: Elaboration, name: t.Name) -> UpdateRule:
+def _rule(s: Declarations, name: t.Name) -> UpdateRule:
     """The file's own update function of that name, or the registry's."""
     entry = s.e.scope.find(name.name)
     if entry is not None:
@@ -117,7 +113,7 @@ def _rule(s: Elaboration, name: t.Name) -> UpdateRule:
     return s.updates[name.name]
 
 
-def decay(s: Elaboration, network: Network, tree: t.Setting) -> Decay:
+def decay(s: Declarations, network: Network, tree: t.Setting) -> Decay:
     """``decay 0.01 for W``. Raises NexortError."""
     assert tree.value is not None
     s.e.refs = []
@@ -125,7 +121,7 @@ def decay(s: Elaboration, network: Network, tree: t.Setting) -> Decay:
     return Decay(rate, targets(s, network, tree), tuple(s.e.refs), tree.span)
 
 
-def _scalar(s: Elaboration, tree: t.Expr, what: str, *, stepped: bool) -> Node:
+def _scalar(s: Declarations, tree: t.Expr, what: str, *, stepped: bool) -> Node:
     """A number: literals, params, and where ``stepped`` the step t and data."""
     outer, s.e.scope = s.e.scope, Scope(s.e.scope)
     if stepped:
@@ -144,7 +140,7 @@ def _scalar(s: Elaboration, tree: t.Expr, what: str, *, stepped: bool) -> Node:
     return node
 
 
-def normalization(s: Elaboration, network: Network, tree: t.Setting) -> Normalization:
+def normalization(s: Declarations, network: Network, tree: t.Setting) -> Normalization:
     """``normalize updates``, ``normalize weights for W``, ``clip 0.5``, ``clip paper 0.5``. Raises
     NexortError."""
     assert tree.value is not None
@@ -164,7 +160,7 @@ def normalization(s: Elaboration, network: Network, tree: t.Setting) -> Normaliz
             raise s.e.problem("bad-training", message, tree.value.span, help=hint)
 
 
-def told_once(s: Elaboration, network: Network, uses: tuple[OptimizerUse, ...]) -> None:
+def told_once(s: Declarations, network: Network, uses: tuple[OptimizerUse, ...]) -> None:
     """Every weight has an optimizer, and no two lines speak of all the others."""
     general = [x for x in uses if x.weights is None]
     if len(general) > 1:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from nexort.elaborate import indices
+from nexort.elaborate.declarations import Declarations
 from nexort.program.network import Exponents, Member, Network, Parametrization, WeightSet
 from nexort.program.parametrization import NAMED, part, uniform
 from nexort.support.diagnostics import Span, did_you_mean
 from nexort.syntax import tree as t
 
-if TYPE_CHECKING:
-    from nexort.elaborate.statements import Elaboration
 
-
-def parametrization(s: Elaboration, network: Network, tree: t.Setting) -> Parametrization:
+def parametrization(s: Declarations, network: Network, tree: t.Setting) -> Parametrization:
     """The exponents of every weight, and of the output. Raises NexortError."""
     if tree.exponents:
         return _explicit(s, network, tree)
@@ -41,7 +38,7 @@ def parametrization(s: Elaboration, network: Network, tree: t.Setting) -> Parame
     return Parametrization(text, weights, {}, out, tree.span)
 
 
-def _explicit(s: Elaboration, network: Network, tree: t.Setting) -> Parametrization:
+def _explicit(s: Declarations, network: Network, tree: t.Setting) -> Parametrization:
     weights: dict[str, Exponents] = {}
     members: dict[Member, Exponents] = {}
     out: Fraction | None = None
@@ -69,7 +66,7 @@ def _is_output(line: t.Exponents) -> bool:
     return [x.keyword for x in line.values] == ["a"]
 
 
-def _numbers(s: Elaboration, line: t.Exponents, wanted: tuple[str, ...]) -> dict[str, Fraction]:
+def _numbers(s: Declarations, line: t.Exponents, wanted: tuple[str, ...]) -> dict[str, Fraction]:
     found: dict[str, Fraction] = {}
     for x in line.values:
         name = x.keyword or ""
@@ -86,7 +83,7 @@ def _numbers(s: Elaboration, line: t.Exponents, wanted: tuple[str, ...]) -> dict
     return found
 
 
-def rational(s: Elaboration, tree: t.Expr) -> Fraction:
+def rational(s: Declarations, tree: t.Expr) -> Fraction:
     """An exact rational from literals. Raises NexortError."""
     try:
         match tree:
@@ -112,7 +109,7 @@ def rational(s: Elaboration, tree: t.Expr) -> Fraction:
     raise s.e.problem("bad-training", message, tree.span, help="an exponent: 1/2, 0.5, -1")
 
 
-def targets(s: Elaboration, network: Network, tree: t.Setting) -> tuple[WeightSet, ...] | None:
+def targets(s: Declarations, network: Network, tree: t.Setting) -> tuple[WeightSet, ...] | None:
     """The weights after 'for', None where there are none. Raises NexortError."""
     if not tree.targets:
         return None
@@ -120,7 +117,7 @@ def targets(s: Elaboration, network: Network, tree: t.Setting) -> tuple[WeightSe
 
 
 def weight_set(
-    s: Elaboration, network: Network, name: str, items: tuple[t.Item, ...], span: Span
+    s: Declarations, network: Network, name: str, items: tuple[t.Item, ...], span: Span
 ) -> WeightSet:
     """A weight, or a member of its family. Raises NexortError."""
     declared = network.weights.get(name)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from nexort.program.declarations import Data, Dim, Family, Initial, Param, UpdateRule
 from nexort.program.network import Network
 from nexort.program.nodes import Node
-from nexort.program.program import Data, Dim, Family, Initial, Param, UpdateRule
 from nexort.support.diagnostics import Span
 from nexort.syntax import tree as t
 
@@ -94,6 +94,34 @@ class Scope:
         while not scope.frame and scope.outer is not None:
             scope = scope.outer
         return scope
+
+
+def defined_names(statements: Iterable[t.Statement]) -> dict[str, Span]:
+    """Every name that statements define, with the place of its first definition."""
+    names: dict[str, Span] = {}
+    for statement in statements:
+        match statement:
+            case t.Declaration() | t.Random():
+                for item in statement.names:
+                    names.setdefault(item.name, item.span)
+            case t.Function() | t.Update() | t.Optimizer():
+                names.setdefault(statement.name, statement.span)
+            case t.Binding():
+                names.setdefault(statement.target.name, statement.target.span)
+            case t.Weight():
+                for item in statement.names:
+                    names.setdefault(item.name, item.span)
+            case t.Network():
+                names.setdefault(statement.name, statement.span)
+            case t.For():
+                for name, span in defined_names(statement.body).items():
+                    names.setdefault(name, span)
+            case t.Noted(inner):
+                for name, span in defined_names([inner]).items():
+                    names.setdefault(name, span)
+            case _:
+                pass
+    return names
 
 
 Why = tuple[str, tuple[tuple[str, Span | None], ...], str]

@@ -10,21 +10,12 @@ from itertools import chain, count
 from nexort.elaborate import indices, networks, trainings
 from nexort.elaborate.comments import Comments, notes_of
 from nexort.elaborate.declarations import Declarations
-from nexort.elaborate.scope import Poisoned, Scope
+from nexort.elaborate.scope import Poisoned, Scope, defined_names
 from nexort.program import build
+from nexort.program.declarations import NO_NOTE, Block, Family, Initial, Note, OutputRule, Rule
 from nexort.program.index import Affine, Interval, Loop
-from nexort.program.network import Network, Training
 from nexort.program.nodes import Node
-from nexort.program.program import (
-    NO_NOTE,
-    Block,
-    Family,
-    Initial,
-    Note,
-    OutputRule,
-    Program,
-    Rule,
-)
+from nexort.program.program import Program
 from nexort.program.types import Kind, Type, ket
 from nexort.support.diagnostics import InternalError, NexortError, Report, Source, Span, counted
 from nexort.syntax import tree as t
@@ -47,23 +38,12 @@ class Elaboration(Declarations):
         super().__init__(Report())
         self.source = source
         self.load = load
-        self.families: dict[str, Family] = {}
         self.outputs: list[OutputRule] = []
         self.imported: set[str] = {source.name}
-        self.network: Network | None = None
-        self.training: Training | None = None
-        self.draft: networks.Draft | None = None
-        """The network that is being read."""
         self.comments = Comments()
         self.notes: dict[str, Note] = {}
         self.blocks: list[Block] = []
         """The rules of outputs over every step."""
-
-    def taken(self, name: str) -> Span | None:
-        """Where a name is defined, if it is; the name of a network is taken inside it as well."""
-        if self.draft is not None and name == self.draft.name:
-            return self.draft.span
-        return super().taken(name)
 
     def run(self, module: t.Module) -> Program:
         self.comments.add(module)
@@ -138,7 +118,7 @@ class Elaboration(Declarations):
             case t.Output():
                 self._output(statement)
             case t.Network():
-                networks.network(self, statement)
+                networks.network(self, statement, self.body)
             case t.Weight():
                 networks.weight(self, statement)
             case t.Returned():
@@ -153,11 +133,6 @@ class Elaboration(Declarations):
             case _:
                 self.declare(statement)
         return None
-
-    @staticmethod
-    def defined_names(statements: Iterable[t.Statement]) -> dict[str, Span]:
-        """Every name that statements define, with the place of its first definition."""
-        return defined_names(statements)
 
     # ---- rules ---------------------------------------------------------------------------------
 
@@ -310,31 +285,3 @@ class Elaboration(Declarations):
                 hint = "name one of them: output x as y"
                 raise self.e.problem("redefinition", message, rule.span, notes=notes, help=hint)
         self.outputs.append(rule)
-
-
-def defined_names(statements: Iterable[t.Statement]) -> dict[str, Span]:
-    """Every name that statements define, with the place of its first definition."""
-    names: dict[str, Span] = {}
-    for statement in statements:
-        match statement:
-            case t.Declaration() | t.Random():
-                for item in statement.names:
-                    names.setdefault(item.name, item.span)
-            case t.Function() | t.Update() | t.Optimizer():
-                names.setdefault(statement.name, statement.span)
-            case t.Binding():
-                names.setdefault(statement.target.name, statement.target.span)
-            case t.Weight():
-                for item in statement.names:
-                    names.setdefault(item.name, item.span)
-            case t.Network():
-                names.setdefault(statement.name, statement.span)
-            case t.For():
-                for name, span in defined_names(statement.body).items():
-                    names.setdefault(name, span)
-            case t.Noted(inner):
-                for name, span in defined_names([inner]).items():
-                    names.setdefault(name, span)
-            case _:
-                pass
-    return names

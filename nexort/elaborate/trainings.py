@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from nexort.elaborate import indices
+from nexort.elaborate.declarations import Declarations
 from nexort.elaborate.optimizing import decay, normalization, optimizer, told_once
 from nexort.elaborate.parametrizations import parametrization
 from nexort.elaborate.scope import Bound, LoopVariable, Poisoned, Scope
 from nexort.elaborate.values import Skip
 from nexort.program import build
+from nexort.program.declarations import Family
 from nexort.program.index import Affine
 from nexort.program.network import (
     OUTPUT,
@@ -21,19 +22,15 @@ from nexort.program.network import (
     Training,
 )
 from nexort.program.nodes import MEMBERS, Node, Op, walk
-from nexort.program.program import Family
 from nexort.program.types import AxisMismatch, Kind, broadcast, scalar
 from nexort.support.diagnostics import Diagnostic, NexortError, Span
 from nexort.syntax import tree as t
-
-if TYPE_CHECKING:
-    from nexort.elaborate.statements import Elaboration
 
 NORMALIZING = ("normalize", "clip", "clip paper")
 ONCE = ("parametrization", "error", "steps", "start", "centre")
 
 
-def train(s: Elaboration, tree: t.Train) -> None:
+def train(s: Declarations, tree: t.Train) -> None:
     """Add the training of the program's network. Raises NexortError."""
     s.top_level(tree.span, "train")
     network = s.e.lookup(tree.name, tree.span)
@@ -53,7 +50,7 @@ def train(s: Elaboration, tree: t.Train) -> None:
     _trajectory(s, network, s.training.steps)
 
 
-def _training(s: Elaboration, network: Network, tree: t.Train) -> Training:
+def _training(s: Declarations, network: Network, tree: t.Train) -> Training:
     settings = _settings(s, tree)
     exponents = parametrization(s, network, settings["parametrization"])
     uses = tuple(optimizer(s, network, x) for x in tree.settings if x.word == "optimizer")
@@ -80,7 +77,7 @@ def _training(s: Elaboration, network: Network, tree: t.Train) -> Training:
     )
 
 
-def _settings(s: Elaboration, tree: t.Train) -> dict[str, t.Setting]:
+def _settings(s: Declarations, tree: t.Train) -> dict[str, t.Setting]:
     """The lines that stand once, by their first word."""
     found: dict[str, t.Setting] = {}
     for x in tree.settings:
@@ -110,7 +107,7 @@ def _settings(s: Elaboration, tree: t.Train) -> dict[str, t.Setting]:
 
 
 def _error(
-    s: Elaboration, network: Network, tree: t.Setting
+    s: Declarations, network: Network, tree: t.Setting
 ) -> tuple[Node, tuple[tuple[Node, Span], ...]]:
     """chi as a graph over f, the step, data and params."""
     assert tree.value is not None
@@ -161,7 +158,7 @@ def _reads_output(x: Node) -> bool:
     return any(a.op is Op.SLOT and a.attr == OUTPUT for a in walk([x]))
 
 
-def _shaped(s: Elaboration, network: Network, node: Node, tree: t.Expr) -> Node:
+def _shaped(s: Declarations, network: Network, node: Node, tree: t.Expr) -> Node:
     """A scalar with the axes of f."""
     axes = network.axes
     try:
@@ -176,7 +173,7 @@ def _shaped(s: Elaboration, network: Network, node: Node, tree: t.Expr) -> Node:
     return node if node.type.axes == axes else build.spread(node, scalar(axes))
 
 
-def _start(s: Elaboration, network: Network, settings: Mapping[str, t.Setting]) -> Start:
+def _start(s: Declarations, network: Network, settings: Mapping[str, t.Setting]) -> Start:
     if "centre" in settings:
         return "centre"
     if "start" not in settings:
@@ -190,7 +187,7 @@ def _start(s: Elaboration, network: Network, settings: Mapping[str, t.Setting]) 
     return _shaped(s, network, node, tree)
 
 
-def _trajectory(s: Elaboration, network: Network, steps: Affine) -> None:
+def _trajectory(s: Declarations, network: Network, steps: Affine) -> None:
     """The names of the run: the network's families with the step as their last index."""
     scope = s.e.scope.declarations()
     scope.entries.pop(network.name)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nexort.elaborate.expressions import Elaborator
+from nexort.elaborate.context import Context
 from nexort.elaborate.scope import Bound, Scope
+from nexort.program.declarations import UpdateRule
 from nexort.program.nodes import Node, Op, walk
-from nexort.program.program import UpdateRule
 from nexort.program.types import scalar
 from nexort.syntax import tree as t
 
 
-def update_rule(e: Elaborator, tree: t.Update) -> UpdateRule:
+def update_rule(e: Context, tree: t.Update) -> UpdateRule:
     """The rule of an update function. Its first argument is the history's current value; ``t`` is
     the step, from 0; states keep their value from step to step. Raises NexortError."""
     if not tree.parameters:
@@ -25,7 +25,7 @@ def update_rule(e: Elaborator, tree: t.Update) -> UpdateRule:
         e.scope = outer
 
 
-def _rule(e: Elaborator, tree: t.Update) -> UpdateRule:
+def _rule(e: Context, tree: t.Update) -> UpdateRule:
     first, *rest = tree.parameters
     parameters = [(p.name, None if p.default is None else e.node(p.default)) for p in rest]
     for p, (_, default) in zip(rest, parameters, strict=True):
@@ -74,7 +74,7 @@ def _rule(e: Elaborator, tree: t.Update) -> UpdateRule:
     )
 
 
-def as_update(e: Elaborator, tree: t.Optimizer) -> t.Update:
+def as_update(e: Context, tree: t.Optimizer) -> t.Update:
     """``optimizer NAME(lr, ...) { ... update expr; ... }`` as an update function of the gradient g.
 
     The learning rate multiplies the update, outside of it. Raises NexortError.
@@ -112,7 +112,7 @@ UPDATE = "the update"
 """The local name of an optimizer's value; no name of a file has a space."""
 
 
-def _entrywise(e: Elaborator, tree: t.Expr) -> Node:
+def _entrywise(e: Context, tree: t.Expr) -> Node:
     """A value of an update function: functions of its arguments and states, entry by entry."""
     node = e.node(tree)
     reads: set[Node] = set()

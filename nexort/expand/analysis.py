@@ -13,11 +13,12 @@ from nexort.expand.rounds import Env, Rounds
 from nexort.expand.rules import Rule, Rules, leaf, rules_of
 from nexort.expand.statements import Item, Section, Statement, joined
 from nexort.program import build
+from nexort.program.declarations import Block, Initial
+from nexort.program.declarations import Rule as Written
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.network import STEP_VARIABLE, Network, Training
 from nexort.program.nodes import Node, Op, rewrite
-from nexort.program.program import Block, Initial, Program
-from nexort.program.program import Rule as Written
+from nexort.program.program import Program
 from nexort.program.shifting import NotSymbolicError
 from nexort.program.types import Axes, Type, scalar
 from nexort.training.backprop import times

@@ -19,10 +19,10 @@ from nexort.expand.tangent import Tangent, Updates
 from nexort.expand.tidy import tidy
 from nexort.expand.weights import member_type
 from nexort.program import build
+from nexort.program.declarations import Rule
 from nexort.program.index import Affine
 from nexort.program.network import Normalization, OptimizerUse, Training
 from nexort.program.nodes import Node
-from nexort.program.program import Rule
 
 
 @dataclass

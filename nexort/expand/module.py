@@ -19,24 +19,21 @@ from nexort.expand.tangent import Tangent
 from nexort.expand.unrolling import generic, unrolled, verdict_of
 from nexort.program import build
 from nexort.program.build import TypeProblem
-from nexort.program.index import Affine
-from nexort.program.network import Training
-from nexort.program.nodes import LOOPS, Node, Op, walk
-from nexort.program.numbers import Number
-from nexort.program.program import (
+from nexort.program.declarations import (
     NO_NOTE,
-    OUTPUTS,
-    RETURN,
-    TRAIN,
     Family,
     Initial,
     Note,
     Param,
-    Program,
     UpdateRule,
     UserFunction,
     rules_of,
 )
+from nexort.program.index import Affine
+from nexort.program.network import Training
+from nexort.program.nodes import LOOPS, Node, Op, walk
+from nexort.program.numbers import Number
+from nexort.program.program import OUTPUTS, RETURN, TRAIN, Program
 from nexort.program.shifting import NotSymbolicError
 from nexort.program.types import Kind, scalar
 from nexort.program.verify import verify_program

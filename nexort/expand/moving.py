@@ -20,10 +20,10 @@ from nexort.expand.weights import (
     over_members,
 )
 from nexort.program import build
+from nexort.program.declarations import Rule
 from nexort.program.index import Affine, Loop
 from nexort.program.network import Normalization, OptimizerUse, WeightFamily
 from nexort.program.nodes import Node
-from nexort.program.program import Rule
 from nexort.program.shifting import placed_all, shifted, within
 from nexort.program.types import Type, ket, scalar
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from nexort.expand.names import Names
+from nexort.program.declarations import Block, Initial, OutputRule, Rule, rules_of
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.network import Training
 from nexort.program.nodes import Node, Op, rewrite, walk
-from nexort.program.program import Block, Initial, OutputRule, Program, Rule, rules_of
+from nexort.program.program import Program
 from nexort.program.shifting import shifted
 from nexort.program.types import Type
 from nexort.support.diagnostics import fail

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from nexort.program import build
+from nexort.program.declarations import Block, Initial, Rule
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.nodes import MEMBERS, Node, Op, Role
 from nexort.program.partials import partial
-from nexort.program.program import Block, Initial, Rule
 from nexort.program.shifting import NotSymbolicError, placed, placed_all, within
 from nexort.program.types import Axes, Kind, Type, ket, operator, scalar
 from nexort.support.diagnostics import NexortError, Span, fail

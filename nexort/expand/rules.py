@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from nexort.program.declarations import Block, Initial
+from nexort.program.declarations import Rule as Written
 from nexort.program.index import Affine, Loop
 from nexort.program.network import Network
 from nexort.program.nodes import DRAWN, LOOPS, STANDARD, Node, Op, rewrite, walk, walk_where
-from nexort.program.program import Block, Initial, Program
-from nexort.program.program import Rule as Written
+from nexort.program.program import Program
 from nexort.program.shifting import NotSymbolicError
 from nexort.program.types import Kind, Type
 from nexort.program.unrolled import Unrolled, UnrolledOutput

@@ -11,10 +11,10 @@ from nexort.expand.rules import Item, Nest
 from nexort.expand.statements import Item as Written
 from nexort.expand.weights import Pairs, loops_of, member_type
 from nexort.program import build
+from nexort.program.declarations import Initial
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.network import OptimizerUse, WeightFamily
 from nexort.program.nodes import Node, Op
-from nexort.program.program import Initial
 from nexort.program.types import Kind
 
 

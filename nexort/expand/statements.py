@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from nexort.expand.placing import Placing, constant_ket
+from nexort.program.declarations import Block, Note, Rule
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.nodes import Node
-from nexort.program.program import Block, Note, Rule
 
 Item = Rule | Block
 

@@ -25,10 +25,10 @@ from nexort.expand.statements import Each, Item, Let, Make, Section, Statement, 
 from nexort.expand.tidy import tidy
 from nexort.expand.weights import member_type, moves_of
 from nexort.program import build
+from nexort.program.declarations import Rule
 from nexort.program.index import Affine, Loop
 from nexort.program.network import Normalization, OptimizerUse
 from nexort.program.nodes import DRAWN, Node, Op, walk
-from nexort.program.program import Rule
 from nexort.program.types import Kind, Type
 from nexort.support.diagnostics import NexortError, Span, fail
 

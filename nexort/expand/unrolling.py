@@ -7,12 +7,13 @@ from collections.abc import Mapping
 
 from nexort.data.given import Given, defaults
 from nexort.parametrization.verdict import Verdict, by_theorem
+from nexort.program.declarations import Block, Rule
 from nexort.program.index import Affine, Interval
 from nexort.program.missing import Missing
 from nexort.program.network import Network
 from nexort.program.nodes import LOOPS, MEMBERS, Node, Op, rewrite, walk
 from nexort.program.numbers import resolve, written
-from nexort.program.program import Block, Program, Rule
+from nexort.program.program import Program
 from nexort.program.shifting import NotSymbolicError
 from nexort.program.types import Kind
 from nexort.program.unroll import Unroller

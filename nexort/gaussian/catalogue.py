@@ -11,7 +11,8 @@ from nexort import activations
 from nexort.activations import expectations
 from nexort.gaussian import pairs, pieces
 from nexort.gaussian.terms import Terms, normal_form
-from nexort.gaussian.univariate import IDENTITY, SLOT, Univariate, function
+from nexort.gaussian.univariate import IDENTITY, Univariate, function
+from nexort.gaussian.variable import SLOT
 from nexort.program import build
 
 ISSERLIS, CHO, ERF, WAVES, INTEGRAL = (

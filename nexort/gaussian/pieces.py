@@ -28,8 +28,10 @@ from nexort import activations
 from nexort.activations import Array
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.halves import Law, Lifted, Moments
+from nexort.gaussian.pointwise import evaluator
 from nexort.gaussian.terms import Terms, normal_form
-from nexort.gaussian.univariate import SLOT, Univariate, _compiled
+from nexort.gaussian.univariate import Univariate
+from nexort.gaussian.variable import SLOT
 from nexort.program import build
 from nexort.program.nodes import Node, Op, rewrite
 
@@ -117,7 +119,7 @@ def _smooth(node: Node, x: float) -> Node:
     """The graph of the branches that are taken at x."""
 
     def at(inner: Node) -> float:
-        return float(_compiled(inner)(np.array([x]))[0])
+        return float(evaluator(inner)(np.array([x]))[0])
 
     def rule(n: Node) -> Node:
         if n.op is not Op.CALL:

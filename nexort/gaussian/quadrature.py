@@ -16,9 +16,11 @@ import numpy as np
 
 from nexort import activations
 from nexort.activations import Array
+from nexort.gaussian.pointwise import evaluator
 from nexort.gaussian.precise import Bounded, near, with_error
 from nexort.gaussian.tails import STEP, beyond
-from nexort.gaussian.univariate import SLOT, Univariate, _compiled
+from nexort.gaussian.univariate import Univariate
+from nexort.gaussian.variable import SLOT
 from nexort.program.nodes import Node, Op, walk
 
 ORDER = 16
@@ -188,7 +190,7 @@ def reach(f: Univariate, std: float) -> float:
     """x beyond which |f(std x)| density(x) is below 1e-20 of its largest: infinite where it does
     not fall."""
     x = np.linspace(0, FARTHEST, 4001)
-    run = _compiled(f.node)
+    run = evaluator(f.node)
     logs = np.full(x.shape, -np.inf)
     with np.errstate(all="ignore"):
         for side in (1.0, -1.0):
@@ -237,7 +239,7 @@ def _lost(f: Univariate, found: Integral, std: float, mean: float) -> float:
     few roundings, as it is at some of the nodes that E f was found from."""
     z = mean + std * found.nodes
     with np.errstate(all="ignore"):
-        shown = _compiled(f.node)(z)
+        shown = evaluator(f.node)(z)
         weights = density(found.nodes) * found.weights
         most = float((_roundings(f.node, z) * weights).sum())
         if most <= FEW * ROUNDING * float((np.abs(shown) * weights).sum()):
@@ -270,7 +272,7 @@ def _lost_size(f: Univariate, octave: int) -> float:
     w = w / math.sqrt(2 * math.pi)
     z = math.ldexp(1.0, octave) * x
     with np.errstate(all="ignore"):
-        shown = _compiled(f.node)(z)
+        shown = evaluator(f.node)(z)
         most = _roundings(f.node, z)
         if (w * most**2).sum() <= (FEW * ROUNDING) ** 2 * (w * shown**2).sum():
             return 0.0
@@ -294,7 +296,7 @@ def _roundings(node: Node, z: Array) -> Array:
 @lru_cache(4096)
 def moment_one(f: Univariate, std: float, rtol: float, mean: float = 0.0) -> tuple[float, float]:
     """E f(mean + std x) and an error."""
-    run = _compiled(f.node)
+    run = evaluator(f.node)
 
     def integrand(x: Array) -> Array:
         with np.errstate(all="ignore"):
@@ -315,7 +317,7 @@ def moment_two(
     at g's kinks for every x. One of the two may grow so that it has no mean of its own."""
     if reach(g, right) == math.inf:  # what grows is outside: the inner integral of the other falls
         f, g, left, right, means = g, f, right, left, (means[1], means[0])
-    run_f, run_g = _compiled(f.node), _compiled(g.node)
+    run_f, run_g = evaluator(f.node), evaluator(g.node)
     width = right * sine
 
     rests = [_rest(g, p, side, width) for p in g.singularities for side in (1, -1)] if width else []
@@ -372,7 +374,7 @@ def _rest(g: Univariate, p: float, side: int, width: float) -> tuple[float, floa
     it, and its error."""
     size = _grades(p, width)[-1]
     x, w = legendre()
-    run = _compiled(g.node)
+    run = evaluator(g.node)
 
     def moved(s: Array) -> Array:
         t = np.exp(-s)
@@ -456,7 +458,7 @@ def _panels_of(edges: Array) -> tuple[Array, Array]:
 @lru_cache(1024)
 def squared(f: Univariate) -> bool:
     """Whether f^2 is integrable next to f's singularities: |f| ~ t^a with a > -1/2."""
-    run = _compiled(f.node)
+    run = evaluator(f.node)
     found = [0.0]
     for p in f.singularities:
         t = np.array([1.0, GRADE**2]) * _grades(p, 1.0)[-1]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from mpmath import mp, mpf
 
 from nexort.activations import Array
 from nexort.gaussian.precise import Undefined, value
-from nexort.gaussian.univariate import SLOT
+from nexort.gaussian.variable import SLOT
 from nexort.program.nodes import Node
 
 ORDER = 16
@@ -47,29 +46,6 @@ class Patch:
     order: int = 0
 
 
-@lru_cache(4096)
-def patches(node: Node) -> tuple[Patch, ...]:
-    """Of the points where a graph divides by 0 or the like, those where it is smooth from both
-    sides."""
-    from nexort.gaussian.kinks import singularities, smooth_but_at
-
-    points = singularities(node)
-    if not points:
-        return ()
-    others = sorted({*points, *smooth_but_at(node)})
-    found = (_patch(node, p, [q for q in others if q != p]) for p in points)
-    return tuple(x for x in found if x is not None)
-
-
-def patched(node: Node, run: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    """The function of an array, by polynomials where those stand for it."""
-    known = patches(node)
-    if not known:
-        return run
-
-    return lambda z: by_polynomials(run(z), z, known)
-
-
 def by_polynomials(found: Array, z: Array, known: tuple[Patch, ...]) -> Array:
     """A function's values, by polynomials where those stand for it."""
     found = np.array(np.broadcast_to(found, z.shape))
@@ -84,7 +60,10 @@ def by_polynomials(found: Array, z: Array, known: tuple[Patch, ...]) -> Array:
     return found
 
 
-def _patch(node: Node, p: float, others: list[float]) -> Patch | None:
+def patch(node: Node, p: float, others: Sequence[float]) -> Patch | None:
+    """The patch at a point where a graph divides by 0 or the like, if it is smooth there from both
+    sides."""
+
     def f(t: Any) -> Any:
         return value(node, {SLOT: mpf(p) + t})
 

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from nexort.activations import Array
+from nexort.gaussian.pointwise import evaluator
 from nexort.gaussian.quadrature import breaks, density, integrate
-from nexort.gaussian.univariate import Univariate, _compiled
+from nexort.gaussian.univariate import Univariate
 
 TERMS = 96
 FEW, HEAVY = 8, 2**17
@@ -108,7 +109,7 @@ def _rule(f: Univariate, exponent: int, rtol: float) -> tuple[Array, Array, Arra
     """Nodes z and weights over 2^e, f(z) for s in [2^(e-1), 2^e], and the relative error of
     E f^2."""
     low, high = math.ldexp(1.0, exponent - 1), math.ldexp(1.0, exponent)
-    run = _compiled(f.node)
+    run = evaluator(f.node)
     square = Univariate(f.node)
 
     def integrand(z: Array) -> Array:

@@ -18,7 +18,7 @@ import numpy as np
 
 from nexort import activations
 from nexort.activations import expectations
-from nexort.gaussian.univariate import SLOT, _compiled
+from nexort.gaussian.variable import SLOT
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.partials import ARGUMENTS, expression
@@ -349,4 +349,4 @@ def _times(a: Node, b: Node) -> Node:
     return a if build.is_number(b, 1) else build.call("mul", a, b)
 
 
-__all__ = ["Atom", "Opaque", "Terms", "_compiled", "graph", "normal_form"]
+__all__ = ["Atom", "Opaque", "Terms", "graph", "normal_form"]

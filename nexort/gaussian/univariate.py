@@ -5,24 +5,19 @@ A :class:`Univariate` is a scalar graph of CALL and CONST nodes over the leaf ``
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import count
 from typing import Any
 
 import numpy as np
 
 from nexort import activations
 from nexort.activations import Array
+from nexort.gaussian.pointwise import evaluator, kinks, patches, singularities
+from nexort.gaussian.variable import SLOT, slope
 from nexort.program import build
-from nexort.program.differentiate import derivative
 from nexort.program.nodes import Node, Op, walk
-from nexort.program.partials import defined, partial
-from nexort.program.types import scalar
-
-SLOT = Node(Op.SLOT, (), ("z",), scalar())
-"""The variable z."""
+from nexort.program.partials import defined
 
 
 class NotUnivariate(Exception):
@@ -55,27 +50,22 @@ class Univariate:
         if not np.issubdtype(z.dtype, np.floating):
             z = z.astype(float)
         with np.errstate(all="ignore"):
-            return _compiled(self.node)(z)
+            return evaluator(self.node)(z)
 
     @property
     def kinks(self) -> tuple[float, ...]:
         """The points where f is not smooth (kinks, jumps), sorted."""
-        from nexort.gaussian.kinks import kinks
-
         return kinks(self.node)
 
     @property
     def singularities(self) -> tuple[float, ...]:
         """The kinks where f may be infinite or have a branch, but for those that are removable."""
-        from nexort.gaussian.kinks import singularities
-        from nexort.gaussian.removable import patches
-
         smooth = {x.place for x in patches(self.node)}
         return tuple(p for p in singularities(self.node) if p not in smooth)
 
     def derivative(self) -> Univariate:
         """f', right almost everywhere: jumps contribute nothing."""
-        return Univariate(_derivative(self.node))
+        return Univariate(slope(self.node))
 
     @property
     def parity(self) -> str | None:
@@ -97,71 +87,6 @@ IDENTITY = Univariate(SLOT)
 def function(name: str, *constants: float) -> Univariate:
     """The registry's function of z (and further constant arguments)."""
     return Univariate(build.call(name, SLOT, *map(build.constant, constants)))
-
-
-@lru_cache(4096)
-def _derivative(node: Node) -> Node:
-    return derivative(node, SLOT, partial)
-
-
-@lru_cache(1024)
-def _compiled(node: Node) -> Callable[[Array], Array]:
-    """The graph as a function of an array: numbers folded, small integer powers as products."""
-    from nexort.gaussian.removable import by_polynomials, patched
-    from nexort.gaussian.zeros import losing
-
-    values: dict[Node, int | float] = {}
-    places: dict[Node, int] = {SLOT: 0}
-    steps: list[tuple[Callable[..., Any], tuple[Any, ...], tuple[int | None, ...]]] = []
-    places_left = count(1)
-    for x in walk([node]):
-        if x is SLOT:
-            continue
-        if x.op is Op.CONST:
-            values[x] = x.attr
-        elif all(a in values for a in x.args):
-            evaluate = activations.registry()[str(x.attr)].evaluate
-            with np.errstate(all="ignore"):
-                values[x] = float(evaluate(*(float(values[a]) for a in x.args)))
-        else:
-            evaluate = activations.registry()[str(x.attr)].evaluate
-            power = values.get(x.args[-1])
-            if x.attr == "pow" and isinstance(power, int | float) and power in range(1, 9):
-                evaluate = _power(int(power))
-            steps.append(
-                (
-                    evaluate,
-                    tuple(values.get(a) for a in x.args),
-                    tuple(places.get(a) for a in x.args),
-                )
-            )
-            places[x] = next(places_left)
-    careful = {places[x]: known for x, known in losing(node).items() if x in places}
-
-    def run(z: Array) -> Array:
-        found = [z]
-        for evaluate, constants, at in steps:
-            arguments = [c if p is None else found[p] for c, p in zip(constants, at, strict=True)]
-            new = evaluate(*arguments)
-            known = careful.get(len(found))
-            found.append(by_polynomials(new, z, known) if known else new)
-        if node in values:
-            return np.full(z.shape, values[node], z.dtype)
-        return found[places[node]]
-
-    return patched(node, run)
-
-
-def _power(k: int) -> Callable[..., Array]:
-    def power(x: Array, _: object) -> Array:
-        result = x
-        for bit in bin(k)[3:]:
-            result = result * result
-            if bit == "1":
-                result = result * x
-        return result
-
-    return power
 
 
 @lru_cache(4096)

@@ -6,17 +6,18 @@ On either side of a zero p of order k such a function is (z - p)^k times a polyn
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from mpmath import mp, mpf
 
+from nexort.activations import Array
 from nexort.gaussian.precise import Undefined, value
 from nexort.gaussian.removable import DIGITS, Patch, patch_at
-from nexort.gaussian.terms import ONE, Atom, normal_form
-from nexort.gaussian.univariate import SLOT, Univariate, _compiled
-from nexort.program.nodes import Node, Op, walk
+from nexort.gaussian.variable import SLOT, slope
+from nexort.program.nodes import Node
 
 NEWTON = 60
 CONVERGED = mpf(10) ** -150
@@ -33,13 +34,13 @@ MOST_OF_ORDER = 8
 def refined(node: Node, p: float) -> Any | None:
     """The zero next to p in many digits, by Newton's method for f / f', whose zeros are simple;
     None where that does not converge."""
-    slope = Univariate(node).derivative().node
-    bend = Univariate(slope).derivative().node
+    first = slope(node)
+    second = slope(first)
     with mp.workdps(DIGITS):
         z = mpf(p)
         try:
             for _ in range(NEWTON):
-                f, d, dd = (value(x, {SLOT: z}) for x in (node, slope, bend))
+                f, d, dd = (value(x, {SLOT: z}) for x in (node, first, second))
                 if f == 0:
                     return z
                 scale = d * d - f * dd
@@ -56,33 +57,8 @@ def refined(node: Node, p: float) -> Any | None:
     return None
 
 
-def losing(node: Node) -> dict[Node, tuple[Patch, ...]]:
-    """The arguments of functions that are singular at 0 that floats lose digits of next to their
-    zeros."""
-    from nexort.gaussian.kinks import arguments
-
-    found = {x: zeros(x) for x in arguments(node) if x is not SLOT}
-    return {x: known for x, known in found.items() if known}
-
-
-@lru_cache(4096)
-def zeros(node: Node) -> tuple[Patch, ...]:
-    """Those of a graph next to which floats lose digits."""
-    from nexort.gaussian.kinks import roots, smooth_but_at
-
-    differs = any(x.op is Op.CALL and x.attr in ("add", "sub") for x in walk([node]))
-    if not differs or set(normal_form(node)) <= {ONE, Atom(1)}:
-        return ()
-    points = roots(node)
-    others = sorted({*points, *smooth_but_at(node)})
-    found = (_zero(node, p, [q for q in others if q != p]) for p in points)
-    return tuple(x for x in found if x is not None)
-
-
-def _zero(node: Node, p: float, others: list[float]) -> Patch | None:
-    exact = refined(node, p)
-    if exact is None or not _loses(node, p):
-        return None
+def patch_of_zero(node: Node, exact: Any, others: Sequence[float]) -> Patch | None:
+    """The patch at a zero in many digits, if it is of one order from both sides."""
     with mp.workdps(DIGITS):
         try:
             order = _order(node, exact)
@@ -97,11 +73,11 @@ def _zero(node: Node, p: float, others: list[float]) -> Patch | None:
             return None
 
 
-def _loses(node: Node, p: float) -> bool:
-    """Whether floats lose digits next to a zero."""
+def loses(node: Node, run: Callable[[Array], Array], p: float) -> bool:
+    """Whether floats lose digits next to a zero of a graph, which ``run`` evaluates."""
     places = p + np.array([-1.0, 1.0, -CLOSE, CLOSE]) * CLOSE * (1 + abs(p))
     with np.errstate(all="ignore"):
-        shown = _compiled(node)(places)
+        shown = run(places)
     try:
         with mp.workdps(60):
             true = [float(value(node, {SLOT: mpf(z)})) for z in places]

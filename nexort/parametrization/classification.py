@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from math import lcm
 from pathlib import Path
@@ -20,6 +20,7 @@ from nexort.parametrization.optimizers import Optimizer, optimizer
 from nexort.parametrization.orders import Order, exact
 from nexort.parametrization.repair import GOOD, Change, changes, repair
 from nexort.parametrization.repeated import shallow
+from nexort.parametrization.report import Checked, Classification, Counted
 from nexort.parametrization.search import searched
 from nexort.parametrization.slices import in_gauge
 from nexort.parametrization.subject import (
@@ -32,7 +33,7 @@ from nexort.parametrization.subject import (
     under,
     with_training,
 )
-from nexort.parametrization.theorem import VERDICTS, Condition, Conditions, Group, Verdict
+from nexort.parametrization.theorem import VERDICTS, Condition, Conditions, Verdict
 from nexort.program.network import Exponents
 from nexort.support.diagnostics import InternalError, fail
 from nexort.syntax.files import read
@@ -40,73 +41,6 @@ from nexort.syntax.files import read
 REGIMES = ("mup", "ntp", "ups(1/4)")
 FINE = 10**6
 """Denominators of exponents up to which counted sizes are exact."""
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """One condition: ``left relation right`` and whether it holds."""
-
-    group: Group
-    layer: str
-    formula: str
-    left: Fraction
-    relation: str
-    right: Fraction
-    holds: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """The size of one quantity of a program's network as powers of n, None where it is exactly 0:
-    at steps 0, 1, ..., of a change from step 1 on, until nothing changes any more."""
-
-    quantity: str
-    name: str
-    powers: tuple[Fraction | None, ...]
-
-
-@dataclass(frozen=True)
-class Classification:
-    """The verdict on a parametrization.
-
-    ``method`` is 'theorem' for perceptrons (2.8), where sizes were counted too and agree, else
-    'counted'. ``r`` has every weight's r, ``least`` the smallest but for the readout's; ``learned``
-    the vectors, of a table the layers, that move by 1 (where a condition fails they may move by
-    more); ``changes`` is the smallest repair of a bad parametrization, or, with a regime in
-    ``nearest``, what leads there, None where none is known; ``notes`` say what was ignored;
-    ``sizes`` has every counted size, of a program.
-    """
-
-    name: str
-    table: Table
-    parametrization: str
-    optimizer: str
-    method: str
-    verdict: Verdict
-    conditions: tuple[Checked, ...]
-    r: Mapping[str, Fraction]
-    least: Fraction | None
-    learned: tuple[str, ...]
-    changes: tuple[Change, ...] | None
-    nearest: str
-    notes: tuple[str, ...]
-    sizes: tuple[Counted, ...] = ()
-
-    @property
-    def good(self) -> bool:
-        """Whether it is a parametrization to train in."""
-        return self.verdict in GOOD
-
-    def __str__(self) -> str:
-        from nexort.parametrization.report import classification
-
-        return classification(self, "text")
-
-    def as_json(self) -> dict[str, object]:
-        """Plain data: exponents and sides as texts of rationals."""
-        from nexort.parametrization.report import as_json
-
-        return as_json(self)
 
 
 def classify(

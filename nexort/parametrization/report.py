@@ -1,17 +1,17 @@
-"""A classification as text, Markdown, LaTeX and plain data."""
+"""A classification: every condition's two sides and the verdict, and the same as text, Markdown,
+LaTeX and plain data."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from nexort.parametrization.forms import Form, power, sentence, table, title
-from nexort.parametrization.theorem import Group
+from nexort.parametrization.layers import Table
+from nexort.parametrization.repair import GOOD, Change
+from nexort.parametrization.theorem import Group, Verdict
 from nexort.report.schema import numbered
-
-if TYPE_CHECKING:
-    from nexort.parametrization.classification import Checked, Classification
-    from nexort.parametrization.repair import Change
 
 EQUATIONS: dict[Group, str] = {
     "stable at initialization": "2.25",
@@ -26,6 +26,69 @@ COUNTED = (
 )
 
 SIGNS = {">=": r"$\ge$", "<=": r"$\le$", "=": "$=$"}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One condition: ``left relation right`` and whether it holds."""
+
+    group: Group
+    layer: str
+    formula: str
+    left: Fraction
+    relation: str
+    right: Fraction
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The size of one quantity of a program's network as powers of n, None where it is exactly 0:
+    at steps 0, 1, ..., of a change from step 1 on, until nothing changes any more."""
+
+    quantity: str
+    name: str
+    powers: tuple[Fraction | None, ...]
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The verdict on a parametrization.
+
+    ``method`` is 'theorem' for perceptrons (2.8), where sizes were counted too and agree, else
+    'counted'. ``r`` has every weight's r, ``least`` the smallest but for the readout's; ``learned``
+    the vectors, of a table the layers, that move by 1 (where a condition fails they may move by
+    more); ``changes`` is the smallest repair of a bad parametrization, or, with a regime in
+    ``nearest``, what leads there, None where none is known; ``notes`` say what was ignored;
+    ``sizes`` has every counted size, of a program.
+    """
+
+    name: str
+    table: Table
+    parametrization: str
+    optimizer: str
+    method: str
+    verdict: Verdict
+    conditions: tuple[Checked, ...]
+    r: Mapping[str, Fraction]
+    least: Fraction | None
+    learned: tuple[str, ...]
+    changes: tuple[Change, ...] | None
+    nearest: str
+    notes: tuple[str, ...]
+    sizes: tuple[Counted, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        """Whether it is a parametrization to train in."""
+        return self.verdict in GOOD
+
+    def __str__(self) -> str:
+        return classification(self, "text")
+
+    def as_json(self) -> dict[str, object]:
+        """Plain data: exponents and sides as texts of rationals."""
+        return as_json(self)
 
 
 def classification(x: Classification, form: Form, *, sizes: bool = False) -> str:

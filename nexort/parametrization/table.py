@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from nexort.parametrization.classification import Classification
 from nexort.parametrization.forms import Form, power, sentence, table, times, title
 from nexort.parametrization.practice import Practice, Row
-from nexort.parametrization.report import change
+from nexort.parametrization.report import Classification, change
 from nexort.report.schema import numbered
 
 LETTERS = {

@@ -23,9 +23,10 @@ from nexort.parametrization.layers import HALF, Layer, Normalization, Table
 from nexort.parametrization.orders import exact, rounded
 from nexort.parametrization.task_graph import graph, is_perceptron
 from nexort.parametrization.theorem import FAILURE, VERDICTS, Condition, Conditions
+from nexort.program.declarations import UpdateRule
 from nexort.program.network import Training
 from nexort.program.parametrization import readouts
-from nexort.program.program import Program, UpdateRule
+from nexort.program.program import Program
 from nexort.program.unrolled import Array
 from nexort.support.diagnostics import NexortError, fail
 from nexort.training.prepare import prepare, read

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import Literal, TypeVar
 
+from nexort.program.declarations import Block, Family, Initial, Rule, UpdateRule
 from nexort.program.index import Affine, Interval
 from nexort.program.nodes import Node
 from nexort.program.types import Axes
 from nexort.support.diagnostics import Span
-
-if TYPE_CHECKING:
-    from nexort.program.program import Block, Family, Initial, Rule, UpdateRule
 
 WeightKind = Literal["matrix", "vector", "scalar"]
 NormKind = Literal["updates", "weights", "clip", "clip paper"]

@@ -12,10 +12,10 @@ from fractions import Fraction
 from typing import Literal
 
 from nexort.program.build import is_number
+from nexort.program.declarations import Block, Rule
 from nexort.program.linearity import Linearity, linearity
 from nexort.program.network import Exponents, Network
 from nexort.program.nodes import Node, Op, walk
-from nexort.program.program import Block, Rule
 
 Part = Literal["matrix", "vector", "scalar", "readout"]
 HALF = Fraction(1, 2)

@@ -12,13 +12,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from nexort.program import build, numbers
-from nexort.program.history import folded
+from nexort.program.declarations import Block, Initial, OutputRule, Rule
+from nexort.program.history import Slots, folded, items_of
 from nexort.program.index import Affine, Loop
 from nexort.program.missing import Missing
-from nexort.program.nodes import LOOPS, STANDARD, Node, Op, walk, walk_where
-from nexort.program.program import Block, Initial, OutputRule, Program, Rule
+from nexort.program.nodes import LOOPS, STANDARD, Node, Op, rewrite, walk, walk_where
+from nexort.program.program import Program
 from nexort.program.types import Axis, Kind
-from nexort.support.diagnostics import Report, Span
+from nexort.support.diagnostics import Report, Span, counted
 
 Key = tuple[str, tuple[int, ...]]
 _LINEAR = frozenset((Op.OP_ADD, Op.OP_SCALE, Op.ADJOINT))
@@ -258,7 +259,7 @@ class Unroller:
             case Op.TAKE:
                 return self._take(node, args[0], env)
             case Op.FOLD:
-                return folded(self, node, args, env)
+                return self._folded(node, args, env)
             case Op.CALL:
                 self._agree(node)
                 return self.call(node, args)
@@ -277,6 +278,38 @@ class Unroller:
             if value is not None:
                 return build.constant(value)
         return node.with_args(args)
+
+    def _folded(self, node: Node, args: tuple[Node, ...], env: Mapping[str, int]) -> Node:
+        """An update function over its history."""
+        name, count = node.attr
+        history = tuple(items_of(args[0]))
+        span = self.span_of(node)
+        if count is not None:
+            [step] = self.integers((count,), env, span)
+            if step + 1 != len(history):
+                takes = counted(step + 1, "argument")
+                message = f"{name}[{step}] takes {takes}, found {len(history)}"
+                help_text = "its arguments are the history up to its step, x[s] for s in 0..t"
+                self.error("bad-argument", message, span, help=help_text)
+                raise Missing
+        if not history:
+            self.error("bad-argument", f"the history of '{name}' is empty", span)
+            raise Missing
+        result = folded(self.program.updates[name], history, args[1:], self._filled)
+        return result if node.type.open else build.spread(result, node.type)
+
+    def _filled(self, node: Node, slots: Slots) -> Node:
+        """A graph of an update function with its slots filled."""
+
+        def place(x: Node) -> Node:
+            if x.op is Op.SLOT:
+                return slots[x.attr]
+            if x.op is Op.CALL:
+                return self.call(build.call(str(x.attr), *x.args), x.args)
+            return x
+
+        plain = self.instance(node, self.base)
+        return rewrite([plain], place)[plain]
 
     def _member(self, node: Node, env: Mapping[str, int]) -> Node:
         name, indices = node.attr

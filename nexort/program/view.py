@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nexort.program.declarations import Rule, rules_of
 from nexort.program.index import Affine, Loop
 from nexort.program.network import Training
 from nexort.program.nodes import MEMBERS, STANDARD, Node, Op, walk
-from nexort.program.program import Program, Rule, rules_of
+from nexort.program.program import Program
 from nexort.program.types import Axes, Kind
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from nexort.data.given import Given, bound
+from nexort.program.declarations import OutputRule
 from nexort.program.laws import check_laws
 from nexort.program.missing import Missing
 from nexort.program.network import (
@@ -18,7 +19,7 @@ from nexort.program.network import (
 from nexort.program.nodes import STANDARD, Node, Op, rewrite, walk
 from nexort.program.numbers import resolve
 from nexort.program.outputs import unrolled_outputs
-from nexort.program.program import OutputRule, Program
+from nexort.program.program import Program
 from nexort.program.types import Kind
 from nexort.program.unroll import Unroller
 from nexort.program.unrolled import Unrolled, UnrolledOutput

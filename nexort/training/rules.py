@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from nexort.program import build
+from nexort.program.declarations import UpdateRule
 from nexort.program.nodes import Node, Op, walk
-from nexort.program.program import UpdateRule
 from nexort.program.unrolled import Array
-from nexort.training.recorder import scalar_value
+from nexort.training.scalars import scalar_value
 
 
 def rule_at(

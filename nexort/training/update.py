@@ -14,8 +14,8 @@ from functools import cached_property
 import numpy as np
 
 from nexort import activations
+from nexort.program.declarations import UpdateRule
 from nexort.program.nodes import Node, Op, walk
-from nexort.program.program import UpdateRule
 from nexort.program.unrolled import Array
 from nexort.support.diagnostics import InternalError
 from nexort.training.compiled import Bound, Code, DType, Kernel, compiled

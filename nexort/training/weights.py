@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from nexort.program.declarations import OutputRule
 from nexort.program.missing import Missing
 from nexort.program.network import (
     OUTPUT,
@@ -18,13 +19,12 @@ from nexort.program.network import (
     last_of,
 )
 from nexort.program.nodes import Node
-from nexort.program.program import OutputRule
 from nexort.program.unroll import Unroller
 from nexort.program.unrolled import Array
 from nexort.support.diagnostics import Span, fail
 from nexort.training.hyperparameters import check_hyperparameters
-from nexort.training.recorder import scalar_value
 from nexort.training.rules import rule_at
+from nexort.training.scalars import scalar_value
 from nexort.training.task import Key, Norm, Weight, weight_name
 from nexort.training.update import Update
 

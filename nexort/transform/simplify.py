@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from nexort.program import build
+from nexort.program.declarations import Block, Rule
 from nexort.program.nodes import Node, Op, rewrite, walk
-from nexort.program.program import Block, Program, Rule
+from nexort.program.program import Program
 from nexort.program.types import Kind
 
 

@@ -6,21 +6,9 @@ from fractions import Fraction
 
 import pytest
 
-from nexort.limit.derive.algebra import (
-    HALF,
-    Names,
-    add,
-    applied,
-    axis_sum,
-    delta,
-    loop_sum,
-    mul,
-    neg,
-    number,
-    power,
-    reindexed,
-    unbound,
-)
+from nexort.limit.derive.algebra import Names, axis_sum, delta, loop_sum, reindexed, unbound
+from nexort.limit.derive.arithmetic import HALF, add, mul, neg, number, power
+from nexort.limit.derive.folding import applied
 from nexort.limit.derive.formula import (
     ONE,
     ZERO,

@@ -10,9 +10,9 @@ import pytest
 from nexort.data.given import Given
 from nexort.driver import compile_source, read
 from nexort.driver import derive as driven
-from nexort.limit.derive.algebra import mul, number
+from nexort.limit.derive.arithmetic import mul, number
 from nexort.limit.derive.derivation import Derivation, Equation
-from nexort.limit.derive.engine import derive
+from nexort.limit.derive.derive import derive
 from nexort.limit.derive.formula import (
     ONE,
     ZERO,

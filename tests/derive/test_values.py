@@ -17,7 +17,7 @@ from nexort.data.given import Given
 from nexort.driver import compile_source, read, unroll
 from nexort.driver import derive as driven
 from nexort.limit.derive.derivation import Derivation
-from nexort.limit.derive.engine import derive
+from nexort.limit.derive.derive import derive
 from nexort.limit.evaluate import evaluate as sampled
 from nexort.limit.settings import Settings
 from nexort.program.numbers import resolve

@@ -268,7 +268,8 @@ def test_pieces_over_data(f: str) -> None:
     """Kinks away from 0 and exponentials, on whole matrices: each entry as by quadrature of its
     own, and diagonals without the root of a rounding."""
     from nexort.gaussian.quadrature import moment_two
-    from nexort.gaussian.univariate import SLOT, Univariate
+    from nexort.gaussian.univariate import Univariate
+    from nexort.gaussian.variable import SLOT
     from nexort.program.nodes import rewrite
 
     text = f"""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from nexort.gaussian.univariate import SLOT
+from nexort.gaussian.variable import SLOT
 from nexort.program.nodes import Node, Op
 from nexort.program.partials import _graph
 from nexort.program.types import scalar

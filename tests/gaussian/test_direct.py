@@ -11,7 +11,8 @@ from nexort.gaussian import direct, edges
 from nexort.gaussian.covariance import Covariance, NotPositive
 from nexort.gaussian.expectation import expect_pair
 from nexort.gaussian.terms import normal_form
-from nexort.gaussian.univariate import SLOT, Univariate, function
+from nexort.gaussian.univariate import Univariate, function
+from nexort.gaussian.variable import SLOT
 from nexort.program import build
 
 

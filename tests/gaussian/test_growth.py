@@ -6,7 +6,8 @@ import pytest
 from test_univariate import call, times
 
 from nexort.gaussian.growth import quadratic_growth
-from nexort.gaussian.univariate import SLOT, function
+from nexort.gaussian.univariate import function
+from nexort.gaussian.variable import SLOT
 from nexort.program.nodes import Node
 
 

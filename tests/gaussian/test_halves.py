@@ -8,7 +8,8 @@ import pytest
 
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.pieces import expectation
-from nexort.gaussian.univariate import SLOT, Univariate
+from nexort.gaussian.univariate import Univariate
+from nexort.gaussian.variable import SLOT
 from nexort.program import build
 
 mpmath.mp.dps = 30

@@ -19,7 +19,8 @@ from nexort.gaussian.expectation import (
     expect_one,
     expect_pair,
 )
-from nexort.gaussian.univariate import SLOT, Univariate, function
+from nexort.gaussian.univariate import Univariate, function
+from nexort.gaussian.variable import SLOT
 from nexort.program.nodes import Node
 
 SMOOTH = ("tanh", "sigmoid", "softplus", "silu", "arctan")

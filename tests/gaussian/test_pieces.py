@@ -19,7 +19,8 @@ from nexort.gaussian.expectation import (
     method_of,
 )
 from nexort.gaussian.quadrature import moment_two
-from nexort.gaussian.univariate import SLOT, Univariate, function
+from nexort.gaussian.univariate import Univariate, function
+from nexort.gaussian.variable import SLOT
 from nexort.program import build
 
 

@@ -6,7 +6,7 @@ import pytest
 from mpmath import mp, mpf
 
 from nexort.gaussian.precise import Undefined, bounded, logarithm, value
-from nexort.gaussian.univariate import SLOT
+from nexort.gaussian.variable import SLOT
 from nexort.program import build
 from nexort.program.nodes import Node
 

@@ -9,8 +9,9 @@ import pytest
 from mpmath import mp, mpf
 
 import nexort
-from nexort.gaussian.removable import patches
-from nexort.gaussian.univariate import SLOT, Univariate
+from nexort.gaussian.pointwise import patches
+from nexort.gaussian.univariate import Univariate
+from nexort.gaussian.variable import SLOT
 from nexort.program import build
 from nexort.program.nodes import Node
 

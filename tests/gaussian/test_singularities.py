@@ -14,7 +14,8 @@ from mpmath import mp
 import nexort
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.expectation import expect_one, expect_pair
-from nexort.gaussian.univariate import SLOT, Univariate
+from nexort.gaussian.univariate import Univariate
+from nexort.gaussian.variable import SLOT
 from nexort.program import build
 
 SIZE = build.call("abs", SLOT)

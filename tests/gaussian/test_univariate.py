@@ -8,7 +8,8 @@ import pytest
 from nexort import activations
 from nexort.gaussian.expectation import CLOSED, method_of
 from nexort.gaussian.terms import graph, normal_form
-from nexort.gaussian.univariate import IDENTITY, SLOT, NotUnivariate, Univariate, function
+from nexort.gaussian.univariate import IDENTITY, NotUnivariate, Univariate, function
+from nexort.gaussian.variable import SLOT
 from nexort.program import build
 from nexort.program.nodes import Node
 

@@ -29,7 +29,7 @@ from nexort.program.types import Axes, Axis, Kind, ket, operator, scalar
 from nexort.program.unrolled import Unrolled, UnrolledOutput
 from nexort.support.diagnostics import Source, Span
 from nexort.training.backprop import Reverse
-from nexort.training.recorder import scalar_value
+from nexort.training.scalars import scalar_value
 
 D, E = Axis("d"), Axis("e")
 PROGRAM = compile_source(

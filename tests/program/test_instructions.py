@@ -36,7 +36,7 @@ from nexort.program.types import Axes, ket, scalar
 from nexort.program.verify import verify_unrolled
 from nexort.support.diagnostics import InternalError, NexortError
 from nexort.training.backprop import Reverse
-from nexort.training.recorder import scalar_value
+from nexort.training.scalars import scalar_value
 
 REFUSALS = (InternalError, NotExact, Unsupported, NexortError)
 

@@ -20,7 +20,8 @@ from nexort.finite.training.plan import Plan, symbol_of
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array
-from nexort.training.recorder import Recorder, scalar_value
+from nexort.training.recorder import Recorder
+from nexort.training.scalars import scalar_value
 from nexort.training.task import Key, Weight
 
 Values = dict[Node, Array]

@@ -8,19 +8,17 @@ from dataclasses import replace
 from nexort.limit.derive.algebra import (
     Env,
     Names,
-    add,
-    applied,
     axis_sum,
     index_names,
     loop_sum,
-    mul,
     place,
     reindexed,
 )
+from nexort.limit.derive.arithmetic import add, mul
 from nexort.limit.derive.copies import copy_mean
 from nexort.limit.derive.cutting import is_within
 from nexort.limit.derive.derivation import Range
-from nexort.limit.derive.folding import NORMAL
+from nexort.limit.derive.folding import NORMAL, applied
 from nexort.limit.derive.formula import (
     ONE,
     ZERO,
@@ -42,9 +40,10 @@ from nexort.limit.derive.unsupported import Unsupported
 from nexort.limit.derive.updates import UpdateFunctions, over_history
 from nexort.limit.derive.walking import factors_of, walk
 from nexort.program import build
+from nexort.program.declarations import UpdateRule
 from nexort.program.index import Affine, Loop
 from nexort.program.nodes import Node, Op
-from nexort.program.program import Program, UpdateRule
+from nexort.program.program import Program
 from nexort.program.shifting import NotSymbolicError, shifted
 from nexort.program.types import Kind, scalar
 

@@ -6,14 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from nexort.limit.derive.algebra import (
-    Names,
-    add,
-    axis_sum,
-    delta,
-    loop_sum,
-    mul,
-)
+from nexort.limit.derive.algebra import Names, axis_sum, delta, loop_sum, place
+from nexort.limit.derive.arithmetic import add, mul
 from nexort.limit.derive.dependence import shortened
 from nexort.limit.derive.derivation import Range
 from nexort.limit.derive.formula import (
@@ -185,8 +179,6 @@ def canonical_bracket(left: Ket, right: Ket) -> Bracket:
 
 def reindex(index: Affine, env: object) -> Affine:
     """An index with variables replaced."""
-    from nexort.limit.derive.algebra import place
-
     return place(index, env)  # type: ignore[arg-type]
 
 

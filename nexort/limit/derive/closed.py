@@ -16,10 +16,12 @@ from nexort.activations import expectations
 from nexort.gaussian import catalogue, pairs, pieces
 from nexort.gaussian.pieces import Pieces
 from nexort.gaussian.terms import normal_form
-from nexort.gaussian.univariate import SLOT, Univariate
+from nexort.gaussian.univariate import Univariate
+from nexort.gaussian.variable import SLOT
 from nexort.limit.derive import families, graphs
 from nexort.limit.derive import pieces as halves
-from nexort.limit.derive.algebra import HALF, mul, number, power, rebuilt
+from nexort.limit.derive.algebra import rebuilt
+from nexort.limit.derive.arithmetic import HALF, mul, number, power
 from nexort.limit.derive.families import BIVARIATE, PI, C, P, Q
 from nexort.limit.derive.formula import ONE, ZERO, Apply, Formula
 from nexort.limit.derive.walking import walk

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nexort.limit.derive.algebra import mul, rebuilt, through
+from nexort.limit.derive.algebra import rebuilt, through
+from nexort.limit.derive.arithmetic import mul
 from nexort.limit.derive.formula import (
     AxisSum,
     CopyMean,

@@ -16,9 +16,9 @@ from nexort.limit.derive.lines import largest, least
 from nexort.limit.derive.recurrences import Recurrence, SingleRule
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.program import build
+from nexort.program.declarations import Rule
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.nodes import Node, Op, rewrite, walk
-from nexort.program.program import Rule
 from nexort.program.shifting import NotSymbolicError, placed_all, shifted, within
 
 ONE = Affine(1)

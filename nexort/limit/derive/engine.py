@@ -1,4 +1,4 @@
-"""Program to derivation: a worklist of unknowns, and an equation for each pair of rules.
+"""A worklist of unknowns, and an equation for each pair of rules.
 
 The outputs ask for bra-kets; each bra-ket is a pattern (families, relation of their indices), and
 every pair of rules that may define its two sides gives one equation, valid for all indices of the
@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from nexort.limit.derive.algebra import Names, add, mul, rebuilt, reindexed, unbound
+from nexort.limit.derive.algebra import Names, rebuilt, reindexed, unbound
+from nexort.limit.derive.arithmetic import add, mul
 from nexort.limit.derive.derivation import (
-    Derivation,
     Equation,
     GaussianFamily,
     Label,
@@ -47,30 +47,15 @@ from nexort.limit.derive.patterns import (
 )
 from nexort.limit.derive.responses import Responses
 from nexort.limit.derive.structure import Structure
-from nexort.limit.derive.tables import gaussian_families, ket_definitions
 from nexort.limit.derive.trace import Trace
 from nexort.limit.derive.walking import is_random, kets_of, walk
-from nexort.limit.derive.writing import written
+from nexort.program.declarations import OutputRule
 from nexort.program.index import Affine
-from nexort.program.program import OutputRule, Program
+from nexort.program.program import Program
 from nexort.support.diagnostics import NexortError, fail
 
 MOST_PATTERNS = 400
 MOST_OFFSETS = 4
-
-
-def derive(program: Program) -> Derivation:
-    """The symbolic limit of every output of a program (Def 2.6.5, Thm 2.6.10).
-
-    Raises NexortError where a rule has no symbolic form, or where the recursion does not close.
-    """
-    try:
-        return Engine(program).run()
-    except RecursionError:
-        raise fail(
-            "not-derivable", "formulas of the program nest too deeply",
-            help="nexort eval and nexort verify still evaluate it",
-        ) from None  # fmt: skip
 
 
 class Engine:
@@ -105,33 +90,11 @@ class Engine:
 
     # ---- the worklist --------------------------------------------------------------------------
 
-    def run(self) -> Derivation:
-        """Outputs first, then what they need, until nothing new is asked for."""
-        outputs = [self._output(o) for o in self.program.outputs]
-        self._settle()
-        laws = [law() for name, law in self.processes.items() if name in self.scalars_seen]
-        self._settle()
-        kets = tuple(ket_definitions(self, {}))
-        self._settle()
-        gaussians = (*gaussian_families(self), *laws)
-        self._settle_if_possible()
-        derivation = Derivation(
-            self.program.source.title,
-            tuple(outputs),
-            tuple(self._all_equations()),
-            kets,
-            gaussians,
-            tuple(self.trace.steps),
-            False,
-            updates=self.functions(),
-        )
-        return written(derivation, self.program, self.responses.unknown)
-
     def functions(self) -> tuple[UpdateFunction, ...]:
         """The update functions with states; others are written in."""
         return tuple(x for x in self.system.updates.values() if x.states)
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Equations for everything asked for."""
         while self.scalars_waiting or self.waiting:
             while self.scalars_waiting:
@@ -140,17 +103,18 @@ class Engine:
                 pattern = self.waiting.pop(0)
                 self.equations[pattern] = self._equations(pattern)
 
-    def _settle_if_possible(self) -> None:
+    def settle_if_possible(self) -> None:
         """Equations for what covariances read; none where they are too many to be derived."""
         mark, known = self.begin(), dict(self.equations)
         try:
-            self._settle()
+            self.settle()
         except NexortError:
             self.undo(mark)
             self.waiting.clear()
             self.equations = known
 
-    def _all_equations(self) -> list[Equation]:
+    def all_equations(self) -> list[Equation]:
+        """The equations found, of scalars and of patterns."""
         found = [e for equations in self.scalar_equations.values() for e in equations]
         for pattern, equations in self.equations.items():
             if pattern.offset is not None and replace(pattern, offset=None) in self.equations:
@@ -255,7 +219,8 @@ class Engine:
         self.trace.record("bra-ket", line.value, right, f"definition of {line.name}")
         return Equation(left, right, line.ranges, line.labels, closed=False)
 
-    def _output(self, output: OutputRule) -> OutputFormula:
+    def output(self, output: OutputRule) -> OutputFormula:
+        """The limit of an output, the equations it needs asked for."""
         labels = tuple(Label(f"${k}", a.name) for k, a in enumerate(output.axes))
         axes = tuple(Affine.variable(x.label) for x in labels)
         if output.family is not None:
@@ -319,7 +284,7 @@ class Engine:
                 sides = members(self.system, pattern.left, "l", self.names)
                 return [self._average(m) for m in sides]
             case _:
-                return self.responses.equations(self, pattern)
+                return self._responses(pattern)
 
     def pairs(self, pattern: Pattern) -> list[tuple[Member, Member]]:
         """Every pair of rules that may meet, at the pattern's offset."""
@@ -368,7 +333,7 @@ class Engine:
         left = Bracket(a.ket, b.ket)
         self.trace.record("definition", left, Expectation(whole))
         right = self.rules.of(whole, ranges)
-        labels = self._labels(a.ket) + self._labels(b.ket)
+        labels = self.labels(a.ket) + self.labels(b.ket)
         return Equation(left, right, ranges, labels, closed=False)
 
     def _is_combination(self, side: Member) -> bool:
@@ -389,12 +354,36 @@ class Engine:
         value = side.ket if side.line is None else self.expanded(side)
         self.trace.record("definition", left, Expectation(value) if is_random(value) else value)
         right = self.rules.of(value, side.ranges) if value != ZERO else ZERO
-        return Equation(left, right, side.ranges, self._labels(side.ket), closed=False)
+        return Equation(left, right, side.ranges, self.labels(side.ket), closed=False)
 
-    def _labels(self, ket: Ket) -> tuple[Label, ...]:
-        axes = self.system.axes[ket.name]
-        return tuple(Label(a.terms[0][0], name) for a, name in zip(ket.axes, axes, strict=True))
+    def _responses(self, pattern: Pattern) -> list[Equation]:
+        """One equation for each rule of the ket and each application that has the hat."""
+        found = []
+        for a, b in self.cases(pattern):
+            if a.line is None or b.line is None or b.line.matrix is None:
+                continue
+            equation = self._response(a, b)
+            if equation is None:
+                self.responses.unknown.add((a.ket.name, b.ket.name))
+            else:
+                found.append(equation)
+        return found
+
+    def _response(self, a: Member, b: Member) -> Equation | None:
+        hat = replace(b.ket, part="hat")
+        ranges = a.ranges + b.ranges
+        left = Response(a.ket, hat)
+        value = self.expanded(a)
+        mark = self.begin()
+        right = self.responses.slope(value, hat, ranges)
+        if right is None or any(isinstance(x, Expectation) for x in walk(right)):
+            self.undo(mark)
+            return None
+        self.trace.record("chain rule", left, right)
+        labels = self.labels(a.ket) + self.labels(b.ket)
+        return Equation(left, right, ranges, labels, closed=False)
 
     def labels(self, ket: Ket) -> tuple[Label, ...]:
         """The labels of a ket whose axes are all free."""
-        return self._labels(ket)
+        axes = self.system.axes[ket.name]
+        return tuple(Label(a.terms[0][0], name) for a, name in zip(ket.axes, axes, strict=True))

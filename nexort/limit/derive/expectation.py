@@ -10,14 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
-from nexort.limit.derive.algebra import (
-    add,
-    axis_sum,
-    loop_sum,
-    mul,
-    reindexed,
-    unbound,
-)
+from nexort.limit.derive.algebra import axis_sum, loop_sum, rebuilt, reindexed, unbound
+from nexort.limit.derive.arithmetic import add, mul
 from nexort.limit.derive.brackets import Ranges
 from nexort.limit.derive.derivation import Range
 from nexort.limit.derive.formula import (
@@ -38,6 +32,7 @@ from nexort.limit.derive.formula import (
     Sum,
 )
 from nexort.limit.derive.gaussians import Gaussians
+from nexort.limit.derive.indexing import on_copy
 from nexort.limit.derive.poles import separable
 from nexort.limit.derive.walking import is_random, kets_of, walk
 from nexort.program.index import Affine
@@ -257,8 +252,6 @@ class Expectations(Gaussians):
 
 def substituted(formula: Formula, env: dict[Ket, Formula]) -> Formula:
     """A random formula with kets replaced."""
-    from nexort.limit.derive.algebra import rebuilt
-
     if isinstance(formula, Ket):
         return env.get(formula, formula)
     if isinstance(formula, Expectation | GaussianPair | GaussianMean):
@@ -276,8 +269,6 @@ def _deep_kets(formula: Formula) -> list[Ket]:
 
 def recopied(formula: Formula, numbers: dict[int, int]) -> Formula:
     """A random formula with its copies renumbered."""
-    from nexort.limit.derive.algebra import rebuilt
-
     if isinstance(formula, Ket):
         return replace(formula, copy=numbers.get(formula.copy, formula.copy))
     if isinstance(formula, Expectation):
@@ -286,6 +277,4 @@ def recopied(formula: Formula, numbers: dict[int, int]) -> Formula:
 
 
 def _on_copy(formula: Formula, copy: int) -> Formula:
-    from nexort.limit.derive.indexing import on_copy
-
     return on_copy(formula, copy)

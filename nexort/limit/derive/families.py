@@ -26,7 +26,7 @@ from fractions import Fraction
 
 from nexort.gaussian import orthant, stein
 from nexort.gaussian.terms import Atom, Terms
-from nexort.limit.derive.algebra import HALF, MINUS_ONE, add, mul, neg, number, power
+from nexort.limit.derive.arithmetic import HALF, MINUS_ONE, add, mul, neg, number, power
 from nexort.limit.derive.formula import (
     ONE,
     ZERO,

@@ -8,8 +8,9 @@ written.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 
-from nexort.limit.derive.algebra import MINUS_ONE, add, mul, neg, power
+from nexort.limit.derive.arithmetic import MINUS_ONE, add, mul, neg, power
 from nexort.limit.derive.formula import (
     Apply,
     Average,
@@ -51,6 +52,25 @@ def folded(name: str, args: tuple[Formula, ...], *, kets_exist: bool = False) ->
     needed = _conditions(whole)
     lost = needed - _conditions((found,)) if needed else needed
     return Apply(name, args) if any(not (kets_exist and is_random(x)) for _, x in lost) else found
+
+
+MULTIPLICATIVE = frozenset(("sign", "abs"))
+"""f(x y) = f(x) f(y)."""
+
+
+def applied(name: str, args: tuple[Formula, ...]) -> Formula:
+    """An entrywise function, an operation in its normal form where that exists as it does;
+    sign(x y) = sign(x) sign(y), and the same for abs."""
+    if name in NORMAL:
+        return folded(name, args)
+    [first, *rest] = args
+    if name in MULTIPLICATIVE and not rest and isinstance(first, Product):
+        return mul(*(applied(name, (f,)) for f in first.factors))
+    if name in MULTIPLICATIVE and isinstance(first, Number):
+        if name == "sign":
+            return Number(Fraction((first.value > 0) - (first.value < 0)))
+        return first if first.value >= 0 else Number(-first.value)
+    return Apply(name, args)
 
 
 def _conditions(formulas: Iterable[Formula]) -> set[Condition]:

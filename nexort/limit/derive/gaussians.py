@@ -7,13 +7,7 @@ from fractions import Fraction
 from functools import reduce
 
 from nexort.limit.derive import univariate as u
-from nexort.limit.derive.algebra import (
-    add,
-    mul,
-    number,
-    order,
-    power,
-)
+from nexort.limit.derive.arithmetic import add, mul, number, order, power
 from nexort.limit.derive.brackets import Brackets, Ranges
 from nexort.limit.derive.formula import (
     ONE,
@@ -26,6 +20,7 @@ from nexort.limit.derive.formula import (
     Number,
 )
 from nexort.limit.derive.walking import is_random, kets_of
+from nexort.program import build
 from nexort.program.nodes import Node, Op
 from nexort.support.diagnostics import InternalError
 
@@ -185,6 +180,4 @@ class Gaussians(Brackets):
 
 
 def _is_zero(node: Node) -> bool:
-    from nexort.program import build
-
     return build.is_number(node, 0)

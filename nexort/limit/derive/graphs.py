@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
-from nexort.limit.derive import algebra
+from nexort.limit.derive import arithmetic
 from nexort.limit.derive.formula import (
     Apply,
     Formula,
@@ -23,7 +23,7 @@ def at(graph: Node, argument: Formula) -> Formula:
         case Op.SLOT:
             return argument
         case Op.CONST:
-            return algebra.number(graph.attr)
+            return arithmetic.number(graph.attr)
         case Op.PARAM | Op.SIZE:
             return Symbol(str(graph.attr), kind=graph.op.name.lower())
         case Op.CALL:
@@ -40,25 +40,25 @@ def filled(graph: Node, slots: Mapping[str, Formula]) -> Formula:
         case Op.CALL:
             return _call(str(graph.attr), [filled(a, slots) for a in graph.args])
         case _:
-            return at(graph, algebra.number(0))
+            return at(graph, arithmetic.number(0))
 
 
 def _call(name: str, args: list[Formula]) -> Formula:
     match name, args:
         case "add", [x, y]:
-            return algebra.add(x, y)
+            return arithmetic.add(x, y)
         case "sub", [x, y]:
-            return algebra.add(x, algebra.neg(y))
+            return arithmetic.add(x, arithmetic.neg(y))
         case "mul", [x, y]:
-            return algebra.mul(x, y)
+            return arithmetic.mul(x, y)
         case "div", [x, y]:
-            return algebra.mul(x, algebra.power(y, algebra.MINUS_ONE))
+            return arithmetic.mul(x, arithmetic.power(y, arithmetic.MINUS_ONE))
         case "neg", [x]:
-            return algebra.neg(x)
+            return arithmetic.neg(x)
         case "pow", [x, y]:
-            return algebra.power(x, y)
+            return arithmetic.power(x, y)
         case "square", [x]:
-            return algebra.power(x, Number(Fraction(2)))
+            return arithmetic.power(x, Number(Fraction(2)))
         case _:
             return Apply(name, tuple(args))
 
@@ -67,4 +67,4 @@ def over_kets(formula: GaussianPair | GaussianMean) -> Formula:
     """``f(|z_a>) g(|z_b>)``: what a Gaussian expectation is the mean of."""
     if isinstance(formula, GaussianMean):
         return at(formula.function, formula.ket)
-    return algebra.mul(at(formula.left, formula.left_ket), at(formula.right, formula.right_ket))
+    return arithmetic.mul(at(formula.left, formula.left_ket), at(formula.right, formula.right_ket))

@@ -7,23 +7,10 @@ an application of an initial matrix a ket of its own family, made by ``apply``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
-from nexort.limit.derive.algebra import (
-    HALF,
-    Env,
-    Names,
-    add,
-    applied,
-    axis_sum,
-    delta,
-    loop_sum,
-    mul,
-    number,
-    place,
-    power,
-)
-from nexort.limit.derive.folding import NORMAL, folded
+from nexort.limit.derive.algebra import Env, Names, axis_sum, delta, loop_sum, place, rebuilt
+from nexort.limit.derive.arithmetic import HALF, add, mul, number, power
+from nexort.limit.derive.folding import NORMAL, applied, folded
 from nexort.limit.derive.formula import (
     ZERO,
     Apply,
@@ -39,13 +26,11 @@ from nexort.limit.derive.formula import (
 )
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.limit.derive.walking import is_random
+from nexort.program.declarations import UpdateRule
 from nexort.program.index import Affine, Loop
 from nexort.program.nodes import Node, Op, Role, source
+from nexort.program.program import Program
 from nexort.program.types import Axis, Kind
-
-if TYPE_CHECKING:
-    from nexort.program.program import Program, UpdateRule
-
 
 MOST_TERMS = 16
 """Of a sum whose terms are written out."""
@@ -56,7 +41,7 @@ def never(*_: object) -> Formula:
     raise Unsupported("a number has no operators")
 
 
-Functions = Callable[["UpdateRule", Mapping[str, Formula], str, Affine, Formula], Formula]
+Functions = Callable[[UpdateRule, Mapping[str, Formula], str, Affine, Formula], Formula]
 Acts = Callable[["Indexer", Node, Node, Indices, Env], Formula]
 
 
@@ -297,8 +282,6 @@ def joint_names(joint: str) -> list[str] | None:
 def on_copy(formula: Formula, copy: int) -> Formula:
     """The copy of a random formula: all its kets on the copy."""
     from dataclasses import replace
-
-    from nexort.limit.derive.algebra import rebuilt
 
     if isinstance(formula, Ket):
         return replace(formula, copy=copy)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from nexort.limit.derive.algebra import Names, delta, mul
+from nexort.limit.derive.algebra import Names, delta
+from nexort.limit.derive.arithmetic import mul
 from nexort.limit.derive.derivation import Range
 from nexort.limit.derive.formula import ONE, ZERO, Formula, Indices, Ket
 from nexort.limit.derive.indexing import Indexer, is_scaled_vector, joint_names, joint_vector

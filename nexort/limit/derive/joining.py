@@ -12,7 +12,7 @@ from nexort.limit.derive.algebra import (
     reindexed,
 )
 from nexort.limit.derive.derivation import Range
-from nexort.limit.derive.formula import Formula, Matrix
+from nexort.limit.derive.formula import AxisSum, Fold, Formula, LoopSum, Matrix
 from nexort.limit.derive.lines import Line
 from nexort.program.index import Affine
 
@@ -99,8 +99,6 @@ def _acting(line: Line) -> Matrix | None:
 
 def canonical(formula: Formula) -> Formula:
     """A formula with its bound names in order of appearance, to compare."""
-    from nexort.limit.derive.formula import AxisSum, Fold, LoopSum
-
     count = 0
 
     def visit(item: Formula) -> Formula:

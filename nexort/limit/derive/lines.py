@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from nexort.limit.derive.algebra import Env, reindexed
+from nexort.limit.derive.algebra import Env, place, reindexed
 from nexort.limit.derive.derivation import Label, Range, UpdateFunction
 from nexort.limit.derive.formula import ONE, Formula, Indices, Ket, Matrix
 from nexort.program.index import Affine
@@ -138,8 +138,6 @@ def covers(line: Line, indices: Indices, ranges: tuple[Range, ...]) -> bool:
             if own != given:
                 return False
             continue
-        from nexort.limit.derive.algebra import place
-
         first, last = place(mine.first, env), place(mine.last, env)
         if not (surely_at_most(first, given, ranges) and surely_at_most(given, last, ranges)):
             return False

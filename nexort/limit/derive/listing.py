@@ -12,7 +12,8 @@ from nexort import activations
 from nexort.activations import Function, arithmetic
 from nexort.gaussian import catalogue
 from nexort.gaussian.expectation import method_of
-from nexort.gaussian.univariate import SLOT, function
+from nexort.gaussian.univariate import function
+from nexort.gaussian.variable import SLOT
 from nexort.limit.derive import closed
 from nexort.limit.derive.formula import Formula
 from nexort.limit.derive.printing import text_boxes

@@ -12,9 +12,11 @@ from nexort.limit.derive.algebra import (
 from nexort.limit.derive.derivation import Label, Range
 from nexort.limit.derive.formula import (
     Apply,
+    AxisSum,
     Formula,
     Indices,
     Ket,
+    LoopSum,
     Power,
     Product,
     Sum,
@@ -127,8 +129,6 @@ class Naming:
 
 def is_affine(formula: Formula) -> bool:
     """Whether a random formula is a linear combination of kets, plus a number."""
-    from nexort.limit.derive.formula import AxisSum, LoopSum
-
     match formula:
         case Ket():
             return formula.copy == 0

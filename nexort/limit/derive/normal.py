@@ -20,9 +20,10 @@ from nexort.limit.derive.joining import joined
 from nexort.limit.derive.lines import Line, System
 from nexort.limit.derive.naming import Place, is_affine, labelled
 from nexort.limit.derive.unsupported import Unsupported
+from nexort.program.declarations import OutputRule, Rule
 from nexort.program.index import Affine, Loop
 from nexort.program.nodes import Node, Op, walk
-from nexort.program.program import OutputRule, Program, Rule
+from nexort.program.program import Program
 from nexort.program.types import Kind
 from nexort.support.diagnostics import fail
 

@@ -24,7 +24,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from nexort.gaussian.pieces import Half, Pieces, Powers
-from nexort.limit.derive.algebra import HALF, add, mul, neg, number, power
+from nexort.limit.derive.arithmetic import HALF, add, mul, neg, number, power
 from nexort.limit.derive.families import (
     ARCSINE,
     BIVARIATE,

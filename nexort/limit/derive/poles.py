@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from nexort import activations
-from nexort.limit.derive.algebra import add
+from nexort.limit.derive.arithmetic import add
 from nexort.limit.derive.formula import Apply, Formula, Ket, Number, Power, Product, Sum
 from nexort.limit.derive.walking import is_random, kets_of, terms_of, walk
 

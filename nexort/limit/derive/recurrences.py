@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from nexort.limit.derive.algebra import Names
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.program import build
+from nexort.program.declarations import Rule
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.nodes import MEMBERS, Node, Op, walk
-from nexort.program.program import Program, Rule
+from nexort.program.program import Program
 from nexort.program.shifting import NotSymbolicError, placed, shifted, solved
 from nexort.program.types import scalar
 

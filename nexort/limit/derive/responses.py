@@ -1,19 +1,17 @@
-"""Equations for responses E[d|x> / d hat(y)], the coefficients of dots."""
+"""Responses E[d|x> / d hat(y)], the coefficients of dots."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from nexort.limit.derive import univariate as u
-from nexort.limit.derive.algebra import add, axis_sum, delta, loop_sum, mul, reindexed, unbound
+from nexort.limit.derive.algebra import axis_sum, delta, loop_sum, reindexed, unbound
+from nexort.limit.derive.arithmetic import add, mul
 from nexort.limit.derive.dependence import outside
-from nexort.limit.derive.derivation import Equation, Range
+from nexort.limit.derive.derivation import Range
 from nexort.limit.derive.expectation import Expectations, substituted
 from nexort.limit.derive.formula import (
     ONE,
     ZERO,
     AxisSum,
-    Expectation,
     Formula,
     Ket,
     LoopSum,
@@ -21,12 +19,8 @@ from nexort.limit.derive.formula import (
     Response,
     Sum,
 )
-from nexort.limit.derive.patterns import Member, Pattern
-from nexort.limit.derive.walking import factors_of, is_random, kets_of, walk
+from nexort.limit.derive.walking import factors_of, is_random, kets_of
 from nexort.program.index import Affine
-
-if TYPE_CHECKING:
-    from nexort.limit.derive.engine import Engine
 
 MOST_DEFINITIONS = 4
 """How often kets are replaced by their definitions in one slope."""
@@ -41,35 +35,6 @@ class Responses:
         self.depth = 0
         self.unknown: set[tuple[str, str]] = set()
         """Families and hats of responses that some rule leaves explicit."""
-
-    def equations(self, engine: Engine, pattern: Pattern) -> list[Equation]:
-        """One equation for each rule of the ket and each application that has the hat."""
-        found = []
-        for a, b in engine.cases(pattern):
-            if a.line is None or b.line is None or b.line.matrix is None:
-                continue
-            equation = self._equation(engine, a, b)
-            if equation is None:
-                self.unknown.add((a.ket.name, b.ket.name))
-            else:
-                found.append(equation)
-        return found
-
-    def _equation(self, engine: Engine, a: Member, b: Member) -> Equation | None:
-        from dataclasses import replace
-
-        hat = replace(b.ket, part="hat")
-        ranges = a.ranges + b.ranges
-        left = Response(a.ket, hat)
-        value = engine.expanded(a)
-        mark = engine.begin()
-        right = self.slope(value, hat, ranges)
-        if right is None or any(isinstance(x, Expectation) for x in walk(right)):
-            engine.undo(mark)
-            return None
-        self.rules.trace.record("chain rule", left, right)
-        labels = engine.labels(a.ket) + engine.labels(b.ket)
-        return Equation(left, right, ranges, labels, closed=False)
 
     def slope(self, value: Formula, hat: Ket, ranges: tuple[Range, ...]) -> Formula | None:
         """E[d value / d hat]; None where it is an expectation of products of slopes."""

@@ -6,7 +6,8 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 
-from nexort.limit.derive.algebra import mul, rebuilt, through
+from nexort.limit.derive.algebra import rebuilt, through
+from nexort.limit.derive.arithmetic import mul
 from nexort.limit.derive.brackets import canonical_bracket
 from nexort.limit.derive.formula import (
     Average,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nexort.limit.derive.algebra import Names, add, axis_sum, delta, loop_sum, mul, place, rebuilt
+from nexort.limit.derive.algebra import Names, axis_sum, delta, loop_sum, place, rebuilt
+from nexort.limit.derive.arithmetic import add, mul
 from nexort.limit.derive.dependence import Dependence, Offsets, Source, outside, shortened
 from nexort.limit.derive.derivation import Range
 from nexort.limit.derive.formula import (

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from nexort.limit.derive.algebra import add, mul, reindexed, unbound
+from nexort.limit.derive.algebra import reindexed, unbound
+from nexort.limit.derive.arithmetic import add, mul
 from nexort.limit.derive.cutting import is_within
 from nexort.limit.derive.derivation import GaussianFamily, KetDefinition, Label, Range
+from nexort.limit.derive.engine import Engine
 from nexort.limit.derive.formula import ZERO, Bracket, Formula, Ket, Symbol
 from nexort.limit.derive.lines import Acting, Line
 from nexort.limit.derive.patterns import Member, members
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.limit.derive.walking import factors_of, terms_of, walk
-
-if TYPE_CHECKING:
-    from nexort.limit.derive.engine import Engine
 
 
 def reached(engine: Engine) -> list[Line]:

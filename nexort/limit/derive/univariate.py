@@ -5,7 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 
 from nexort import activations
-from nexort.gaussian.univariate import SLOT, Univariate
+from nexort.gaussian.expectation import method_of
+from nexort.gaussian.univariate import Univariate
+from nexort.gaussian.variable import SLOT
 from nexort.limit.derive.formula import Apply, Formula, Ket, Number, Power, Product, Sum, Symbol
 from nexort.limit.derive.walking import kets_of
 from nexort.program import build
@@ -117,8 +119,6 @@ def parity(f: Node) -> str | None:
 
 def has_closed_form(f: Node, g: Node) -> bool:
     """Whether E f(z_a) g(z_b) is known as a formula of the covariance."""
-    from nexort.gaussian.expectation import method_of
-
     if any(x.op is Op.PARAM for x in walk([f, g])):
         return False
     return method_of(Univariate(f), Univariate(g)) == "closed form"

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from nexort.program import build
+from nexort.program.declarations import Block, OutputRule, Rule
 from nexort.program.index import Affine, Loop
 from nexort.program.nodes import LOOPS, MEMBERS, Node, Op
-from nexort.program.program import Block, OutputRule, Program, Rule
+from nexort.program.program import Program
 from nexort.support.diagnostics import Span, fail
 
 Env = Mapping[str, int]

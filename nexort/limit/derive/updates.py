@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nexort.limit.derive.algebra import HALF, Env, Names, power, rebuilt, reindexed
+from nexort.limit.derive.algebra import Env, Names, rebuilt, reindexed
+from nexort.limit.derive.arithmetic import HALF, power
 from nexort.limit.derive.derivation import HISTORY, State, UpdateFunction
 from nexort.limit.derive.formula import Fold, Formula, IndexNumber, Indices, Symbol
 from nexort.limit.derive.indexing import Indexer, never
+from nexort.program.declarations import UpdateRule
 from nexort.program.index import Affine
 from nexort.program.linearity import Linearity, linearity
 from nexort.program.network import STEP
 from nexort.program.nodes import Node, Op, walk
-from nexort.program.program import Program, UpdateRule
+from nexort.program.program import Program
 
 HERE = Affine.variable(STEP)
 """The step of an update function, which is printed for its own."""

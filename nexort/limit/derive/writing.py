@@ -7,7 +7,7 @@ from collections.abc import Iterator, Set
 from dataclasses import fields, replace
 from typing import Any
 
-from nexort.limit.derive.algebra import rebuilt, reindexed
+from nexort.limit.derive.algebra import index_names, place, rebuilt, reindexed
 from nexort.limit.derive.defined import undefined
 from nexort.limit.derive.derivation import (
     Derivation,
@@ -97,8 +97,6 @@ class Writer:
         return tuple(Label(self.name(x.label), x.axis) for x in labels)
 
     def _at(self, index: Affine) -> Affine:
-        from nexort.limit.derive.algebra import place
-
         return place(index, self.names)
 
 
@@ -173,8 +171,6 @@ def _step(step: Any, taken: frozenset[str], fixed: frozenset[str]) -> Any:
 
 
 def _free(formula: Formula) -> Iterator[str]:
-    from nexort.limit.derive.algebra import index_names
-
     yield from sorted(index_names(formula), key=lambda n: (n.startswith(("$", "%")), n))
 
 

@@ -22,8 +22,9 @@ from nexort.gaussian.expectation import CLOSED
 from nexort.gaussian.scratch import Pool, empty
 from nexort.limit.exact.assemble import tape_of
 from nexort.limit.exact.factored import ordered
+from nexort.limit.exact.frame import Frame
 from nexort.limit.exact.labels import Label
-from nexort.limit.exact.operations import Frame, NotFiniteError, Operation, operation
+from nexort.limit.exact.operations import NotFiniteError, Operation, operation
 from nexort.limit.exact.schedule import scheduled
 from nexort.limit.exact.sizes import Sides, sizes
 from nexort.limit.exact.symmetric import is_symmetric, twins

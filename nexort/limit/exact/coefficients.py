@@ -12,18 +12,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from nexort.limit.exact.forms import Gaussian, Item
 from nexort.limit.exact.labels import ITEM, Index, Label
+from nexort.limit.exact.meanings import Meanings
 from nexort.limit.exact.values import Value, What
 from nexort.program.nodes import Node
 
-if TYPE_CHECKING:
-    from nexort.limit.exact.engine import Engine
 
-
-def gap(engine: Engine, a: Gaussian, b: Gaussian) -> Value:
+def gap(engine: Meanings, a: Gaussian, b: Gaussian) -> Value:
     """The GAP of two combinations; its columns are theirs up to positive factors."""
     columns: list[Value] = []
     bound: list[tuple[Label, ...]] = []
@@ -40,7 +37,7 @@ def gap(engine: Engine, a: Gaussian, b: Gaussian) -> Value:
     return engine.values.make(What.GAP, closed, parts)
 
 
-def _unscaled(engine: Engine, columns: list[Value]) -> list[Value]:
+def _unscaled(engine: Meanings, columns: list[Value]) -> list[Value]:
     """Without what multiplies all coefficients, since products are rounded: numbers, and scalars of
     both combinations."""
     values = engine.values
@@ -72,7 +69,7 @@ def _is_bound(index: Index) -> bool:
     return isinstance(index, Label) and index.scope == ITEM
 
 
-def _coefficient(engine: Engine, items: Sequence[Item], entries: Sequence[Label | None]) -> Value:
+def _coefficient(engine: Meanings, items: Sequence[Item], entries: Sequence[Label | None]) -> Value:
     """x_j of the items of one initial vector, at the entry j = ``entries``."""
     values = engine.values
     total = values.zero

@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-from nexort import activations
 from nexort.gaussian import sides
 from nexort.gaussian.covariance import Covariance, NotPositive
 from nexort.gaussian.covariance import product as two_product
@@ -29,26 +28,17 @@ from nexort.gaussian.quadrature import OutOfRange
 from nexort.gaussian.sizes import order, overlap, size
 from nexort.gaussian.univariate import Univariate
 from nexort.limit.exact import bent
-from nexort.limit.exact.operations import (
-    Frame,
-    aligned,
-    einsum_of,
-    expectation_of,
-    gap_of,
-    spreads,
-)
+from nexort.limit.exact.frame import Frame
+from nexort.limit.exact.intervals import EPS, ROUNDINGS, error_of
+from nexort.limit.exact.operations import aligned, einsum_of, expectation_of, gap_of, spreads
 from nexort.limit.exact.univariates import jumps
 from nexort.limit.exact.values import Value, What
 from nexort.program.roundings import adds_exactly
 from nexort.program.unrolled import Array
 
-EPS = float(np.finfo(float).eps)
 TINY = float(np.finfo(float).smallest_subnormal)
 LEAST = float(np.finfo(float).tiny)
 """Results below this have lost digits."""
-
-ROUNDINGS = 8
-"""Of a closed form of atoms without powers, and of a function, in its own size."""
 
 SMALL = 1e-3
 """Relative errors up to which first orders will do."""
@@ -119,7 +109,7 @@ def _call(name: str, args: list[Any], errors: list[Any], found: Any) -> Any:
             return _both(args, errors, found)
         case "ratio" | "div":
             return _divided(args, errors, found)
-    return of_function(name, args, errors, found)
+    return error_of(name, args, errors, found)
 
 
 def _added(args: list[Any], errors: list[Any]) -> Any:
@@ -166,22 +156,6 @@ def _both(args: list[Any], errors: list[Any], found: Any) -> Any:
     top = np.abs(a) * own + e * g + np.abs(b) * other + f * h + rest
     part = np.divide(1, d, where=d > 0, out=np.zeros(np.shape(d)))
     return top * part + np.abs(found) * (whole * part + 4 * EPS)
-
-
-def of_function(name: str, args: list[Any], errors: list[Any], found: Any) -> Any:
-    """The largest change over the interval's ends, and its middle 0, one argument at a time."""
-    evaluate = activations.registry()[name].evaluate
-    total: Any = ROUNDINGS / 2 * EPS * np.abs(found)
-    for k, (x, e) in enumerate(zip(args, errors, strict=True)):
-        if not np.any(e):
-            continue
-        largest = np.full(np.shape(found), -1.0)
-        for moved in (x + e, x - e, np.where(np.abs(x) < e, 0.0, x)):
-            change = np.abs(evaluate(*args[:k], moved, *args[k + 1 :]) - found)
-            largest = np.fmax(largest, change)
-        # a function that has no value at either end may have none in between
-        total = total + np.where(largest < 0, np.inf, largest)
-    return total
 
 
 def _sum(value: Value, frame: Frame, args: list[Any], errors: list[Any]) -> Any:

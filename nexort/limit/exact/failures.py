@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from nexort.gaussian.covariance import NotPositive
 from nexort.gaussian.expectation import NotIntegrable
 from nexort.gaussian.quadrature import OutOfRange
+from nexort.limit.exact.engine import Engine
 from nexort.limit.exact.operations import NotFiniteError
 from nexort.limit.exact.texts import text_of_function
 from nexort.limit.exact.values import Value
 from nexort.program.nodes import Node, Op, walk
 from nexort.support.diagnostics import NexortError, Span, fail
 from nexort.support.roots import Indefinite
-
-if TYPE_CHECKING:
-    from nexort.limit.exact.engine import Engine
 
 Problem = Indefinite | NotFiniteError | NotIntegrable | NotPositive | OutOfRange
 PROBLEMS = (Indefinite, NotFiniteError, NotIntegrable, NotPositive, OutOfRange)

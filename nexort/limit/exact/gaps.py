@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,17 +20,15 @@ from nexort.gaussian.univariate import Univariate
 from nexort.limit.exact import coefficients, mixtures
 from nexort.limit.exact.budget import NotExact
 from nexort.limit.exact.factored import ordered
-from nexort.limit.exact.forms import Form, Gaussian, Item, Term, gaussian
-from nexort.limit.exact.labels import At, canonical
+from nexort.limit.exact.forms import Atom, Form, Gaussian, Item, Term, gaussian
+from nexort.limit.exact.labels import At, NeedsPin, canonical
+from nexort.limit.exact.meanings import Meanings
 from nexort.limit.exact.univariates import univariate
 from nexort.limit.exact.values import Value, Values, What
 from nexort.program.nodes import Node, Op
 
-if TYPE_CHECKING:
-    from nexort.limit.exact.engine import Engine
 
-
-def covariance_object(engine: Engine, a: Gaussian, b: Gaussian, kinked: bool) -> Value:
+def covariance_object(engine: Meanings, a: Gaussian, b: Gaussian, kinked: bool) -> Value:
     """COV of a pair, with its gap where that is known and matters."""
     parts = [engine.covariance(a, a), engine.covariance(b, b), engine.covariance(a, b)]
     if kinked:
@@ -41,7 +38,7 @@ def covariance_object(engine: Engine, a: Gaussian, b: Gaussian, kinked: bool) ->
     return engine.values.make(What.COV, tuple(parts), None)
 
 
-def without_cross(engine: Engine, roots: Sequence[Value]) -> list[Value]:
+def without_cross(engine: Meanings, roots: Sequence[Value]) -> list[Value]:
     """Equal values in which covariances with a gap over all their pairs consist of it and the
     variances alone: cross = s_a s_b (1 - gap)."""
     values = engine.values
@@ -57,7 +54,7 @@ def without_cross(engine: Engine, roots: Sequence[Value]) -> list[Value]:
     return [done[r] for r in roots]
 
 
-def gap(engine: Engine, a: Gaussian, b: Gaussian) -> Value | None:
+def gap(engine: Meanings, a: Gaussian, b: Gaussian) -> Value | None:
     """The gap of two Gaussian kets, or None."""
     known = engine.gaps
     if (a, b) not in known:
@@ -65,7 +62,7 @@ def gap(engine: Engine, a: Gaussian, b: Gaussian) -> Value | None:
     return known[a, b]
 
 
-def _gap(engine: Engine, a: Gaussian, b: Gaussian) -> Value | None:
+def _gap(engine: Meanings, a: Gaussian, b: Gaussian) -> Value | None:
     if a == b:
         return engine.values.zero
     groups = dict.fromkeys(_group(i) for z in (a, b) for i in z.items)
@@ -89,11 +86,11 @@ def _group(item: Item) -> object:
     return None if item.atom.node.op is Op.INIT_VECTOR else item.atom.family
 
 
-def _part(engine: Engine, z: Gaussian, group: object) -> Gaussian:
+def _part(engine: Meanings, z: Gaussian, group: object) -> Gaussian:
     return gaussian(engine.values, [i for i in z.items if _group(i) == group])
 
 
-def _of_group(engine: Engine, a: Gaussian, b: Gaussian, group: object) -> Value | None:
+def _of_group(engine: Meanings, a: Gaussian, b: Gaussian, group: object) -> Value | None:
     if not (a.items and b.items):
         return engine.values.one
     if group is None:
@@ -103,15 +100,18 @@ def _of_group(engine: Engine, a: Gaussian, b: Gaussian, group: object) -> Value 
     x, y = a.items[0], b.items[0]
     if x.bound or y.bound:
         own = engine.covariance(a, a), engine.covariance(b, b), engine.covariance(a, b)
-        return mixtures.gap(engine, own, x, y)
-    inside = of_kets(engine, x.atom.node.args[0], x.atom.at, y.atom.node.args[0], y.atom.at)
+        return mixtures.gap(engine, own, x, y, _of_atoms)
+    inside = _of_atoms(engine, x.atom, y.atom)
     return None if inside is None else _signed(engine, inside, x.coefficient, y.coefficient)
 
 
-def of_kets(engine: Engine, x: Node, x_at: At, y: Node, y_at: At) -> Value | None:
-    """The gap of two kets, None where it is not known."""
-    from nexort.limit.exact.kets import NeedsPin
+def _of_atoms(engine: Meanings, a: Atom, b: Atom) -> Value | None:
+    """The gap of the kets that a matrix is applied to."""
+    return of_kets(engine, a.node.args[0], a.at, b.node.args[0], b.at)
 
+
+def of_kets(engine: Meanings, x: Node, x_at: At, y: Node, y_at: At) -> Value | None:
+    """The gap of two kets, None where it is not known."""
     at, names = canonical((*x_at, *y_at))
     try:
         first, second = engine.form(x, at[: len(x_at)]), engine.form(y, at[len(x_at) :])
@@ -121,14 +121,14 @@ def of_kets(engine: Engine, x: Node, x_at: At, y: Node, y_at: At) -> Value | Non
     return None if found is None else engine.values.relabel(found, names)
 
 
-def _signed(engine: Engine, inside: Value, c: Value, d: Value) -> Value:
+def _signed(engine: Meanings, inside: Value, c: Value, d: Value) -> Value:
     """The gap of multiples by c and d."""
     if _positive(c) and _positive(d):
         return inside
     return engine.values.make(What.CALL, (inside, c, d), "signed")
 
 
-def _of_ket(engine: Engine, x: Form, y: Form) -> Value | None:
+def _of_ket(engine: Meanings, x: Form, y: Form) -> Value | None:
     """The gap (of the uncentred kind, 1 - <x|y> / (|x| |y|)) of two entries of one ket."""
     if x.gaussian is not None and y.gaussian is not None:
         return gap(engine, x.gaussian, y.gaussian)

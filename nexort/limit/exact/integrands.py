@@ -21,7 +21,7 @@ from nexort.limit.exact.budget import NotExact
 from nexort.limit.exact.engine import Engine
 from nexort.limit.exact.factored import ordered
 from nexort.limit.exact.forms import Gaussian
-from nexort.limit.exact.kets import NeedsPin
+from nexort.limit.exact.labels import NeedsPin
 from nexort.limit.exact.operations import operation
 from nexort.limit.exact.scalars import aligned, selected
 from nexort.limit.exact.values import Value, What

@@ -12,18 +12,20 @@ import numpy as np
 from nexort.gaussian.scratch import Kept
 from nexort.limit.exact import blocks, failures, gaps, whole
 from nexort.limit.exact.budget import NotExact
-from nexort.limit.exact.engine import NOT_SHOWN, Engine, deep
+from nexort.limit.exact.engine import Engine, deep
 from nexort.limit.exact.existing import examine
 from nexort.limit.exact.factored import factored, ordered
+from nexort.limit.exact.frame import Frame
 from nexort.limit.exact.labels import Index, Label, top
+from nexort.limit.exact.meanings import NOT_SHOWN
 from nexort.limit.exact.normal import normal
-from nexort.limit.exact.operations import Frame, NotFiniteError
+from nexort.limit.exact.operations import NotFiniteError
 from nexort.limit.exact.scaled import shared
 from nexort.limit.exact.sizes import Sides
 from nexort.limit.exact.solve import text_of
 from nexort.limit.exact.values import Value, What
+from nexort.program.declarations import OutputRule
 from nexort.program.nodes import Node
-from nexort.program.program import OutputRule
 from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
 from nexort.support.diagnostics import NexortError, Span, fail
 

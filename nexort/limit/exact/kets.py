@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from nexort import activations
 from nexort.limit.exact import moments
 from nexort.limit.exact.budget import NotExact
@@ -27,7 +25,8 @@ from nexort.limit.exact.forms import (
     opened_item,
     scaled,
 )
-from nexort.limit.exact.labels import At, Label, renamed
+from nexort.limit.exact.labels import At, Label, NeedsPin, renamed
+from nexort.limit.exact.meanings import Meanings, View
 from nexort.limit.exact.multiplicative import of_product
 from nexort.limit.exact.scalars import aligned, selected, split
 from nexort.limit.exact.values import Value
@@ -36,14 +35,8 @@ from nexort.program.nodes import Node, Op, Role
 from nexort.program.roundings import Rounded, known, rounded
 from nexort.program.types import Kind
 
-if TYPE_CHECKING:
-    from nexort.limit.exact.engine import Engine
 
-
-View = tuple[Node, Gaussian | None]
-
-
-def form_of(engine: Engine, node: Node, at: At) -> Form:
+def form_of(engine: Meanings, node: Node, at: At) -> Form:
     """The form of a ket node at canonical indices. Raises NotExact, NeedsPin."""
     values = engine.values
     if node.type.kind is Kind.SCALAR:
@@ -74,7 +67,7 @@ def form_of(engine: Engine, node: Node, at: At) -> Form:
             raise NotExact(f"{node.op.name} has no exact route", node)
 
 
-def dot(engine: Engine, node: Node, at: At) -> Form:
+def dot(engine: Meanings, node: Node, at: At) -> Form:
     """dot(Wx) = sum over y of |y> E[d|x>/d hat(W^T y)] (Def 2.6.5, MatMul)."""
     values = engine.values
     sources = engine.dots[node]
@@ -95,7 +88,7 @@ def dot(engine: Engine, node: Node, at: At) -> Form:
     return added(values, *found) if found else Form(NOTHING)
 
 
-def _contract(engine: Engine, node: Node, at: At) -> Form:
+def _contract(engine: Meanings, node: Node, at: At) -> Form:
     left, right = node.args
     outer, inner, bound = split(node, at)
     try:
@@ -113,7 +106,7 @@ def _contract(engine: Engine, node: Node, at: At) -> Form:
     return added(engine.values, *parts)
 
 
-def _product(engine: Engine, left: Node, outer: At, right: Node, inner: At) -> Form:
+def _product(engine: Meanings, left: Node, outer: At, right: Node, inner: At) -> Form:
     values = engine.values
     if left.type.kind is Kind.KET and right.type.kind is Kind.KET:
         return multiplied(values, engine.form(left, outer), engine.form(right, inner))
@@ -122,18 +115,10 @@ def _product(engine: Engine, left: Node, outer: At, right: Node, inner: At) -> F
     return scaled(values, engine.scalar(left, outer), engine.form(right, inner))
 
 
-class NeedsPin(Exception):
-    """A label that has to be replaced by each of its entries in turn (a list of kets)."""
-
-    def __init__(self, label: Label) -> None:
-        super().__init__(label)
-        self.label = label
-
-
 # ---- entrywise functions -------------------------------------------------------------------------
 
 
-def _call(engine: Engine, node: Node, at: At) -> Form:
+def _call(engine: Meanings, node: Node, at: At) -> Form:
     """A function of kets: linear and polynomial ones expand, others need one Gaussian argument."""
     name = str(node.attr)
     values = engine.values
@@ -158,13 +143,13 @@ def _call(engine: Engine, node: Node, at: At) -> Form:
     return found if found is not None else _expanded(engine, node, at, parts)
 
 
-def _form_or_constant(engine: Engine, node: Node, at: At) -> Form:
+def _form_or_constant(engine: Meanings, node: Node, at: At) -> Form:
     if node.type.kind is Kind.SCALAR:
         return constant(engine.values, engine.scalar(node, at))
     return engine.form(node, at)
 
 
-def _expanded(engine: Engine, node: Node, at: At, parts: list[tuple[Node, At]]) -> Form:
+def _expanded(engine: Meanings, node: Node, at: At, parts: list[tuple[Node, At]]) -> Form:
     """Products, quotients and powers of kets that are functions of several Gaussians."""
     values = engine.values
     forms = [_form_or_constant(engine, *p) for p in parts]
@@ -199,12 +184,12 @@ def _expanded(engine: Engine, node: Node, at: At, parts: list[tuple[Node, At]]) 
     raise NotExact(f"{node.attr} of a ket that is not a function of one Gaussian ket", node)
 
 
-def _univariate(engine: Engine, node: Node, at: At) -> Form | None:
+def _univariate(engine: Meanings, node: Node, at: At) -> Form | None:
     found = composed(engine, node, at)
     return None if found is None else _of_view(engine, *found)
 
 
-def _of_view(engine: Engine, graph: Node, z: Gaussian | None) -> Form:
+def _of_view(engine: Meanings, graph: Node, z: Gaussian | None) -> Form:
     """f(|z>) as a form."""
     values = engine.values
     if z is None:
@@ -233,7 +218,7 @@ def monomial(graph: Node) -> int:
     return 0
 
 
-def view(engine: Engine, node: Node, at: At) -> View | None:
+def view(engine: Meanings, node: Node, at: At) -> View | None:
     """The node as f(|z>) of one Gaussian ket: f a graph over SLOT, keeping the shape in which it
     was written, and |z>; None where it is not. A number has |z> None."""
     if node.type.kind is Kind.SCALAR:
@@ -257,7 +242,7 @@ def _literal(value: Value) -> Node:
     return build.constant(int(number) if whole else rounded(number, value.error))
 
 
-def composed(engine: Engine, node: Node, at: At) -> View | None:
+def composed(engine: Meanings, node: Node, at: At) -> View | None:
     """The view of a node by those of its arguments."""
     known = engine.views
     if (node, at) not in known:
@@ -265,7 +250,7 @@ def composed(engine: Engine, node: Node, at: At) -> View | None:
     return known[node, at]
 
 
-def _composed(engine: Engine, node: Node, at: At) -> View | None:
+def _composed(engine: Meanings, node: Node, at: At) -> View | None:
     if node.op is not Op.CALL:
         if node.op.role is Role.SELECTION:
             return view(engine, node.args[0], selected(node, at))
@@ -290,7 +275,7 @@ def _composed(engine: Engine, node: Node, at: At) -> View | None:
     return build.call(str(node.attr), *graphs), z
 
 
-def _ratio(engine: Engine, a: Gaussian, b: Gaussian) -> float | None:
+def _ratio(engine: Meanings, a: Gaussian, b: Gaussian) -> float | None:
     """r where a = r b, a number; else None."""
     if len(a.items) != len(b.items):
         return None
@@ -305,7 +290,7 @@ def _ratio(engine: Engine, a: Gaussian, b: Gaussian) -> float | None:
     return found
 
 
-def _parts(engine: Engine, item: Item) -> tuple[float, object]:
+def _parts(engine: Meanings, item: Item) -> tuple[float, object]:
     c = item.coefficient
     if c.number is not None:
         return c.number, engine.values.one

@@ -72,3 +72,11 @@ def renamed(at: At, names: Names) -> At:
 def sortable(at: Iterable[Index]) -> tuple[Label, ...]:
     """Indices as a key to sort by, numbers first."""
     return tuple([i if isinstance(i, Label) else Label(-1, i, "") for i in at])
+
+
+class NeedsPin(Exception):
+    """A label that has to be replaced by each of its entries in turn (a list of kets)."""
+
+    def __init__(self, label: Label) -> None:
+        super().__init__(label)
+        self.label = label

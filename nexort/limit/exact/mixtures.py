@@ -10,25 +10,26 @@ each term is as small as the result; kets that are nearly opposite are turned fi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-from nexort.limit.exact.forms import Item, relabelled_item
+from nexort.limit.exact.forms import Atom, Item, relabelled_item
 from nexort.limit.exact.labels import ITEM, Label
+from nexort.limit.exact.meanings import Meanings
 from nexort.limit.exact.values import Value, What
 
-if TYPE_CHECKING:
-    from nexort.limit.exact.engine import Engine
+OfAtoms = Callable[[Meanings, Atom, Atom], Value | None]
 
 
-def gap(engine: Engine, variances: tuple[Value, Value, Value], a: Item, b: Item) -> Value | None:
-    """The gap of two sums over one matrix's kets, None where those of the kets are not known."""
-    from nexort.limit.exact.gaps import of_kets
-
+def gap(
+    engine: Meanings, variances: tuple[Value, Value, Value], a: Item, b: Item, of_atoms: OfAtoms
+) -> Value | None:
+    """The gap of two sums over one matrix's kets, None where those of the kets are not known;
+    ``of_atoms`` has those of the kets under two hats."""
     values = engine.values
     other = relabelled_item(values, a, _moved(a)), relabelled_item(values, b, _moved(b))
     gaps = []
     for x, y in ((a, other[0]), (a, other[1]), (b, other[1])):
-        found = of_kets(engine, x.atom.node.args[0], x.atom.at, y.atom.node.args[0], y.atom.at)
+        found = of_atoms(engine, x.atom, y.atom)
         if found is None:
             return None
         gaps.append(found)
@@ -45,7 +46,7 @@ def _moved(item: Item) -> dict[Label, Label]:
     return {x: Label(ITEM, first + x.place, x.axis) for x in item.bound}
 
 
-def _weight(engine: Engine, item: Item) -> Value:
+def _weight(engine: Meanings, item: Item) -> Value:
     """The coefficient of the unit ket."""
     values = engine.values
     return values.mul(item.coefficient, values.call("sqrt", engine.atoms(item.atom, item.atom)))

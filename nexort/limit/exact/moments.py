@@ -8,7 +8,6 @@ the rest independent of z. E f(z) and E f(z) g(w) are those of ``nexort.gaussian
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from nexort.gaussian.expectation import method_of
 from nexort.limit.exact.budget import NotExact
@@ -17,22 +16,15 @@ from nexort.limit.exact.forms import (
     MAX_TERMS,
     Factor,
     Form,
-    Item,
     Term,
     monomial,
     opened,
     product,
-    relabelled_item,
 )
 from nexort.limit.exact.gaps import covariance_object
-from nexort.limit.exact.labels import ITEM, Label
+from nexort.limit.exact.meanings import Meanings
 from nexort.limit.exact.univariates import derivative, jumps, univariate
 from nexort.limit.exact.values import Value, What
-from nexort.program.nodes import Op
-
-if TYPE_CHECKING:
-    from nexort.limit.exact.engine import Engine
-
 
 CLOSED = "closed form"
 
@@ -40,7 +32,7 @@ MAX_JOINT = 400
 """Terms of one expectation whose factors are correlated, which are integrals one by one."""
 
 
-def expectation(engine: Engine, forms: Sequence[Form]) -> Value:
+def expectation(engine: Meanings, forms: Sequence[Form]) -> Value:
     """E of a product of forms. Raises NotExact."""
     values = engine.values
     terms = [Term(values.one)]
@@ -55,7 +47,7 @@ def expectation(engine: Engine, forms: Sequence[Form]) -> Value:
     return values.add(*[of_term(engine, t) for t in terms])
 
 
-def of_term(engine: Engine, term: Term) -> Value:
+def of_term(engine: Meanings, term: Term) -> Value:
     """E of one product: that of its independent groups of factors, multiplied."""
     values = engine.values
     term = opened(values, term)
@@ -67,12 +59,12 @@ def of_term(engine: Engine, term: Term) -> Value:
     return values.sum(total, term.bound)
 
 
-def _is_joint(engine: Engine, term: Term) -> bool:
+def _is_joint(engine: Meanings, term: Term) -> bool:
     """Whether some of a term's factors are correlated."""
     return any(len(x) > 1 for x in groups(engine, opened(engine.values, term).factors))
 
 
-def groups(engine: Engine, factors: Sequence[Factor]) -> list[list[Factor]]:
+def groups(engine: Meanings, factors: Sequence[Factor]) -> list[list[Factor]]:
     """Factors in groups such that those of different groups are independent."""
     found: list[list[Factor]] = []
     for f in factors:
@@ -82,13 +74,13 @@ def groups(engine: Engine, factors: Sequence[Factor]) -> list[list[Factor]]:
     return found
 
 
-def _correlated(engine: Engine, a: Factor, b: Factor) -> bool:
+def _correlated(engine: Meanings, a: Factor, b: Factor) -> bool:
     if not a.z.families & b.z.families:
         return False
     return engine.covariance(a.z, b.z) is not engine.values.zero
 
 
-def of_group(engine: Engine, group: Sequence[Factor]) -> Value:
+def of_group(engine: Meanings, group: Sequence[Factor]) -> Value:
     """E of a product of correlated factors, of different Gaussians, found once. Raises NotExact."""
     key = frozenset((f.z, f.power, f.functions) for f in group)
     if key not in engine.moments:
@@ -97,7 +89,7 @@ def of_group(engine: Engine, group: Sequence[Factor]) -> Value:
     return engine.moments[key]
 
 
-def _of_group(engine: Engine, group: Sequence[Factor]) -> Value:
+def _of_group(engine: Meanings, group: Sequence[Factor]) -> Value:
     linear = [f for f in group if not f.functions]
     others = [f for f in group if f.functions]
     if sum(f.power for f in linear) > MAX_DEGREE:
@@ -122,7 +114,7 @@ def _lowered(linear: Sequence[Factor], position: int) -> list[Factor]:
     return [*linear[:position], *less, *linear[position + 1 :]]
 
 
-def _wick(engine: Engine, linear: Sequence[Factor]) -> Value:
+def _wick(engine: Meanings, linear: Sequence[Factor]) -> Value:
     """E z F = the sum over w of Cov(z, w) E dF/dw: Wick's sum over pairings, powers at once."""
     values = engine.values
     if not linear:
@@ -138,7 +130,7 @@ def _wick(engine: Engine, linear: Sequence[Factor]) -> Value:
     return values.add(*terms)
 
 
-def _one(engine: Engine, f: Factor, linear: Sequence[Factor]) -> Value:
+def _one(engine: Meanings, f: Factor, linear: Sequence[Factor]) -> Value:
     """E f(z) g_1 ... g_m by regression on z: g_i = slope_i z + rest_i."""
     values = engine.values
     variance = engine.covariance(f.z, f.z)
@@ -163,7 +155,7 @@ def _one(engine: Engine, f: Factor, linear: Sequence[Factor]) -> Value:
     return values.add(*terms)
 
 
-def single(engine: Engine, f: Factor, variance: Value) -> Value:
+def single(engine: Meanings, f: Factor, variance: Value) -> Value:
     """E f(z); a product of two functions with a closed form as that of a pair of equal kets."""
     values = engine.values
     graph = f.node()
@@ -181,7 +173,7 @@ def single(engine: Engine, f: Factor, variance: Value) -> Value:
     return engine.needed(values.make(What.ONE, (variance,), u))
 
 
-def _two(engine: Engine, f: Factor, g: Factor, linear: Sequence[Factor]) -> Value:
+def _two(engine: Meanings, f: Factor, g: Factor, linear: Sequence[Factor]) -> Value:
     """E f(z) g(w) l_1 ... l_m; by Stein's lemma on the first l where f and g do not jump."""
     values = engine.values
     if not linear:
@@ -209,7 +201,7 @@ def _two(engine: Engine, f: Factor, g: Factor, linear: Sequence[Factor]) -> Valu
     return values.add(*terms)
 
 
-def slope(engine: Engine, term: Term, position: int) -> Value:
+def slope(engine: Meanings, term: Term, position: int) -> Value:
     """E of the derivative of one factor of an opened term times the others, without the term's
     coefficient and before the sum over its labels."""
     values = engine.values
@@ -224,7 +216,7 @@ def slope(engine: Engine, term: Term, position: int) -> Value:
     return total
 
 
-def _slope(engine: Engine, f: Factor, others: list[Factor]) -> Value:
+def _slope(engine: Meanings, f: Factor, others: list[Factor]) -> Value:
     values = engine.values
     if not f.functions:
         lower = [Factor(f.z, f.power - 1)] if f.power > 1 else []
@@ -238,31 +230,3 @@ def _slope(engine: Engine, f: Factor, others: list[Factor]) -> Value:
         return values.zero
     variance = engine.covariance(f.z, f.z)
     return engine.needed(values.make(What.STEIN, (variance,), univariate(graph)))
-
-
-def pair_of_items(engine: Engine, a: Item, b: Item) -> Value:
-    """Cov of two items: coefficients times the covariance of the atoms, summed."""
-    values = engine.values
-    first = len(a.atom.at)
-    names = {x: Label(ITEM, first + x.place, x.axis) for x in b.bound}
-    b = relabelled_item(values, b, names)
-    bound = [*a.bound, *b.bound]
-    weight = values.mul(a.coefficient, b.coefficient)
-    if a.atom.node.op is not Op.INIT_VECTOR:
-        return values.sum(values.mul(weight, engine.atoms(a.atom, b.atom)), bound)
-    left_at, right_at = list(a.atom.at), list(b.atom.at)
-    for k in range(len(left_at)):
-        i, j = left_at[k], right_at[k]
-        if i == j:
-            continue
-        label = next((x for x in (j, i) if x in bound), None)
-        if label is None:
-            weight = values.mul(weight, values.eye(i, j))
-            continue
-        assert isinstance(label, Label)
-        other = i if label == j else j
-        weight = values.relabel(weight, {label: other})
-        bound.remove(label)
-        left_at = [other if x == label else x for x in left_at]
-        right_at = [other if x == label else x for x in right_at]
-    return values.sum(weight, bound)

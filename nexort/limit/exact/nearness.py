@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,12 +20,10 @@ from nexort.gaussian import sides
 from nexort.gaussian.covariance import product
 from nexort.gaussian.scratch import outer
 from nexort.limit.exact.factored import ordered
+from nexort.limit.exact.frame import Frame
 from nexort.limit.exact.labels import FREE, Label
 from nexort.limit.exact.values import Value, What
 from nexort.program.unrolled import Array
-
-if TYPE_CHECKING:
-    from nexort.limit.exact.operations import Frame
 
 NEAR = 1e-2
 """Pairs of inputs whose 1 - rho, or 1 + rho, is below this are compared by their differences."""

@@ -12,14 +12,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from nexort.limit.exact import bent
+from nexort.limit.exact.engine import Engine
 from nexort.limit.exact.factored import ordered
 from nexort.limit.exact.values import Value, Values, What
-
-if TYPE_CHECKING:
-    from nexort.limit.exact.engine import Engine
 
 
 def normal(engine: Engine, roots: Sequence[Value]) -> list[Value]:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from nexort.limit.exact.budget import NotExact
 from nexort.limit.exact.labels import At, Index, Label, following, top
+from nexort.limit.exact.meanings import Meanings
 from nexort.limit.exact.values import Value
 from nexort.program.nodes import Node, Op, Role, source
 from nexort.program.roundings import known
 
-if TYPE_CHECKING:
-    from nexort.limit.exact.engine import Engine
 
-
-def lower(engine: Engine, node: Node, at: At) -> Value:
+def lower(engine: Meanings, node: Node, at: At) -> Value:
     """The entries of a scalar node at canonical indices, one an axis. Raises NotExact."""
     values = engine.values
     match node.op:

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING
 
 from nexort.gaussian.expectation import CLOSED, method_of
-from nexort.gaussian.univariate import SLOT, Univariate
+from nexort.gaussian.univariate import Univariate
+from nexort.gaussian.variable import SLOT
+from nexort.limit.exact.engine import Engine
 from nexort.limit.exact.factored import ordered
 from nexort.limit.exact.univariates import univariate
 from nexort.limit.exact.values import Value, Values, What
 from nexort.program import build
 from nexort.program.nodes import Node, rewrite
-
-if TYPE_CHECKING:
-    from nexort.limit.exact.engine import Engine
 
 ROUNDING = 1e-13
 """Relative difference up to which ratios of folded numbers are the same."""

@@ -14,8 +14,9 @@ from nexort.limit.exact import failures, whole
 from nexort.limit.exact.budget import NotExact
 from nexort.limit.exact.engine import Engine, deep
 from nexort.limit.exact.factored import ordered
+from nexort.limit.exact.frame import Frame
 from nexort.limit.exact.labels import top
-from nexort.limit.exact.operations import Frame, NotFiniteError
+from nexort.limit.exact.operations import NotFiniteError
 from nexort.limit.exact.values import Value, What
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind

@@ -44,7 +44,11 @@ from enum import Enum, auto
 from itertools import count
 from typing import Any
 
+import numpy as np
+
+from nexort import activations
 from nexort.limit.exact.budget import Budget
+from nexort.limit.exact.intervals import error_of
 from nexort.limit.exact.labels import BOUND, Index, Label, Names, labels_of, renamed
 from nexort.program import roundings
 from nexort.program.nodes import Node
@@ -245,15 +249,10 @@ class Values:
         if name == "ratio" and args[0] is self.zero:
             return self.zero
         if args and name not in UNFOLDED and all(a.number is not None for a in args):
-            import numpy as np
-
-            from nexort import activations
-            from nexort.limit.exact.errors import of_function
-
             with np.errstate(all="ignore"):
                 plain = [np.asarray(a.number) for a in args]
                 found = float(activations.registry()[name].evaluate(*plain))
-                return self.number(found, of_function(name, plain, [a.error for a in args], found))
+                return self.number(found, error_of(name, plain, [a.error for a in args], found))
         return self.make(What.CALL, args, name)
 
     def sum(self, product: Value, over: Iterable[Label]) -> Value:

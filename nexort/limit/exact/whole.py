@@ -10,8 +10,9 @@ import numpy as np
 
 from nexort.limit.exact.errors import bound
 from nexort.limit.exact.factored import ordered
+from nexort.limit.exact.frame import Frame
 from nexort.limit.exact.labels import FREE, Index, Label
-from nexort.limit.exact.operations import Frame, NotFiniteError, operation
+from nexort.limit.exact.operations import NotFiniteError, operation
 from nexort.limit.exact.values import Value, What
 from nexort.program.unrolled import Array, Unrolled
 

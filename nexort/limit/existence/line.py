@@ -11,7 +11,7 @@ from typing import Any
 from mpmath import mp, mpf
 
 from nexort.gaussian.precise import Undefined, logarithm
-from nexort.gaussian.univariate import SLOT
+from nexort.gaussian.variable import SLOT
 from nexort.limit.existence.local import Local, far, is_wave, near, without_waves
 from nexort.limit.existence.nearby import is_seen, is_uncertain
 from nexort.limit.existence.ranges import VARIABLE, NotShown, Range, bounds

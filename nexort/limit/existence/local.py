@@ -16,7 +16,7 @@ from typing import Any
 from mpmath import mp, mpf
 
 from nexort.gaussian.precise import FEWEST, Undefined, logarithm
-from nexort.gaussian.univariate import SLOT
+from nexort.gaussian.variable import SLOT
 from nexort.limit.existence.verdict import Known
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk

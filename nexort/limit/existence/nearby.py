@@ -14,7 +14,7 @@ import numpy as np
 from mpmath import mp, mpf
 
 from nexort.gaussian.precise import Undefined, logarithm
-from nexort.gaussian.univariate import SLOT
+from nexort.gaussian.variable import SLOT
 from nexort.program import build
 from nexort.program.nodes import Node, Op, rewrite, walk
 from nexort.program.roundings import UNIT, uncertain

@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from nexort.activations import Array
-from nexort.gaussian.univariate import SLOT
+from nexort.gaussian.variable import SLOT
 from nexort.limit.existence import line
 from nexort.limit.existence.forms import (
     collected,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nexort.activations import Array
-from nexort.gaussian.univariate import SLOT
+from nexort.gaussian.variable import SLOT
 from nexort.limit.existence.forms import Polynomial, degree, polynomials
 from nexort.program import build
 from nexort.program.differentiate import substitute

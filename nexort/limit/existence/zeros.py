@@ -14,7 +14,8 @@ from mpmath import mp, mpf
 
 from nexort import activations
 from nexort.gaussian.precise import Undefined, number, value
-from nexort.gaussian.univariate import SLOT, Univariate
+from nexort.gaussian.univariate import Univariate
+from nexort.gaussian.variable import SLOT
 from nexort.limit.existence.ranges import NotShown, Range, bounds
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from nexort.limit.estimate import EPS, LimitValue, Summary
-from nexort.limit.exact.engine import NO_VARIANCE, NOT_SHOWN
+from nexort.limit.exact.meanings import NO_VARIANCE, NOT_SHOWN
 from nexort.limit.sample.cautions import vanishing_jumps
 from nexort.limit.sample.machine import Machine
 from nexort.limit.sample.matrices import InitialOperator

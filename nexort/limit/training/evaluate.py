@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from nexort.limit.estimate import LimitValue
-from nexort.limit.exact.engine import NO_VARIANCE, NOT_SHOWN
+from nexort.limit.exact.meanings import NO_VARIANCE, NOT_SHOWN
 from nexort.limit.settings import Progress, Settings
 from nexort.limit.training import maximal, tangent
 from nexort.limit.training.reading import read

@@ -8,7 +8,7 @@ import numpy as np
 
 from nexort.program.unrolled import Array
 from nexort.support.diagnostics import Diagnostic
-from nexort.training.recorder import LOOK
+from nexort.training.scalars import LOOK
 from nexort.training.task import Task
 
 Warn = Callable[[Diagnostic], None]

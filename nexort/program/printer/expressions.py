@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from nexort import activations
 from nexort.program import build
+from nexort.program.declarations import UpdateRule
 from nexort.program.index import Affine, Loop
 from nexort.program.nodes import MEMBERS, Node, Op, walk_where
 from nexort.program.printer.patterns import Pattern, Patterns
@@ -22,7 +23,6 @@ from nexort.program.printer.trees import (
     name,
     number,
 )
-from nexort.program.program import UpdateRule
 from nexort.program.types import Kind, scalar
 from nexort.support.diagnostics import NexortError, fail
 from nexort.syntax import tree as t

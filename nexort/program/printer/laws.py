@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from nexort.program import build
+from nexort.program.declarations import Initial
 from nexort.program.nodes import STANDARD, Node, Op, walk
 from nexort.program.printer.expressions import Expressions
 from nexort.program.printer.trees import NOWHERE, axis, binary, call, name, number, range_of
-from nexort.program.program import Initial
 from nexort.program.types import Kind, ket
 from nexort.syntax import tree as t
 

@@ -6,6 +6,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, count, groupby
 
+from nexort.program.declarations import (
+    NO_NOTE,
+    Block,
+    Data,
+    Dim,
+    Initial,
+    OutputRule,
+    Param,
+    Rule,
+    UserFunction,
+    rules_of,
+)
 from nexort.program.differentiate import substitute
 from nexort.program.index import Affine
 from nexort.program.nodes import STANDARD, Node, Op, rewrite, walk
@@ -15,20 +27,7 @@ from nexort.program.printer.patterns import formals, patterns_of
 from nexort.program.printer.trainings import at_every_step, network, of_registry, train
 from nexort.program.printer.trees import NOWHERE, axis, binder, items, name, noted
 from nexort.program.printer.updates import update
-from nexort.program.program import (
-    NO_NOTE,
-    OUTPUTS,
-    Block,
-    Data,
-    Dim,
-    Initial,
-    OutputRule,
-    Param,
-    Program,
-    Rule,
-    UserFunction,
-    rules_of,
-)
+from nexort.program.program import OUTPUTS, Program
 from nexort.program.types import Kind
 from nexort.syntax import tree as t
 from nexort.syntax.printer import format_module, print_expr

@@ -8,10 +8,11 @@ from functools import cache
 
 from nexort import activations
 from nexort.program import build
+from nexort.program.declarations import UserFunction
 from nexort.program.differentiate import derivative, substitute
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.partials import partial
-from nexort.program.program import Program, UserFunction
+from nexort.program.program import Program
 from nexort.program.types import scalar
 
 LONG = 3

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from nexort import optimizers
 from nexort.program import build
+from nexort.program.declarations import Block, Note, Rule, UpdateRule
 from nexort.program.index import Affine
 from nexort.program.network import (
     OUTPUT,
@@ -38,7 +39,7 @@ from nexort.program.printer.trees import (
     number,
     range_of,
 )
-from nexort.program.program import RETURN, TRAIN, Block, Note, Rule, UpdateRule
+from nexort.program.program import RETURN, TRAIN
 from nexort.program.shifting import shifted
 from nexort.syntax import tree as t
 

@@ -6,8 +6,8 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 
+from nexort.program.declarations import Note
 from nexort.program.index import Affine, Interval, Loop
-from nexort.program.program import Note
 from nexort.program.types import Axis
 from nexort.support.diagnostics import Source, Span
 from nexort.syntax import tree as t

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+from nexort.program.declarations import UpdateRule
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.printer.expressions import Expressions
 from nexort.program.printer.trees import NOWHERE
-from nexort.program.program import UpdateRule
 from nexort.syntax import tree as t
 
 VALUE = "the update"

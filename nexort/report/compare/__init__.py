@@ -5,7 +5,6 @@ The two sides share no code: the limit is from :mod:`nexort.limit.sample`, the r
 """
 
 from nexort.report.compare.judge import verify
-from nexort.report.compare.text import render
-from nexort.report.compare.verification import OutputCheck, Verification
+from nexort.report.compare.verification import OutputCheck, Verification, render
 
 __all__ = ["OutputCheck", "Verification", "render", "verify"]

@@ -20,9 +20,9 @@ from nexort.program.unrolled import Array
 from nexort.report.compare.exponent import EXPECTED, Decay, decay
 from nexort.report.compare.extrapolation import Fit, Means, extrapolate
 from nexort.report.compare.tails import together
-from nexort.report.compare.verification import OutputCheck, Verification
-from nexort.report.results.estimate import Estimate, Labels
-from nexort.report.results.numbers import uncertain
+from nexort.report.compare.verification import OutputCheck, Verification, entry_label
+from nexort.report.results.estimate import Estimate
+from nexort.report.results.numbers import Labels, uncertain
 from nexort.support.diagnostics import NexortError, fail
 
 ROUNDOFF = {"float64": 1e-9, "float32": 1e-4}
@@ -258,10 +258,3 @@ def _verdict(
         exponent=None if shrink is None else shrink.exponent,
         exponent_error=None if shrink is None else shrink.exponent_error,
     )
-
-
-def entry_label(shape: tuple[int, ...], labels: Labels, flat: int) -> str:
-    """``[2, 0]``: an entry by its family indices and axis positions."""
-    index = np.unravel_index(flat, shape)
-    named = [labels[k][i] if k < len(labels) else int(i) for k, i in enumerate(index)]
-    return f"[{', '.join(map(str, named))}]" if named else ""

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nexort.program.unrolled import Array
-from nexort.report.compare.judge import entry_label
 from nexort.report.compare.style import COLOURS, FAINT, INK, MARKERS, STYLE, check_path, save
-from nexort.report.compare.verification import OutputCheck, Verification
+from nexort.report.compare.verification import OutputCheck, Verification, entry_label
 from nexort.report.results.numbers import uncertain
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nexort.program.unrolled import Array
-from nexort.report.compare.judge import entry_label
 from nexort.report.compare.style import COLOURS, INK, STYLE, check_path, save
+from nexort.report.compare.verification import entry_label
 from nexort.report.results.estimate import Estimate
 from nexort.support.diagnostics import fail
 

@@ -10,6 +10,8 @@ import numpy as np
 
 from nexort.program.unrolled import Array
 from nexort.report.results.estimate import Estimate
+from nexort.report.results.html import page
+from nexort.report.results.text import lines_of
 from nexort.report.schema import numbered
 
 
@@ -29,14 +31,10 @@ class Results(Mapping[str, Estimate]):
         return len(self._results)
 
     def __repr__(self) -> str:
-        from nexort.report.results.text import render
-
         return render(self)
 
     def _repr_html_(self) -> str:
-        from nexort.report.results.html import page
-
-        return page(self)
+        return page(value.html_row(name) for name, value in self.items())
 
     def as_json(self) -> dict[str, Any]:
         """Plain data: value and error as nested lists (null where not finite), method, and the
@@ -63,6 +61,36 @@ class Results(Mapping[str, Estimate]):
             arrays[name] = value.plain
             arrays[f"{name}.error"] = value.error
         save_arrays(path, arrays)
+
+
+def render(results: Mapping[str, Estimate]) -> str:
+    """All results as text, and how they were found.
+
+    A scalar is a line ``name = value ± error``, a vector or family a line an entry, a matrix a
+    table; what is long is abbreviated, and says so.
+    """
+    blocks = [
+        "\n".join(lines_of(name, value.plain, value.error, value.labels))
+        for name, value in results.items()
+    ]
+    text = ""
+    for before, block in zip([None, *blocks], blocks, strict=False):
+        if before is not None:
+            text += "\n\n" if "\n" in block or "\n" in before else "\n"
+        text += block
+    methods = _methods(results)
+    return f"{text}\n{methods}" if methods else text
+
+
+def _methods(results: Mapping[str, Estimate]) -> str:
+    """``(exact)``, or which outputs were found how."""
+    names: dict[str, list[str]] = {}
+    for name, value in results.items():
+        if value.method:
+            names.setdefault(value.method, []).append(name)
+    if len(names) < 2:
+        return "".join(f"({method})" for method in names)
+    return "\n".join(f"({method}) {', '.join(group)}" for method, group in names.items())
 
 
 def json_numbers(array: Array) -> Any:

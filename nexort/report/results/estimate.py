@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from nexort.program.unrolled import Array
-
-Labels = tuple[tuple[int, ...], ...]
+from nexort.report.results.html import cell_of, page
+from nexort.report.results.numbers import Labels
+from nexort.report.results.text import lines_of
 
 
 class Estimate(np.ndarray[Any, Any]):
@@ -137,17 +138,17 @@ class Estimate(np.ndarray[Any, Any]):
         return format(self.item(), spec) if spec and self.ndim == 0 else str(self)
 
     def __str__(self) -> str:
-        from nexort.report.results.text import lines_of
-
-        return "\n".join(lines_of(self.name, self))
+        return "\n".join(lines_of(self.name, self.plain, self.error, self.labels))
 
     def __repr__(self) -> str:
         return f"{self}  ({self.method})" if self.method else str(self)
 
     def _repr_html_(self) -> str:
-        from nexort.report.results.html import page
+        return page([self.html_row(self.name)])
 
-        return page({self.name: self})
+    def html_row(self, name: str) -> tuple[str, str, str]:
+        """Of :func:`page`, under a name."""
+        return name, cell_of(self.plain, self.error, self.labels), self.method
 
 
 def grid_labels(indices: Sequence[Sequence[int]], shape: tuple[int, ...]) -> Labels:

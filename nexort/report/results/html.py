@@ -2,64 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
 import numpy as np
 
-from nexort.report.results.estimate import Estimate
-from nexort.report.results.numbers import uncertain
+from nexort.program.unrolled import Array
+from nexort.report.results.numbers import Labels, uncertain
 from nexort.report.results.text import BLOCKS, GAP, LIST_ROWS, MATRIX_ROWS, axis_labels, shown
 
 
-def page(results: Mapping[str, Estimate]) -> str:
-    """A table with a row a result: name, value ± error, method."""
-    rows = "".join(
+def page(rows: Iterable[tuple[str, str, str]]) -> str:
+    """A table with a row a result: its name, the cell of its value ± error, its method."""
+    found = "".join(
         f'<tr><th style="text-align:left">{escape(name)}</th>'
-        f'<td style="text-align:left">{_value(value)}</td>'
-        f'<td style="text-align:left"><small>{escape(value.method)}</small></td></tr>'
-        for name, value in results.items()
+        f'<td style="text-align:left">{cell}</td>'
+        f'<td style="text-align:left"><small>{escape(method)}</small></td></tr>'
+        for name, cell, method in rows
     )
-    return f"<table>{rows}</table>"
+    return f"<table>{found}</table>"
 
 
-def _value(value: Estimate) -> str:
-    if value.ndim == 0:
-        return uncertain(float(value.plain), float(value.error))
-    if value.size == 0:
-        return f"empty, shape {value.shape}"
-    if value.ndim == 1:
-        picked = shown(value.size, LIST_ROWS)
-        labels = axis_labels(value, 0)
+def cell_of(values: Array, errors: Array, given: Labels) -> str:
+    """One result; ``given`` are the labels of its leading axes."""
+    if values.ndim == 0:
+        return uncertain(float(values), float(errors))
+    if values.size == 0:
+        return f"empty, shape {values.shape}"
+    labels = axis_labels(values, given)
+    if values.ndim == 1:
         body = [
-            [GAP, ""] if k is None else [str(labels[k]), uncertain(value.plain[k], value.error[k])]
-            for k in picked
+            [GAP, ""] if k is None else [str(labels[0][k]), uncertain(values[k], errors[k])]
+            for k in shown(values.size, LIST_ROWS)
         ]
         return _table([], body)
-    blocks = list(np.ndindex(value.shape[:-2]))
+    blocks = list(np.ndindex(values.shape[:-2]))
+    most = LIST_ROWS if values.ndim - len(given) < 2 else MATRIX_ROWS
     parts = []
     for index in blocks[:BLOCKS]:
-        where = ", ".join(str(axis_labels(value, axis)[k]) for axis, k in enumerate(index))
+        where = ", ".join(str(labels[axis][k]) for axis, k in enumerate(index))
         title = f"<div>[{where}, ·, ·]</div>" if index else ""
-        parts.append(title + _matrix(value, index))
+        parts.append(title + _matrix(values[index], errors[index], labels[-2:], most))
     if len(blocks) > BLOCKS:
         parts.append(f"<div>{GAP} {len(blocks) - BLOCKS} more</div>")
     return "".join(parts)
 
 
-def _matrix(value: Estimate, index: tuple[int, ...]) -> str:
-    values, errors = value.plain[index], value.error[index]
-    row_labels, column_labels = (axis_labels(value, value.ndim - k) for k in (2, 1))
-    most = LIST_ROWS if value.ndim - len(value.labels) < 2 else MATRIX_ROWS
+def _matrix(values: Array, errors: Array, labels: Sequence[Sequence[int]], most: int) -> str:
     rows, columns = shown(values.shape[0], most), shown(values.shape[1], MATRIX_ROWS)
-    head = ["", *(GAP if k is None else str(column_labels[k]) for k in columns)]
+    head = ["", *(GAP if k is None else str(labels[1][k]) for k in columns)]
     body = []
     for i in rows:
         cells = [
             GAP if i is None or k is None else uncertain(values[i, k], errors[i, k])
             for k in columns
         ]
-        body.append([GAP if i is None else str(row_labels[i]), *cells])
+        body.append([GAP if i is None else str(labels[0][i]), *cells])
     note = ""
     if None in (*rows, *columns):
         note = f"<small>{values.shape[0]} × {values.shape[1]}, abbreviated</small>"

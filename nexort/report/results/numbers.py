@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+Labels = tuple[tuple[int, ...], ...]
+"""Which numbers count the entries of the leading axes."""
+
 DIGITS = 10
 """Significant digits of an exact number."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from nexort.program.unrolled import Array
-from nexort.report.results.estimate import Estimate
-from nexort.report.results.numbers import aligned, uncertain, without_error
+from nexort.report.results.numbers import Labels, aligned, uncertain, without_error
 
 WIDTH = 100
 """Columns of a terminal that a table may take."""
@@ -19,59 +18,31 @@ BLOCKS = 4
 GAP = "…"
 
 
-def render(results: Mapping[str, Estimate]) -> str:
-    """All results as text, and how they were found.
-
-    A scalar is a line ``name = value ± error``, a vector or family a line an entry, a matrix a
-    table; what is long is abbreviated, and says so.
-    """
-    blocks = ["\n".join(lines_of(name, value)) for name, value in results.items()]
-    text = ""
-    for before, block in zip([None, *blocks], blocks, strict=False):
-        if before is not None:
-            text += "\n\n" if "\n" in block or "\n" in before else "\n"
-        text += block
-    methods = _methods(results)
-    return f"{text}\n{methods}" if methods else text
-
-
-def _methods(results: Mapping[str, Estimate]) -> str:
-    """``(exact)``, or which outputs were found how."""
-    names: dict[str, list[str]] = {}
-    for name, value in results.items():
-        if value.method:
-            names.setdefault(value.method, []).append(name)
-    if len(names) < 2:
-        return "".join(f"({method})" for method in names)
-    return "\n".join(f"({method}) {', '.join(group)}" for method, group in names.items())
-
-
-def lines_of(name: str, value: Estimate) -> list[str]:
-    """The lines of one result."""
-    values, errors = value.plain, value.error
-    if value.ndim == 0:
+def lines_of(name: str, values: Array, errors: Array, given: Labels) -> list[str]:
+    """The lines of one result; ``given`` are the labels of its leading axes."""
+    if values.ndim == 0:
         text = uncertain(float(values), float(errors))
         return [f"{name} = {text}" if name else text]
-    labels = [axis_labels(value, axis) for axis in range(value.ndim)]
-    if value.size == 0:
-        return [f"{name} is empty (shape {value.shape})"]
-    if value.ndim == 1:
+    labels = axis_labels(values, given)
+    if values.size == 0:
+        return [f"{name} is empty (shape {values.shape})"]
+    if values.ndim == 1:
         return _list(name, labels[0], values, errors)
     lines: list[str] = []
-    blocks = list(np.ndindex(value.shape[:-2]))
+    blocks = list(np.ndindex(values.shape[:-2]))
     for index in blocks[:BLOCKS]:
         place = ", ".join(str(labels[axis][k]) for axis, k in enumerate(index))
         title = f"{name}[{place}]" if place else name
-        rows = LIST_ROWS if value.ndim - len(value.labels) < 2 else MATRIX_ROWS
+        rows = LIST_ROWS if values.ndim - len(given) < 2 else MATRIX_ROWS
         lines += _matrix(title, labels[-2:], values[index], errors[index], rows)
     if len(blocks) > BLOCKS:
         lines.append(f"{GAP} {len(blocks) - BLOCKS} more matrices of {name}")
     return lines
 
 
-def axis_labels(value: Estimate, axis: int) -> Sequence[int]:
-    """The numbers that count the entries of an axis."""
-    return value.labels[axis] if axis < len(value.labels) else range(value.shape[axis])
+def axis_labels(values: Array, given: Labels) -> list[Sequence[int]]:
+    """The numbers that count the entries of each axis: as ``given``, else 0, 1, 2, ..."""
+    return [*given, *map(range, values.shape[len(given) :])]
 
 
 def shown(size: int, most: int) -> list[int | None]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from nexort import activations
-from nexort.gaussian.kinks import roots
+from nexort.gaussian.pointwise import roots
 from nexort.limit.derive import families, graphs, walking
 from nexort.limit.derive.formula import (
     Apply,

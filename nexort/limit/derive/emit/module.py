@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from nexort.limit.derive import closed, graphs
 from nexort.limit.derive import univariate as u
@@ -38,11 +37,9 @@ from nexort.limit.derive.printing.notation import Notation
 from nexort.limit.derive.printing.statements import Page, Paragraph, Section
 from nexort.limit.derive.walking import walk
 from nexort.program.index import Affine
+from nexort.program.nodes import Node
 from nexort.program.program import Program
 from nexort.support.diagnostics import fail
-
-if TYPE_CHECKING:
-    from nexort.program.nodes import Node
 
 Gaussian = GaussianPair | GaussianMean
 INDENT = "    "

@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from nexort.limit.derive.algebra import mul, rebuilt
+from nexort.limit.derive.algebra import rebuilt
+from nexort.limit.derive.arithmetic import mul
 from nexort.limit.derive.derivation import (
     Derivation,
     Equation,
     GaussianFamily,
     KetDefinition,
     OutputFormula,
-    Range,
     Step,
 )
 from nexort.limit.derive.formula import (
@@ -30,7 +30,6 @@ from nexort.limit.derive.matching import is_unknown
 from nexort.limit.derive.printing import weights
 from nexort.limit.derive.printing.boxes import (
     COMMA,
-    SEMICOLON,
     Box,
     Glyph,
     parens,
@@ -41,10 +40,10 @@ from nexort.limit.derive.printing.boxes import (
 from nexort.limit.derive.printing.distinct import distinct
 from nexort.limit.derive.printing.duals import Duals
 from nexort.limit.derive.printing.kets import (
-    affine,
     application,
     ket,
     operator,
+    ranges,
     scripted,
 )
 from nexort.limit.derive.printing.letters import formulas_of, placed, relabelled
@@ -54,7 +53,6 @@ from nexort.limit.derive.printing.outputs import has_own_name, is_family, settle
 from nexort.limit.derive.printing.sentences import OPENINGS, OVER_KETS, in_steps, said
 from nexort.limit.derive.printing.statements import Page, Paragraph, Section, Statement, Words
 from nexort.limit.derive.walking import walk
-from nexort.program.index import Affine
 
 
 def page(derivation: Derivation, steps: bool = False) -> Page:
@@ -248,19 +246,6 @@ _REASONS = {
     "output": "The output of the initial weights: a Gaussian process with mean 0 (Thm 2.4.7, "
     "2.9.19):",
 }
-
-
-def ranges(items: Sequence[Range]) -> Box | None:
-    """``l = 2..L``; indices of the same range stand together: ``j, k = 1..K``."""
-    grouped: dict[tuple[Affine, Affine], list[str]] = {}
-    for r in items:
-        grouped.setdefault((r.first, r.last), []).append(r.var)
-    parts: list[Box] = []
-    for (first, last), variables in grouped.items():
-        listed = separated([name(x) for x in sorted(variables)], COMMA)
-        dots = () if first == last else (Glyph("..", r",\dots,"), affine(last))
-        parts.append(row(listed, Glyph(" = ", " = "), affine(first), *dots))
-    return separated(parts, SEMICOLON) if parts else None
 
 
 def prose(text: str) -> tuple[Words, ...]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from nexort.limit.derive.derivation import Range
 from nexort.limit.derive.formula import Average, Bracket, Indices, Ket, Matrix
 from nexort.limit.derive.printing import names
 from nexort.limit.derive.printing.boxes import (
     COMMA,
     COMMA_TIGHT,
     NEGATIVE,
+    SEMICOLON,
     TIMES,
     Box,
     Fenced,
@@ -141,3 +145,16 @@ def affine(index: Affine) -> Box:
 def tight(glyph: Glyph) -> Operator:
     """A separator without a space after it."""
     return Operator(glyph.text, glyph.latex, COMMA.strength)
+
+
+def ranges(items: Sequence[Range]) -> Box | None:
+    """``l = 2..L``; indices of the same range stand together: ``j, k = 1..K``."""
+    grouped: dict[tuple[Affine, Affine], list[str]] = {}
+    for r in items:
+        grouped.setdefault((r.first, r.last), []).append(r.var)
+    parts: list[Box] = []
+    for (first, last), variables in grouped.items():
+        listed = separated([names.name(x) for x in sorted(variables)], COMMA)
+        dots = () if first == last else (Glyph("..", r",\dots,"), affine(last))
+        parts.append(row(listed, Glyph(" = ", " = "), affine(first), *dots))
+    return separated(parts, SEMICOLON) if parts else None

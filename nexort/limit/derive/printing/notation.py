@@ -13,7 +13,8 @@ from functools import reduce
 from operator import mul as operator_mul
 from typing import assert_never
 
-from nexort.limit.derive.algebra import MINUS_ONE, reindexed
+from nexort.limit.derive.algebra import reindexed
+from nexort.limit.derive.arithmetic import MINUS_ONE
 from nexort.limit.derive.folding import NORMAL
 from nexort.limit.derive.formula import (
     Apply,
@@ -39,6 +40,7 @@ from nexort.limit.derive.formula import (
     Sum,
     Symbol,
 )
+from nexort.limit.derive.graphs import over_kets
 from nexort.limit.derive.printing import names, text_boxes
 from nexort.limit.derive.printing.boxes import (
     COMMA,
@@ -298,8 +300,6 @@ class Notation:
     def _gaussian(self, formula: Gaussian) -> Box:
         if self.gaussian is not None:
             return self.gaussian(self, formula)
-        from nexort.limit.derive.graphs import over_kets
-
         return row(MEAN, brackets(self.box(over_kets(formula))))
 
     def applied(self, name: str, args: list[Box]) -> Box:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from nexort.limit.derive.algebra import mul, reindexed
+from nexort.limit.derive.algebra import reindexed
+from nexort.limit.derive.arithmetic import mul
 from nexort.limit.derive.derivation import Derivation
 from nexort.limit.derive.formula import Average, Bracket, Expectation, Ket, Symbol
 from nexort.limit.derive.printing.notation import Notation

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from nexort.limit.derive.derivation import HISTORY, UpdateFunction, WeightUpdate
 from nexort.limit.derive.formula import Formula, Ket, Operator, Symbol
 from nexort.limit.derive.printing.boxes import COMMA, Box, Glyph, Script, parens, row, separated
-from nexort.limit.derive.printing.kets import affine
+from nexort.limit.derive.printing.kets import affine, ranges
 from nexort.limit.derive.printing.names import name
 from nexort.limit.derive.printing.notation import Notation, function_name
 from nexort.limit.derive.printing.statements import Statement
@@ -20,8 +20,6 @@ STEP = Affine.variable("t")
 
 def updates(items: Sequence[WeightUpdate], label: Labels) -> Iterator[Statement]:
     """``|u^{t+1}> = ...``, ``W^{l,t+1} = ...``."""
-    from nexort.limit.derive.printing.document import ranges
-
     for x in items:
         left, right = PLAIN.box(x.weight), PLAIN.box(x.value)
         yield Statement(left, (right,), ranges(x.ranges), label(f"weight-{_name(x.weight)}"))

@@ -58,12 +58,12 @@ class OverKets(Engine):
 
     def found(self, within: Mapping[str, str]) -> Derivation:
         """Everything, before readable names; ``within`` as in :func:`ket_definitions`."""
-        outputs = tuple(self._output(o) for o in self.program.outputs)
-        self._settle()
+        outputs = tuple(self.output(o) for o in self.program.outputs)
+        self.settle()
         kets = tuple(ket_definitions(self, within))
-        self._settle()
+        self.settle()
         gaussians = tuple(gaussian_families(self))
-        self._settle()
+        self.settle()
         equations = tuple(e for found in self.scalar_equations.values() for e in found)
         return Derivation(
             self.program.source.title, outputs, equations, kets, gaussians,

@@ -13,7 +13,8 @@ from nexort.limit.derive.matching import grid
 from nexort.limit.derive.normal import as_written, normalized
 from nexort.limit.derive.training.one_output import with_outputs
 from nexort.limit.derive.training.written_in import written_in
-from nexort.program.program import OutputRule, Program
+from nexort.program.declarations import OutputRule
+from nexort.program.program import Program
 from nexort.program.types import Kind
 
 PROCESS = "%process"

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from nexort.expand.analysis import OneOutput
-from nexort.limit.derive.algebra import axis_sum, delta, mul, rebuilt, reindexed
+from nexort.limit.derive.algebra import axis_sum, delta, rebuilt, reindexed
+from nexort.limit.derive.arithmetic import mul
 from nexort.limit.derive.derivation import Label
 from nexort.limit.derive.formula import Formula, Indices, Ket, LoopSum, Symbol
 from nexort.limit.derive.lines import Line, System

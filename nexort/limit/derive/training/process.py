@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from nexort.limit.derive.algebra import Names, mul, rebuilt, reindexed, unbound
+from nexort.limit.derive.algebra import Names, rebuilt, reindexed, unbound
+from nexort.limit.derive.arithmetic import mul
 from nexort.limit.derive.derivation import GaussianFamily, Label, Range
 from nexort.limit.derive.formula import Expectation, Formula, Symbol
 from nexort.limit.derive.naming import labelled

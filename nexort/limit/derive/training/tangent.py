@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nexort.limit.derive.derivation import Derivation, GaussianFamily
+from nexort.limit.derive.derive import equations_of
 from nexort.limit.derive.engine import Engine
 from nexort.limit.derive.formula import ZERO, Formula, Symbol
 from nexort.limit.derive.training.lines import TrainingLines
@@ -26,7 +27,7 @@ def tangent(read: TrainingLines) -> Derivation:
     if process is not None and told.process is not None:
         name, node = told.process
         engine.processes[name] = lambda: start(engine, name, node.type.axes, process)
-    found = replace(engine.run(), regime="tangent")
+    found = replace(equations_of(engine), regime="tangent")
     outputs = tuple(
         replace(o, ranges=tuple(replace(r, first=START) for r in o.ranges))
         if isinstance(o.value, Symbol) and o.value.name in engine.processes and o.value.indices

@@ -16,7 +16,8 @@ from nexort.limit.training.tangent.plan import Plan
 from nexort.limit.training.tangent.run import gaussian, started
 from nexort.program.nodes import Node, walk
 from nexort.program.unrolled import Array
-from nexort.training.recorder import refuse_singular, scalar_value
+from nexort.training.recorder import refuse_singular
+from nexort.training.scalars import scalar_value
 
 RTOL = 1e-8
 WORK = 1e9

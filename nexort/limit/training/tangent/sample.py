@@ -15,7 +15,7 @@ from nexort.limit.training.tangent.plan import Plan, Step
 from nexort.limit.training.tangent.seeds import Tail
 from nexort.program.nodes import Node
 from nexort.program.unrolled import Array, Unrolled
-from nexort.training.recorder import scalar_value
+from nexort.training.scalars import scalar_value
 from nexort.training.task import Key
 
 
