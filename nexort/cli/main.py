@@ -15,7 +15,6 @@ from typing import Any
 
 import click
 
-from nexort.cli.stages import with_stages
 from nexort.cli.streams import drop_output, note, prepare
 from nexort.support.diagnostics import InternalError, NexortError
 
@@ -47,6 +46,8 @@ class Group(click.Group):
         """The command of that name."""
         if name not in COMMANDS:
             return None
+        from nexort.cli.stages import with_stages
+
         module = import_module(f"nexort.cli.{name}_command")
         return with_stages(module.command)
 
