@@ -195,9 +195,9 @@ class TensorProgram:
     ) -> list[Any]:
         """A row an expectation of the limit: its text, the route by which it is found (closed form,
         Hermite series, quadrature, sampling), and its error."""
-        from nexort.limit.exact.explain import explain
+        from nexort.limit.exact.explain import explain_routes
 
-        return list(explain(self.unrolled({**(data or {}), **more_data}), rtol))
+        return list(explain_routes(self.unrolled({**(data or {}), **more_data}), rtol))
 
     def derive(self, *, unroll: bool = False) -> Limits:
         """The infinite-width limit as mathematics, loop indices and inputs kept symbolic.
@@ -366,13 +366,13 @@ class TensorProgram:
 
     def jumping(self, data: Mapping[str, Any] | None = None) -> list[str]:
         """The names of the outputs that have a function with a jump in them."""
-        from nexort.limit.sample.plan import jumps
+        from nexort.limit.sample.plan import jumps_at_zero
         from nexort.program.nodes import walk
 
         if self.program.training is not None:
             return []
         outputs = self.unrolled(data or {}).outputs
-        return [x.name for x in outputs if any(map(jumps, walk(x.members)))]
+        return [x.name for x in outputs if any(map(jumps_at_zero, walk(x.members)))]
 
     def default_widths(self) -> tuple[int, ...]:
         """Widths for :meth:`verify` that a run can afford."""
@@ -385,9 +385,9 @@ class TensorProgram:
     def graph(self) -> nx.MultiDiGraph:
         """The graph of declarations and rules, of a training those of its core program; families
         stay families."""
-        from nexort.program.view import graph
+        from nexort.program.view import program_graph
 
-        return graph(self.expand().program if self.program.training else self.program)
+        return program_graph(self.expand().program if self.program.training else self.program)
 
     def expand(self) -> TensorProgram:
         """The core program that a training stands for; its text is ``program.source.text``.
@@ -395,14 +395,14 @@ class TensorProgram:
         Raises NexortError for what the core language has no words for.
         """
         core = driver.expand(self.program, Given(self.numbers, {}, self.max_instructions))
-        source = Source(core.source.name, driver.text(core))
+        source = Source(core.source.name, driver.program_text(core))
         return TensorProgram(replace(core, source=source), None, self.max_instructions)
 
     def table(self) -> list[tuple[str, ...]]:
         """A row a name: name, kind, axes, instruction."""
-        from nexort.program.view import table
+        from nexort.program.view import program_table
 
-        return [row.cells for row in table(self.program)]
+        return [row.cells for row in program_table(self.program)]
 
     def __repr__(self) -> str:
         outputs = ", ".join(o.name for o in self.program.outputs)

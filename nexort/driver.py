@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from nexort.limit.settings import Progress, Settings
     from nexort.program.unroll import Unroller
     from nexort.program.unrolled import Array, Unrolled
-    from nexort.support.checkpoint import Part
+    from nexort.support.checkpoint import StorePart
     from nexort.syntax import tree as t
     from nexort.training.task import Task
     from nexort.transform.straight import Memory
@@ -66,7 +66,7 @@ def read(path: str | Path) -> Source:
 
 
 @stage
-@collector.paused()
+@collector.pause_collector()
 def parse(source: Source) -> t.Module:
     """The syntax tree of a text. Raises NexortError with every error found."""
     from nexort.syntax import parser
@@ -89,7 +89,7 @@ def compile_source(source: Source) -> Program:
 
 
 @stage
-@collector.paused()
+@collector.pause_collector()
 def check(program: Program, given: Given) -> Unroller:
     """Unroll as far as sizes are known, to find what only numbers can tell.
 
@@ -98,10 +98,10 @@ def check(program: Program, given: Given) -> Unroller:
     if program.training is not None:
         from nexort.training import prepare
 
-        return prepare.check(program, given)
+        return prepare.check_training(program, given)
     from nexort.transform import straight
 
-    return straight.check(program, given)
+    return straight.check_core(program, given)
 
 
 # ---- programs to programs ------------------------------------------------------------------------
@@ -110,9 +110,9 @@ def check(program: Program, given: Given) -> Unroller:
 @stage
 def simplify(program: Program) -> Program:
     """The same outputs by fewer rules."""
-    from nexort.transform.straight import simplified
+    from nexort.transform.straight import simplify_straight
 
-    return simplified(program)
+    return simplify_straight(program)
 
 
 @stage
@@ -129,7 +129,7 @@ def expand(program: Program, given: Given) -> Program:
     return written(program, given)
 
 
-def text(program: Program) -> str:
+def program_text(program: Program) -> str:
     """A program in the language. Raises NexortError for what it has no words for."""
     from nexort.program.printer import print_program
 
@@ -150,14 +150,14 @@ def _refuse_without_limit(program: Program, given: Given) -> None:
 
 
 @stage
-@collector.paused()
+@collector.pause_collector()
 def derive(program: Program, given: Given, *, unroll: bool = False) -> Derivation:
     """The symbolic limit; with ``unroll`` of the program whose loops have run.
 
     Raises NexortError where a rule has no symbolic form or the program has no output.
     """
     from nexort.limit.derive.derive import derive as derived
-    from nexort.limit.derive.unrolling import unrolled
+    from nexort.limit.derive.unrolling import unroll_loops
     from nexort.limit.exact.divergence import refuse_divergent
     from nexort.program.numbers import resolve
     from nexort.program.verify import verify_program
@@ -171,7 +171,7 @@ def derive(program: Program, given: Given, *, unroll: bool = False) -> Derivatio
         report = Report()
         params, sizes = resolve(program, given.numbers, report)
         report.stop()
-        program = unrolled(program, {**params, **sizes}, given.max_instructions)
+        program = unroll_loops(program, {**params, **sizes}, given.max_instructions)
         verify_program(program)
     try:
         return derived(program)
@@ -183,21 +183,21 @@ def derive(program: Program, given: Given, *, unroll: bool = False) -> Derivatio
 
 def _derive_training(program: Program, given: Given, *, unroll: bool) -> Derivation:
     """The symbolic limit of a training, its steps symbolic."""
-    from nexort.data.given import known
+    from nexort.data.given import known_numbers
     from nexort.limit.derive.training.derive import derive_training
 
     assert program.training is not None
     if unroll:
         message = "the steps of a training do not unroll"
         raise fail("bad-option", message, program.training.span, help="leave out --unroll")
-    numbers = known(program, given)
+    numbers = known_numbers(program, given)
     if len(numbers) == len(program.params):
         _refuse_without_limit(program, given)
     return derive_training(program, numbers)
 
 
 @stage
-@collector.paused()
+@collector.pause_collector()
 def emit(program: Program, given: Given) -> str:
     """The symbolic limit as a numpy module. Raises NexortError where it is not closed."""
     from nexort.limit.derive.emit.module import module
@@ -215,7 +215,7 @@ def emit(program: Program, given: Given) -> str:
 
 
 @stage
-@collector.paused()
+@collector.pause_collector()
 def unroll(program: Program, given: Given, memory: Memory | None = None) -> Unrolled:
     """The straight-line program over given numbers and data, operators expanded.
 
@@ -228,7 +228,7 @@ def unroll(program: Program, given: Given, memory: Memory | None = None) -> Unro
 
 
 @stage
-@collector.paused()
+@collector.pause_collector()
 def training(program: Program, given: Given) -> Task:
     """The program's training over given numbers and data, in the limit that it has.
 
@@ -265,15 +265,15 @@ def evaluate_training(
     ``checkpoint`` is a file that keeps what is finished; ``warn`` is told where a run ceases to be
     finite. Raises NexortError.
     """
-    from nexort.finite.training.separation import separates
-    from nexort.limit.training.evaluate import evaluate as limit
-    from nexort.limit.training.reading.divergence import declared
+    from nexort.finite.training.separation import separation_of
+    from nexort.limit.training.evaluate import evaluate_training as limit
+    from nexort.limit.training.reading.divergence import weight_places
 
     task = training(program, given)
     store = _part(checkpoint, task, f"limit {settings.identity}")
-    again = partial(separates, task, settings.seed)
+    again = partial(separation_of, task, settings.seed)
     said = None if warn is None else partial(_placed, program, warn)
-    return task, limit(task, declared(program), settings, progress, store, said, again)
+    return task, limit(task, weight_places(program), settings, progress, store, said, again)
 
 
 @stage
@@ -308,7 +308,7 @@ def train(
 
     _check_size(width, seeds)
     _some_output(program)
-    task = prepare.read(prepare.prepare(program, given))
+    task = prepare.restrict_moments(prepare.prepare(program, given))
     kind = dtype or TRAINING_DTYPE
     told = width, kind, options.get("seed", 0), options.get("entries")
     store = _part(checkpoint, task, f"runs {told}")
@@ -335,11 +335,11 @@ def _placed(program: Program, warn: Warn, found: Diagnostic) -> None:
     warn(replace(found, span=found.span or (uses[0].span if uses else None)))
 
 
-def _part(path: str | Path | None, task: Task, name: str) -> Part | None:
+def _part(path: str | Path | None, task: Task, name: str) -> StorePart | None:
     """A part of a training's checkpoint: the limit, or the runs at a width."""
     if path is None:
         return None
-    from nexort.support.checkpoint import Checkpoint, Part
+    from nexort.support.checkpoint import Checkpoint, StorePart
     from nexort.training.fingerprint import fingerprint
 
-    return Part(Checkpoint(path, fingerprint(task)), name)
+    return StorePart(Checkpoint(path, fingerprint(task)), name)

@@ -16,7 +16,7 @@ from nexort.data import files
 from nexort.data.arrays import LoadedArray, from_array
 from nexort.data.binding import bind
 from nexort.data.entries import load_entries
-from nexort.data.literals import literal
+from nexort.data.literals import literal_array
 from nexort.program.types import Axes, Axis
 from nexort.support.diagnostics import NexortError, Source, Span
 
@@ -253,7 +253,7 @@ def test_any_option_text(text: str) -> None:
     ],
 )
 def test_literals(text: str, expected: object) -> None:
-    found = literal(text)
+    found = literal_array(text)
     assert found == expected
     assert type(found) is type(expected)
 
@@ -279,13 +279,13 @@ def test_literals(text: str, expected: object) -> None:
     ],
 )
 def test_bad_literals(text: str, part: str) -> None:
-    assert part in message(literal, text)
+    assert part in message(literal_array, text)
 
 
 @given(st.text(alphabet="[]0123., /-e", max_size=20))
 def test_any_literal_text(text: str) -> None:
     try:
-        found = literal(text)
+        found = literal_array(text)
     except NexortError:
         return
     assert np.isfinite(np.array(found, dtype=float)).all()

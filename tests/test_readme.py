@@ -37,4 +37,4 @@ def test_shell_commands_name_files_that_exist() -> None:
 
 def test_optimizers_are_listed() -> None:
     [text] = re.findall(r"\*\*`optimizer`\*\* is one of (.*?), with", TEXT, re.S)
-    assert set(re.findall(r"`(\w+)`", text)) == set(optimizers.registry())
+    assert set(re.findall(r"`(\w+)`", text)) == set(optimizers.optimizer_registry())

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexort.report.results import Estimate, Results, grid_labels, render, save_runs, uncertain
+from nexort.report.results import Estimate, Results, grid_labels, results_text, save_runs, uncertain
 from nexort.report.results.numbers import without_error
 from nexort.support.diagnostics import NexortError
 
@@ -192,7 +192,7 @@ def results() -> Results:
 
 
 def test_render() -> None:
-    text = render(results())
+    text = results_text(results())
     assert text == repr(results())
     expected = """\
 s = 14.0021 ± 0.0035
@@ -219,8 +219,8 @@ big (30 x 30, abbreviated; errors up to 0.012)
 
 def test_render_plain_scalars() -> None:
     scalars = Results({"a": Estimate(1), "bc": Estimate(2.5)})
-    assert render(scalars) == "a = 1\nbc = 2.5\n(exact)"
-    assert render({}) == ""
+    assert results_text(scalars) == "a = 1\nbc = 2.5\n(exact)"
+    assert results_text({}) == ""
 
 
 def test_html() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from nexort.support import workers
 from nexort.support.diagnostics import Diagnostic, InternalError, NexortError
-from nexort.support.workers import one_blas_thread, spread
+from nexort.support.workers import one_blas_thread, run_unordered
 
 
 def draw(k: int) -> np.ndarray:
@@ -25,18 +25,18 @@ def draw(k: int) -> np.ndarray:
 @pytest.mark.parametrize("workers", [1, 2, 3, 16])
 def test_every_item_once(workers: int) -> None:
     items = [7, 3, 5, 11, 2]
-    found = dict(spread(draw, items, workers))
+    found = dict(run_unordered(draw, items, workers))
     assert sorted(found) == sorted(items)
     for k, value in found.items():
         np.testing.assert_array_equal(value, draw(k))
-    assert list(spread(draw, [], workers)) == []
+    assert list(run_unordered(draw, [], workers)) == []
 
 
 def test_a_thread_does_not_fork() -> None:
     found: list[int] = []
 
     def body() -> None:
-        found.extend(pid for _, pid in spread(lambda _: os.getpid(), range(6), 3))
+        found.extend(pid for _, pid in run_unordered(lambda _: os.getpid(), range(6), 3))
 
     thread = threading.Thread(target=body)
     thread.start()
@@ -47,7 +47,7 @@ def test_a_thread_does_not_fork() -> None:
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork")
 def test_processes() -> None:
     """The caller is one of them; all have ended afterwards."""
-    pids = [pid for _, pid in spread(lambda _: os.getpid(), range(6), 3)]
+    pids = [pid for _, pid in run_unordered(lambda _: os.getpid(), range(6), 3)]
     assert os.getpid() in pids
     assert len(set(pids)) == 3
     assert not multiprocessing.active_children()
@@ -61,7 +61,7 @@ def test_errors_keep_their_diagnostics(bad: int) -> None:
         return k
 
     with pytest.raises(NexortError) as caught:
-        list(spread(task, range(4), 2))
+        list(run_unordered(task, range(4), 2))
     assert caught.value.diagnostics[0].code == "some-code"
     assert not multiprocessing.active_children()
 
@@ -72,7 +72,7 @@ def test_an_interrupt_ends_all() -> None:
             raise KeyboardInterrupt
         return k
 
-    with pytest.raises(KeyboardInterrupt), closing(spread(task, range(8), 2)) as results:
+    with pytest.raises(KeyboardInterrupt), closing(run_unordered(task, range(8), 2)) as results:
         list(results)
     assert not multiprocessing.active_children()
 
@@ -87,7 +87,7 @@ def test_a_process_that_is_killed_is_missed() -> None:
         return k
 
     with pytest.raises(NexortError) as caught:
-        list(spread(task, range(4), 2))
+        list(run_unordered(task, range(4), 2))
     assert caught.value.diagnostics[0].code == "worker-lost"
 
 
@@ -116,7 +116,7 @@ def test_an_error_that_cannot_be_sent_is_told_all_the_same() -> None:
         return k
 
     with pytest.raises(InternalError, match="please report: Odd: two"):
-        list(spread(task, range(4), 2))
+        list(run_unordered(task, range(4), 2))
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork")
@@ -130,7 +130,7 @@ def test_a_process_that_is_stopped_is_noticed(monkeypatch: pytest.MonkeyPatch) -
         return k
 
     with pytest.raises(NexortError, match="stopped"):
-        list(spread(task, range(4), 2))
+        list(run_unordered(task, range(4), 2))
     assert not multiprocessing.active_children()
 
 

@@ -74,7 +74,7 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True)
-class Expectations:
+class KnownExpectations:
     """What is known of the Gaussian expectations of a function.
 
     ``parts`` is the function as sums and products of the families with closed forms (powers of x,

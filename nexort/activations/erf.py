@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nexort.activations import Array, Expectations, Function
+from nexort.activations import Array, Function, KnownExpectations
 
 
 def _erf(x: Array) -> Array:
@@ -45,6 +45,6 @@ FUNCTIONS = (
 _WILLIAMS = "Williams, Computing with infinite networks, 1997"
 
 EXPECTATIONS = (
-    Expectations("erf", citation=_WILLIAMS),
-    Expectations("gauss", "exp(-0.5 * (x * x))", _WILLIAMS),
+    KnownExpectations("erf", citation=_WILLIAMS),
+    KnownExpectations("gauss", "exp(-0.5 * (x * x))", _WILLIAMS),
 )

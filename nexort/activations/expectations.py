@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from functools import cache
 
-from nexort.activations import Expectations, modules
+from nexort.activations import KnownExpectations, modules
 
 
 @cache
-def registry() -> dict[str, Expectations]:
+def known_expectations() -> dict[str, KnownExpectations]:
     """Every entry by the name of its function."""
     listed = (getattr(module, "EXPECTATIONS", ()) for module in modules())
     return {entry.name: entry for entries in listed for entry in entries}

@@ -4,7 +4,7 @@ from math import inf
 
 import numpy as np
 
-from nexort.activations import Expectations, Function
+from nexort.activations import Function, KnownExpectations
 
 FUNCTIONS = (
     Function(
@@ -26,4 +26,4 @@ FUNCTIONS = (
     ),
 )
 
-EXPECTATIONS = (Expectations("exp", citation="the Gaussian integral"),)
+EXPECTATIONS = (KnownExpectations("exp", citation="the Gaussian integral"),)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nexort.activations import Expectations, Function
+from nexort.activations import Function, KnownExpectations
 
 FUNCTIONS = (
     Function(
@@ -24,6 +24,6 @@ FUNCTIONS = (
 )
 
 EXPECTATIONS = (
-    Expectations("max", "0.5 * ((x + y) + abs(x - y))"),
-    Expectations("min", "0.5 * ((x + y) - abs(x - y))"),
+    KnownExpectations("max", "0.5 * ((x + y) + abs(x - y))"),
+    KnownExpectations("min", "0.5 * ((x + y) - abs(x - y))"),
 )

@@ -4,7 +4,7 @@ from math import inf
 
 import numpy as np
 
-from nexort.activations import Array, Expectations, Function
+from nexort.activations import Array, Function, KnownExpectations
 
 
 def _gelu(x: Array) -> Array:
@@ -56,7 +56,7 @@ FUNCTIONS = (
 )
 
 EXPECTATIONS = (
-    Expectations(
+    KnownExpectations(
         "gelu",
         "x * (0.5 * (1 + erf(sqrt(0.5) * x)))",
         "Tsuchida et al., Avoiding kernel fixed points: computing with ELU and GELU, 2021",

@@ -4,7 +4,7 @@ from math import inf
 
 import numpy as np
 
-from nexort.activations import Expectations, Function
+from nexort.activations import Function, KnownExpectations
 
 FUNCTIONS = (
     Function(
@@ -42,6 +42,6 @@ FUNCTIONS = (
 )
 
 EXPECTATIONS = (
-    Expectations("sinh", "0.5 * (exp(x) - exp(-x))", "the Gaussian integral"),
-    Expectations("cosh", "0.5 * (exp(x) + exp(-x))", "the Gaussian integral"),
+    KnownExpectations("sinh", "0.5 * (exp(x) - exp(-x))", "the Gaussian integral"),
+    KnownExpectations("cosh", "0.5 * (exp(x) + exp(-x))", "the Gaussian integral"),
 )

@@ -4,7 +4,7 @@ from math import inf
 
 import numpy as np
 
-from nexort.activations import Expectations, Function
+from nexort.activations import Function, KnownExpectations
 
 FUNCTIONS = (
     Function(
@@ -31,7 +31,7 @@ FUNCTIONS = (
 )
 
 EXPECTATIONS = (
-    Expectations(
+    KnownExpectations(
         "square",
         citation="Isserlis, On a formula for the product-moment coefficient, 1918",
     ),

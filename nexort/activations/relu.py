@@ -4,7 +4,7 @@ from math import inf
 
 import numpy as np
 
-from nexort.activations import Array, Expectations, Function
+from nexort.activations import Array, Function, KnownExpectations
 
 
 def _relu(x: Array) -> Array:
@@ -46,12 +46,12 @@ FUNCTIONS = (
 )
 
 EXPECTATIONS = (
-    Expectations(
+    KnownExpectations(
         "relu",
         "0.5 * (x + abs(x))",
         "Cho and Saul, Kernel methods for deep learning, 2009",
     ),
-    Expectations(
+    KnownExpectations(
         "leaky_relu",
         "relu(x) + y * (x - relu(x))",
         "Tsuchida et al., Invariance of weight distributions in rectified MLPs, 2018",

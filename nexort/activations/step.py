@@ -4,7 +4,7 @@ from math import inf
 
 import numpy as np
 
-from nexort.activations import Array, Expectations, Function
+from nexort.activations import Array, Function, KnownExpectations
 
 
 def _step(x: Array) -> Array:
@@ -62,7 +62,7 @@ _CHO = "Cho and Saul, Kernel methods for deep learning, 2009"
 _SHEPPARD = "Sheppard, On the application of the theory of error, 1899"
 
 EXPECTATIONS = (
-    Expectations("step", "0.5 * (1 + sign(x))", _CHO),
-    Expectations("sign", citation=_SHEPPARD),
-    Expectations("abs", citation=_CHO),
+    KnownExpectations("step", "0.5 * (1 + sign(x))", _CHO),
+    KnownExpectations("sign", citation=_SHEPPARD),
+    KnownExpectations("abs", citation=_CHO),
 )

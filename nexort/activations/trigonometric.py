@@ -4,7 +4,7 @@ from math import pi
 
 import numpy as np
 
-from nexort.activations import Expectations, Function
+from nexort.activations import Function, KnownExpectations
 
 FUNCTIONS = (
     Function(
@@ -44,4 +44,7 @@ FUNCTIONS = (
 
 _RAHIMI = "Rahimi and Recht, Random features for large-scale kernel machines, 2007"
 
-EXPECTATIONS = (Expectations("sin", citation=_RAHIMI), Expectations("cos", citation=_RAHIMI))
+EXPECTATIONS = (
+    KnownExpectations("sin", citation=_RAHIMI),
+    KnownExpectations("cos", citation=_RAHIMI),
+)

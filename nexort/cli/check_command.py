@@ -27,21 +27,21 @@ def command(
 ) -> None:
     """Check a program: names, kinds, axes, index ranges. Prints a table of what it defines."""
     from nexort import driver
-    from nexort.program.view import table
+    from nexort.program.view import program_table
     from nexort.training.prepare import prepare
 
-    program, given = options.load(file, settings, data, max_instructions)
+    program, given = options.load_program(file, settings, data, max_instructions)
     if data and program.training is not None:
         prepare(program, given)
     elif data:
         driver.unroll(program, given)
     else:
         driver.check(program, given)
-    rows = table(program)
+    rows = program_table(program)
     header = ("name", "kind", "axes", "instruction")
     if as_json:
         import json
 
         say(json.dumps([dict(zip(header, r.cells, strict=True)) for r in rows], indent=2))
     else:
-        say(options.columns([r.cells for r in rows], header))
+        say(options.align_columns([r.cells for r in rows], header))

@@ -41,11 +41,11 @@ def command(
 ) -> None:
     """Classify a parametrization: unstable, unfaithful, trivial, feature learning or operator
     regime. Every condition is shown with its two sides, and the smallest repair of a bad one."""
-    from nexort.parametrization.classification import of_subject
+    from nexort.parametrization.classification import classify_subject
     from nexort.parametrization.report import classification
 
     options.check_output(output)
-    found = regimes.load(file, settings, data, max_instructions)
-    found = regimes.changed(found, regime, optimizer, normalization)
-    text = classification(of_subject(found), form, sizes=sizes)  # type: ignore[arg-type]
+    found = regimes.load_subject(file, settings, data, max_instructions)
+    found = regimes.change_subject(found, regime, optimizer, normalization)
+    text = classification(classify_subject(found), form, sizes=sizes)  # type: ignore[arg-type]
     options.write(text + "\n", output)

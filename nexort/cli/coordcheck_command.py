@@ -10,7 +10,7 @@ import click
 from nexort.cli import options
 from nexort.cli.progress import counting, progress
 from nexort.cli.streams import note, say
-from nexort.report.schema import numbered
+from nexort.report.schema import with_schema
 
 
 @click.command(
@@ -81,15 +81,15 @@ def command(
     one is off, it names the first tensor that is, and the exponent that explains it. Of a program
     without a training, the sizes of its vectors and scalars.
     """
-    from nexort.coordcheck.check import check
-    from nexort.coordcheck.text import as_json as numbers
-    from nexort.coordcheck.text import render
+    from nexort.coordcheck.check import check_coordinates
+    from nexort.coordcheck.text import check_json as numbers
+    from nexort.coordcheck.text import check_text
 
     options.check_plot(plot)
     widths = options.widths_value(width) if width else None
-    program, given = options.load(file, settings, data, max_instructions)
+    program, given = options.load_program(file, settings, data, max_instructions)
     with progress("runs") as bar:
-        found = check(
+        found = check_coordinates(
             program,
             given,
             widths,
@@ -103,9 +103,9 @@ def command(
             threads=threads,
             memory=memory,
         )
-    say(json.dumps(numbered(numbers(found)), indent=2) if as_json else render(found))
+    say(json.dumps(with_schema(numbers(found)), indent=2) if as_json else check_text(found))
     if plot is not None:
-        from nexort.coordcheck.picture import plot as draw
+        from nexort.coordcheck.picture import plot_check as draw
 
         draw(found, plot)
         note(f"wrote {plot}")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from nexort.cli import options
-from nexort.report.schema import numbered
+from nexort.report.schema import with_schema
 from nexort.support.diagnostics import fail
 
 WIDTH = 100
@@ -59,10 +59,10 @@ def command(
         message = "--document is a form of LaTeX"
         raise fail("bad-option", message, help="--latex --document")
     options.check_output(output)
-    program, given = options.load(file, settings, (), max_instructions)
+    program, given = options.load_program(file, settings, (), max_instructions)
     limits = TensorProgram(program, given.numbers, max_instructions).derive(unroll=unroll)
     if as_json:
-        shown = json.dumps(numbered(limits.as_json()), indent=2, ensure_ascii=False) + "\n"
+        shown = json.dumps(with_schema(limits.as_json()), indent=2, ensure_ascii=False) + "\n"
     elif as_latex:
         shown = limits.latex(steps=steps, document=document)
     else:

@@ -65,7 +65,7 @@ def command(
     a perceptron by the theorem, of a program by its counted sizes. Without --x and --y three slices
     through the base."""
     from nexort.parametrization import picture, spaces
-    from nexort.parametrization.slices import sliced
+    from nexort.parametrization.slices import take_slice
 
     options.check_plot(plot)
     if (across is None) != (up is None):
@@ -74,25 +74,25 @@ def command(
         space = spaces.of_perceptron(depth, regime, optimizer, normalization)
         name = f"perceptrons with {depth} hidden layers"
     else:
-        found = regimes.load(file, settings, data, max_instructions)
-        found = regimes.changed(found, None, optimizer, normalization)
-        space, name = spaces.of_subject(found, regime), file
+        found = regimes.load_subject(file, settings, data, max_instructions)
+        found = regimes.change_subject(found, None, optimizer, normalization)
+        space, name = spaces.tables_of_subject(found, regime), file
     fine = steps or (64 if plot else 8)
     if across is None or up is None:
         wanted = spaces.DEFAULT
     else:
         wanted = ((across, up, (_range(x_range), _range(y_range))),)
-    slices = [sliced(space, x, y, r, fine, spaces.MARKS) for x, y, r in wanted]
+    slices = [take_slice(space, x, y, r, fine, spaces.MARKS) for x, y, r in wanted]
     if plot:
         by = f" under {optimizer}" if optimizer else ""
-        picture.draw(slices, plot, f"Parametrizations of {name}{by}")
+        picture.draw_slices(slices, plot, f"Parametrizations of {name}{by}")
         note(f"wrote {plot}")
     if as_json:
         import json
 
-        say(json.dumps([picture.as_json(x) for x in slices]))
+        say(json.dumps([picture.slice_json(x) for x in slices]))
     elif not plot:
-        say("\n\n".join(map(picture.text, slices)))
+        say("\n\n".join(map(picture.slice_text, slices)))
 
 
 def _range(text: str) -> tuple[Fraction, Fraction]:

@@ -12,7 +12,7 @@ from nexort.cli import options
 from nexort.cli.kernels import second_of, show
 from nexort.cli.progress import pairs, progress
 from nexort.cli.streams import note, say
-from nexort.report.schema import numbered
+from nexort.report.schema import with_schema
 
 if TYPE_CHECKING:
     from nexort.report.results import Estimate
@@ -79,11 +79,11 @@ def command(
     """Evaluate the infinite-width limit of every output: exact where mathematics allows, else with
     standard errors. With a second set of inputs (xi2 for data xi), the kernel between the two."""
     from nexort.api import TensorProgram
-    from nexort.report.results import render
+    from nexort.report.results import results_text
 
     if emit:
         options.check_output(output)
-    program, given = options.load(file, settings, data, max_instructions)
+    program, given = options.load_program(file, settings, data, max_instructions)
     if emit:
         options.write(TensorProgram(program, given.numbers, max_instructions).emit(), output)
         return
@@ -92,7 +92,7 @@ def command(
     if explain and program.training is None:
         explained = TensorProgram(program, given.numbers, max_instructions)
         rows = [row.cells for row in explained.explain(rtol or 1e-8, data=given.arrays)]
-        table = options.columns(rows, ("expectation", "route", "relative error"))
+        table = options.align_columns(rows, ("expectation", "route", "relative error"))
     if second or dtype or (output and output.endswith(".npy")):
         show(
             TensorProgram(program, given.numbers, max_instructions),
@@ -123,7 +123,7 @@ def command(
             warn=options.warn,
             data=given.arrays,
         )
-    say(json.dumps(numbered(results.as_json()), indent=2) if as_json else render(results))
+    say(json.dumps(with_schema(results.as_json()), indent=2) if as_json else results_text(results))
     if explain and program.training is not None:
         table = _routes(results)
     _explained(table, aside=as_json)
@@ -140,7 +140,7 @@ def _routes(results: Mapping[str, Estimate]) -> str:
         size = np.nanmax(np.abs(found), initial=0.0)
         error = np.nanmax(found.error, initial=0.0)
         rows.append((name, found.method, f"{error / size:.1g}" if size else "0"))
-    return options.columns(rows, ("output", "route", "relative error"))
+    return options.align_columns(rows, ("output", "route", "relative error"))
 
 
 def _explained(table: str, *, aside: bool) -> None:

@@ -34,5 +34,5 @@ def command(
     from nexort import driver
 
     options.check_output(output)
-    program, given = options.load(file, settings, data, max_instructions)
-    options.write(driver.text(driver.expand(program, given)), output)
+    program, given = options.load_program(file, settings, data, max_instructions)
+    options.write(driver.program_text(driver.expand(program, given)), output)

@@ -12,7 +12,7 @@ from nexort.cli.streams import say
 from nexort.support.diagnostics import did_you_mean, fail
 
 if TYPE_CHECKING:
-    from nexort.limit.derive.listing import Row
+    from nexort.limit.derive.listing import FunctionRow
 
 
 @click.command(
@@ -30,7 +30,7 @@ def command(names: Sequence[str], as_json: bool) -> None:
     correlated Gaussians is found. With names, also the closed forms."""
     from nexort.limit.derive import listing
 
-    found = {row.name: row for row in listing.rows()}
+    found = {row.name: row for row in listing.function_rows()}
     for name in names:
         if name not in found:
             hint = did_you_mean(name, found)
@@ -45,10 +45,10 @@ def command(names: Sequence[str], as_json: bool) -> None:
         say("\n\n".join("\n".join(_lines(row)) for row in rows))
     else:
         head = ("function", "formula", "derivative", "E f(y) f(z)")
-        say(options.columns([row.cells for row in rows], head))
+        say(options.align_columns([row.cells for row in rows], head))
 
 
-def _lines(row: Row) -> Iterator[str]:
+def _lines(row: FunctionRow) -> Iterator[str]:
     """All that is known of one function."""
     yield f"{row.call} = {row.formula}"
     for argument, slope in zip(row.arguments, row.derivatives, strict=True):

@@ -35,20 +35,20 @@ def command(file: str, settings: Sequence[str], form: str | None, output: str | 
     """Write the program graph: declarations, rules (families stay families) and their uses; of a
     training, those of the core program that it stands for."""
     from nexort.api import TensorProgram
-    from nexort.program.drawing import as_dot, as_json, draw
+    from nexort.program.drawing import as_dot, draw_graph, graph_json
 
     options.check_output(output)
-    program, given = options.load(file, settings, (), MAX_INSTRUCTIONS)
+    program, given = options.load_program(file, settings, (), MAX_INSTRUCTIONS)
     form = form or (Path(output).suffix[1:] if output else "dot")
     g = TensorProgram(program, given.numbers).graph()
     if form in ("dot", "gv", "json"):
-        text = as_json(g) if form == "json" else as_dot(g)
+        text = graph_json(g) if form == "json" else as_dot(g)
         options.write(text + "\n", output)
         return
     if form not in ("svg", "png", "pdf"):
         message = f"cannot write a graph as '{form}'"
         raise fail("bad-option", message, help="use .dot, .json, .svg, .png or .pdf")
-    data = draw(g, form)
+    data = draw_graph(g, form)
     if output is None:
         say_bytes(data)
     else:

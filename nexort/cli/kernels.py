@@ -10,7 +10,7 @@ from nexort.cli.progress import pairs, progress
 from nexort.cli.streams import say
 from nexort.data.given import Given
 from nexort.program.program import Program
-from nexort.report.schema import numbered
+from nexort.report.schema import with_schema
 from nexort.support.diagnostics import fail
 
 if TYPE_CHECKING:
@@ -59,10 +59,10 @@ def show(
             where = getattr(array, "filename", path)
             say(f"{key}: {size} in {where} ({found.methods[key]})")
         return
-    from nexort.report.results import Estimate, Results, render
+    from nexort.report.results import Estimate, Results, results_text
 
     results = Results({k: Estimate(*v, k) for k, v in found.results().items()})
 
-    say(json.dumps(numbered(results.as_json()), indent=2) if as_json else render(results))
+    say(json.dumps(with_schema(results.as_json()), indent=2) if as_json else results_text(results))
     if output:
         results.save(output)

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from nexort.cli.streams import drop_output, note, prepare
+from nexort.cli.streams import drop_output, note, prepare_streams
 from nexort.support.diagnostics import InternalError, NexortError
 
 COMMANDS = {
@@ -74,7 +74,7 @@ class Group(click.Group):
 def _guarded(run: Callable[[], Any]) -> int:
     """The exit code of a run, its errors told."""
     try:
-        prepare()
+        prepare_streams()
         result = run()
         sys.stdout.flush()
     except BrokenPipeError:

@@ -141,9 +141,9 @@ def plot_options(command: F) -> F:
 def check_plot(plot: str | None) -> None:
     """Raises NexortError for a picture's name that cannot be written, before any work."""
     if plot is not None:
-        from nexort.report.compare.style import check_path
+        from nexort.report.compare.style import check_picture_path
 
-        check_path(plot)
+        check_picture_path(plot)
 
 
 def check_output(output: str | None, *known: str) -> None:
@@ -166,7 +166,7 @@ def draw_training(
     track: str | None,
 ) -> None:
     """The first output of a training over its steps. Raises NexortError."""
-    from nexort.report.compare.trajectories import plot as draw
+    from nexort.report.compare.trajectories import plot_trajectories as draw
 
     tracked = None
     if track is not None:
@@ -213,23 +213,23 @@ def parse_memory(text: str) -> int:
     return int(size)
 
 
-def load(
+def load_program(
     file: str, settings: Sequence[str], data: Sequence[str], max_instructions: int
 ) -> tuple[Program, Given]:
     """The program and what is given to it. Raises NexortError with every error of the options."""
     program = compile_source(read(file))
     for found in program.warnings:
         warn(found)
-    return program, replace(given(program, settings, data), max_instructions=max_instructions)
+    return program, replace(read_given(program, settings, data), max_instructions=max_instructions)
 
 
-def given(program: Program, settings: Sequence[str], data: Sequence[str]) -> Given:
+def read_given(program: Program, settings: Sequence[str], data: Sequence[str]) -> Given:
     """Numbers and arrays from ``--set`` and ``--data``."""
     if not settings and not data:
         return Given({}, {})
     from nexort.data.arrays import from_array
     from nexort.data.entries import load_entries
-    from nexort.data.literals import literal
+    from nexort.data.literals import literal_array
 
     report = Report()
     numbers: dict[str, int | float] = {}
@@ -246,7 +246,7 @@ def given(program: Program, settings: Sequence[str], data: Sequence[str]) -> Giv
             report.error("bad-option", f"--set {setting}: expected NAME=VALUE", help="--set L=3")
             continue
         try:
-            value = literal(text.strip())
+            value = literal_array(text.strip())
             if name in program.data:
                 arrays[name] = from_array(name, value)
             elif isinstance(value, list):
@@ -272,7 +272,7 @@ def write(text: str, output: str | None) -> None:
         raise fail("cannot-write", f"{output}: {error.strerror}") from None
 
 
-def columns(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
+def align_columns(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
     """Rows as aligned text under a header."""
     table = [list(header), *(list(row) for row in rows)]
     sizes = [max(len(row[k]) for row in table) for k in range(len(header))]

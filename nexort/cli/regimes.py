@@ -53,7 +53,9 @@ def regime_option(name: str, default: str | None = None, more: str = "") -> Call
     )
 
 
-def load(file: str, settings: Sequence[str], data: Sequence[str], max_instructions: int) -> Subject:
+def load_subject(
+    file: str, settings: Sequence[str], data: Sequence[str], max_instructions: int
+) -> Subject:
     """The program's network in its own parametrization. Raises NexortError."""
     from dataclasses import replace
 
@@ -61,19 +63,19 @@ def load(file: str, settings: Sequence[str], data: Sequence[str], max_instructio
     from nexort.parametrization.subject import subject, with_training
 
     program = compile_source(with_training(read(file)))
-    given = options.given(program, settings, data)
+    given = options.read_given(program, settings, data)
     return subject(program, replace(given, max_instructions=max_instructions))
 
 
-def changed(
+def change_subject(
     found: Subject, regime: str | None, optimizer: str | None, normalization: str | None
 ) -> Subject:
     """The network under other updates, then in another parametrization. Raises NexortError."""
-    from nexort.parametrization.optimizers import optimizer as by_name
-    from nexort.parametrization.subject import divided, in_regime, under
+    from nexort.parametrization.optimizers import optimizer_of as by_name
+    from nexort.parametrization.subject import divide_updates, in_regime, under
 
     if optimizer is not None:
         found = under(found, by_name(optimizer))
     if normalization is not None:
-        found = divided(found, normalization)  # type: ignore[arg-type]
+        found = divide_updates(found, normalization)  # type: ignore[arg-type]
     return found if regime is None else in_regime(found, regime)

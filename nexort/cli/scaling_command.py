@@ -55,8 +55,8 @@ def command(
 ) -> int:
     """The scaling table of a model: initialization, multiplier, learning rate, epsilon and weight
     decay of every tensor as functions of width; exit code 1 if the table is not good."""
-    from nexort.parametrization.classification import of_subject
-    from nexort.parametrization.optimizers import optimizer as by_name
+    from nexort.parametrization.classification import classify_subject
+    from nexort.parametrization.optimizers import optimizer_of as by_name
     from nexort.parametrization.practice import GAUGES, practice
     from nexort.parametrization.table import Widths, practical
 
@@ -65,11 +65,11 @@ def command(
         raise fail("unknown-name", f"unknown gauge '{gauge}'", help=hint)
     options.check_output(output)
     by = None if optimizer is None else by_name(optimizer)
-    found = regimes.load(file, settings, data, max_instructions)
+    found = regimes.load_subject(file, settings, data, max_instructions)
     own = regime == "own"
-    found = regimes.changed(found, None if own else regime, optimizer, normalization)
+    found = regimes.change_subject(found, None if own else regime, optimizer, normalization)
     made = practice(found, by, gauge)
-    judged = of_subject(found)
+    judged = classify_subject(found)
     text = practical(made, Widths(base_width, width), form, judged)  # type: ignore[arg-type]
     options.write(text + "\n", output)
     return 0 if judged.good else 1

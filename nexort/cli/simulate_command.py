@@ -10,7 +10,7 @@ import click
 from nexort.cli import options
 from nexort.cli.progress import counting, progress
 from nexort.cli.streams import say
-from nexort.report.schema import numbered
+from nexort.report.schema import with_schema
 from nexort.support.diagnostics import fail
 
 
@@ -57,9 +57,9 @@ def command(
     import numpy as np
 
     from nexort.api import TensorProgram
-    from nexort.report.results import render, save_runs
+    from nexort.report.results import results_text, save_runs
 
-    program, given = options.load(file, settings, data, max_instructions)
+    program, given = options.load_program(file, settings, data, max_instructions)
     options.check_plot(plot)
     options.check_output(output, ".npz")
     if plot is not None and program.training is None:
@@ -83,7 +83,7 @@ def command(
             )
         if not as_json:
             say(f"width {n}")
-            say(render(found[n]))
+            say(results_text(found[n]))
     runs = {n: {k: np.asarray(v.runs) for k, v in r.items()} for n, r in found.items()}
     if output:
         save_runs(output, runs)
@@ -91,4 +91,4 @@ def command(
         options.draw_training(program, None, runs, plot, track)
     if as_json:
         plain = {str(n): r.as_json() for n, r in found.items()}
-        say(json.dumps(numbered(plain), indent=2))
+        say(json.dumps(with_schema(plain), indent=2))

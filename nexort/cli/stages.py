@@ -11,7 +11,7 @@ import click
 from nexort.cli import options
 from nexort.cli.streams import note, say
 from nexort.support.diagnostics import Source, Span, fail
-from nexort.support.passes import Pass, recorded
+from nexort.support.passes import Pass, record_passes
 
 if TYPE_CHECKING:
     from nexort.data.given import Given
@@ -50,22 +50,22 @@ def _staged(run: Callable[..., Any]) -> Callable[..., Any]:
         action = run if dump is None else _dump_of(dump)
         if not time_passes:
             return action(**asked)
-        with recorded() as found:
+        with record_passes() as found:
             try:
                 return action(**asked)
             finally:
-                note(times(found.passes))
+                note(pass_times(found.passes))
 
     return callback
 
 
-def times(passes: Sequence[Pass]) -> str:
+def pass_times(passes: Sequence[Pass]) -> str:
     """A row a stage: those inside others are indented."""
-    rows = [("  " * p.depth + p.name, f"{p.seconds:.3f} s", size(p.result)) for p in passes]
-    return options.columns(rows, ("stage", "time", "size"))
+    rows = [("  " * p.depth + p.name, f"{p.seconds:.3f} s", result_size(p.result)) for p in passes]
+    return options.align_columns(rows, ("stage", "time", "size"))
 
 
-def size(result: object) -> str:
+def result_size(result: object) -> str:
     """How much came out of a stage."""
     found = _size(result)
     return "" if found is None else f"{found[0]} {found[1]}"
@@ -131,14 +131,14 @@ def _dump_of(stage: str) -> Callable[..., None]:
             return
         program = driver.compile_source(source)
         if stage == "program":
-            say(driver.text(program).rstrip())
+            say(driver.program_text(program).rstrip())
             return
-        given = options.given(program, settings, data)
+        given = options.read_given(program, settings, data)
         if max_instructions is not None:
             given = replace(given, max_instructions=max_instructions)
         match stage:
             case "expanded":
-                say(driver.text(driver.expand(program, given)).rstrip())
+                say(driver.program_text(driver.expand(program, given)).rstrip())
             case "unrolled":
                 say("\n".join(_unrolled(program, given)))
             case "plan":
@@ -223,12 +223,12 @@ def _plan(program: Program, given: Given) -> str:
     """How the limit is found: the route of every expectation; of a training its regime, which
     weights move, and the sample."""
     from nexort import driver
-    from nexort.limit.exact.explain import explain
+    from nexort.limit.exact.explain import explain_routes
     from nexort.training.task import weight_name
 
     if program.training is None:
-        rows = [row.cells for row in explain(driver.unroll(program, given))]
-        return options.columns(rows, ("expectation", "route", "relative error"))
+        rows = [row.cells for row in explain_routes(driver.unroll(program, given))]
+        return options.align_columns(rows, ("expectation", "route", "relative error"))
     task = driver.training(program, given)
     heading = f"{'maximal update' if task.regime == 'maximal' else 'neural tangent'} limit"
     lines = [f"{heading}, {task.steps} steps"]
@@ -239,4 +239,6 @@ def _plan(program: Program, given: Given) -> str:
         how = "in the span of gradients" if linear else "pair by pair of neurons"
         how = how if w.kind == "matrix" else "entry by entry"
         weights.append((weight_name(key), w.kind, w.update.name, how if moved else "stays"))
-    return "\n".join([*lines, options.columns(weights, ("weight", "kind", "update", "moves"))])
+    return "\n".join(
+        [*lines, options.align_columns(weights, ("weight", "kind", "update", "moves"))]
+    )

@@ -38,7 +38,7 @@ def _replaced(error: UnicodeError) -> tuple[str, int]:
     return "".join(map(ascii_form, error.object[error.start : error.end])), error.end
 
 
-def prepare() -> None:
+def prepare_streams() -> None:
     """Make ready what everything is written to. Raises NexortError where there is no output."""
     codecs.register_error("nexort.ascii", _replaced)
     if sys.stderr is None:

@@ -11,7 +11,7 @@ import click
 from nexort.cli import options
 from nexort.cli.progress import counting, pairs, progress
 from nexort.cli.streams import note, say
-from nexort.report.schema import numbered
+from nexort.report.schema import with_schema
 
 
 @click.command(
@@ -69,11 +69,11 @@ def command(
 ) -> int:
     """Compare the limit with finite widths; exit code 1 if the limit theorem does not hold."""
     from nexort.api import TensorProgram
-    from nexort.report.compare import render
+    from nexort.report.compare import verification_text
 
     options.check_plot(plot)
     widths = options.widths_value(width) if width else None
-    program, given = options.load(file, settings, data, max_instructions)
+    program, given = options.load_program(file, settings, data, max_instructions)
     tensor_program = TensorProgram(program, given.numbers, max_instructions)
     with progress("limit") as bar:
         limit = tensor_program.limit(
@@ -106,11 +106,11 @@ def command(
             checkpoint=checkpoint,
             keep=runs,
         )
-    say(json.dumps(numbered(found.as_json()), indent=2) if as_json else render(found))
+    say(json.dumps(with_schema(found.as_json()), indent=2) if as_json else verification_text(found))
     if plot is not None and program.training is not None:
         options.draw_training(program, limit, runs, plot, track)
     elif plot is not None:
-        from nexort.report.compare.plot import plot as draw
+        from nexort.report.compare.plot import plot_verification as draw
 
         draw(found, plot)
         note(f"wrote {plot}")

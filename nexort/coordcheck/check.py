@@ -9,18 +9,18 @@ import numpy as np
 
 from nexort.coordcheck import core
 from nexort.coordcheck.findings import behaviour, blames
-from nexort.coordcheck.fit import Fit, fit
-from nexort.coordcheck.measure import Measured, measure
+from nexort.coordcheck.fit import ExponentFit, fit
+from nexort.coordcheck.measure import Measured, measure_training
 from nexort.coordcheck.outcome import Check
-from nexort.coordcheck.predict import Prediction, predict, response
-from nexort.coordcheck.rows import judged
-from nexort.coordcheck.tasks import expecting, shortened
+from nexort.coordcheck.predict import Prediction, predict_training, response
+from nexort.coordcheck.rows import judge_rows
+from nexort.coordcheck.tasks import expecting, shorten_training
 from nexort.coordcheck.tensors import OWN, Quantity
 from nexort.data.given import Given
-from nexort.parametrization.orders import exact
+from nexort.parametrization.orders import exact_order
 from nexort.parametrization.repair import GOOD
 from nexort.parametrization.theorem import VERDICTS
-from nexort.parametrization.verdict import degree, failures, judge, table
+from nexort.parametrization.verdict import exponents_table, failures, judge, update_degree
 from nexort.program.program import Program
 from nexort.program.view import outer_order
 from nexort.support.diagnostics import fail
@@ -34,7 +34,7 @@ TOLERANCE = 0.2
 """How far from its prediction an exponent may be: wrong ones are off by 1/2 or more."""
 
 
-def check(
+def check_coordinates(
     program: Program,
     given: Given,
     widths: Sequence[int] | None = None,
@@ -65,16 +65,16 @@ def check(
                 message = f"{name} is for programs with a training, this one has none"
                 raise fail("bad-option", message)
         return _core(program, given, widths, seeds, tolerance, dtype=dtype, watch=watch, **options)
-    task = shortened(program, given, steps)
+    task = shorten_training(program, given, steps)
     other = program if expect is None else expecting(program, expect)
-    wanted = task if expect is None else shortened(other, given, steps)
-    measured = measure(task, widths, seeds, dtype=dtype, watch=watch, **options)
+    wanted = task if expect is None else shorten_training(other, given, steps)
+    measured = measure_training(task, widths, seeds, dtype=dtype, watch=watch, **options)
     fits = {q: fit(widths, s, pure=q.what in OWN) for q, s in measured.squares.items()}
     degrees, notes = _degrees(wanted, fits)
-    prediction = predict(wanted, measured.tensors, degrees)
+    prediction = predict_training(wanted, measured.tensors, degrees)
     notes += _notes(measured, prediction, task)
-    rows = judged(
-        fits, prediction, tolerance, {k: degree(w.update) for k, w in task.weights.items()}
+    rows = judge_rows(
+        fits, prediction, tolerance, {k: update_degree(w.update) for k, w in task.weights.items()}
     )
     return Check(
         widths, seeds, task.steps, measured.tensors, rows, expect or "", tolerance, blames(rows),
@@ -85,7 +85,7 @@ def check(
 def _verdict(program: Program, task: Task) -> tuple[str, str]:
     """The verdict on a training's exponents, and which size is not as it should be."""
     assert program.training is not None
-    whole = table(program.training, task.weights)
+    whole = exponents_table(program.training, task.weights)
     judged = judge(program.training, task, whole).at(whole)
     verdict = VERDICTS[int(judged.code[0])]
     if verdict in GOOD:
@@ -93,7 +93,7 @@ def _verdict(program: Program, task: Task) -> tuple[str, str]:
     first = failures(judged.asked())
     if not first:
         return verdict, "every gradient is exactly 0" if verdict == "trivial" else ""
-    size = -exact(float(first[0].left[0]))
+    size = -exact_order(float(first[0].left[0]))
     return verdict, f"the {first[0].formula} is {'n' if size == 1 else f'n^({size})'}"
 
 
@@ -109,23 +109,25 @@ def _core(
     found = core.core(program, given)
     if not found.tensors:
         raise fail("no-output", "nothing in the program depends on the width")
-    measured = core.measure(found, widths, seeds, **options)
-    prediction = core.predict(found)
+    measured = core.measure_core(found, widths, seeds, **options)
+    prediction = core.predict_core(found)
     fits = {q: fit(widths, s) for q, s in measured.squares.items()}
-    rows = judged(fits, prediction, tolerance, {})
+    rows = judge_rows(fits, prediction, tolerance, {})
     conduct = behaviour(rows, tolerance)
     return Check(
         tuple(widths), seeds, 0, found.tensors, rows, "", tolerance, (), conduct, (), False
     )
 
 
-def _degrees(task: Task, fits: Mapping[Quantity, Fit]) -> tuple[dict[Key, int | None], list[str]]:
+def _degrees(
+    task: Task, fits: Mapping[Quantity, ExponentFit]
+) -> tuple[dict[Key, int | None], list[str]]:
     """The degree of every update function at the sizes of gradients that it sees here, and what is
     to be said of it."""
     found: dict[Key, int | None] = {}
     felt: dict[str, list[str]] = {}
     for key, w in task.weights.items():
-        known = degree(w.update)
+        known = update_degree(w.update)
         sizes = [
             size
             for q, f in fits.items()

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from nexort.coordcheck.measure import Measured
-from nexort.coordcheck.predict import Exponent, Prediction, power
+from nexort.coordcheck.predict import Exponent, Prediction, predicted_power
 from nexort.coordcheck.tensors import Quantity, Role, Tensor
-from nexort.data.given import Given, bound
+from nexort.data.given import Given, bind_given
 from nexort.parametrization.counting import Counting
-from nexort.parametrization.graph import Graph
+from nexort.parametrization.graph import NetworkGraph
 from nexort.program import build
 from nexort.program.missing import Missing
 from nexort.program.nodes import DRAWN, Node, Op, walk
@@ -42,7 +42,7 @@ class Core:
 def core(program: Program, given: Given) -> Core:
     """Unroll a program without a training. Raises NexortError for what its numbers and data do not
     define."""
-    params, data, sizes = bound(program, given)
+    params, data, sizes = bind_given(program, given)
     report = Report()
     unroller = Unroller(program, params, sizes, report, given.max_instructions)
     unroller.run()
@@ -94,7 +94,7 @@ def _expanded(graph: Unrolled, names: Mapping[Node, str], most: int) -> Core:
     return Core(replace(expanded, outputs=tuple(outputs)), tuple(tensors))
 
 
-def measure(
+def measure_core(
     found: Core,
     widths: Sequence[int],
     seeds: int,
@@ -115,13 +115,13 @@ def measure(
     return Measured(tuple(widths), seeds, found.tensors, squares)
 
 
-def predict(found: Core) -> Prediction:
+def predict_core(found: Core) -> Prediction:
     """The sizes that are counted."""
     nodes = {str(k): x.node for k, x in enumerate(found.tensors) if x.node is not None}
     [first, *_] = [output.members[0] for output in found.program.outputs]
-    counting = Counting(Graph(first, {}, {}, named=nodes), {})
+    counting = Counting(NetworkGraph(first, {}, {}, named=nodes), {})
     exponents: dict[Quantity, Exponent] = {
-        Quantity("size", x, 0): power(counting.first[node].total)
+        Quantity("size", x, 0): predicted_power(counting.first[node].total)
         for x, node in zip(found.tensors, nodes.values(), strict=True)
     }
     return Prediction(exponents, None)

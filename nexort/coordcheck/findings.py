@@ -8,8 +8,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from nexort.coordcheck.fit import Fit
-from nexort.coordcheck.rows import Row
+from nexort.coordcheck.fit import ExponentFit
+from nexort.coordcheck.rows import QuantityRow
 from nexort.coordcheck.tensors import OWN, Quantity, Tensor, What
 
 
@@ -28,9 +28,9 @@ class Blame:
         return "; ".join(_sentence(self.tensor.label, e, by) for e, by in self.exponents)
 
 
-def blames(rows: Iterable[Row]) -> tuple[Blame, ...]:
+def blames(rows: Iterable[QuantityRow]) -> tuple[Blame, ...]:
     """The weights whose own exponents are off, as the run meets them."""
-    own: dict[Tensor, dict[What, Row]] = {}
+    own: dict[Tensor, dict[What, QuantityRow]] = {}
     for row in rows:
         if row.quantity.what in OWN and row.status == "off":
             own.setdefault(row.quantity.tensor, {})[row.quantity.what] = row
@@ -92,16 +92,16 @@ class Behaviour:
     vectors change as much as they are large at the last step, and which change less; and whether f
     changes by an amount that neither vanishes nor grows (None: it cannot be told)."""
 
-    grows: Row | None
+    grows: QuantityRow | None
     learned: tuple[str, ...]
     lazy: tuple[str, ...]
     moves: bool | None
 
 
-def behaviour(rows: Sequence[Row], tolerance: float) -> Behaviour:
+def behaviour(rows: Sequence[QuantityRow], tolerance: float) -> Behaviour:
     """What the fits say."""
     grows = None
-    changes: dict[Tensor, tuple[int, Fit]] = {}
+    changes: dict[Tensor, tuple[int, ExponentFit]] = {}
     for row in rows:
         x, what = row.quantity.tensor, row.quantity.what
         if x.role in ("weight", "signal"):

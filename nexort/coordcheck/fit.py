@@ -32,7 +32,7 @@ FLOOR = 1e-6
 
 
 @dataclass(frozen=True)
-class Fit:
+class ExponentFit:
     """The exponent s in size ~ n^s, and its standard error (nan where it cannot be told). ``sizes``
     and ``errors`` are the geometric mean over runs at every width, nan where no run has one, and
     the relative standard error. ``zero``: the size is exactly 0 at all widths. ``freedom``: the
@@ -54,7 +54,7 @@ class Fit:
         return float(stdtrit(max(self.freedom, 1), ndtr(SURE))) * self.error
 
 
-def fit(widths: Sequence[int], squares: Array, *, pure: bool = False) -> Fit:
+def fit(widths: Sequence[int], squares: Array, *, pure: bool = False) -> ExponentFit:
     """The fit of mean squares, shape (widths, runs). What is not finite or 0 in single runs is left
     out; so are widths at which that is most runs. ``pure``: there are no corrections."""
     usable = np.isfinite(squares) & (squares > 0)
@@ -72,10 +72,10 @@ def fit(widths: Sequence[int], squares: Array, *, pure: bool = False) -> Fit:
     if len(kept) < 2:
         known = squares[np.isfinite(squares)]
         zero = bool(known.size) and not known.any()
-        return Fit(np.nan, np.nan, sizes, errors, zero)
+        return ExponentFit(np.nan, np.nan, sizes, errors, zero)
     freedom = int(count[kept].sum()) - len(kept)
     exponent, error = _averaged(lengths[kept], mean[kept], errors[kept], pure=pure)
-    return Fit(exponent, error, sizes, errors, freedom=freedom)
+    return ExponentFit(exponent, error, sizes, errors, freedom=freedom)
 
 
 def _variances(lengths: Array, spread: Array, count: Array) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nexort.coordcheck.sizes import Sizes
+from nexort.coordcheck.sizes import SizeWatch
 from nexort.coordcheck.tensors import Quantity, Tensor, tensors
 from nexort.program.unrolled import Array
 from nexort.training.task import Task
@@ -24,7 +24,7 @@ class Measured:
     squares: Mapping[Quantity, Array]
 
 
-def measure(
+def measure_training(
     task: Task,
     widths: Sequence[int],
     seeds: int,
@@ -43,7 +43,7 @@ def measure(
     squares: dict[Quantity, Array] = {}
     # the largest width first: what does not fit is told at once
     for place, width in reversed(list(enumerate(widths))):
-        runs = [Sizes(task, found) for _ in range(seeds)]
+        runs = [SizeWatch(task, found) for _ in range(seeds)]
         progress = None if watch is None else watch(width)
         train(task, width, seeds, watch=lambda k, r=runs: r[k], progress=progress, **options)  # type: ignore[misc]
         for k, run in enumerate(runs):

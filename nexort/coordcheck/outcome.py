@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nexort.coordcheck.findings import Behaviour, Blame
-from nexort.coordcheck.rows import Row
+from nexort.coordcheck.rows import QuantityRow
 from nexort.coordcheck.tensors import OWN, Tensor
 from nexort.parametrization.repair import GOOD
 
@@ -20,7 +20,7 @@ class Check:
     seeds: int
     steps: int
     tensors: tuple[Tensor, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[QuantityRow, ...]
     expected: str
     tolerance: float
     blames: tuple[Blame, ...]
@@ -32,12 +32,12 @@ class Check:
     why: str = ""
 
     @property
-    def judged(self) -> tuple[Row, ...]:
+    def judged(self) -> tuple[QuantityRow, ...]:
         """The rows that are compared with predictions."""
         return tuple(r for r in self.rows if r.quantity.what not in OWN)
 
     @property
-    def first(self) -> Row | None:
+    def first(self) -> QuantityRow | None:
         """The first quantity that is off, as the run meets them."""
         return next((r for r in self.judged if r.status == "off"), None)
 

@@ -11,10 +11,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nexort.coordcheck.outcome import Check
-from nexort.coordcheck.rows import Row
+from nexort.coordcheck.rows import QuantityRow
 from nexort.coordcheck.tensors import Tensor, What
-from nexort.coordcheck.text import exponent_text, shown
-from nexort.report.compare.style import COLOURS, FAINT, INK, MARKERS, STYLE, check_path, save
+from nexort.coordcheck.text import exponent_text, steps_shown
+from nexort.report.compare.style import (
+    COLOURS,
+    FAINT,
+    INK,
+    MARKERS,
+    STYLE,
+    check_picture_path,
+    save,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,27 +41,27 @@ PANELS: dict[What, str] = {
     "gradient": "gradient by x",
 }
 
-Series = Mapping[tuple[What, int, Tensor], Row]
+Series = Mapping[tuple[What, int, Tensor], QuantityRow]
 
 
-def plot(check: Check, path: str | Path) -> None:
+def plot_check(check: Check, path: str | Path) -> None:
     """Draw a check to ``.png``, ``.pdf`` or ``.svg``. Raises NexortError."""
-    check_path(path)
+    check_picture_path(path)
     import matplotlib
 
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type, unused-ignore]
-        save(draw(check), path)
+        save(draw_check(check), path)
 
 
-def draw(check: Check) -> Figure:
-    """The picture of :func:`plot`, in the style that is set."""
+def draw_check(check: Check) -> Figure:
+    """The picture of :func:`plot_check`, in the style that is set."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     series = {(r.quantity.what, r.quantity.step, r.quantity.tensor): r for r in check.judged}
     drawn = _drawn(check, series)
     rows = [w for w in PANELS if any(what == w and x in drawn for what, _, x in series)]
-    steps = shown(sorted({t for what, t, x in series if what in PANELS and x in drawn}))
+    steps = steps_shown(sorted({t for what, t, x in series if what in PANELS and x in drawn}))
     figure = Figure(layout=ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.05))
     figure.set_size_inches(1.6 + 2.9 * len(steps), 1.5 + 2.3 * len(rows))
     panels = figure.subplots(len(rows), len(steps), sharex=True, sharey="row", squeeze=False)
@@ -104,7 +112,10 @@ def _look(x: Tensor, drawn: Sequence[Tensor]) -> tuple[str, str]:
 
 
 def _panel(
-    axes: Axes, widths: Sequence[int], found: Sequence[tuple[Tensor, Row]], drawn: Sequence[Tensor]
+    axes: Axes,
+    widths: Sequence[int],
+    found: Sequence[tuple[Tensor, QuantityRow]],
+    drawn: Sequence[Tensor],
 ) -> None:
     """One kind of size at one step."""
     from matplotlib.ticker import LogFormatterSciNotation, NullLocator
@@ -138,7 +149,9 @@ def _panel(
     axes.tick_params(axis="y", which="minor", labelsize=7.5)
 
 
-def _exponents(axes: Axes, found: Sequence[tuple[Tensor, Row]], drawn: Sequence[Tensor]) -> None:
+def _exponents(
+    axes: Axes, found: Sequence[tuple[Tensor, QuantityRow]], drawn: Sequence[Tensor]
+) -> None:
     """The fitted exponents at the lines' ends, apart from each other."""
     low, high = np.log(axes.get_ylim())
     ends = [
@@ -157,7 +170,7 @@ def _exponents(axes: Axes, found: Sequence[tuple[Tensor, Row]], drawn: Sequence[
         )  # fmt: skip
 
 
-def _number(row: Row) -> str:
+def _number(row: QuantityRow) -> str:
     text = exponent_text(row.fit.exponent).replace("-", "−")
     return f"{text} !" if row.status == "off" else text
 
@@ -197,4 +210,4 @@ def _legend(figure: Figure, drawn: Sequence[Tensor], *, off: bool) -> None:
     )
 
 
-__all__ = ["draw", "exponent_text", "plot"]
+__all__ = ["draw_check", "exponent_text", "plot_check"]

@@ -11,10 +11,18 @@ import numpy as np
 
 from nexort.coordcheck.tensors import Quantity, Tensor, What
 from nexort.parametrization.counting import Counting
-from nexort.parametrization.graph import Graph, Slope
-from nexort.parametrization.orders import ONE, OUT, ZERO, Order, exact, least, rounded
-from nexort.parametrization.sizes import Size, added, homogeneous, nonlinear
-from nexort.parametrization.task_graph import exponents, parameter, slopes
+from nexort.parametrization.graph import NetworkGraph, Slope
+from nexort.parametrization.orders import (
+    ONE,
+    OUT,
+    ZERO,
+    Order,
+    exact_order,
+    order_of_sum,
+    round_order,
+)
+from nexort.parametrization.sizes import Size, homogeneous, nonlinear, sum_size
+from nexort.parametrization.task_graph import parameter, slopes, symbol_values
 from nexort.parametrization.verdict import layer
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
@@ -40,7 +48,7 @@ class Prediction:
     least: Mapping[Quantity, Fraction] = field(default_factory=dict)
 
 
-def predict(
+def predict_training(
     task: Task, tensors: Sequence[Tensor], degrees: Mapping[Key, int | None] | None = None
 ) -> Prediction:
     """Predicted exponents of all sizes at all steps of a task.
@@ -65,15 +73,15 @@ def predict(
 
 def _exponents(counting: _Everything, tensors: Sequence[Tensor]) -> dict[Quantity, Exponent]:
     return {
-        Quantity(what, tensor, t): power(order)
+        Quantity(what, tensor, t): predicted_power(order)
         for t, found in enumerate(counting.steps(tensors))
         for (what, tensor), order in found.items()
     }
 
 
-def power(order: Order) -> Exponent:
+def predicted_power(order: Order) -> Exponent:
     """What an order, of one table, predicts."""
-    return "zero" if np.isinf(order[0]) else -exact(float(order[0]))
+    return "zero" if np.isinf(order[0]) else -exact_order(float(order[0]))
 
 
 def _own(task: Task, x: Tensor) -> dict[Quantity, Exponent]:
@@ -140,10 +148,10 @@ class _Everything(Counting):
         named = {x for x, _ in task.moments.values()}
         inside = walk([task.out, *named])
         kets = [*inside, *(self.adjoints[x] for x in inside if x in self.adjoints)]
-        graph = Graph(
+        graph = NetworkGraph(
             task.out, slopes(task), parameters, named={str(k): x for k, x in enumerate(kets)}
         )
-        super().__init__(graph, exponents(task), second=second)
+        super().__init__(graph, symbol_values(task), second=second)
         self.decayed = {key for key, w in task.weights.items() if (w.decay > 0).any()}
         self.chi: Order = ONE
         self.effects: dict[Node, Size] = {}
@@ -160,7 +168,7 @@ class _Everything(Counting):
                 self.until = t
                 return found
             f = self._f(t)
-            self.chi = least(ONE, f)
+            self.chi = order_of_sum(ONE, f)
             now: dict[tuple[What, Tensor], Order] = {}
             for x in tensors:
                 now |= self._forward_of(x, t, f)
@@ -179,9 +187,9 @@ class _Everything(Counting):
             case "centre":
                 return change
             case "plain":
-                return least(self.output(self.first[self.task.out]), change)
+                return order_of_sum(self.output(self.first[self.task.out]), change)
             case _:
-                return least(ONE, change)
+                return order_of_sum(ONE, change)
 
     def _forward_of(self, x: Tensor, t: int, f: Order) -> dict[tuple[What, Tensor], Order]:
         match x.role:
@@ -193,14 +201,14 @@ class _Everything(Counting):
             case "weight" if x.node is None and x.key is not None:
                 a, b, _, _ = self.numbers(x.key)
                 known = self.graph.parameters[x.key]
-                start = least(a + b if known.random else ZERO, a if known.mean else ZERO)
+                start = order_of_sum(a + b if known.random else ZERO, a if known.mean else ZERO)
                 moves = [*self.moves.get(x.key, []), *([start] if x.key in self.decayed else [])]
-                change = least(*moves) if t else ZERO
+                change = order_of_sum(*moves) if t else ZERO
             case _:
                 assert x.node is not None
                 start = self.first[x.node].total
                 change = self.change[x.node].total if t else ZERO
-        found: dict[tuple[What, Tensor], Order] = {("size", x): least(start, change)}
+        found: dict[tuple[What, Tensor], Order] = {("size", x): order_of_sum(start, change)}
         if t:
             found["change", x] = change
             if x.node in self.effects:
@@ -225,7 +233,7 @@ class _Everything(Counting):
     def _outgrown(self) -> bool:
         """Whether an argument of a function that is not homogeneous grows with n."""
         return any(
-            rounded(self.now(a).total)[0] < 0
+            round_order(self.now(a).total)[0] < 0
             for x in self.order
             if x.op is Op.CALL and nonlinear(str(x.attr)) and not homogeneous(str(x.attr))
             for a in x.args
@@ -246,8 +254,8 @@ class _Everything(Counting):
             parts = [self.acted(u, x, now) for u in updates]
             # of W - decay W, the second part
             decay = [self.applied(x, now)] if x.attr[:2] in self.decayed else []
-            self.effects[x] = added(self.plain(ZERO), *parts, *decay)
-            return added(super().moved(x), *decay)
+            self.effects[x] = sum_size(self.plain(ZERO), *parts, *decay)
+            return sum_size(super().moved(x), *decay)
         if x.op in (Op.INIT_VECTOR, Op.INIT_SCALAR) and x.attr in self.decayed:
-            return added(super().moved(x), self.first[x])
+            return sum_size(super().moved(x), self.first[x])
         return super().moved(x)

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from nexort.coordcheck.fit import Fit
+from nexort.coordcheck.fit import ExponentFit
 from nexort.coordcheck.predict import Exponent, Prediction
 from nexort.coordcheck.tensors import Quantity, What
 from nexort.training.task import Key
@@ -20,12 +20,12 @@ beyond the tolerance, but the error would allow for it; ``open``: not fitted, or
 
 
 @dataclass(frozen=True)
-class Row:
+class QuantityRow:
     """One quantity: fitted, predicted (None: not), and how they compare. Where several terms may
     lead at these widths, the prediction is anything from ``low`` on."""
 
     quantity: Quantity
-    fit: Fit
+    fit: ExponentFit
     predicted: Exponent | None
     status: Status
     low: Fraction | None = None
@@ -48,7 +48,7 @@ class Row:
 
 
 def status(
-    fit: Fit, predicted: Exponent | None, tolerance: float, low: Fraction | None = None
+    fit: ExponentFit, predicted: Exponent | None, tolerance: float, low: Fraction | None = None
 ) -> Status:
     """How a fit compares with a prediction, or with what lies between ``low`` and it."""
     if predicted is None or (np.isnan(fit.exponent) and not fit.zero):
@@ -66,19 +66,19 @@ def status(
     return "off" if distance > tolerance + fit.margin else "unsure"
 
 
-def judged(
-    fits: Mapping[Quantity, Fit],
+def judge_rows(
+    fits: Mapping[Quantity, ExponentFit],
     prediction: Prediction,
     tolerance: float,
     degrees: Mapping[Key, int | None],
-) -> tuple[Row, ...]:
+) -> tuple[QuantityRow, ...]:
     """Every quantity beside its prediction, as the run meets them. ``degrees`` are those in which
     the weights' update functions are homogeneous."""
     found = {}
     for q in sorted(fits, key=lambda q: q.order):
         wanted = prediction.exponents.get(q)
         low = prediction.least.get(q)
-        found[q] = Row(q, fits[q], wanted, status(fits[q], wanted, tolerance, low), low)
+        found[q] = QuantityRow(q, fits[q], wanted, status(fits[q], wanted, tolerance, low), low)
     for q, row in found.items():
         known = None if q.tensor.key is None else degrees[q.tensor.key]
         if row.status == "off" and known is not None and _redundant(q, known, found):
@@ -89,7 +89,7 @@ def judged(
     return tuple(found.values())
 
 
-def _sure(q: Quantity, rows: Mapping[Quantity, Row]) -> bool:
+def _sure(q: Quantity, rows: Mapping[Quantity, QuantityRow]) -> bool:
     """Whether a weight's own exponents, whose fits have no noise, are what a quantity is off by."""
     factors: dict[What, tuple[What, ...]] = {
         "size": ("initial",), "seen": ("pull",), "update": ("pull", "push"),
@@ -101,7 +101,7 @@ def _sure(q: Quantity, rows: Mapping[Quantity, Row]) -> bool:
     return abs(off) > 0.1 and off * rows[q].difference > 0
 
 
-def _redundant(q: Quantity, known: int, rows: Mapping[Quantity, Row]) -> bool:
+def _redundant(q: Quantity, known: int, rows: Mapping[Quantity, QuantityRow]) -> bool:
     """Whether a quantity is no fault if it is off: update functions of degree 0 ignore d, for those
     of degree 1 only c - d counts (2.1)."""
     if q.what == "seen":

@@ -9,7 +9,7 @@ from math import inf, prod
 import numpy as np
 
 from nexort.coordcheck.tensors import Quantity, Tensor, What
-from nexort.finite.training.run import Pair, Run, Values
+from nexort.finite.training.run import Pair, TrainingRun, Values
 from nexort.program.nodes import Op
 from nexort.program.unrolled import Array
 from nexort.training.compiled import Kernel
@@ -44,7 +44,7 @@ class Heard(Update):
         return sum(b[1] for b in blocks) / count, sum(b[2] for b in blocks) / count
 
 
-class Sizes:
+class SizeWatch:
     """Watches one run; ``found`` has the mean squares of all quantities."""
 
     def __init__(self, task: Task, tensors: Collection[Tensor]) -> None:
@@ -65,7 +65,7 @@ class Sizes:
 
     # ---- forward -------------------------------------------------------------------------------
 
-    def values(self, run: Run, t: int, values: Values, f: Array) -> None:
+    def values(self, run: TrainingRun, t: int, values: Values, f: Array) -> None:
         """Sizes of all tensors, and of their changes."""
         for x in self.tensors:
             match x.role:
@@ -96,7 +96,7 @@ class Sizes:
         w = self.task.weights[key]
         return 0.0 if w.kind == "scalar" else float(w.mean) * float(width) ** -float(w.exponents.a)
 
-    def _effects(self, run: Run, t: int, values: Values) -> None:
+    def _effects(self, run: TrainingRun, t: int, values: Values) -> None:
         """(W_t - W_0) z_t of every product x = W z."""
         start = {x.key: value for x, value in self.start.items() if x.key is not None}
         for x in self.tensors:
@@ -111,7 +111,7 @@ class Sizes:
 
     def gradients(
         self,
-        run: Run,
+        run: TrainingRun,
         t: int,
         chi: Array,
         by_nodes: Values,
@@ -130,7 +130,7 @@ class Sizes:
             elif x.node in by_nodes and x.role != "output":
                 self._put("gradient", x, t, _mean(by_nodes[x.node]))
 
-    def moved(self, run: Run, t: int) -> None:
+    def moved(self, run: TrainingRun, t: int) -> None:
         """What the update functions saw, and what became of it."""
         for x in self.tensors:
             if x.role != "weight" or x.key is None:
@@ -159,7 +159,7 @@ class Sizes:
         self.before.clear()
 
 
-def _entries(run: Run, key: Key) -> Array:
+def _entries(run: TrainingRun, key: Key) -> Array:
     """W = n^-a w."""
     if key in run.matrices:
         matrix = run.matrices[key]
@@ -199,4 +199,4 @@ def _product(left: Array, right: Array) -> float:
     return max(0.0, float(np.sum((a @ a.T) * (b @ b.T)))) / entries
 
 
-__all__ = ["Heard", "Sizes"]
+__all__ = ["Heard", "SizeWatch"]

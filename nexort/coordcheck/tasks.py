@@ -18,7 +18,7 @@ STEPS = 3
 """At most so many steps where none are asked for."""
 
 
-def shortened(program: Program, given: Given, steps: int | None) -> Task:
+def shorten_training(program: Program, given: Given, steps: int | None) -> Task:
     """The training for a few steps, whatever its exponents; its outputs are not needed."""
     training = program.training
     assert training is not None
@@ -37,7 +37,7 @@ def expecting(program: Program, name: str) -> Program:
     """The program with a parametrization by name: mup, ntp, sp or ups(s). Raises NexortError."""
     training = program.training
     assert training is not None
-    parts, out = table(name)
+    parts, out = table_named(name)
     own, network = training.parametrization, training.network
     weights = {w: parts[part(network, w)] for w in network.weights}
     if last := readouts(network):  # f has a_out + a of a readout: a_out may be as it is
@@ -48,7 +48,7 @@ def expecting(program: Program, name: str) -> Program:
     return replace(program, training=replace(training, parametrization=named))
 
 
-def table(name: str) -> Table:
+def table_named(name: str) -> Table:
     """Exponents by part, and a_out. Raises NexortError for an unknown name."""
     text = name.strip().lower()
     if text in NAMED:

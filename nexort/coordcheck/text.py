@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nexort.coordcheck.outcome import Check
-from nexort.coordcheck.rows import Row
+from nexort.coordcheck.rows import QuantityRow
 from nexort.coordcheck.tensors import OWN, Tensor, What
 
 WIDTH = 100
@@ -28,7 +28,7 @@ TITLES: dict[What, str] = {
 MARKS = {"holds": " ", "off": "!", "unsure": "?", "open": " "}
 
 
-def render(check: Check) -> str:
+def check_text(check: Check) -> str:
     """Tables of fitted and predicted exponents, and what follows."""
     widths = ", ".join(map(str, check.widths))
     source = f" by {check.expected}" if check.expected else ""
@@ -45,7 +45,7 @@ def render(check: Check) -> str:
     return "\n".join([*lines, *summary(check)])
 
 
-def shown(steps: Sequence[int]) -> list[int]:
+def steps_shown(steps: Sequence[int]) -> list[int]:
     """The steps that fit: the first ones and the last."""
     if len(steps) <= COLUMNS:
         return list(steps)
@@ -53,13 +53,13 @@ def shown(steps: Sequence[int]) -> list[int]:
 
 
 def _table(check: Check, what: What, title: str) -> list[str]:
-    rows: dict[Tensor, dict[int, Row]] = {}
+    rows: dict[Tensor, dict[int, QuantityRow]] = {}
     for row in check.judged:
         if row.quantity.what == what:
             rows.setdefault(row.quantity.tensor, {})[row.quantity.step] = row
     if not rows:
         return []
-    steps = shown(sorted({t for found in rows.values() for t in found}))
+    steps = steps_shown(sorted({t for found in rows.values() for t in found}))
     tensors = sorted(rows, key=lambda x: x.place)
     table = [["", *(f"step {t}" for t in steps)]] if check.trains else []
     table += [[x.label, *(_cell(rows[x].get(t)) for t in steps)] for x in tensors]
@@ -75,7 +75,7 @@ def _table(check: Check, what: What, title: str) -> list[str]:
     return lines
 
 
-def _cell(row: Row | None) -> str:
+def _cell(row: QuantityRow | None) -> str:
     """``-0.49 ± 0.02 [-1/2]``."""
     if row is None:
         return ""
@@ -177,7 +177,7 @@ def _conduct(check: Check) -> list[str]:
 # ---- JSON ----------------------------------------------------------------------------------------
 
 
-def as_json(check: Check) -> dict[str, Any]:
+def check_json(check: Check) -> dict[str, Any]:
     """All numbers."""
     first, blame, found = check.first, check.blame, check.behaviour
     return {
@@ -200,12 +200,12 @@ def as_json(check: Check) -> dict[str, Any]:
     }
 
 
-def _key(row: Row) -> dict[str, Any]:
+def _key(row: QuantityRow) -> dict[str, Any]:
     q = row.quantity
     return {"what": q.what, "tensor": q.tensor.label, "step": q.step}
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: QuantityRow) -> dict[str, Any]:
     fit = row.fit
     return {
         **_key(row),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nexort.data import files
 from nexort.data.arrays import LoadedArray, as_numbers
-from nexort.data.selection import Step, parse_selection, select
+from nexort.data.selection import Selector, parse_selection, select
 from nexort.program.unrolled import Array
 from nexort.support.diagnostics import NexortError, Report, Source, Span, fail
 from nexort.syntax.lexing import GREEK
@@ -33,7 +33,7 @@ class Reference:
     name: str | None
     path: str
     entry: str | None
-    steps: tuple[Step, ...]
+    steps: tuple[Selector, ...]
     span: Span
 
     @property
@@ -122,7 +122,9 @@ def _load(reference: Reference) -> Mapping[str, LoadedArray]:
     return {name or entry: _loaded(origin, array, reference.steps)}
 
 
-def _loaded(origin: str, array: Array, steps: tuple[Step, ...], asked: bool = True) -> LoadedArray:
+def _loaded(
+    origin: str, array: Array, steps: tuple[Selector, ...], asked: bool = True
+) -> LoadedArray:
     numbers = as_numbers(select(array, steps, origin), origin)
     return LoadedArray(numbers, origin, in_file=True, asked=asked)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from nexort.program.numbers import Number, evaluate, resolve, written
+from nexort.program.numbers import Number, number_of, own_sizes, resolve
 from nexort.program.program import Program
 from nexort.support.diagnostics import Report
 
@@ -28,7 +28,7 @@ class Given:
     max_instructions: int = MAX_INSTRUCTIONS
 
 
-def bound(
+def bind_given(
     program: Program, given: Given
 ) -> tuple[dict[str, Number], dict[str, Array], dict[str, int]]:
     """The params, the data and the sizes of dims. Raises NexortError."""
@@ -39,7 +39,7 @@ def bound(
     report.stop()
     declared = {name: (d.axes, d.span) for name, d in program.data.items()}
     arrays = {**defaults(program, given), **given.arrays}
-    return params, *bind(declared, arrays, dims, written(program, given.numbers))
+    return params, *bind(declared, arrays, dims, own_sizes(program, given.numbers))
 
 
 def defaults(program: Program, given: Given) -> dict[str, LoadedArray]:
@@ -56,7 +56,7 @@ def defaults(program: Program, given: Given) -> dict[str, LoadedArray]:
     return found
 
 
-def known(program: Program, given: Given) -> dict[str, Number]:
+def known_numbers(program: Program, given: Given) -> dict[str, Number]:
     """The numbers of the params that have one, defaults with those that are given."""
     unknown = [name for name in given.numbers if name not in {**program.params, **program.dims}]
     if unknown:
@@ -67,7 +67,7 @@ def known(program: Program, given: Given) -> dict[str, Number]:
     for name, param in program.params.items():
         value = given.numbers.get(name)
         if value is None and param.default is not None:
-            value = evaluate(param.default, found)
+            value = number_of(param.default, found)
         if value is not None:
             found[name] = value
     return found

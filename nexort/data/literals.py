@@ -18,7 +18,7 @@ _CELL = re.compile(r"[^\[\],]*")
 _HELP = "a value is a number such as 3, 0.2, 1e-4 or 1/2, or a list such as [[1, 0.5], [0.5, 1]]"
 
 
-def literal(text: str) -> Literal:
+def literal_array(text: str) -> Literal:
     """The number or nested list that ``text`` stands for; a ratio such as 1/3 is a float.
 
     Raises NexortError, also for lists that are empty or not rectangular.

@@ -21,14 +21,14 @@ _HELP = "a selection is made of integers, slices, '...' and 'None': [:, :8], [0]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Selector:
     """One ``[...]``, or ``.T`` where ``items`` is None. ``span`` is its place in the option."""
 
     items: tuple[Item, ...] | None
     span: Span
 
 
-def parse_selection(span: Span) -> tuple[Step, ...]:
+def parse_selection(span: Span) -> tuple[Selector, ...]:
     """The steps of the text under ``span``. Raises NexortError pointing at what is wrong."""
     steps = []
     position = span.start
@@ -41,7 +41,7 @@ def parse_selection(span: Span) -> tuple[Step, ...]:
         place = Span(span.source, position, match.end())
         inside = match.group("items")
         items = None if inside is None else _items(inside, match.start("items"), place)
-        steps.append(Step(items, place))
+        steps.append(Selector(items, place))
         position = match.end()
     return tuple(steps)
 
@@ -88,7 +88,7 @@ def _number(text: str, span: Span) -> int:
     return int(text)
 
 
-def select(array: Array, steps: Sequence[Step], origin: str) -> Array:
+def select(array: Array, steps: Sequence[Selector], origin: str) -> Array:
     """The selected part. Unlike numpy, a slice that reaches beyond the array is an error."""
     for step in steps:
         if step.items is None:

@@ -18,7 +18,7 @@ def negative(e: Context, expr: t.Negative) -> Value:
     value, at, span = e.value(expr.value), expr.value.span, expr.span
     minus = build.constant(-1)
     if isinstance(value, BraValue):
-        return product(e, minus, value, at, at, span)
+        return elaborate_product(e, minus, value, at, at, span)
     if value.op is Op.CONST and not value.type.axes and isinstance(value.attr, int | float):
         return build.constant(-value.attr)
     if value.type.kind is Kind.OPERATOR:
@@ -43,7 +43,7 @@ def _binary(e: Context, expr: t.Binary, left: Value) -> Value:
         return _power(e, _plain(e, left, a), expr.right, a, span)
     right = e.value(expr.right)
     if op == "*":
-        return product(e, left, right, a, b, span, entrywise=True)
+        return elaborate_product(e, left, right, a, b, span, entrywise=True)
     if isinstance(left, BraValue) and isinstance(right, BraValue) and op in "+-":
         x, y = _bra_ket(e, left, a), _bra_ket(e, right, b)
         return BraValue(e.typed([a, b], span, lambda: build.call(_NAMES[op], x, y)))
@@ -109,7 +109,7 @@ def _bra_ket(e: Context, value: BraValue, span: Span) -> Node:
 # ---- side by side ----------------------------------------------------------------------------
 
 
-def product(
+def elaborate_product(
     e: Context,
     left: Value,
     right: Value,
@@ -186,13 +186,13 @@ def _bra_product(e: Context, left: Value, right: Value, a: Span, b: Span, span: 
             return BraValue(e.typed([a, b], span, lambda: build.call("mul", bra, right)))
 
 
-def juxtaposed(e: Context, expr: t.Juxtaposed) -> Value:
+def elaborate_juxtaposed(e: Context, expr: t.Juxtaposed) -> Value:
     """Outer products first, then right to left, so that ``W^T W |x>`` is two applications."""
     items = [(e.value(f), f.span) for f in expr.factors]
     items = _outer_products(e, items)
     value, at = items[-1]
     for left, left_span in reversed(items[:-1]):
-        value = product(e, left, value, left_span, at, left_span.to(at))
+        value = elaborate_product(e, left, value, left_span, at, left_span.to(at))
         at = left_span.to(at)
     return value
 

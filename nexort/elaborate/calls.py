@@ -9,7 +9,7 @@ from functools import cache
 from nexort import activations
 from nexort.elaborate import arithmetic, indices
 from nexort.elaborate.context import Context
-from nexort.elaborate.scope import Bound, Scope, UserFunction
+from nexort.elaborate.scope import BoundArgument, InlinedFunction, Scope
 from nexort.elaborate.strangers import meant
 from nexort.elaborate.values import Value
 from nexort.program import build
@@ -17,7 +17,7 @@ from nexort.program.declarations import UpdateRule
 from nexort.program.differentiate import derivative, substitute
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Kind, scalar
-from nexort.support.diagnostics import NexortError, Source, Span, counted, did_you_mean
+from nexort.support.diagnostics import NexortError, Source, Span, count_text, did_you_mean
 from nexort.syntax import tree as t
 from nexort.syntax.parser import parse
 
@@ -28,10 +28,10 @@ MOST_CALLS = 20_000
 """How many calls of user functions a program may unfold to."""
 
 MOST_PRIMES = 8
-Callee = activations.Function | UserFunction | UpdateRule
+Callee = activations.Function | InlinedFunction | UpdateRule
 
 
-def call(e: Context, expr: t.Call) -> Value:
+def elaborate_call(e: Context, expr: t.Call) -> Value:
     """``f(...)`` for a function, else the product of the callee and the parenthesis."""
     base, primes = _strip_primes(expr.callee)
     base, step = _step_index(e, base)
@@ -55,7 +55,9 @@ def call(e: Context, expr: t.Call) -> Value:
         message = f"'{base.span.text}' is not a function"
         raise e.problem("wrong-kind", message, base.span)
     left, right = e.value(expr.callee), e.value(expr.args[0].value)
-    return arithmetic.product(e, left, right, expr.callee.span, expr.args[0].span, expr.span)
+    return arithmetic.elaborate_product(
+        e, left, right, expr.callee.span, expr.args[0].span, expr.span
+    )
 
 
 def _step_index(e: Context, base: t.Expr) -> tuple[t.Expr, tuple[t.Item, ...] | None]:
@@ -76,7 +78,7 @@ def _strip_primes(callee: t.Expr) -> tuple[t.Expr, int]:
 
 def function_named(e: Context, name: str) -> Callee | None:
     entry = e.scope.find(name)
-    if isinstance(entry, UserFunction | UpdateRule):
+    if isinstance(entry, InlinedFunction | UpdateRule):
         return entry
     return activations.lookup(name) if entry is None else None
 
@@ -84,7 +86,9 @@ def function_named(e: Context, name: str) -> Callee | None:
 def _unknown(e: Context, base: t.Name) -> NexortError:
     if base.name in e.later or e.incomplete:
         e.lookup(base.name, base.span)
-    known = [n for n in e.scope.names() if isinstance(e.scope.find(n), UserFunction | UpdateRule)]
+    known = [
+        n for n in e.scope.names() if isinstance(e.scope.find(n), InlinedFunction | UpdateRule)
+    ]
     hint = meant(base.name, [*known, *activations.registry(), *build.NAMED])
     return e.problem("unknown-name", f"unknown function '{base.name}'", base.span, help=hint)
 
@@ -102,7 +106,7 @@ def _positional(e: Context, expr: t.Call, name: str, count: int) -> list[Node]:
             message = f"'{name}' takes single values: only update functions take 'x for s in ...'"
             raise e.problem("bad-argument", message, arg.span)
     if len(expr.args) != count:
-        message = f"'{name}' takes {counted(count, 'argument')}, found {len(expr.args)}"
+        message = f"'{name}' takes {count_text(count, 'argument')}, found {len(expr.args)}"
         raise e.problem("bad-argument", message, expr.span)
     return [e.node(arg.value) for arg in expr.args]
 
@@ -123,7 +127,7 @@ def _bind(e: Context, expr: t.Call, function: t.Function) -> list[tuple[Node, Sp
                 message = f"'{function.name}' has no argument '{arg.keyword}'"
                 hint = did_you_mean(arg.keyword, names)
             else:
-                takes = counted(len(names), "argument")
+                takes = count_text(len(names), "argument")
                 message = f"'{function.name}' takes {takes}, found {len(expr.args)}"
             raise e.problem(
                 "bad-argument", message, arg.span,
@@ -149,9 +153,9 @@ def _bind(e: Context, expr: t.Call, function: t.Function) -> list[tuple[Node, Sp
 
 
 def _entrywise(
-    e: Context, expr: t.Call, callee: activations.Function | UserFunction, primes: int
+    e: Context, expr: t.Call, callee: activations.Function | InlinedFunction, primes: int
 ) -> Node:
-    if isinstance(callee, UserFunction):
+    if isinstance(callee, InlinedFunction):
         bound = _bind(e, expr, callee.tree)
     else:
         nodes = _positional(e, expr, callee.name, callee.arity)
@@ -179,7 +183,7 @@ def _entry(e: Context, acting: Node, span: Span) -> Node:
 
 def invoke(
     e: Context,
-    callee: activations.Function | UserFunction,
+    callee: activations.Function | InlinedFunction,
     args: list[Node],
     spans: list[Span],
     span: Span,
@@ -193,7 +197,7 @@ def invoke(
         raise e.problem("bad-argument", message, span)
     slots = [Node(Op.SLOT, (), ("argument", k), a.type) for k, a in enumerate(args)]
     body = _inline(e, callee, slots, spans, span)
-    wanted, by_argument = body.type, functools.partial(partial, e)
+    wanted, by_argument = body.type, functools.partial(elaborate_partial, e)
     for _ in range(primes):
         body = e.typed(spans, span, functools.partial(derivative, body, slots[0], by_argument))
     found = substitute(body, dict(zip(slots, args, strict=True)))
@@ -202,7 +206,7 @@ def invoke(
 
 def _inline(
     e: Context,
-    callee: activations.Function | UserFunction,
+    callee: activations.Function | InlinedFunction,
     args: list[Node],
     spans: list[Span],
     span: Span,
@@ -225,7 +229,7 @@ def _inline(
     # a function's body sees the file's names, not the loop variables around its call
     scope = Scope(e.scope.declarations())
     for parameter, arg in zip(callee.tree.parameters, args, strict=True):
-        scope.entries[parameter.name] = Bound(arg, parameter.span)
+        scope.entries[parameter.name] = BoundArgument(arg, parameter.span)
     outer, e.scope = e.scope, scope
     e.inlining.append(callee.tree)
     try:
@@ -255,7 +259,7 @@ def _called(error: NexortError, name: str, span: Span) -> NexortError:
 
 
 @cache
-def expression(text: str) -> t.Expr:
+def expression_tree(text: str) -> t.Expr:
     """The tree of an expression of nexort itself."""
     module = parse(Source("derivative", f"value = {text}"))
     binding = module.statements[0]
@@ -263,14 +267,14 @@ def expression(text: str) -> t.Expr:
     return binding.value
 
 
-def partial(e: Context, name: str, position: int, args: tuple[Node, ...]) -> Node:
+def elaborate_partial(e: Context, name: str, position: int, args: tuple[Node, ...]) -> Node:
     """The derivative of a registry function by one argument, at ``args``."""
     function = activations.registry()[name]
     alone = e.apart()
     span = Span(Source("derivative", ""), 0, 0)
     for letter, arg in zip("xyz", args, strict=False):
-        alone.scope.entries[letter] = Bound(arg, span)
-    return alone.node(expression(function.partials[position]))
+        alone.scope.entries[letter] = BoundArgument(arg, span)
+    return alone.node(expression_tree(function.partials[position]))
 
 
 # ---- update functions ----------------------------------------------------------------------------
@@ -309,7 +313,7 @@ def _update(e: Context, expr: t.Call, rule: UpdateRule, step: tuple[t.Item, ...]
             beside = "an operator" if is_operator else f"a {first}"
             message = f"a history holds values of one type, found {found} beside {beside}"
             raise e.problem("wrong-kind", message, span)
-    count = indices.affine(e, step[0]) if step and len(step) == 1 else None
+    count = indices.elaborate_index(e, step[0]) if step and len(step) == 1 else None
     if step and count is None:
         raise e.problem("bad-index", "an update function takes one step index", expr.callee.span)
     items = Node(Op.LIST, tuple(history), None, first)
@@ -341,6 +345,6 @@ def _history_item(e: Context, arg: t.Argument) -> Node:
             return _entry(e, node, arg.value.span)
         return node
 
-    return indices.looped(
+    return indices.loop_body(
         e, arg.loops, body, lambda loop, node: Node(Op.GENERATE, (node,), loop, node.type)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nexort import activations
 from nexort.elaborate import indices, laws
 from nexort.elaborate.expressions import Elaborator
-from nexort.elaborate.scope import Bound, Entry, Scope, UserFunction
+from nexort.elaborate.scope import BoundArgument, Entry, InlinedFunction, Scope
 from nexort.elaborate.updates import OUTSIDE, as_update, update_rule
 from nexort.program import build
 from nexort.program import declarations as declared
@@ -201,13 +201,13 @@ class Declarations:
 
     def _random(self, tree: t.Random) -> None:
         self.top_level(tree.span, f"a {tree.keyword}")
-        found = None if tree.arrow else laws.law(self.e, tree.law)
+        found = None if tree.arrow else laws.elaborate_law(self.e, tree.law)
         if tree.joint:
             if found is None or tree.keyword != "vector" or any(x.items for x in tree.names):
                 message = "only plain vectors are declared jointly"
                 raise self.e.problem("bad-declaration", message, tree.span)
             name = f"({', '.join(x.name for x in tree.names)})"
-            values = laws.joint(self.e, found, name, len(tree.names))
+            values = laws.joint_kets(self.e, found, name, len(tree.names))
             for item, value in zip(tree.names, values, strict=True):
                 self._add_initial(tree, item, Kind.KET, (), (), value, None)
             return
@@ -226,7 +226,7 @@ class Declarations:
             elif tree.keyword == "vector":
                 kind = Kind.KET
                 z = Node(Op.INIT_VECTOR, (), (item.name, ()), ket(axes))
-                value = laws.vector(self.e, found, z, axes)
+                value = laws.vector_ket(self.e, found, z, axes)
             elif tree.keyword == "matrix":
                 kind = Kind.OPERATOR
                 value, law = laws.matrix(self.e, found, item.name, axes)
@@ -258,16 +258,18 @@ class Declarations:
         defaults = [None if p.default is None else e.node(p.default) for p in tree.parameters]
         outer, e.scope = e.scope, Scope(e.scope)
         if outer.find(tree.name) is None:
-            e.scope.entries[tree.name] = UserFunction(tree)
+            e.scope.entries[tree.name] = InlinedFunction(tree)
         for p in tree.parameters:
-            e.scope.entries[p.name] = Bound(Node(Op.SLOT, (), ("formal", p.name), scalar()), p.span)
+            e.scope.entries[p.name] = BoundArgument(
+                Node(Op.SLOT, (), ("formal", p.name), scalar()), p.span
+            )
         e.inlining.append(tree)
         try:
             body = e.node(tree.body)
         finally:
             e.scope = outer
             e.inlining.pop()
-        self.define(tree.name, UserFunction(tree), tree.span)
+        self.define(tree.name, InlinedFunction(tree), tree.span)
         if _is_of_operations(body) and activations.lookup(tree.name) is None:
             names = [p.name for p in tree.parameters]
             parameters = tuple(zip(names, defaults, strict=True))

@@ -10,7 +10,7 @@ from typing import Any
 from nexort import activations
 from nexort.elaborate import arithmetic, calls, indices
 from nexort.elaborate.context import Context
-from nexort.elaborate.scope import Bound, Entry, LoopVariable, Scope
+from nexort.elaborate.scope import BoundArgument, Entry, LoopVariable, Scope
 from nexort.elaborate.values import BraValue, Value
 from nexort.program import build
 from nexort.program.declarations import Data, Dim, Family, Initial, Param
@@ -21,7 +21,7 @@ from nexort.program.types import Kind, scalar
 from nexort.support.diagnostics import (
     NexortError,
     Span,
-    counted,
+    count_text,
 )
 from nexort.syntax import tree as t
 
@@ -34,16 +34,18 @@ class Elaborator(Context):
     def member(self, name: str, items: Sequence[t.Item], span: Span, *, ket: bool) -> Node:
         """``name[items]`` as a value: family indices first, then selections along axes."""
         entry = self.lookup(name, span)
-        selectors = [None if isinstance(x, t.FullSlice) else indices.affine(self, x) for x in items]
+        selectors = [
+            None if isinstance(x, t.FullSlice) else indices.elaborate_index(self, x) for x in items
+        ]
         arity, node = self._entry_node(entry, name, selectors, span)
         is_ket = node.type.kind is Kind.KET
         if ket and not is_ket:
             what = node.type.kind.value
             message = f"'{name}' is {'an' if what == 'operator' else 'a'} {what}, expected a ket"
-            if isinstance(entry, Bound):
+            if isinstance(entry, BoundArgument):
                 message = f"'{name}' is an argument of a function, expected a ket"
             raise self._kind_error(message, span, entry, f"write {name} without bars")
-        if not ket and is_ket and not isinstance(entry, Bound):
+        if not ket and is_ket and not isinstance(entry, BoundArgument):
             raise self._kind_error(
                 f"'{name}' is a ket, expected a scalar or an operator", span, entry,
                 f"write |{name}{_brackets(span)}> for the ket",
@@ -70,7 +72,7 @@ class Elaborator(Context):
                 return 0, Node(Op.SIZE, (), name, scalar())
             case Data():
                 return 0, Node(Op.DATA, (), name, scalar(entry.axes))
-            case Bound():
+            case BoundArgument():
                 return 0, entry.node
             case Initial():
                 key = self._family_indices(name, len(entry.ranges), selectors, span)
@@ -111,7 +113,7 @@ class Elaborator(Context):
     ) -> tuple[Affine, ...]:
         found = [s for s in selectors[:arity] if s is not None]
         if len(found) < arity:
-            message = f"'{name}' needs {counted(arity, 'index', 'indices')}, found {len(found)}"
+            message = f"'{name}' needs {count_text(arity, 'index', 'indices')}, found {len(found)}"
             hint = f"write {name}[{', '.join('klmpqrst'[:arity])}] for one member"
             raise self.problem("missing-index", message, span, notes=self._defined(name), help=hint)
         return tuple(found)
@@ -144,18 +146,20 @@ class Elaborator(Context):
             t.BraKet: self._braket,
             t.Copied: self._copied,
             t.Expectation: self._expectation,
-            t.Call: lambda x: calls.call(self, x),
+            t.Call: lambda x: calls.elaborate_call(self, x),
             t.Prime: self._prime,
             t.Transpose: self._transpose,
             t.Negative: lambda x: arithmetic.negative(self, x),
             t.Binary: lambda x: arithmetic.chain(self, x),
-            t.Juxtaposed: lambda x: arithmetic.juxtaposed(self, x),
-            t.Sum: lambda x: indices.looped(self, x.loops, lambda: self.node(x.body), build.total),
+            t.Juxtaposed: lambda x: arithmetic.elaborate_juxtaposed(self, x),
+            t.Sum: lambda x: indices.loop_body(
+                self, x.loops, lambda: self.node(x.body), build.total
+            ),
             t.ListLiteral: self._list,
         }
 
     def _number(self, expr: t.Number) -> Node:
-        value = number(expr.text)
+        value = literal_value(expr.text)
         if value is None:
             raise self.problem("bad-number", "this number is too large", expr.span)
         return build.constant(value)
@@ -171,7 +175,8 @@ class Elaborator(Context):
             return self.member(base.name, expr.items, expr.span, ket=False)
         node = self.node(base)
         picks = [
-            None if isinstance(x, t.FullSlice) else indices.affine(self, x) for x in expr.items
+            None if isinstance(x, t.FullSlice) else indices.elaborate_index(self, x)
+            for x in expr.items
         ]
         return self._taken(node, picks, base.span, expr.span)
 
@@ -183,7 +188,7 @@ class Elaborator(Context):
         scope: Scope | None = self.scope
         while scope is not None:
             for entry in scope.entries.values():
-                if isinstance(entry, Bound) and entry.node.type.open:
+                if isinstance(entry, BoundArgument) and entry.node.type.open:
                     message = "an argument on iid copies meets an expectation inside a function"
                     hint = "give the inner expectation a name: |y> = E{1}[ ... ]"
                     raise self.problem("open-copy", message, expr.span, help=hint)
@@ -233,7 +238,7 @@ class Elaborator(Context):
     def in_bracket(self, label: t.Label) -> Node:
         """The ket named in a bracket."""
         entry = self.scope.find(label.name)
-        if isinstance(entry, Bound) and entry.node.type.kind is not Kind.KET:
+        if isinstance(entry, BoundArgument) and entry.node.type.kind is not Kind.KET:
             message = f"'{label.name}' is an argument of a function, and functions are entrywise"
             hint = "brackets stand outside: |y> = |x> / sqrt(<x|x>)"
             raise self._kind_error(message, label.span, entry, hint)
@@ -265,7 +270,7 @@ LONGEST_INTEGER = 300
 """Digits of an integer literal: it fits into a float."""
 
 
-def number(text: str) -> int | float | None:
+def literal_value(text: str) -> int | float | None:
     """The value of a literal: an int where it is written as one, None where it is too large."""
     if text.isdigit():
         return int(text) if len(text) <= LONGEST_INTEGER else None

@@ -16,7 +16,7 @@ LONGEST_INDEX = 15
 """Digits of an index."""
 
 
-def affine(e: Context, expr: t.Item) -> Affine:
+def elaborate_index(e: Context, expr: t.Item) -> Affine:
     """An integer expression in loop variables, params and dims."""
     match expr:
         case t.Number(text):
@@ -25,9 +25,9 @@ def affine(e: Context, expr: t.Item) -> Affine:
                 raise e.problem("bad-index", message, expr.span)
             return Affine(int(text))
         case t.Paren(value):
-            return affine(e, value)
+            return elaborate_index(e, value)
         case t.Negative(value):
-            return affine(e, value).scaled(-1)
+            return elaborate_index(e, value).scaled(-1)
         case t.Name(name):
             entry = _indexing(e, name, expr.span)
             if isinstance(entry, LoopVariable):
@@ -53,9 +53,9 @@ def _chain(e: Context, expr: t.Binary) -> Affine | None:
         spine.append(spine[-1].left)
     if any(link.op not in "+-*" for link in spine):
         return None
-    a = affine(e, spine[-1].left)
+    a = elaborate_index(e, spine[-1].left)
     for link in reversed(spine):
-        b = affine(e, link.right)
+        b = elaborate_index(e, link.right)
         if link.op != "*":
             a = a + b if link.op == "+" else a - b
         elif a.terms and b.terms:
@@ -81,9 +81,9 @@ def _indexing(e: Context, name: str, span: Span) -> Entry:
 def interval(e: Context, tree: t.Range) -> Interval:
     """A range. Without ``by`` its direction is told by its ends, so that ``2..L`` and ``L..2`` are
     both empty at L = 1: a symbolic end is taken to lie above a literal one."""
-    first, last = affine(e, tree.first), affine(e, tree.last)
+    first, last = elaborate_index(e, tree.first), elaborate_index(e, tree.last)
     if tree.step is not None:
-        step = affine(e, tree.step)
+        step = elaborate_index(e, tree.step)
         if step.terms or step.constant == 0:
             message = "the step of a range is an integer other than 0"
             raise e.problem("bad-range", message, tree.step.span, help="1..9 by 2, L..1 by -1")
@@ -113,7 +113,7 @@ def loop_variable(binder: t.Binder) -> LoopVariable:
     return LoopVariable(binder.var, binder.span)
 
 
-def looped(
+def loop_body(
     e: Context,
     loops: Sequence[t.Binder],
     body: Callable[[], Node],

@@ -13,12 +13,12 @@ from fractions import Fraction
 
 from nexort.elaborate import calls
 from nexort.elaborate.context import Context
-from nexort.elaborate.scope import Bound, Scope, UserFunction
+from nexort.elaborate.scope import BoundArgument, InlinedFunction, Scope
 from nexort.program import build
 from nexort.program.index import Affine
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Axes, Axis, AxisMismatch, Kind, ket, operator, scalar, unify
-from nexort.support.diagnostics import Span, counted, did_you_mean
+from nexort.support.diagnostics import Span, count_text, did_you_mean
 from nexort.syntax import tree as t
 
 STANDARD_LAWS = {
@@ -31,7 +31,7 @@ FORMS = "N(mean, variance), rademacher(variance), uniform(variance) or law(f, va
 
 
 @dataclass(frozen=True, slots=True)
-class Law:
+class DeclaredLaw:
     """``mean``, ``variance`` (a number, or a covariance matrix) and the standardized function of a
     standard normal (None: Gaussian). ``over_n``: the variance was written as ``.../n``."""
 
@@ -42,7 +42,7 @@ class Law:
     over_n: bool
 
 
-def law(e: Context, tree: t.Expr) -> Law:
+def elaborate_law(e: Context, tree: t.Expr) -> DeclaredLaw:
     """Read the right side of ``~``."""
     if not (isinstance(tree, t.Call) and isinstance(tree.callee, t.Name)):
         raise e.problem("bad-law", "expected a law", tree.span, help=FORMS)
@@ -56,12 +56,12 @@ def law(e: Context, tree: t.Expr) -> Law:
         hint = "did you mean 'N'?" if normal else did_you_mean(name, wanted) or FORMS
         raise e.problem("bad-law", f"unknown law '{name}'", tree.callee.span, help=hint)
     if len(values) != wanted[name]:
-        message = f"'{name}' takes {counted(wanted[name], 'argument')}, found {len(values)}"
+        message = f"'{name}' takes {count_text(wanted[name], 'argument')}, found {len(values)}"
         raise e.problem("bad-law", message, tree.span, help=FORMS)
     mean = values[0] if name == "N" else None
     function = values[0] if name == "law" else None
     variance, over_n = _variance_of(e, values[-1])
-    return Law(mean, variance, name, function, over_n)
+    return DeclaredLaw(mean, variance, name, function, over_n)
 
 
 def _variance_of(e: Context, tree: t.Expr) -> tuple[t.Expr, bool]:
@@ -145,14 +145,14 @@ def _literal(x: t.Expr) -> Fraction:
             raise _NotAPower
 
 
-def standardized(e: Context, found: Law, z: Node) -> Node | None:
+def standardized_function(e: Context, found: DeclaredLaw, z: Node) -> Node | None:
     """The law's standardized function at ``z``; None for a Gaussian."""
     if found.name == "N":
         return None
     if found.function is not None:
         name = found.function.name if isinstance(found.function, t.Name) else ""
         callee = calls.function_named(e, name)
-        one = isinstance(callee, UserFunction) and len(callee.tree.parameters) == 1
+        one = isinstance(callee, InlinedFunction) and len(callee.tree.parameters) == 1
         if not one and getattr(callee, "arity", 0) != 1:
             if name and callee is None:
                 e.lookup(name, found.function.span)
@@ -162,19 +162,19 @@ def standardized(e: Context, found: Law, z: Node) -> Node | None:
         span = found.function.span
         return calls.invoke(e, callee, [z], [span], span)  # type: ignore[arg-type]
     outer, e.scope = e.scope, Scope()
-    e.scope.entries["z"] = Bound(z, found.variance.span)
+    e.scope.entries["z"] = BoundArgument(z, found.variance.span)
     try:
-        return e.node(calls.expression(STANDARD_LAWS[found.name]))
+        return e.node(calls.expression_tree(STANDARD_LAWS[found.name]))
     finally:
         e.scope = outer
 
 
-def vector(e: Context, found: Law, z: Node, axes: Axes) -> Node:
+def vector_ket(e: Context, found: DeclaredLaw, z: Node, axes: Axes) -> Node:
     """The ket of a declared vector over the standard one ``z``."""
     if found.over_n:
         message = "an initial vector has entries of size 1: its variance does not have n"
         raise e.problem("bad-law", message, found.variance.span, help="write N(0, 1)")
-    shaped = standardized(e, found, z)
+    shaped = standardized_function(e, found, z)
     value = z if shaped is None else shaped
     variance = _variance(e, found)
     span = found.variance.span
@@ -189,7 +189,7 @@ def vector(e: Context, found: Law, z: Node, axes: Axes) -> Node:
     return _shifted(e, found, value)
 
 
-def _variance(e: Context, found: Law) -> Node:
+def _variance(e: Context, found: DeclaredLaw) -> Node:
     """The variance or covariance: a scalar, not negative where it is a literal."""
     variance, span = e.node(found.variance), found.variance.span
     if variance.type.kind is not Kind.SCALAR:
@@ -215,7 +215,7 @@ def _covers(e: Context, root: Node, axes: Axes, span: Span) -> None:
     raise e.problem("axis-mismatch", message, span)
 
 
-def _shifted(e: Context, found: Law, value: Node) -> Node:
+def _shifted(e: Context, found: DeclaredLaw, value: Node) -> Node:
     if found.mean is None:
         return value
     mean = e.node(found.mean)
@@ -227,15 +227,15 @@ def _shifted(e: Context, found: Law, value: Node) -> Node:
     return e.typed([span, span], span, lambda: build.call("add", value, mean))
 
 
-def joint(e: Context, found: Law, names: str, count: int) -> list[Node]:
+def joint_kets(e: Context, found: DeclaredLaw, names: str, count: int) -> list[Node]:
     """The kets of ``vector (u, v) ~ N(mean, covariance)``."""
     axis = Axis(str(count), count)
     z = Node(Op.INIT_VECTOR, (), (names, ()), ket((axis,)))
-    both = vector(e, found, z, (axis,))
+    both = vector_ket(e, found, z, (axis,))
     return [build.take(both, [Affine(k)]) for k in range(count)]
 
 
-def matrix(e: Context, found: Law, name: str, axes: Axes) -> tuple[Node, Node | None]:
+def matrix(e: Context, found: DeclaredLaw, name: str, axes: Axes) -> tuple[Node, Node | None]:
     """The operator of a declared matrix, and its entries' standardized function."""
     span = found.variance.span
     if not found.over_n:
@@ -253,10 +253,10 @@ def matrix(e: Context, found: Law, name: str, axes: Axes) -> tuple[Node, Node | 
     if not build.is_number(variance, 1):
         value = build.scale(build.call("sqrt", variance), value)
     z = Node(Op.SLOT, (), ("z",), ket())
-    return value, standardized(e, found, z)
+    return value, standardized_function(e, found, z)
 
 
-def initial_scalar(e: Context, found: Law, name: str, axes: Axes) -> Node:
+def initial_scalar(e: Context, found: DeclaredLaw, name: str, axes: Axes) -> Node:
     """An initial scalar: its mean plus a fluctuation of variance c/n (limit 0)."""
     if not found.over_n or found.name != "N":
         message = "an initial scalar is N(mean, c/n), which tends to its mean"

@@ -23,7 +23,7 @@ KINDS: tuple[WeightKind, ...] = ("matrix", "vector", "scalar")
 Body = Callable[[Iterable[t.Statement]], tuple[Rule | Block, ...]]
 
 
-def network(s: Declarations, tree: t.Network, read: Body) -> None:
+def elaborate_network(s: Declarations, tree: t.Network, read: Body) -> None:
     """Add a network to the program; ``read`` has the rules of statements. Raises NexortError."""
     s.top_level(tree.span, "a network")
     if s.network is not None:
@@ -68,7 +68,7 @@ def network(s: Declarations, tree: t.Network, read: Body) -> None:
     s.network = made
 
 
-def weight(s: Declarations, tree: t.Weight) -> None:
+def elaborate_weight(s: Declarations, tree: t.Weight) -> None:
     """Add weights to the network that is being read. Raises NexortError."""
     draft = _draft(s, tree.span, "a weight")
     kind = next((k for k in KINDS if k == tree.kind.name), None)
@@ -119,7 +119,7 @@ def _law(s: Declarations, tree: t.Weight, kind: WeightKind) -> tuple[Node, Node]
     elif tree.law is None:
         return build.constant(0), build.constant(1)
     else:
-        found = laws.law(s.e, tree.law)
+        found = laws.elaborate_law(s.e, tree.law)
         if found.name != "N" or found.mean is None:
             message = "a weight's entries start Gaussian"
             raise s.e.problem("bad-law", message, tree.law.span, help="~ N(0, 2)")
@@ -138,7 +138,7 @@ def _law(s: Declarations, tree: t.Weight, kind: WeightKind) -> tuple[Node, Node]
     return mean, variance
 
 
-def returned(s: Declarations, tree: t.Returned) -> None:
+def elaborate_return(s: Declarations, tree: t.Returned) -> None:
     """Set the output of the network that is being read. Raises NexortError."""
     draft = _draft(s, tree.span, "return")
     if draft.output is not None:

@@ -26,7 +26,7 @@ from nexort.syntax import tree as t
 from nexort.syntax.parser import parse
 
 
-def optimizer(s: Declarations, network: Network, tree: t.Setting) -> OptimizerUse:
+def elaborate_optimizer(s: Declarations, network: Network, tree: t.Setting) -> OptimizerUse:
     """An update function, its hyperparameters and weights. Raises NexortError."""
     value = tree.value
     args: tuple[t.Argument, ...] = ()
@@ -39,7 +39,7 @@ def optimizer(s: Declarations, network: Network, tree: t.Setting) -> OptimizerUs
         )
     rule = _rule(s, callee)
     known = [name for name, _ in rule.parameters]
-    entry = optimizers.registry().get(rule.name)
+    entry = optimizers.optimizer_registry().get(rule.name)
     decays = entry is not None and entry.weight_decay is not None
     given: dict[str, t.Argument] = {}
     for position, x in enumerate(args):
@@ -95,7 +95,7 @@ def _rule(s: Declarations, name: t.Name) -> UpdateRule:
             "wrong-kind", f"'{name.name}' is not an optimizer", name.span,
             notes=(("it is defined here", entry.span),),
         )  # fmt: skip
-    registry = optimizers.registry()
+    registry = optimizers.optimizer_registry()
     if name.name not in registry:
         own = [n for n in s.e.scope.names() if isinstance(s.e.scope.find(n), UpdateRule)]
         close = did_you_mean(name.name, [*registry, *own])
@@ -113,7 +113,7 @@ def _rule(s: Declarations, name: t.Name) -> UpdateRule:
     return s.updates[name.name]
 
 
-def decay(s: Declarations, network: Network, tree: t.Setting) -> Decay:
+def elaborate_decay(s: Declarations, network: Network, tree: t.Setting) -> Decay:
     """``decay 0.01 for W``. Raises NexortError."""
     assert tree.value is not None
     s.e.refs = []

@@ -23,7 +23,7 @@ def parametrization(s: Declarations, network: Network, tree: t.Setting) -> Param
             table, out = NAMED[name]()
             text = name
         case t.Call(t.Name("ups"), (t.Argument(number, None, ()),)):
-            u = rational(s, number)
+            u = elaborate_rational(s, number)
             if not 0 <= u <= Fraction(1, 2):
                 message = f"the s of ups(s) lies between 0 and 1/2, found {u}"
                 raise s.e.problem("bad-training", message, number.span)
@@ -75,7 +75,7 @@ def _numbers(s: Declarations, line: t.Exponents, wanted: tuple[str, ...]) -> dic
             message = f"'{name}' {what} here"
             hint = f"{line.name}: {', '.join(f'{w}=0' for w in wanted)}"
             raise s.e.problem("bad-training", message, x.span, help=hint)
-        found[name] = rational(s, x.value)
+        found[name] = elaborate_rational(s, x.value)
     if len(found) < len(wanted):
         missing = ", ".join(w for w in wanted if w not in found)
         message = f"no value for {missing}"
@@ -83,24 +83,24 @@ def _numbers(s: Declarations, line: t.Exponents, wanted: tuple[str, ...]) -> dic
     return found
 
 
-def rational(s: Declarations, tree: t.Expr) -> Fraction:
+def elaborate_rational(s: Declarations, tree: t.Expr) -> Fraction:
     """An exact rational from literals. Raises NexortError."""
     try:
         match tree:
             case t.Number(text) if len(text) <= indices.LONGEST_INDEX:
                 return Fraction(text)
             case t.Paren(value):
-                return rational(s, value)
+                return elaborate_rational(s, value)
             case t.Negative(value):
-                return -rational(s, value)
+                return -elaborate_rational(s, value)
             case t.Binary("+", x, y):
-                return rational(s, x) + rational(s, y)
+                return elaborate_rational(s, x) + elaborate_rational(s, y)
             case t.Binary("-", x, y):
-                return rational(s, x) - rational(s, y)
+                return elaborate_rational(s, x) - elaborate_rational(s, y)
             case t.Binary("*", x, y):
-                return rational(s, x) * rational(s, y)
+                return elaborate_rational(s, x) * elaborate_rational(s, y)
             case t.Binary("/", x, y):
-                return rational(s, x) / rational(s, y)
+                return elaborate_rational(s, x) / elaborate_rational(s, y)
             case _:
                 pass
     except (ZeroDivisionError, ValueError):
@@ -131,4 +131,4 @@ def weight_set(
     if len(items) != len(declared.ranges):
         message = f"'{name}' has {len(declared.ranges)} indices, found {len(items)}"
         raise s.e.problem("missing-index", message, span)
-    return WeightSet(name, tuple(indices.affine(s.e, x) for x in items), span)
+    return WeightSet(name, tuple(indices.elaborate_index(s.e, x) for x in items), span)

@@ -21,7 +21,7 @@ class LoopVariable:
 
 
 @dataclass(frozen=True, slots=True)
-class UserFunction:
+class InlinedFunction:
     """A ``fn``, kept as a tree and inlined where it is called."""
 
     tree: t.Function
@@ -33,7 +33,7 @@ class UserFunction:
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class BoundArgument:
     """A formal argument bound to a node, while a function body is elaborated."""
 
     node: Node
@@ -49,8 +49,8 @@ class Poisoned:
 
 Entry = (
     LoopVariable
-    | UserFunction
-    | Bound
+    | InlinedFunction
+    | BoundArgument
     | Poisoned
     | Param
     | Dim

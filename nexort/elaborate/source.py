@@ -12,13 +12,13 @@ from nexort.syntax.files import importer
 from nexort.syntax.parser import parse
 
 
-@collector.paused()
+@collector.pause_collector()
 def compile_source(source: Source) -> Program:
     """Source to a verified program. Raises NexortError with every error found."""
     return compile_module(parse(source))
 
 
-@collector.paused()
+@collector.pause_collector()
 def compile_module(module: t.Module) -> Program:
     """A verified program from a syntax tree and what it imports. Raises NexortError with every
     error found."""

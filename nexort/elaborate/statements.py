@@ -17,7 +17,7 @@ from nexort.program.index import Affine, Interval, Loop
 from nexort.program.nodes import Node
 from nexort.program.program import Program
 from nexort.program.types import Kind, Type, ket
-from nexort.support.diagnostics import InternalError, NexortError, Report, Source, Span, counted
+from nexort.support.diagnostics import InternalError, NexortError, Report, Source, Span, count_text
 from nexort.syntax import tree as t
 
 Load = Callable[[t.Import], t.Module]
@@ -118,13 +118,13 @@ class Elaboration(Declarations):
             case t.Output():
                 self._output(statement)
             case t.Network():
-                networks.network(self, statement, self.body)
+                networks.elaborate_network(self, statement, self.body)
             case t.Weight():
-                networks.weight(self, statement)
+                networks.elaborate_weight(self, statement)
             case t.Returned():
-                networks.returned(self, statement)
+                networks.elaborate_return(self, statement)
             case t.Train():
-                trainings.train(self, statement)
+                trainings.elaborate_training(self, statement)
             case t.Noted(inner):
                 return self._statement(inner)
             case t.Import():
@@ -169,7 +169,7 @@ class Elaboration(Declarations):
                 message = "the left side names one member"
                 hint = f"{target.name}[k] = ... for k in 1..4"
                 raise e.problem("bad-index", message, item.span, help=hint)
-            key.append(indices.affine(e, item))
+            key.append(indices.elaborate_index(e, item))
         value = self._of_target_kind(tree, value)
         self._family(tree, len(key), value.type)
         return Rule(target.name, tuple(key), value, target.span, tuple(e.refs))
@@ -206,7 +206,7 @@ class Elaboration(Declarations):
             return
         notes = ((f"'{name}' is first defined here", known.span),)
         if known.arity != arity:
-            takes = counted(known.arity, "index", "indices") if known.arity else "no index"
+            takes = count_text(known.arity, "index", "indices") if known.arity else "no index"
             message = f"'{name}' has {takes}, found {arity or 'none'}"
             raise self.e.problem("missing-index", message, tree.target.span, notes=notes)
         if arity == 0:

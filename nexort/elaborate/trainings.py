@@ -6,9 +6,14 @@ from collections.abc import Mapping
 
 from nexort.elaborate import indices
 from nexort.elaborate.declarations import Declarations
-from nexort.elaborate.optimizing import decay, normalization, optimizer, told_once
+from nexort.elaborate.optimizing import (
+    elaborate_decay,
+    elaborate_optimizer,
+    normalization,
+    told_once,
+)
 from nexort.elaborate.parametrizations import parametrization
-from nexort.elaborate.scope import Bound, LoopVariable, Poisoned, Scope
+from nexort.elaborate.scope import BoundArgument, LoopVariable, Poisoned, Scope
 from nexort.elaborate.values import Skip
 from nexort.program import build
 from nexort.program.declarations import Family
@@ -30,7 +35,7 @@ NORMALIZING = ("normalize", "clip", "clip paper")
 ONCE = ("parametrization", "error", "steps", "start", "centre")
 
 
-def train(s: Declarations, tree: t.Train) -> None:
+def elaborate_training(s: Declarations, tree: t.Train) -> None:
     """Add the training of the program's network. Raises NexortError."""
     s.top_level(tree.span, "train")
     network = s.e.lookup(tree.name, tree.span)
@@ -53,8 +58,8 @@ def train(s: Declarations, tree: t.Train) -> None:
 def _training(s: Declarations, network: Network, tree: t.Train) -> Training:
     settings = _settings(s, tree)
     exponents = parametrization(s, network, settings["parametrization"])
-    uses = tuple(optimizer(s, network, x) for x in tree.settings if x.word == "optimizer")
-    decays = tuple(decay(s, network, x) for x in tree.settings if x.word == "decay")
+    uses = tuple(elaborate_optimizer(s, network, x) for x in tree.settings if x.word == "optimizer")
+    decays = tuple(elaborate_decay(s, network, x) for x in tree.settings if x.word == "decay")
     normalizations = tuple(
         normalization(s, network, x) for x in tree.settings if x.word in NORMALIZING
     )
@@ -70,7 +75,7 @@ def _training(s: Declarations, network: Network, tree: t.Train) -> Training:
         normalizations,
         error,
         refs,
-        indices.affine(s.e, steps),
+        indices.elaborate_index(s.e, steps),
         _start(s, network, settings),
         {word: x.value.span for word, x in settings.items() if x.value is not None},
         tree.span,
@@ -116,7 +121,7 @@ def _error(
     s.e.scope.entries.update(network.initial)
     s.e.scope.entries.update(network.families)
     slot = Node(Op.SLOT, (), OUTPUT, scalar(network.axes))
-    s.e.scope.entries[network.name] = Bound(slot, network.span)
+    s.e.scope.entries[network.name] = BoundArgument(slot, network.span)
     s.e.scope.entries[STEP] = LoopVariable(STEP_VARIABLE, tree.span)
     s.e.refs = []
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nexort.elaborate.context import Context
-from nexort.elaborate.scope import Bound, Scope
+from nexort.elaborate.scope import BoundArgument, Scope
 from nexort.program.declarations import UpdateRule
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import scalar
@@ -37,11 +37,11 @@ def _rule(e: Context, tree: t.Update) -> UpdateRule:
         return Node(Op.SLOT, (), attr, scalar())
 
     names = e.scope.entries
-    names[first.name] = Bound(slot("history"), first.span)
+    names[first.name] = BoundArgument(slot("history"), first.span)
     if first.name != "t":
-        names["t"] = Bound(slot("step"), tree.span)
+        names["t"] = BoundArgument(slot("step"), tree.span)
     for p in rest:
-        names[p.name] = Bound(slot("parameter", p.name), p.span)
+        names[p.name] = BoundArgument(slot("parameter", p.name), p.span)
     states: dict[str, Node] = {}
     assigns: list[tuple[str, Node]] = []
     for assign in tree.body:
@@ -54,7 +54,7 @@ def _rule(e: Context, tree: t.Update) -> UpdateRule:
                 message = f"the state '{assign.name}' starts from numbers and hyperparameters"
                 raise e.problem("bad-declaration", message, assign.value.span)
             states[assign.name] = node
-            names[assign.name] = Bound(slot("state", assign.name), assign.span)
+            names[assign.name] = BoundArgument(slot("state", assign.name), assign.span)
         else:
             known = names.get(assign.name)
             if known is not None and assign.name not in states:
@@ -62,7 +62,7 @@ def _rule(e: Context, tree: t.Update) -> UpdateRule:
                 raise e.problem("redefinition", message, assign.span, help="choose another name")
             assigns.append((assign.name, node))
             if assign.name not in states:
-                names[assign.name] = Bound(slot("state", assign.name), assign.span)
+                names[assign.name] = BoundArgument(slot("state", assign.name), assign.span)
     result = _entrywise(e, tree.result)
     return UpdateRule(
         tree.name,

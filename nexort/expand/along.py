@@ -12,7 +12,7 @@ from nexort.program import build
 from nexort.program.linearity import linearity
 from nexort.program.nodes import Node, Op, walk
 from nexort.support.diagnostics import InternalError
-from nexort.training.backprop import times
+from nexort.training.backprop import product_node
 
 
 def along(root: Node, leaves: Mapping[Key, Node], operators: Mapping[Key, Key]) -> Node | None:
@@ -41,7 +41,7 @@ def _by(x: Node, k: int, d: Node, found: Mapping[Node, Node | None]) -> Node | N
     """The part of the derivative that comes through argument k, which moves by d."""
     if x.op is Op.CALL:
         slope = slope_of(str(x.attr), k, x.args)
-        return None if build.is_number(slope, 0) else times(slope, d)
+        return None if build.is_number(slope, 0) else product_node(slope, d)
     if x.op is Op.MEAN:
         copies = [c for c in x.attr if c in d.type.copies]
         return build.mean(copies, d) if copies else d

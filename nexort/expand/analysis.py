@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nexort.expand.names import Names
+from nexort.expand.names import ExpansionNames
 from nexort.expand.placing import Ones, Placing
 from nexort.expand.planning import Backward
 from nexort.expand.reverse import Use, separates, uses_of
 from nexort.expand.rounds import Env, Rounds
-from nexort.expand.rules import Rule, Rules, leaf, rules_of
-from nexort.expand.statements import Item, Section, Statement, joined
+from nexort.expand.rules import NetworkRule, Rules, leaf, network_rules
+from nexort.expand.statements import Item, Section, Statement, join_sections
 from nexort.program import build
 from nexort.program.declarations import Block, Initial
 from nexort.program.declarations import Rule as Written
@@ -21,7 +21,7 @@ from nexort.program.nodes import Node, Op, rewrite
 from nexort.program.program import Program
 from nexort.program.shifting import NotSymbolicError
 from nexort.program.types import Axes, Type, scalar
-from nexort.training.backprop import times
+from nexort.training.backprop import product_node
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class OneOutput:
     seed: str
     variables: tuple[str, ...]
     axes: Axes
-    names: Names
+    names: ExpansionNames
 
     @property
     def indicator(self) -> Node:
@@ -83,10 +83,10 @@ class Analysis:
 
     program: Program
     training: Training
-    names: Names
+    names: ExpansionNames
     ones: Ones
     rules: Rules
-    uses: Mapping[Rule, Sequence[Use]]
+    uses: Mapping[NetworkRule, Sequence[Use]]
     values: Mapping[Use, Node]
     rounds: Rounds
     backward: tuple[Statement, ...]
@@ -127,7 +127,7 @@ class Analysis:
     def over_steps(self, sections: Iterable[Section], last: Affine) -> Item:
         """Sections in a loop over steps."""
         loop = Loop(self.step, Interval(Affine(0), last))
-        return Block(loop, tuple(joined(sections)), self.training.network.span)
+        return Block(loop, tuple(join_sections(sections)), self.training.network.span)
 
 
 def analyse(
@@ -136,7 +136,7 @@ def analyse(
     output: Node,
     base: Env,
     sizes: Mapping[str, int],
-    names: Names,
+    names: ExpansionNames,
     active: Mapping[tuple[str, tuple[int, ...]], bool],
     one_by_one: bool = False,
 ) -> Analysis:
@@ -148,7 +148,7 @@ def analyse(
     step = names.free("t") if "t" not in _loop_names(body) else names.fresh("step")
     past = names.fresh("s", "r", "q", "s")
     chi = names.fresh("chi")
-    rules = rules_of(training.network, body, output, program, names.fresh)
+    rules = network_rules(training.network, body, output, program, names.fresh)
     apart = separates(rules)
     axes = rules.output.value.type.axes
     signal = leaf(chi, (), scalar(axes))
@@ -156,7 +156,7 @@ def analyse(
     if one_by_one and not apart:
         variables = tuple(names.fresh(f"out{k}") for k in range(len(axes)))
         single = OneOutput(names.fresh("indicator"), variables, axes, names)
-    uses: dict[Rule, list[Use]] = {}
+    uses: dict[NetworkRule, list[Use]] = {}
     values: dict[Use, Node] = {}
     for rule in rules.flat():
         if rule is rules.output:
@@ -165,7 +165,7 @@ def analyse(
             weighted = signal
         else:
             seed = leaf(names.cotangent(rule.name), rule.key, rule.value.type)
-            weighted = times(seed, signal) if apart else seed
+            weighted = product_node(seed, signal) if apart else seed
         try:
             uses[rule] = uses_of(rule, rules, seed, sizes)
             again = uses_of(rule, rules, weighted, sizes) if apart or single else []

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from nexort.expand.folding import forward
+from nexort.expand.folding import rules_in_order
 from nexort.expand.maximal import BACKWARD, error_signal, steps_read_data
-from nexort.expand.moving import Member, decayed
-from nexort.expand.placing import Placing, minus, negated, plus, scaled
+from nexort.expand.moving import MovingMember, decay_member
+from nexort.expand.placing import Placing, difference_of, multiple_of, negative_of, sum_of
 from nexort.expand.start import first_value
-from nexort.expand.statements import Item, Make, Section, Statement, joined, written
-from nexort.expand.tangent import Tangent, Updates
+from nexort.expand.statements import Item, Make, Section, Statement, join_sections, place_statements
+from nexort.expand.tangent import TangentExpansion, Updates
 from nexort.expand.tidy import tidy
 from nexort.expand.weights import member_type
 from nexort.program import build
@@ -32,28 +32,30 @@ class DecayingUpdates(Updates):
     sums: dict[str, str] = field(default_factory=dict)
     """The names of the sums."""
 
-    def _step(self, m: Member, use: OptimizerUse, norm: Normalization | None) -> list[Statement]:
+    def _step(
+        self, m: MovingMember, use: OptimizerUse, norm: Normalization | None
+    ) -> list[Statement]:
         found = super()._step(m, use, norm)
         if found:
             found.append(Make((m,), self._sum))
         return [*found, Make((m, m.weight.name, member_type(m.weight)), self._decayed)]
 
-    def kept(self, m: Member) -> Statement:
+    def kept(self, m: MovingMember) -> Statement:
         return super(Updates, self).kept(m)
 
     def _sum(self, at: Placing, parts: tuple[object, ...]) -> Rule:
         """S[t+1] = keep S[t] + Q[t]"""
         [m] = parts
-        assert isinstance(m, Member)
+        assert isinstance(m, MovingMember)
         type_ = member_type(m.weight)
         name, update = self.sums[m.weight.name], self.targets[m.weight.name]
-        now = decayed(at, m, at.member(name, m.key, type_))
-        value = plus(now, at.member(update, m.key, type_))
+        now = decay_member(at, m, at.member(name, m.key, type_))
+        value = sum_of(now, at.member(update, m.key, type_))
         return self.at(at.step + Affine(1)).rule(name, m.key, value)
 
 
 @dataclass
-class Decaying(Tangent):
+class Decaying(TangentExpansion):
     """The core program of an analysed training."""
 
     start_comment: str = "weights at initialization, and sums of updates"
@@ -96,7 +98,7 @@ class Decaying(Tangent):
         if not steps_read_data(a):
             parts = [*self.kets(now), *self.moved(now)]
             return [*found, a.over_steps(parts, self.last)]
-        first = joined(self.kets(zero))
+        first = join_sections(self.kets(zero))
         parts = [*self.moved(now), *self.kets(now + Affine(1))]
         return [*found, *first, a.over_steps(parts, self.last - Affine(1))]
 
@@ -117,7 +119,7 @@ class Decaying(Tangent):
                 continue
             key = tuple(Affine.variable(x.var) for x in loops)
             value = at.member(weight.name, key, member_type(weight))
-            nothing = scaled(build.constant(0), value)
+            nothing = multiple_of(build.constant(0), value)
             found.append(at.over(loops, at.rule(self.seen[weight.name], key, nothing)))
         return [*found, *self.steps.starts()]
 
@@ -125,13 +127,13 @@ class Decaying(Tangent):
         """Forward pass, backward pass and output."""
         a = self.analysis
         at = self.at(step)
-        forwards = "forward pass", written(forward(a.rules.items), at)
-        backward = BACKWARD, written(a.backward, at)
+        forwards = "forward pass", place_statements(rules_in_order(a.rules.items), at)
+        backward = BACKWARD, place_statements(a.backward, at)
         comment, items = self.kernel_of(step)
         at = self.at(step)
         kernel = at.member(self.kernel, (), a.rules.output.value.type)
         start = self.start_at(at)
-        value = negated(kernel) if start is None else minus(start, kernel)
+        value = negative_of(kernel) if start is None else difference_of(start, kernel)
         comment = comment.replace("operator K_Q (Thm 2.9.23)", "output (Thm 2.10.3)")
         found = [forwards, (comment, [*items, at.rule(self.network.name, (), value)])]
         return [found[0], backward, found[1]] if a.steady else found
@@ -147,20 +149,20 @@ class Decaying(Tangent):
         output = a.rules.output.value
         self.process = at(tidy(output))
         now, first = (x.member(self.random, (), output.type) for x in (at, self.at(Affine(0))))
-        moved = now if start == "plain" else minus(now, first)
-        return moved if given is None else plus(given, moved)
+        moved = now if start == "plain" else difference_of(now, first)
+        return moved if given is None else sum_of(given, moved)
 
     def moved(self, step: Affine) -> list[Section]:
         """Error signal, and the updates."""
         a = self.analysis
         at = self.at(step)
-        backward: Section = BACKWARD, written(a.backward, at)
-        updates: Section = "updates", written(self.steps.updates(), at)
+        backward: Section = BACKWARD, place_statements(a.backward, at)
+        updates: Section = "updates", place_statements(self.steps.updates(), at)
         error = error_signal(a, at)
         return [error, updates] if a.steady else [error, backward, updates]
 
 
-def decays(training: Training) -> bool:
+def any_decays(training: Training) -> bool:
     """Whether any weight decays."""
     rates = [d.rate for d in training.decays]
     rates += [u.weight_decay for u in training.optimizers if u.weight_decay is not None]

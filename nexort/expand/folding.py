@@ -7,18 +7,24 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Protocol, runtime_checkable
 
-from nexort.expand.rules import Item, Rule
+from nexort.expand.rules import Item, NetworkRule
 from nexort.expand.statements import Each, Let, Make, Statement
 from nexort.expand.tidy import tidy
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.nodes import Node
-from nexort.program.shifting import NotSymbolicError, placed, placed_all, shifted, within
+from nexort.program.shifting import (
+    NotSymbolicError,
+    placed_all,
+    shift_graph,
+    substitute_index,
+    within,
+)
 
 NEAR = 3
 """How far from the ends of a loop a round may be told from the others."""
 
 
-def looped(
+def fold_loop(
     loop: Loop,
     bodies: Sequence[tuple[int, tuple[Statement, ...]]],
     values: range,
@@ -40,7 +46,7 @@ def looped(
         else:
             first, last = (_end(v, whole, values) for v in (rounds[0], rounds[-1]))
             if len(rounds) == 1:
-                found += [moved(x, {loop.var: first}) for x in body]
+                found += [reindex_statement(x, {loop.var: first}) for x in body]
                 continue
         found.append(Each(loop.var, Interval(first, last, step), body))
     return found
@@ -67,15 +73,17 @@ def _end(value: int, whole: Interval, values: range) -> Affine:
     raise NotSymbolicError
 
 
-def moved(x: Statement, mapped: Mapping[str, Affine]) -> Statement:
+def reindex_statement(x: Statement, mapped: Mapping[str, Affine]) -> Statement:
     """A statement with index expressions for loop variables."""
     match x:
         case Let(name, key, value):
-            return Let(name, placed_all(key, mapped), shifted(value, mapped))
+            return Let(name, placed_all(key, mapped), shift_graph(value, mapped))
         case Each(var, interval, body):
             if var in {n for i in mapped.values() for n in i.names}:
                 raise NotSymbolicError
-            return Each(var, within(interval, mapped), tuple(moved(b, mapped) for b in body))
+            return Each(
+                var, within(interval, mapped), tuple(reindex_statement(b, mapped) for b in body)
+            )
         case Make():
             return replace(x, parts=tuple(moved_part(p, mapped) for p in x.parts))
 
@@ -94,9 +102,9 @@ def moved_part(part: object, mapped: Mapping[str, Affine]) -> object:
         case Placed():
             return part.placed(mapped)
         case Node():
-            return shifted(part, mapped)
+            return shift_graph(part, mapped)
         case Affine():
-            return placed(part, mapped)
+            return substitute_index(part, mapped)
         case tuple():
             return tuple(moved_part(p, mapped) for p in part)
         case Interval():
@@ -110,13 +118,13 @@ def moved_part(part: object, mapped: Mapping[str, Affine]) -> object:
 # ---- the rules themselves ------------------------------------------------------------------------
 
 
-def forward(items: Iterable[Item]) -> list[Statement]:
+def rules_in_order(items: Iterable[Item]) -> list[Statement]:
     """The rules as they are written."""
     found: list[Statement] = []
     for item in items:
-        if isinstance(item, Rule):
+        if isinstance(item, NetworkRule):
             found.append(Let(item.name, item.key, tidy(item.value)))
         else:
-            body = tuple(forward(item.items))
+            body = tuple(rules_in_order(item.items))
             found.append(Each(item.loop.var, item.loop.interval, body))
     return found

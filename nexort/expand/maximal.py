@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nexort.expand.analysis import Analysis
-from nexort.expand.folding import forward
+from nexort.expand.folding import rules_in_order
 from nexort.expand.moving import Moving
-from nexort.expand.placing import Placing, minus, plus
+from nexort.expand.placing import Placing, difference_of, sum_of
 from nexort.expand.rules import leaf
 from nexort.expand.start import first_value, member_loops
-from nexort.expand.statements import Item, Let, Section, joined, written
+from nexort.expand.statements import Item, Let, Section, join_sections, place_statements
 from nexort.expand.tidy import tidy
 from nexort.expand.weights import exponents_of
 from nexort.program.index import Affine, Loop
@@ -22,7 +22,7 @@ from nexort.program.parametrization import readouts
 
 
 @dataclass
-class Maximal:
+class MaximalExpansion:
     """The core program of an analysed training."""
 
     analysis: Analysis
@@ -66,7 +66,7 @@ class Maximal:
         if not steps_read_data(a):
             parts = [self.forward(now), self.error(now), self.backward(now), self.updates(now)]
             return [*found, a.over_steps(parts, self.last)]
-        found += joined([self.forward(Affine(0))])
+        found += join_sections([self.forward(Affine(0))])
         parts = [self.error(now), self.backward(now), self.updates(now)]
         parts.append(self.forward(now + Affine(1)))
         return [*found, a.over_steps(parts, self.last - Affine(1))]
@@ -120,16 +120,16 @@ class Maximal:
         """The forward pass and the output."""
         a = self.analysis
         at = self.at(step)
-        items = written(forward(a.rules.items), at)
+        items = place_statements(rules_in_order(a.rules.items), at)
         output = a.rules.output
         items.append(Let(self.raw, (), tidy(output.value)).item(at))
         name = self.network.name
         if self.raw != name:
             type_ = output.value.type
             raw, first = (x.member(self.raw, (), type_) for x in (at, self.at(Affine(0))))
-            value = minus(raw, first)
+            value = difference_of(raw, first)
             if isinstance(a.training.start, Node):
-                value = plus(value, at(a.training.start))
+                value = sum_of(value, at(a.training.start))
             items.append(at.rule(name, (), value))
         return "forward pass", items
 
@@ -140,11 +140,11 @@ class Maximal:
     def backward(self, step: Affine) -> Section:
         """Cotangents, and the gradients by vectors and scalars."""
         found = [*self.analysis.backward, *self.steps.gradients()]
-        return BACKWARD, written(found, self.at(step))
+        return BACKWARD, place_statements(found, self.at(step))
 
     def updates(self, step: Affine) -> Section:
         """Every weight's step."""
-        return "updates", written(self.steps.updates(), self.at(step))
+        return "updates", place_statements(self.steps.updates(), self.at(step))
 
 
 BACKWARD = "backward pass (Def 2.9.14)"

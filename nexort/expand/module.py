@@ -9,14 +9,14 @@ from typing import Literal
 from nexort import optimizers
 from nexort.data.given import Given
 from nexort.expand.analysis import Analysis, OneOutput, analyse
-from nexort.expand.decaying import Decaying, decays
-from nexort.expand.maximal import Maximal
-from nexort.expand.moving import inverse
-from nexort.expand.names import Names
-from nexort.expand.outputs import Around, stepped
+from nexort.expand.decaying import Decaying, any_decays
+from nexort.expand.maximal import MaximalExpansion
+from nexort.expand.moving import inverse_or_zero
+from nexort.expand.names import ExpansionNames
+from nexort.expand.outputs import Around, outputs_over_steps
 from nexort.expand.statements import Item
-from nexort.expand.tangent import Tangent
-from nexort.expand.unrolling import generic, unrolled, verdict_of
+from nexort.expand.tangent import TangentExpansion
+from nexort.expand.unrolling import generic, unroll_network, verdict_of
 from nexort.program import build
 from nexort.program.build import TypeProblem
 from nexort.program.declarations import (
@@ -142,12 +142,12 @@ def _check(program: Program, last: Affine, given: Given) -> None:
     if steps is not None and steps.default is not None and steps.default.op is Op.CONST:
         short = Given({}, {}) if int(steps.default.attr) <= FEW else few
         try:
-            straight.check(program, short)
+            straight.check_core(program, short)
             return
         except NexortError:
             pass
     try:
-        straight.check(program, Given({}, {}, given.max_instructions))
+        straight.check_core(program, Given({}, {}, given.max_instructions))
     except NexortError as error:
         # what is too long to be looked at is not wrong
         if any(d.code != "too-long" for d in error.diagnostics):
@@ -175,10 +175,10 @@ class _Training:
 
     program: Program
     analysis: Analysis
-    names: Names
+    names: ExpansionNames
     regime: Literal["maximal", "tangent"]
     last: Affine
-    run: Maximal | Tangent
+    run: MaximalExpansion | TangentExpansion
 
     def whole(self, items: Sequence[Item]) -> Program:
         """The program of the rules of a run, with those around it."""
@@ -205,12 +205,12 @@ def _read(program: Program, given: Given, *, symbolic: bool, free: bool) -> _Tra
     assert training is not None
     network = training.network
     own = [name for name, rule in program.updates.items() if not _of_registry(rule)]
-    names = Names(_taken(program, training), own)
+    names = ExpansionNames(_taken(program, training), own)
     if symbolic:
         base, sizes = generic(program, given)
         body, output = network.body, network.output
     else:
-        base, sizes, body, output = unrolled(program, given)
+        base, sizes, body, output = unroll_network(program, given)
     verdict = verdict_of(program, base, given.max_instructions)
     last = training.steps
     if not last.terms and not free:
@@ -224,10 +224,12 @@ def _read(program: Program, given: Given, *, symbolic: bool, free: bool) -> _Tra
     one_by_one = free and verdict.regime == "tangent"
     analysis = analyse(program, body, output, base, sizes, names, verdict.active, one_by_one)
     if verdict.regime == "tangent":
-        kind = Decaying if decays(training) else Tangent
-        run: Maximal | Tangent = kind(analysis, last, vanishes=verdict.vanishes, free=free)
+        kind = Decaying if any_decays(training) else TangentExpansion
+        run: MaximalExpansion | TangentExpansion = kind(
+            analysis, last, vanishes=verdict.vanishes, free=free
+        )
     else:
-        run = Maximal(analysis, last, free=free)
+        run = MaximalExpansion(analysis, last, free=free)
     return _Training(program, analysis, names, verdict.regime, last, run)
 
 
@@ -265,7 +267,7 @@ def _equations(program: Program, given: Given, *, symbolic: bool) -> Expansion:
 def _taken(program: Program, training: Training) -> set[str]:
     """The names of a file, but for those of outputs over every step."""
     network = training.network
-    made = stepped(program)
+    made = outputs_over_steps(program)
     body = [x for x in program.body if not made.keys() & {r.name for _, r in rules_of((x,))}]
     taken = {*program.params, *program.dims, *program.data, *program.initial, network.name}
     taken |= {*program.functions}
@@ -278,7 +280,7 @@ def _taken(program: Program, training: Training) -> set[str]:
 
 def _of_registry(rule: UpdateRule) -> bool:
     """Whether an update function is that of the registry."""
-    entry = optimizers.registry().get(rule.name)
+    entry = optimizers.optimizer_registry().get(rule.name)
     return entry is not None and rule.span.source.text == entry.source
 
 
@@ -293,12 +295,15 @@ def _initial(program: Program, a: Analysis) -> dict[str, Initial]:
     return {**program.initial, **ones, **a.objects}
 
 
-def _functions(program: Program, names: Names) -> dict[str, UserFunction]:
+def _functions(program: Program, names: ExpansionNames) -> dict[str, UserFunction]:
     """The functions of the file, and the inverse of norms."""
     name = names.fresh("inverse", "inverted")
     z = Node(Op.SLOT, (), ("formal", "z"), scalar())
     where = Span(program.source, 0, 0)
-    return {**program.functions, name: UserFunction(name, (("z", None),), inverse(z), where)}
+    return {
+        **program.functions,
+        name: UserFunction(name, (("z", None),), inverse_or_zero(z), where),
+    }
 
 
 def _families(body: Iterable[Item]) -> dict[str, Family]:
@@ -310,7 +315,7 @@ def _families(body: Iterable[Item]) -> dict[str, Family]:
 
 
 def _updates(
-    program: Program, training: Training, names: Names, squares: Mapping[str, str]
+    program: Program, training: Training, names: ExpansionNames, squares: Mapping[str, str]
 ) -> dict[str, UpdateRule]:
     """The update functions of the file, those of the registry that the training uses, and those
     with squared values."""

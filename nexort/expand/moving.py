@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from nexort.expand.analysis import Analysis
-from nexort.expand.placing import Placing, minus, scaled, summed
+from nexort.expand.placing import Placing, axes_sum, difference_of, multiple_of
 from nexort.expand.rules import leaf
 from nexort.expand.start import deviation, update_call
-from nexort.expand.statements import Item, Let, Make, Statement, written
+from nexort.expand.statements import Item, Let, Make, Statement, place_statements
 from nexort.expand.weights import (
     Found,
     gradient,
@@ -24,12 +24,12 @@ from nexort.program.declarations import Rule
 from nexort.program.index import Affine, Loop
 from nexort.program.network import Normalization, OptimizerUse, WeightFamily
 from nexort.program.nodes import Node
-from nexort.program.shifting import placed_all, shifted, within
+from nexort.program.shifting import placed_all, shift_graph, within
 from nexort.program.types import Type, ket, scalar
 
 
 @dataclass(frozen=True)
-class Member:
+class MovingMember:
     """A member of a family of weights, told by loop variables, and how it moves: the history of its
     gradients (None where the limit sees none of its updates), what decay takes, the divisor."""
 
@@ -44,15 +44,15 @@ class Member:
         """Whether it has updates."""
         return self.gradient is not None or bool(self.pairs)
 
-    def placed(self, mapped: Mapping[str, Affine]) -> Member:
+    def placed(self, mapped: Mapping[str, Affine]) -> MovingMember:
         """The member with index expressions for loop variables."""
-        value = None if self.gradient is None else shifted(self.gradient, mapped)
+        value = None if self.gradient is None else shift_graph(self.gradient, mapped)
         pairs = tuple(
-            (shifted(a, mapped), shifted(b, mapped),
+            (shift_graph(a, mapped), shift_graph(b, mapped),
              tuple(Loop(x.var, within(x.interval, mapped)) for x in sums))
             for a, b, sums in self.pairs
         )  # fmt: skip
-        return Member(self.weight, placed_all(self.key, mapped), value, pairs, self.keep)
+        return MovingMember(self.weight, placed_all(self.key, mapped), value, pairs, self.keep)
 
 
 @dataclass
@@ -98,8 +98,9 @@ class Moving:
 
     # ---- members -------------------------------------------------------------------------------
 
-    def _over(self, make: Callable[[Member, OptimizerUse, Normalization | None], list[Statement]]
-              ) -> list[Statement]:  # fmt: skip
+    def _over(
+        self, make: Callable[[MovingMember, OptimizerUse, Normalization | None], list[Statement]]
+    ) -> list[Statement]:
         """Statements for every member of every weight."""
         a = self.analysis
         found: list[Statement] = []
@@ -117,7 +118,7 @@ class Moving:
                 seen = self._found(weight, key, env)
                 value = None if seen is None else seen.value
                 pairs = () if seen is None else seen.pairs
-                told = Member(weight, key, value, pairs, moves.keep)
+                told = MovingMember(weight, key, value, pairs, moves.keep)
                 return make(told, moves.use, norm_of(a.training, member, a.base))
 
             found += over_members(loops, a.base, of)
@@ -136,7 +137,7 @@ class Moving:
     def gradients(self) -> list[Statement]:
         """The gradients by vectors and scalars, which have names."""
 
-        def make(m: Member, *_: object) -> list[Statement]:
+        def make(m: MovingMember, *_: object) -> list[Statement]:
             if m.gradient is None:
                 return []
             return [Let(self.analysis.names.cotangent(m.weight.name), m.key, m.gradient)]
@@ -146,13 +147,13 @@ class Moving:
     def starts(self) -> list[Item]:
         """What norms need at step 0."""
 
-        def make(m: Member, _: object, norm: Normalization | None) -> list[Statement]:
+        def make(m: MovingMember, _: object, norm: Normalization | None) -> list[Statement]:
             if m.weight.kind != "matrix" or norm is None or norm.kind != "weights":
                 return []
             size = deviation(m.weight)
             return [Let(self.names["k", m.weight.name], m.key, size)]
 
-        return [*self.helpers(), *written(self._over(make), self.at(Affine(0)))]
+        return [*self.helpers(), *place_statements(self._over(make), self.at(Affine(0)))]
 
     def helpers(self) -> list[Item]:
         """What norms are written with."""
@@ -167,12 +168,16 @@ class Moving:
         """Every weight's step."""
         return self._over(self._step)
 
-    def _step(self, m: Member, use: OptimizerUse, norm: Normalization | None) -> list[Statement]:
+    def _step(
+        self, m: MovingMember, use: OptimizerUse, norm: Normalization | None
+    ) -> list[Statement]:
         if not m.moves:
             norm = None
         return [*self.norms(m, use, norm), Make((m, use, norm), self._update)]
 
-    def norms(self, m: Member, use: OptimizerUse, norm: Normalization | None) -> list[Statement]:
+    def norms(
+        self, m: MovingMember, use: OptimizerUse, norm: Normalization | None
+    ) -> list[Statement]:
         """What a member's updates are divided by, and what that reads."""
         if norm is None:
             return []
@@ -191,7 +196,7 @@ class Moving:
         size = _size(leaf(measured, m.key, member_type(m.weight)))
         return [*found, Let(name, m.key, _bounded(size, norm, norm.threshold))]
 
-    def kept(self, m: Member) -> Statement:
+    def kept(self, m: MovingMember) -> Statement:
         """The norm of W, which is that of its initial value: updates have a part that vanishes in
         it."""
         return Make((m, self.names["k", m.weight.name], scalar()), self._decayed)
@@ -199,28 +204,32 @@ class Moving:
     def _decayed(self, at: Placing, parts: tuple[object, ...]) -> Rule:
         """x[t+1] = keep x[t], of what belongs to a member."""
         m, name, type_ = parts
-        assert isinstance(m, Member)
+        assert isinstance(m, MovingMember)
         assert isinstance(name, str)
         assert isinstance(type_, Type)
         after = self.at(at.step + Affine(1))
-        return after.rule(name, m.key, decayed(at, m, at.member(name, m.key, type_)))
+        return after.rule(name, m.key, decay_member(at, m, at.member(name, m.key, type_)))
 
-    def update(self, at: Placing, m: Member, use: OptimizerUse, norm: Normalization | None) -> Node:
+    def update(
+        self, at: Placing, m: MovingMember, use: OptimizerUse, norm: Normalization | None
+    ) -> Node:
         """An update, divided by what it is divided by, without its rate."""
         name = m.weight.name
         if norm is not None and norm.kind != "weights" and ("Q", name) in self.names:
             return at.member(self.names["Q", name], m.key, member_type(m.weight))
         return self._call(at, m, use)
 
-    def divisor(self, at: Placing, m: Member, norm: Normalization) -> Node:
+    def divisor(self, at: Placing, m: MovingMember, norm: Normalization) -> Node:
         """What a member's updates are divided by."""
         kept = m.weight.kind == "matrix" and norm.kind == "weights"
         return at.member(self.names["k" if kept else "n", m.weight.name], m.key, scalar())
 
-    def _call(self, at: Placing, m: Member, use: OptimizerUse, name: str | None = None) -> Node:
+    def _call(
+        self, at: Placing, m: MovingMember, use: OptimizerUse, name: str | None = None
+    ) -> Node:
         return update_call(self.analysis, (self.history(m), m.pairs), use, at, name)
 
-    def history(self, m: Member) -> Node | None:
+    def history(self, m: MovingMember) -> Node | None:
         """The gradient by a vector or a scalar, by its name."""
         if m.gradient is None:
             return None
@@ -229,14 +238,14 @@ class Moving:
     def _named(self, at: Placing, parts: tuple[object, ...]) -> Rule:
         """Q_t(g_0, ..., g_t)"""
         m, use = parts
-        assert isinstance(m, Member)
+        assert isinstance(m, MovingMember)
         assert isinstance(use, OptimizerUse)
         return at.rule(self.names["Q", m.weight.name], m.key, self._call(at, m, use))
 
     def _norm(self, at: Placing, parts: tuple[object, ...]) -> Rule:
         """|Q_t|^2 = E Q_t^2 over both indices."""
         m, use, norm = parts
-        assert isinstance(m, Member)
+        assert isinstance(m, MovingMember)
         assert isinstance(use, OptimizerUse)
         assert isinstance(norm, Normalization)
         every = at.member(self.every, (), ket())
@@ -252,16 +261,18 @@ class Moving:
     def _update(self, at: Placing, parts: tuple[object, ...]) -> Rule:
         """w[t+1] = keep w[t] - rate Q_t(g_0, ..., g_t)"""
         m, use, norm = parts
-        assert isinstance(m, Member)
+        assert isinstance(m, MovingMember)
         assert isinstance(use, OptimizerUse)
         assert norm is None or isinstance(norm, Normalization)
         name = m.weight.name
-        value = decayed(at, m, at.member(name, m.key, member_type(m.weight)))
+        value = decay_member(at, m, at.member(name, m.key, member_type(m.weight)))
         if m.moves:
-            value = minus(value, self.rated(at, m, use, norm))
+            value = difference_of(value, self.rated(at, m, use, norm))
         return self.at(at.step + Affine(1)).rule(name, m.key, value)
 
-    def rated(self, at: Placing, m: Member, use: OptimizerUse, norm: Normalization | None) -> Node:
+    def rated(
+        self, at: Placing, m: MovingMember, use: OptimizerUse, norm: Normalization | None
+    ) -> Node:
         """An update times its rate, divided by its norm."""
         call = self.update(at, m, use, norm)
         rate = at(use.rate)
@@ -269,11 +280,11 @@ class Moving:
             size = self.divisor(at, m, norm)
             rate = build.call("div", rate, size) if norm.kind == "clip" else (
                 build.call("mul", rate, self.inverse(size)))  # fmt: skip
-        return scaled(rate, call)
+        return multiple_of(rate, call)
 
     def inverse(self, size: Node) -> Node:
         """1 / size; in a program 0 at 0."""
-        return build.call("div", build.constant(1), size) if self.free else inverse(size)
+        return build.call("div", build.constant(1), size) if self.free else inverse_or_zero(size)
 
     @property
     def inside(self) -> frozenset[str]:
@@ -282,16 +293,16 @@ class Moving:
         return frozenset((*named, *filter(None, (self.every,))))
 
 
-def decayed(at: Placing, m: Member, x: Node) -> Node:
+def decay_member(at: Placing, m: MovingMember, x: Node) -> Node:
     """What decay leaves of a member in a step."""
     factor: Node | None = None
     for rate in m.keep:
         kept = build.call("sub", build.constant(1), at(rate))
         factor = kept if factor is None else build.call("mul", kept, factor)
-    return scaled(factor, x)
+    return multiple_of(factor, x)
 
 
-def inverse(z: Node) -> Node:
+def inverse_or_zero(z: Node) -> Node:
     """1 / z, 0 at 0: updates of 0 stay 0 when they are divided by their norm."""
     sign = build.call("sign", z)
     one = build.constant(1)
@@ -311,4 +322,4 @@ def _size(x: Node) -> Node:
     """The root of the sum over axes of E x^2."""
     square = build.call("pow", x, build.constant(2))
     total = square if not x.type.copies else build.average(square)
-    return build.call("sqrt", summed(total))
+    return build.call("sqrt", axes_sum(total))

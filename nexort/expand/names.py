@@ -12,7 +12,7 @@ from nexort.syntax.lexing import SETTING_WORDS, STATEMENT_WORDS
 WORDS = frozenset((*SETTING_WORDS, *STATEMENT_WORDS, "n", "E", "pi", "T", "sum", "N", *NAMED))
 
 
-class Names:
+class ExpansionNames:
     """The names that are ``taken``, beside the words of the language; ``updates`` are the update
     functions of the file."""
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from nexort.expand.names import Names
+from nexort.expand.names import ExpansionNames
 from nexort.program.declarations import Block, Initial, OutputRule, Rule, rules_of
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.network import Training
 from nexort.program.nodes import Node, Op, rewrite, walk
 from nexort.program.program import Program
-from nexort.program.shifting import shifted
+from nexort.program.shifting import shift_graph
 from nexort.program.types import Type
 from nexort.support.diagnostics import fail
 
 Item = Rule | Block
 
 
-def stepped(program: Program) -> dict[str, OutputRule]:
+def outputs_over_steps(program: Program) -> dict[str, OutputRule]:
     """The outputs that the elaborator put over every step, by the families made for them."""
     return {
         o.family: o
@@ -35,7 +35,7 @@ class Around:
 
     program: Program
     training: Training
-    names: Names
+    names: ExpansionNames
     fixed: frozenset[str]
     objects: Mapping[str, Initial]
     step: str
@@ -47,7 +47,7 @@ class Around:
     def __post_init__(self) -> None:
         network = self.training.network
         run = {network.name, *network.families, *network.weights}
-        over_steps = stepped(self.program)
+        over_steps = outputs_over_steps(self.program)
         rules: dict[str, Rule] = {}
         for item in self.program.body:
             defined = {rule.name for _, rule in rules_of((item,))}
@@ -122,7 +122,7 @@ class Around:
                 return self._member(x.attr[0], x.attr[1][:-1], x.type)
             return x
 
-        return shifted(rewrite([value], place)[value], variables)
+        return shift_graph(rewrite([value], place)[value], variables)
 
     def _member(self, name: str, key: tuple[Affine, ...], type_: Type) -> Node:
         """A member of what does not move."""

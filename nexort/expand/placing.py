@@ -10,7 +10,7 @@ from nexort.program.declarations import Block, Initial, Rule
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.nodes import MEMBERS, Node, Op, Role
 from nexort.program.partials import partial
-from nexort.program.shifting import NotSymbolicError, placed, placed_all, within
+from nexort.program.shifting import NotSymbolicError, placed_all, substitute_index, within
 from nexort.program.types import Axes, Kind, Type, ket, operator, scalar
 from nexort.support.diagnostics import NexortError, Span, fail
 
@@ -36,7 +36,7 @@ def ones(axes: Axes) -> Node:
     return build.spread(build.constant(1), scalar(axes))
 
 
-def summed(value: Node) -> Node:
+def axes_sum(value: Node) -> Node:
     """The sum over all axes of a scalar."""
     for axis in value.type.axes:
         value = build.contract(ones((axis,)), value)
@@ -119,7 +119,7 @@ class Placing:
     def _placed(self, x: Node) -> Node:
         match x.op:
             case Op.INDEX:
-                return _number(placed(x.attr, self.mapped))
+                return _number(substitute_index(x.attr, self.mapped))
             case Op.MATMUL:
                 name, key, flipped = x.attr
                 acting = self.acting(name, key)
@@ -160,12 +160,12 @@ class Placing:
             case Op.MEAN:
                 return build.mean(x.attr, args[0])
             case op if op.role is Role.SELECTION:
-                return build.over(x, (args[0],))
+                return build.local_over(x, (args[0],))
             case _:
                 raise self.problem(f"{x.op.name.lower()} inside a network")
 
     def _pick(self, pick: Affine | int) -> Affine:
-        return placed(pick if isinstance(pick, Affine) else Affine(pick), self.mapped)
+        return substitute_index(pick if isinstance(pick, Affine) else Affine(pick), self.mapped)
 
     def _call(self, x: Node) -> Node:
         if x.attr == "mul":
@@ -241,14 +241,14 @@ def _number(index: Affine) -> Node:
 
 def _signed(total: Node | None, term: Node, *, negative: bool) -> Node:
     if total is None:
-        return negated(term) if negative else term
+        return negative_of(term) if negative else term
     return build.call("sub" if negative else "add", total, term)
 
 
 # ---- scalars, kets and operators alike -----------------------------------------------------------
 
 
-def negated(x: Node) -> Node:
+def negative_of(x: Node) -> Node:
     """-x"""
     if x.type.kind is Kind.OPERATOR:
         return build.scale(build.constant(-1), x)
@@ -257,21 +257,21 @@ def negated(x: Node) -> Node:
     return build.call("neg", x)
 
 
-def plus(a: Node, b: Node) -> Node:
+def sum_of(a: Node, b: Node) -> Node:
     """a + b"""
     if a.type.kind is Kind.OPERATOR:
         return build.add_operators(a, b)
     return build.call("add", a, b)
 
 
-def minus(a: Node, b: Node) -> Node:
+def difference_of(a: Node, b: Node) -> Node:
     """a - b"""
     if a.type.kind is Kind.OPERATOR:
-        return build.add_operators(a, negated(b))
+        return build.add_operators(a, negative_of(b))
     return build.call("sub", a, b)
 
 
-def scaled(factor: Node | None, x: Node) -> Node:
+def multiple_of(factor: Node | None, x: Node) -> Node:
     """c x; None is 1."""
     if factor is None or build.is_number(factor, 1):
         return x

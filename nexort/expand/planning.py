@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 
-from nexort.expand.folding import looped
+from nexort.expand.folding import fold_loop
 from nexort.expand.reverse import Use
 from nexort.expand.rounds import (
     Env,
@@ -24,7 +24,7 @@ from nexort.expand.rounds import (
     rounds_of,
     values_of,
 )
-from nexort.expand.rules import Item, Nest, Rule, Rules, flat, leaf
+from nexort.expand.rules import Item, NetworkRule, RuleNest, Rules, flat_rules, leaf
 from nexort.expand.statements import Let, Statement
 from nexort.expand.tidy import tidy
 from nexort.program import build
@@ -38,11 +38,11 @@ class Backward:
     """Writes the reversed program: ``name`` gives the cotangent's name of a family."""
 
     rules: Rules
-    uses: Mapping[Rule, Sequence[Use]]
+    uses: Mapping[NetworkRule, Sequence[Use]]
     rounds: Rounds
     name: Callable[[str], str]
     fresh: Callable[[str], str]
-    shared: dict[tuple[Rule, Node, tuple[str, ...]], str] = field(default_factory=dict)
+    shared: dict[tuple[NetworkRule, Node, tuple[str, ...]], str] = field(default_factory=dict)
     """Names of what cotangents read several times."""
     done: set[Member] = field(default_factory=set)
 
@@ -57,28 +57,28 @@ class Backward:
     def _items(self, items: Sequence[Item], env: Env) -> list[Statement]:
         found: list[Statement] = []
         for item in reversed(items):
-            if isinstance(item, Rule):
+            if isinstance(item, NetworkRule):
                 found += self._at(item, env)
             else:
                 found += self._nest(item, env)
         return found
 
-    def _nest(self, nest: Nest, env: Env) -> list[Statement]:
+    def _nest(self, nest: RuleNest, env: Env) -> list[Statement]:
         values = values_of(nest.loop.interval, env)
         bodies = [
             (v, tuple(self._items(nest.items, {**env, nest.loop.var: v}))) for v in reversed(values)
         ]
-        found = looped(nest.loop, bodies, values, backward=True)
+        found = fold_loop(nest.loop, bodies, values, backward=True)
         orders = [self.rounds.place[round_id(Round(r, e))] for r, e in rounds_of((nest,), env)]
         closed = range(min(orders, default=0), max(orders, default=-1) + 1)
-        for rule in reversed(list(flat((nest,)))):
+        for rule in reversed(list(flat_rules((nest,)))):
             for use in self.uses[rule]:
                 free = [x for x in rule.loops if x.var not in _named_in(use.key)]
                 if free and free[0] is nest.loop:
                     found += self._complete(use, env, closed)
         return _distinct(found)
 
-    def _at(self, rule: Rule, env: Env) -> list[Statement]:
+    def _at(self, rule: NetworkRule, env: Env) -> list[Statement]:
         """The cotangents that are complete once a rule's round is gone through."""
         order = self.rounds.place.get(round_id(Round(rule, env)))
         if order is None:
@@ -108,7 +108,7 @@ class Backward:
                 inside = {**env, loop.var: v}
                 body = self._inside(use, loops[1:], inside, closed, (*around, loop.var))
                 bodies.append((v, tuple(body)))
-            return looped(loop, bodies, values)
+            return fold_loop(loop, bodies, values)
         member = use.name, numbers_of(use.key, env)
         if member in self.done or self.rounds.first.get(member, -1) not in closed:
             return []
@@ -120,12 +120,12 @@ class Backward:
             total = build.spread(total, wanted)
         return self._named(use.rule, Let(self.name(use.name), use.key, total), around)
 
-    def _named(self, rule: Rule, let: Let, around: tuple[str, ...]) -> list[Statement]:
+    def _named(self, rule: NetworkRule, let: Let, around: tuple[str, ...]) -> list[Statement]:
         """A statement after the names of long expressions that it reads several times."""
         found: list[Statement] = []
         key = tuple(Affine.variable(v) for v in around)
         done: dict[Node, Node] = {}
-        often = repeated(let.value)
+        often = repeated_expressions(let.value)
         for x in walk([let.value]):
             done[x] = x.with_args(tuple(done[a] for a in x.args))
             if x in often:
@@ -158,7 +158,7 @@ LONG = 6
 """Operations of an expression that gets a name where it is read several times."""
 
 
-def repeated(root: Node) -> set[Node]:
+def repeated_expressions(root: Node) -> set[Node]:
     """Long expressions that a graph reads several times, outside of sums and expectations."""
     nodes = walk([root])
     if any(x.op in (Op.SUM, Op.MEAN) for x in nodes):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nexort import activations
-from nexort.expand.rules import Key, Rule, Rules
+from nexort.expand.rules import Key, NetworkRule, Rules
 from nexort.expand.tidy import tidy
 from nexort.program import build
 from nexort.program.index import Affine, Loop
@@ -15,7 +15,7 @@ from nexort.program.nodes import Node, Op, walk
 from nexort.program.partials import partial
 from nexort.program.shifting import NotSymbolicError
 from nexort.program.types import Axis
-from nexort.training.backprop import Reverse, narrowed, times
+from nexort.training.backprop import Reverse, product_node, undo_broadcast
 
 ARITHMETIC = ("add", "sub", "mul", "div", "pow", "neg", "square", "sqrt")
 
@@ -26,7 +26,7 @@ class Use:
     those around the rule and of the sums inside. Of a matrix, the pairs (left, right) of its
     gradient sum |left> <right|; else ``value``."""
 
-    rule: Rule
+    rule: NetworkRule
     name: str
     key: tuple[Affine, ...]
     loops: tuple[Loop, ...]
@@ -34,7 +34,9 @@ class Use:
     pairs: tuple[tuple[Node, Node], ...] = ()
 
 
-def uses_of(rule: Rule, rules: Rules, cotangent: Node, sizes: Mapping[str, int]) -> list[Use]:
+def uses_of(
+    rule: NetworkRule, rules: Rules, cotangent: Node, sizes: Mapping[str, int]
+) -> list[Use]:
     """The contributions of a rule whose target has that cotangent."""
     found: list[Use] = []
     waiting = [(rule.value, cotangent, rule.loops)]
@@ -58,7 +60,7 @@ def _affine(key: tuple[object, ...]) -> tuple[Affine, ...]:
     return key  # type: ignore[return-value]
 
 
-def leaves_of(rule: Rule, rules: Rules) -> set[Key]:
+def leaves_of(rule: NetworkRule, rules: Rules) -> set[Key]:
     """What a rule reads that depends on weights."""
     return {x.attr[:2] for x in walk([rule.value]) if rules.depends(x)}
 
@@ -79,8 +81,8 @@ class _Local(Reverse):
         if x.op is Op.DIAGONAL and x.args[0].op is Op.INNER:
             a, b = x.args[0].args
             if a is b:
-                return [(a, times(build.constant(2), times(g, b)))]
-            return [(a, times(g, b)), (b, times(g, a))]
+                return [(a, product_node(build.constant(2), product_node(g, b)))]
+            return [(a, product_node(g, b)), (b, product_node(g, a))]
         return super().back(x, g)
 
     def call(self, x: Node, g: Node) -> list[tuple[Node, Node]]:
@@ -90,7 +92,7 @@ class _Local(Reverse):
             if self.depends(arg):
                 slope = slope_of(str(x.attr), position, x.args)
                 if not build.is_number(slope, 0):
-                    found.append((arg, narrowed(times(slope, g), arg)))
+                    found.append((arg, undo_broadcast(product_node(slope, g), arg)))
         return found
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nexort.expand.reverse import Use
-from nexort.expand.rules import Item, Rule, Rules
+from nexort.expand.rules import Item, NetworkRule, Rules
 from nexort.program import build
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.nodes import Node
-from nexort.program.shifting import NotSymbolicError, shifted, solved, within
+from nexort.program.shifting import NotSymbolicError, shift_graph, solve_key, within
 
 Env = Mapping[str, int]
 Member = tuple[str, tuple[int, ...]]
@@ -19,7 +19,7 @@ Member = tuple[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class RoundPart:
     """A contribution in one round of its loops; ``order`` is the round's place in the program."""
 
     use: Use
@@ -31,7 +31,7 @@ class Part:
 class Round:
     """A rule in one round of its loops."""
 
-    rule: Rule
+    rule: NetworkRule
     env: Env
 
 
@@ -41,7 +41,7 @@ class Rounds:
     def __init__(
         self,
         rules: Rules,
-        uses: Mapping[Rule, Sequence[Use]],
+        uses: Mapping[NetworkRule, Sequence[Use]],
         base: Env,
         fresh: Callable[[str], str],
     ) -> None:
@@ -52,7 +52,7 @@ class Rounds:
         rounds.append(Round(rules.output, base))
         self.place = {round_id(x): k for k, x in enumerate(rounds)}
         wanted: set[Member] = {(rules.output.name, ())}
-        self.parts: dict[Member, list[Part]] = {}
+        self.parts: dict[Member, list[RoundPart]] = {}
         self.reached: set[tuple[int, tuple[int, ...]]] = set()
         for x in reversed(rounds):
             if (x.rule.name, numbers_of(x.rule.key, x.env)) not in wanted:
@@ -62,7 +62,7 @@ class Rounds:
                 for env in _inner(use.loops[len(x.rule.loops) :], x.env):
                     member = use.name, numbers_of(use.key, env)
                     wanted.add(member)
-                    part = Part(use, env, self.place[round_id(x)])
+                    part = RoundPart(use, env, self.place[round_id(x)])
                     self.parts.setdefault(member, []).append(part)
         self.first = {
             member: min(p.order for p in parts)
@@ -71,20 +71,20 @@ class Rounds:
         }
         """The first round that reads a member."""
 
-    def reaches(self, rule: Rule, env: Env) -> bool:
+    def reaches(self, rule: NetworkRule, env: Env) -> bool:
         """Whether the output depends on a rule's round."""
         return round_id(Round(rule, env)) in self.reached
 
-    def terms(self, member: Member, key: tuple[Affine, ...], env: Env) -> tuple[Term, ...]:
+    def terms(self, member: Member, key: tuple[Affine, ...], env: Env) -> tuple[RoundTerm, ...]:
         """The contributions to a member in terms of the loop variables of its ``key``, which have
         their values in ``env``; in the order of the program."""
         parts = self.parts[member]
         uses = dict.fromkeys(p.use for p in sorted(parts, key=lambda p: p.order))
         return tuple(self._term([p for p in parts if p.use is use], key, env) for use in uses)
 
-    def _term(self, parts: Sequence[Part], key: tuple[Affine, ...], env: Env) -> Term:
+    def _term(self, parts: Sequence[RoundPart], key: tuple[Affine, ...], env: Env) -> RoundTerm:
         use = parts[0].use
-        place = solved(use.key, [loop.var for loop in use.loops], key)
+        place = solve_key(use.key, [loop.var for loop in use.loops], key)
         told = {name: index.value(env) for name, index in place.items()}
         free = [loop for loop in use.loops if loop.var not in place]
         rounds = _inner([Loop(x.var, within(x.interval, place)) for x in free],
@@ -96,7 +96,7 @@ class Rounds:
             if loop.var in env and loop.var not in self.base:
                 place[loop.var] = Affine.variable(self._letter(use, loop.var))
         sums = tuple(Loop(str(place.get(x.var, x.var)), within(x.interval, place)) for x in free)
-        return Term(use, tuple(sorted(place.items())), sums)
+        return RoundTerm(use, tuple(sorted(place.items())), sums)
 
     def _letter(self, use: Use, variable: str) -> str:
         """Another variable for a sum that stands in a loop of its own variable."""
@@ -130,10 +130,10 @@ def values_of(interval: Interval, env: Env) -> range:
         raise NotSymbolicError from None
 
 
-def rounds_of(items: Iterable[Item], env: Env) -> Iterable[tuple[Rule, Env]]:
+def rounds_of(items: Iterable[Item], env: Env) -> Iterable[tuple[NetworkRule, Env]]:
     """Every rule in every round, in order."""
     for item in items:
-        if isinstance(item, Rule):
+        if isinstance(item, NetworkRule):
             yield item, env
         else:
             for value in values_of(item.loop.interval, env):
@@ -152,7 +152,7 @@ def _inner(loops: Sequence[Loop], env: Env) -> Iterable[Env]:
 
 
 @dataclass(frozen=True)
-class Term:
+class RoundTerm:
     """A contribution in terms of the variables around: ``place`` maps the use's variables, and
     ``sums`` are the loops over which it is summed."""
 
@@ -162,7 +162,7 @@ class Term:
 
     def bare(self, node: Node) -> Node:
         """A graph of the use, in terms of the variables around and of those of the sums."""
-        return shifted(node, dict(self.place))
+        return shift_graph(node, dict(self.place))
 
     def graph(self, node: Node) -> Node:
         """A graph of the use, in terms of the variables around."""

@@ -24,7 +24,7 @@ Fresh = Callable[..., str]
 
 
 @dataclass(frozen=True, eq=False)
-class Rule:
+class NetworkRule:
     """``name[key] = value`` in ``loops``. In the value a weight is its initial object's leaf,
     another rule's member the leaf INIT_VECTOR or INIT_SCALAR of its kind, and operators are
     MATMULs."""
@@ -36,14 +36,14 @@ class Rule:
 
 
 @dataclass(frozen=True, eq=False)
-class Nest:
+class RuleNest:
     """The rules of a loop."""
 
     loop: Loop
-    items: tuple[Rule | Nest, ...]
+    items: tuple[NetworkRule | RuleNest, ...]
 
 
-Item = Rule | Nest
+Item = NetworkRule | RuleNest
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,14 @@ class Rules:
     """A network: its rules in order, and its output, a rule of its own."""
 
     items: tuple[Item, ...]
-    output: Rule
+    output: NetworkRule
     types: Mapping[str, Type]
     moving: frozenset[str]
     """The names that depend on weights: families, and the weights."""
 
-    def flat(self) -> Iterator[Rule]:
+    def flat(self) -> Iterator[NetworkRule]:
         """Every rule, in order."""
-        yield from flat(self.items)
+        yield from flat_rules(self.items)
         yield self.output
 
     def depends(self, x: Node) -> bool:
@@ -66,16 +66,16 @@ class Rules:
         return x.op in DRAWN and x.attr[0] in self.moving
 
 
-def flat(items: Iterable[Item]) -> Iterator[Rule]:
+def flat_rules(items: Iterable[Item]) -> Iterator[NetworkRule]:
     """Every rule, in order."""
     for item in items:
-        if isinstance(item, Rule):
+        if isinstance(item, NetworkRule):
             yield item
         else:
-            yield from flat(item.items)
+            yield from flat_rules(item.items)
 
 
-def rules_of(
+def network_rules(
     network: Network, body: Sequence[Written | Block], output: Node, program: Program, fresh: Fresh
 ) -> Rules:
     """The rules of ``body``, those of the network or of its unrolled form. Raises NotSymbolicError
@@ -84,10 +84,10 @@ def rules_of(
     items = reader.items(body, ())
     root = reader.value(output)
     pulled, value = reader.pulled(root, (network.name, (), ()))
-    last = Rule(network.name, (), value, ())
+    last = NetworkRule(network.name, (), value, ())
     found = (*items, *pulled)
     moving = set(network.weights)
-    rules = [*flat(found), last]
+    rules = [*flat_rules(found), last]
     grown = True
     while grown:
         new = {r.name for r in rules if _reads(r.value, moving)} - moving
@@ -119,13 +119,13 @@ class _Reader:
         found: list[Item] = []
         for item in body:
             if isinstance(item, Block):
-                found.append(Nest(item.loop, self.items(item.body, (*loops, item.loop))))
+                found.append(RuleNest(item.loop, self.items(item.body, (*loops, item.loop))))
                 continue
             if item.value.type.kind is Kind.OPERATOR:
                 raise NotSymbolicError
             place = item.name, item.indices, loops
             pulled, value = self.pulled(self.value(item.value), place)
-            found += [*pulled, Rule(item.name, item.indices, value, loops)]
+            found += [*pulled, NetworkRule(item.name, item.indices, value, loops)]
             self.types[item.name] = value.type
         return tuple(found)
 
@@ -222,9 +222,9 @@ class _Reader:
             name = self.fresh(base + digits, base)
             self.inner[slot] = name
         self.types[name] = value.type
-        rule: Item = Rule(name, full, value, (*loops, *sums))
+        rule: Item = NetworkRule(name, full, value, (*loops, *sums))
         for loop in reversed(sums):
-            rule = Nest(loop, (rule,))
+            rule = RuleNest(loop, (rule,))
         rules.append(rule)
         return leaf(name, full, value.type)
 

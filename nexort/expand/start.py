@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from nexort.expand.analysis import Analysis
 from nexort.expand.names import WORDS
-from nexort.expand.placing import Placing, plus, scaled
-from nexort.expand.rules import Item, Nest
+from nexort.expand.placing import Placing, multiple_of, sum_of
+from nexort.expand.rules import Item, RuleNest
 from nexort.expand.statements import Item as Written
 from nexort.expand.weights import Pairs, loops_of, member_type
 from nexort.program import build
@@ -18,19 +18,19 @@ from nexort.program.nodes import Node, Op
 from nexort.program.types import Kind
 
 
-def letters(items: Iterable[Item]) -> frozenset[str]:
+def loop_variables(items: Iterable[Item]) -> frozenset[str]:
     """The variables of loops."""
     found: set[str] = set()
     for item in items:
-        if isinstance(item, Nest):
-            found |= {item.loop.var, *letters(item.items)}
+        if isinstance(item, RuleNest):
+            found |= {item.loop.var, *loop_variables(item.items)}
     return frozenset(found)
 
 
 def member_loops(a: Analysis) -> dict[str, tuple[Loop, ...]]:
     """Loops over the members of every family of weights."""
     uses = [u for found in a.uses.values() for u in found]
-    taken = frozenset((a.step, a.past, *a.names.taken, *WORDS)) - letters(a.rules.items)
+    taken = frozenset((a.step, a.past, *a.names.taken, *WORDS)) - loop_variables(a.rules.items)
     return {w.name: loops_of(w, uses, taken) for w in a.training.network.weights.values()}
 
 
@@ -50,7 +50,7 @@ def declare(a: Analysis, weight: WeightFamily, at: Placing, *, name: str = "") -
         raise at.problem(f"the mean of the matrix '{w}'")
     type_ = member_type(weight)
     leaf = Node(Op.INIT_MATRIX if matrix else Op.INIT_VECTOR, (), (name, ()), type_)
-    value = scaled(deviation(weight), leaf)
+    value = multiple_of(deviation(weight), leaf)
     if not build.is_number(weight.mean, 0):
         value = build.call("add", value, weight.mean)
     kind = Kind.OPERATOR if matrix else Kind.KET
@@ -107,6 +107,6 @@ def gradient_of(a: Analysis, pairs: Pairs, at: Placing) -> Node:
             term = a.single.total(build.scale(at(a.single.entry(a.signal)), one))
         for loop in reversed(sums):
             term = build.total(Loop(loop.var, at.within(loop.interval)), term)
-        total = term if total is None else plus(total, term)
+        total = term if total is None else sum_of(total, term)
     assert total is not None
     return total

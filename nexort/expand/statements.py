@@ -36,7 +36,7 @@ class Each:
 
     def item(self, at: Placing) -> Item:
         """The loop's rules."""
-        return at.block(Loop(self.var, self.interval), written(self.body, at))
+        return at.block(Loop(self.var, self.interval), place_statements(self.body, at))
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Make:
 Statement = Let | Each | Make
 
 
-def written(statements: Iterable[Statement], at: Placing) -> list[Item]:
+def place_statements(statements: Iterable[Statement], at: Placing) -> list[Item]:
     """Statements at a step."""
     return [x.item(at) for x in statements]
 
@@ -63,7 +63,7 @@ Section = tuple[str, list[Item]]
 """A comment and its rules."""
 
 
-def joined(sections: Iterable[Section]) -> list[Item]:
+def join_sections(sections: Iterable[Section]) -> list[Item]:
     """Sections under their comments."""
     found: list[Item] = []
     for comment, items in sections:

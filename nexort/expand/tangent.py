@@ -13,15 +13,24 @@ from dataclasses import dataclass, field
 
 from nexort.expand.along import along
 from nexort.expand.analysis import Analysis
-from nexort.expand.folding import forward, looped
+from nexort.expand.folding import fold_loop, rules_in_order
 from nexort.expand.maximal import BACKWARD, error_signal
-from nexort.expand.moving import Member, Moving
-from nexort.expand.placing import Placing, minus, scaled, summed
+from nexort.expand.moving import Moving, MovingMember
+from nexort.expand.placing import Placing, axes_sum, difference_of, multiple_of
 from nexort.expand.rules import Item as Read
-from nexort.expand.rules import Key, Nest, leaf
-from nexort.expand.rules import Rule as Reading
+from nexort.expand.rules import Key, RuleNest, leaf
+from nexort.expand.rules import NetworkRule as Reading
 from nexort.expand.start import declare, deviation, first_value, member_loops
-from nexort.expand.statements import Each, Item, Let, Make, Section, Statement, joined, written
+from nexort.expand.statements import (
+    Each,
+    Item,
+    Let,
+    Make,
+    Section,
+    Statement,
+    join_sections,
+    place_statements,
+)
 from nexort.expand.tidy import tidy
 from nexort.expand.weights import member_type, moves_of
 from nexort.program import build
@@ -46,20 +55,22 @@ class Updates(Moving):
     """The names of weights' updates."""
     rated_each: bool = False
 
-    def _step(self, m: Member, use: OptimizerUse, norm: Normalization | None) -> list[Statement]:
+    def _step(
+        self, m: MovingMember, use: OptimizerUse, norm: Normalization | None
+    ) -> list[Statement]:
         if not m.moves or m.weight.kind == "scalar":
             return []
         return [*self.norms(m, use, norm), Make((m, use, norm), self._target)]
 
-    def kept(self, m: Member) -> Statement:
+    def kept(self, m: MovingMember) -> Statement:
         return Let(self.names["k", m.weight.name], m.key, deviation(m.weight))
 
-    def history(self, m: Member) -> Node | None:
+    def history(self, m: MovingMember) -> Node | None:
         return m.gradient
 
     def _target(self, at: Placing, parts: tuple[object, ...]) -> Rule:
         m, use, norm = parts
-        assert isinstance(m, Member)
+        assert isinstance(m, MovingMember)
         assert isinstance(use, OptimizerUse)
         assert norm is None or isinstance(norm, Normalization)
         told = self.rated if self.rated_each else self.update
@@ -67,7 +78,7 @@ class Updates(Moving):
 
 
 @dataclass
-class Tangent:
+class TangentExpansion:
     """The core program of an analysed training."""
 
     analysis: Analysis
@@ -151,14 +162,16 @@ class Tangent:
         now = Affine.variable(a.step)
         at = self.at(now)
         first = self.initial(at)
-        parts: list[Section] = [("forward pass", written(forward(a.rules.items), at))]
+        parts: list[Section] = [
+            ("forward pass", place_statements(rules_in_order(a.rules.items), at))
+        ]
         steps: list[Section] = [error_signal(a, at)]
-        (parts if a.steady else steps).append((BACKWARD, written(a.backward, at)))
+        (parts if a.steady else steps).append((BACKWARD, place_statements(a.backward, at)))
         parts.append(("output at initialization", self.start()))
-        steps.append(("update functions", written(self.steps.updates(), at)))
+        steps.append(("update functions", place_statements(self.steps.updates(), at)))
         comment, items = self.kernel_of(now)
         steps.append((comment, [*items, self.output(now)]))
-        return [*first, *joined(parts), a.over_steps(steps, self.last - Affine(1))]
+        return [*first, *join_sections(parts), a.over_steps(steps, self.last - Affine(1))]
 
     def equations(self) -> list[Item]:
         """The same rules as equations, whose order says nothing."""
@@ -177,7 +190,7 @@ class Tangent:
             return "operator K_Q (Thm 2.9.23)", [self.kernel_rule().item(self.at(step))]
         except _WideError:
             found = self.derivatives()
-            items = written(found, self.at(step))
+            items = place_statements(found, self.at(step))
             return "operator K_Q (Thm 2.9.23): the derivative along the updates", items
 
     def initial(self, at: Placing) -> list[Item]:
@@ -216,7 +229,7 @@ class Tangent:
         at = self.at(step)
         [rate] = [build.constant(1)] if self.steps.rated_each else self.rates
         kernel, now = (at.member(n, (), self._type()) for n in (self.kernel, self.network.name))
-        value = minus(now, scaled(at(rate), kernel))
+        value = difference_of(now, multiple_of(at(rate), kernel))
         return self.at(step + Affine(1)).rule(self.network.name, (), value)
 
     def kernel_rule(self) -> Let:
@@ -230,10 +243,10 @@ class Tangent:
         def of(items: Sequence[Read], env: dict[str, int]) -> list[Statement]:
             found: list[Statement] = []
             for item in items:
-                if isinstance(item, Nest):
+                if isinstance(item, RuleNest):
                     values = item.loop.interval.values(env)
                     bodies = [(v, tuple(of(item.items, {**env, item.loop.var: v}))) for v in values]
-                    found += looped(item.loop, bodies, values)
+                    found += fold_loop(item.loop, bodies, values)
                 elif a.rounds.reaches(item, env):
                     found += at(item, env)
             return found
@@ -268,13 +281,15 @@ class Tangent:
         """What the output sees of a change of a rule's target."""
         single = self.analysis.single
         if rule is self.analysis.rules.output:
-            return change if single is None else summed(build.call("mul", single.indicator, change))
+            return (
+                change if single is None else axes_sum(build.call("mul", single.indicator, change))
+            )
         cotangent = leaf(self.analysis.names.cotangent(rule.name), rule.key, rule.value.type)
         if change.type.kind is Kind.SCALAR:
             seen = build.call("mul", cotangent, change)
-            return seen if single is None else summed(seen)
+            return seen if single is None else axes_sum(seen)
         if single is not None:
-            return summed(build.average(build.call("mul", cotangent, change)))
+            return axes_sum(build.average(build.call("mul", cotangent, change)))
         self._one_axis(cotangent)
         inner = build.inner(cotangent, change)
         whole = change.type.axes == cotangent.type.axes and bool(inner.type.axes)
@@ -292,7 +307,7 @@ class Tangent:
         left, right = pair
         acted = Node(Op.MATMUL, (right,), (*acting, False), right.type)
         if self.analysis.single is not None:
-            value = summed(build.average(build.call("mul", left, acted)))
+            value = axes_sum(build.average(build.call("mul", left, acted)))
         else:
             self._one_axis(left)
             value = build.inner(left, acted)

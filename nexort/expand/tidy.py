@@ -89,7 +89,7 @@ def _level(x: Node) -> Node | None:
     if len(known) < len(args):
         return None
     kind = scalar(x.type.axes)
-    return build.spread(known[0], kind) if x.op is Op.SPREAD else build.over(x, known)
+    return build.spread(known[0], kind) if x.op is Op.SPREAD else build.local_over(x, known)
 
 
 def _contraction(x: Node) -> Node:

@@ -12,14 +12,14 @@ from nexort.program.index import Affine, Interval
 from nexort.program.missing import Missing
 from nexort.program.network import Network
 from nexort.program.nodes import LOOPS, MEMBERS, Node, Op, rewrite, walk
-from nexort.program.numbers import resolve, written
+from nexort.program.numbers import own_sizes, resolve
 from nexort.program.program import Program
 from nexort.program.shifting import NotSymbolicError
 from nexort.program.types import Kind
 from nexort.program.unroll import Unroller
 from nexort.support.diagnostics import Report
 from nexort.training.prepare import alone
-from nexort.training.weights import Numbers, weight
+from nexort.training.weights import TrainingNumbers, weight_member
 
 MORE, SIZE = 5, 8
 """How far generic numbers lie above the given ones; the size of dims that have none."""
@@ -93,18 +93,18 @@ def verdict_of(program: Program, base: Mapping[str, int], most: int) -> Verdict:
     params, sizes = resolve(program, known, report)
     report.stop()
     unroller = Unroller(program, params, sizes, report, most)
-    numbers = Numbers(unroller, {}, 0)
+    numbers = TrainingNumbers(unroller, {}, 0)
     found = {}
     for name, declared in training.network.weights.items():
         keys: list[tuple[int, ...]] = [()]
         for r in declared.ranges:
             keys = [(*k, v) for k in keys for v in r.values(unroller.base)]
         for key in keys:
-            found[name, key] = weight((name, key), (), training, numbers)
+            found[name, key] = weight_member((name, key), (), training, numbers)
     return by_theorem(training, found)
 
 
-def unrolled(
+def unroll_network(
     program: Program, given: Given
 ) -> tuple[dict[str, int], dict[str, int], tuple[Rule | Block, ...], Node]:
     """The network with its loops run: numbers, sizes, a rule for every member, the output. Raises
@@ -121,7 +121,7 @@ def unrolled(
     declared = {name: (d.axes, d.span) for name, d in program.data.items() if name in arrays}
     told = {axis.name for axes, _ in declared.values() for axis in axes}
     asked = {n: s for n, s in dims.items() if s or n in told}
-    _, sizes = bind(declared, arrays, asked, written(program, given.numbers))
+    _, sizes = bind(declared, arrays, asked, own_sizes(program, given.numbers))
     known = {**{n: s for n, s in dims.items() if s is not None}, **sizes}
     inside = alone(program, network)
     unroller = _Alone(inside, params, known, report, given.max_instructions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from nexort.expand.folding import looped
+from nexort.expand.folding import fold_loop
 from nexort.expand.reverse import Use
 from nexort.expand.rounds import Env, Rounds
 from nexort.expand.statements import Statement
@@ -159,6 +159,6 @@ def over_members(loops: Sequence[Loop], base: Env, make: Make) -> list[Statement
         except KeyError:
             raise NotSymbolicError from None
         bodies = [(v, tuple(at(rest[1:], {**env, loop.var: v}))) for v in values]
-        return looped(loop, bodies, values)
+        return fold_loop(loop, bodies, values)
 
     return at(loops, dict(base))

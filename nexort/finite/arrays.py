@@ -6,7 +6,7 @@ an outer product ``(*axes, copy 0, copy 1, ...)`` with a 1 for every copy it doe
 
 Within an instruction all values have the same number of dimensions after their named axes: none for
 scalars, one (n) for kets, one a copy for functions of iid copies; it is 1 where a value does not
-depend on the copy. :func:`raised` brings arguments to this form.
+depend on the copy. :func:`raise_scalar` brings arguments to this form.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ Labels = tuple[int, ...]
 DType = np.dtype[Any]
 FLOAT64: DType = np.dtype(np.float64)
 COPY_LABEL = 40
-"""Label of copy 0 in :func:`contract`; copy k has ``COPY_LABEL + k``, named axes have less."""
+"""Label of copy 0 in :func:`contract_arrays`; copy k has ``COPY_LABEL + k``, named axes less."""
 
 
-def mixed(node: Node) -> bool:
+def is_mixed(node: Node) -> bool:
     """Whether a node is a function of several iid copies, to be evaluated block by block."""
     return node.type.kind is Kind.KET and len(node.type.copies) > 1
 
 
-def call(name: str, args: Sequence[Array]) -> Array:
+def call_entrywise(name: str, args: Sequence[Array]) -> Array:
     """The entrywise function of that name."""
     return np.asarray(registry()[name].evaluate(*args))
 
@@ -51,7 +51,7 @@ class Place:
     dtype: DType
 
 
-def raised(node: Node, value: Array, place: Place) -> Array:
+def raise_scalar(node: Node, value: Array, place: Place) -> Array:
     """A scalar among kets: their dtype, and a 1 for every dimension behind the axes."""
     if node.type.kind is Kind.KET or not place.tail:
         return value
@@ -61,16 +61,18 @@ def raised(node: Node, value: Array, place: Place) -> Array:
 # ---- local instructions --------------------------------------------------------------------------
 
 
-def local(node: Node, args: Sequence[Array], place: Place, span: Span | None = None) -> Array:
+def finite_local(
+    node: Node, args: Sequence[Array], place: Place, span: Span | None = None
+) -> Array:
     """A local instruction of the raised values of its arguments. Raises NexortError, at ``span``,
     for the root of an indefinite matrix."""
     match node.op:
         case Op.CALL:
-            return call(str(node.attr), args)
+            return call_entrywise(str(node.attr), args)
         case Op.CONTRACT:
             left, right, result = contract_labels(node)
             x, y = (bare(a, v, place) for a, v in zip(node.args, args, strict=True))
-            return placed(contract(x, left, y, right, result), node, place)
+            return with_copies(contract_arrays(x, left, y, right, result), node, place)
         case Op.STACK:
             return np.stack(args)
         case Op.SPREAD:
@@ -78,14 +80,14 @@ def local(node: Node, args: Sequence[Array], place: Place, span: Span | None = N
             tail = [n if k in node.type.copies else 1 for n, k in sides]
             return np.broadcast_to(args[0], (*place.axes, *tail))
         case Op.FACTOR if node.type.kind is Kind.SCALAR:
-            return factor(args[0], span)
+            return matrix_factor(args[0], span)
         case op if op.role is Role.SELECTION:
-            return selection(node, args[0])
+            return finite_selection(node, args[0])
         case op:
             raise InternalError(f"{op.name} is no local instruction at width n")
 
 
-def selection(node: Node, value: Array) -> Array:
+def finite_selection(node: Node, value: Array) -> Array:
     """A view of the entries of a value that a selection, SPREAD excepted, is made of."""
     rank = len(node.args[0].type.axes)
     match node.op:
@@ -103,7 +105,7 @@ def selection(node: Node, value: Array) -> Array:
             raise InternalError(f"{op.name} at width n")
 
 
-def factor(matrix: Array, span: Span | None) -> Array:
+def matrix_factor(matrix: Array, span: Span | None) -> Array:
     """R with R^T R = matrix, from its eigenvectors. Raises NexortError for one that is indefinite
     beyond roundoff."""
     if not np.isfinite(matrix).all():
@@ -132,7 +134,7 @@ def contract_labels(node: Node) -> tuple[Labels, Labels, Labels]:
     return (*of_left, *left), (*of_right, *right), result
 
 
-def contract(x: Array, of_x: Labels, y: Array, of_y: Labels, result: Labels) -> Array:
+def contract_arrays(x: Array, of_x: Labels, y: Array, of_y: Labels, result: Labels) -> Array:
     """The sum of x y over the labels that are not in ``result``, one label a dimension.
 
     A label that is summed belongs to both. The sum is a matrix product where it can be one; summed
@@ -193,6 +195,6 @@ def bare(node: Node, value: Array, place: Place) -> Array:
     return np.asarray(value[_select(node, place, 0)])
 
 
-def placed(value: Array, node: Node, place: Place) -> Array:
+def with_copies(value: Array, node: Node, place: Place) -> Array:
     """With a 1 for each of them."""
     return np.asarray(value[_select(node, place, None)])

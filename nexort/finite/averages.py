@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from nexort.finite.arrays import mixed
+from nexort.finite.arrays import is_mixed
 from nexort.program.nodes import Node, Op
 from nexort.program.types import ROOT, Kind
 
@@ -62,8 +62,8 @@ def components(mean: Node, uses: Counter[Node]) -> list[Component]:
 def _component(members: Iterable[Node]) -> Component:
     members = tuple(members)
     copies = frozenset[int]().union(*(_copies(f) for f in members))
-    pairs = tuple(f for f in members if mixed(f))
-    weights = tuple(f for f in members if not mixed(f) and _copies(f) - ROOT)
+    pairs = tuple(f for f in members if is_mixed(f))
+    weights = tuple(f for f in members if not is_mixed(f) and _copies(f) - ROOT)
     plain = tuple(f for f in members if not _copies(f) - ROOT)
     return Component(pairs, weights, plain, tuple(sorted(copies)))
 
@@ -77,7 +77,7 @@ def _factors(body: Node, uses: Counter[Node]) -> Iterator[Node]:
     stack = [(body, True)]
     while stack:
         node, own = stack.pop()
-        if own and mixed(node) and node.op is Op.CALL and node.attr == "mul":
+        if own and is_mixed(node) and node.op is Op.CALL and node.attr == "mul":
             stack.extend((a, uses[a] <= 1) for a in reversed(node.args))
         else:
             yield node
@@ -87,10 +87,10 @@ def mixed_nodes(roots: Iterable[Node], known: Collection[Node] = ()) -> set[Node
     """The functions of several copies that some nodes are made of, themselves included, down to
     those already known."""
     seen: set[Node] = set()
-    stack = [node for node in roots if mixed(node) and node not in known]
+    stack = [node for node in roots if is_mixed(node) and node not in known]
     while stack:
         node = stack.pop()
         if node not in seen:
             seen.add(node)
-            stack.extend(a for a in node.args if mixed(a) and a not in known)
+            stack.extend(a for a in node.args if is_mixed(a) and a not in known)
     return seen

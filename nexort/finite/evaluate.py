@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nexort.finite.arrays import FLOAT64, Place, local, raised
+from nexort.finite.arrays import FLOAT64, Place, finite_local, raise_scalar
 from nexort.finite.averages import Component
 from nexort.finite.crew import Crew
 from nexort.finite.loops import Loops, Pairs
 from nexort.finite.matrices import Matrices
-from nexort.finite.schedule import Averages, Product, Schedule, symbol_of
+from nexort.finite.schedule import Averages, MatrixProduct, Schedule, symbol_of
 from nexort.finite.streams import Law, Streams
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Kind
@@ -21,7 +21,7 @@ from nexort.support.diagnostics import InternalError
 
 
 @dataclass
-class Run:
+class ProgramRun:
     """One draw of a program at a width. ``watch`` sees every value as it is made."""
 
     program: Unrolled
@@ -39,7 +39,7 @@ class Run:
         for step in plan.steps:
             self.crew.check()
             match step.work:
-                case Product():
+                case MatrixProduct():
                     self._multiply(step.work)
                 case Averages():
                     self._average(step.work)
@@ -82,7 +82,7 @@ class Run:
                 return np.asarray(args[0].mean(axis=-1, dtype=np.float64))
             case op if op.local:
                 place = Place(shape, (), (), FLOAT64)
-                return local(node, args, place, self.program.spans.get(node))
+                return finite_local(node, args, place, self.program.spans.get(node))
             case op:
                 raise InternalError(f"{op.name} at width n")
 
@@ -96,8 +96,8 @@ class Run:
             case op if op.local:
                 copies = tuple(node.type.copies)
                 place = Place(shape, (self.streams.width,), copies, self.streams.dtype)
-                args = [raised(a, self._values[a], place) for a in node.args]
-                return np.ascontiguousarray(local(node, args, place))
+                args = [raise_scalar(a, self._values[a], place) for a in node.args]
+                return np.ascontiguousarray(finite_local(node, args, place))
             case op:
                 raise InternalError(f"{op.name} of kets at width n")
 
@@ -110,7 +110,7 @@ class Run:
 
     # ---- what is done together -------------------------------------------------------------------
 
-    def _multiply(self, work: Product) -> None:
+    def _multiply(self, work: MatrixProduct) -> None:
         """W x and W^T y for all arguments at once."""
         n = self.streams.width
         sides: tuple[list[Node], list[Node]] = ([], [])

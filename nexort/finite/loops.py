@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nexort.finite.arrays import COPY_LABEL, DType, Place, contract, local
+from nexort.finite.arrays import COPY_LABEL, DType, Place, contract_arrays, finite_local
 from nexort.finite.averages import Component
 from nexort.finite.crew import Crew
 from nexort.finite.nests import Nest
@@ -102,7 +102,9 @@ class Loops:
         sides = [stop - start for start, stop in spans]
         tail = (*sides, *[1] * (self.depth - len(sides)))
         place = Place(self.nest.shapes[node], tail, tuple(self.nest.copies), self.dtype)
-        found = local(node, [known[a] for a in node.args], place).astype(self.dtype, copy=False)
+        found = finite_local(node, [known[a] for a in node.args], place).astype(
+            self.dtype, copy=False
+        )
         if node in self.nest.writes:
             found = self.pairs[node][spans] = np.ascontiguousarray(found)
         return found
@@ -127,7 +129,7 @@ class Loops:
             rank = max(rank, weight.ndim - 1)
             result = (*_aligned(rank), *(COPY_LABEL + k for k in copies))
             part = weight[..., slice(*spans[self.nest.copies.index(copy)])]
-            value = contract(value, labels, part, of_weight, result)
+            value = contract_arrays(value, labels, part, of_weight, result)
         sums[number] += value
 
 

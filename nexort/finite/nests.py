@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 
-from nexort.finite.arrays import mixed
+from nexort.finite.arrays import is_mixed
 from nexort.finite.averages import Component, mixed_nodes
 from nexort.program.nodes import Node
 from nexort.program.unrolled import Unrolled
@@ -23,7 +23,7 @@ NOTHING: frozenset[Node] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Instruction:
+class NestInstruction:
     """Evaluate a node, or (``node`` None) add a component's block to its sum; then free values."""
 
     node: Node | None
@@ -42,7 +42,7 @@ class Nest:
 
     copies: tuple[int, ...]
     components: tuple[Component, ...]
-    levels: tuple[tuple[Instruction, ...], ...]
+    levels: tuple[tuple[NestInstruction, ...], ...]
     leaves: tuple[Node, ...]
     reads: tuple[Node, ...]
     writes: frozenset[Node]
@@ -83,9 +83,9 @@ def build(
     inner = mixed_nodes((f for c in wanted for f in c.pairs), kept)
     levels = _levels(inner, wanted)
     operands = tuple(dict.fromkeys(a for x in sorted(inner, key=_serial) for a in x.args))
-    leaves = tuple(a for a in operands if not mixed(a))
+    leaves = tuple(a for a in operands if not is_mixed(a))
     factors = [f for c in wanted for f in (*c.pairs, *c.weights)]
-    reads = tuple(dict.fromkeys(x for x in (*operands, *factors) if mixed(x) and x in kept))
+    reads = tuple(dict.fromkeys(x for x in (*operands, *factors) if is_mixed(x) and x in kept))
     shapes = {x: program.shape(x.type.axes) for x in (*inner, *operands, *factors)}
     if side is None:
         side = width
@@ -105,7 +105,7 @@ def _serial(node: Node) -> int:
 
 def _levels(
     inner: set[Node], components: tuple[Component, ...]
-) -> tuple[tuple[Instruction, ...], ...]:
+) -> tuple[tuple[NestInstruction, ...], ...]:
     """Every node at its loop; components are summed right after the last of their factors."""
     copies = components[0].copies
     level = {x: copies.index(max(x.type.copies)) for x in inner}
@@ -116,17 +116,17 @@ def _levels(
     order.sort(key=lambda item: (item[0], item[1], isinstance(item[2], int)))
     uses = [x.args if isinstance(x, Node) else components[x].pairs for _, _, x in order]
     last_use = {x: k for k, nodes in enumerate(uses) for x in nodes}
-    levels: list[list[Instruction]] = [[] for _ in copies]
+    levels: list[list[NestInstruction]] = [[] for _ in copies]
     for k, (depth, _, item) in enumerate(order):
         ended = (x for x in dict.fromkeys(uses[k]) if last_use[x] == k)
         free = tuple(x for x in ended if level.get(x) == depth)
         node, number = (item, -1) if isinstance(item, Node) else (None, item)
-        levels[depth].append(Instruction(node, number, free))
+        levels[depth].append(NestInstruction(node, number, free))
     return tuple(map(tuple, levels))
 
 
 def _peak(
-    levels: tuple[tuple[Instruction, ...], ...],
+    levels: tuple[tuple[NestInstruction, ...], ...],
     components: tuple[Component, ...],
     shapes: Mapping[Node, tuple[int, ...]],
     side: int,

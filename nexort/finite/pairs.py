@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
-from nexort.finite.arrays import mixed
+from nexort.finite.arrays import is_mixed
 from nexort.finite.nests import Nest, build
 from nexort.finite.schedule import Averages, Schedule
 from nexort.program.nodes import Node
@@ -73,7 +73,7 @@ def _lifetimes(nests: Sequence[Nest]) -> _Lifetimes:
             node = stack.pop()
             if node not in born:
                 born[node] = k
-                stack.extend(a for a in node.args if mixed(a))
+                stack.extend(a for a in node.args if is_mixed(a))
             elif born[node] < k:
                 last[node] = k
                 linked |= {born[node], k}

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from math import prod
 
-from nexort.finite.arrays import mixed
+from nexort.finite.arrays import is_mixed
 from nexort.finite.averages import Component, components, mixed_nodes
 from nexort.finite.nests import Nest, build
 from nexort.finite.streams import Symbol
@@ -28,7 +28,7 @@ _SUPPORTED = frozenset(op for op in Op if op.unrolled and op is not Op.SIZE)
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
+class MatrixProduct:
     """MATMUL nodes of one matrix; ``again`` says that the matrix is used later."""
 
     symbol: Symbol
@@ -50,10 +50,10 @@ class Averages:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ScheduledStep:
     """One thing to do, and the values that nobody needs afterwards."""
 
-    work: Node | Product | Averages
+    work: Node | MatrixProduct | Averages
     free: tuple[Node, ...]
 
     @property
@@ -67,7 +67,7 @@ class Schedule:
     """``entries`` is the largest number of ket entries alive at once; ``block_entries`` that of an
     outer product's block."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[ScheduledStep, ...]
     entries: int
     block_entries: int
 
@@ -94,7 +94,7 @@ class _Planner:
         self.inner: dict[Node, set[Node]] = {}
         self.inputs: dict[Node, tuple[Node, ...]] = {}
         for node in self.nodes:
-            if not mixed(node):
+            if not is_mixed(node):
                 self.inputs[node] = self._inputs(node)
         self.buckets: dict[Hashable, list[Node]] = defaultdict(list)
         self.bucket: dict[Node, Hashable] = {}
@@ -104,10 +104,10 @@ class _Planner:
 
     def _inputs(self, node: Node) -> tuple[Node, ...]:
         """The values a step reads; for a MEAN those at the border of its open region."""
-        if not (node.op is Op.MEAN and mixed(node.args[0])):
+        if not (node.op is Op.MEAN and is_mixed(node.args[0])):
             return node.args
         inside = self.inner[node] = mixed_nodes(node.args)
-        read = (a for x in inside for a in x.args if not mixed(a))
+        read = (a for x in inside for a in x.args if not is_mixed(a))
         return tuple(sorted(set(read), key=lambda a: a.serial))
 
     def _sort_heavy(self) -> None:
@@ -192,17 +192,17 @@ class _Planner:
             ends[k].append(node)
         steps, live, most, block = [], 0, 0, 0
         for k, group in enumerate(self.groups):
-            work: Node | Product | Averages = group[0]
+            work: Node | MatrixProduct | Averages = group[0]
             if group[0].op is Op.MATMUL:
                 symbol = symbol_of(group[0])
-                work = Product(symbol, group, last_product[symbol] > k)
+                work = MatrixProduct(symbol, group, last_product[symbol] > k)
             elif group[0] in self.inner:
                 work = self._averages(group)
                 block = max(block, *(nest.block_entries() for nest in work.nests), 0)
             live += sum(map(self._entries, group))
             most = max(most, live)
             live -= sum(map(self._entries, ends[k]))
-            steps.append(Step(work, tuple(ends[k])))
+            steps.append(ScheduledStep(work, tuple(ends[k])))
         return Schedule(tuple(steps), most, block)
 
     def _averages(self, group: tuple[Node, ...]) -> Averages:

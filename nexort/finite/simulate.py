@@ -10,11 +10,11 @@ import numpy as np
 
 from nexort.finite.arrays import DType
 from nexort.finite.crew import Crew, available_threads
-from nexort.finite.evaluate import Run
+from nexort.finite.evaluate import ProgramRun
 from nexort.finite.matrices import HEIGHT
 from nexort.finite.pairs import keep_pairs
-from nexort.finite.schedule import Product, Schedule, schedule
-from nexort.finite.streams import Law, Streams, gaussian, graph_law, named_law
+from nexort.finite.schedule import MatrixProduct, Schedule, schedule
+from nexort.finite.streams import Law, Streams, gaussian_draw, graph_law, named_law
 from nexort.program.nodes import Node
 from nexort.program.unrolled import Array, Unrolled
 from nexort.support.diagnostics import fail
@@ -60,7 +60,7 @@ def simulate(
 
         def run(number: int) -> dict[str, Array]:
             streams = Streams(seed, number, width, kind)
-            return Run(program, streams, laws, share.capacity, crew).outputs(share.plan)
+            return ProgramRun(program, streams, laws, share.capacity, crew).outputs(share.plan)
 
         for finished, (number, found) in enumerate(crew.runs(run, seeds), start=1):
             for name, value in found.items():
@@ -91,7 +91,7 @@ def first_nonfinite(
     share = _share(program, width, kind, available_threads(), (1, memory))
     with Crew(1, share.helpers) as crew, np.errstate(all="ignore"):
         laws, streams = _laws(program, entries), Streams(seed, run, width, kind)
-        Run(program, streams, laws, share.capacity, crew, watch).outputs(share.plan)
+        ProgramRun(program, streams, laws, share.capacity, crew, watch).outputs(share.plan)
     return found[0] if found else None
 
 
@@ -108,7 +108,7 @@ def _laws(program: Unrolled, entries: str | None) -> Callable[[str], Law]:
         override = named_law(entries)
         return lambda _: override
     laws = {name: graph_law(root) for name, root in program.matrix_laws.items()}
-    return lambda name: laws.get(name, gaussian)
+    return lambda name: laws.get(name, gaussian_draw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def _share(
         message += f", more than the memory limit of {memory / 2**30:.2g} GiB"
         hint = "raise the limit, or lower the width or the number of steps"
         raise fail("memory-limit", message, help=hint)
-    products = [step.work for step in plan.steps if isinstance(step.work, Product)]
+    products = [step.work for step in plan.steps if isinstance(step.work, MatrixProduct)]
     applied = Counter(p.symbol for p in products)
     matrix = width * width
     needed = matrix * sum(1 for count in applied.values() if count > 1)

@@ -13,7 +13,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from nexort.finite.arrays import DType, call
+from nexort.finite.arrays import DType, call_entrywise
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.unrolled import Array
 from nexort.support.diagnostics import InternalError, did_you_mean, fail
@@ -44,7 +44,7 @@ class Streams:
 
     def vector(self, symbol: Symbol, shape: tuple[int, ...]) -> Array:
         """Independent N(0, 1) entries, shape ``(*shape, n)``."""
-        return gaussian(self.generator("vector", symbol), (*shape, self.width), self.dtype)
+        return gaussian_draw(self.generator("vector", symbol), (*shape, self.width), self.dtype)
 
     def scalar(self, symbol: Symbol, shape: tuple[int, ...]) -> Array:
         """Independent N(0, 1/n) numbers, shape ``shape``."""
@@ -56,7 +56,7 @@ class Streams:
         return law(self.generator("matrix", symbol, block), (height, self.width), self.dtype)
 
 
-def gaussian(stream: np.random.Generator, shape: tuple[int, ...], dtype: DType) -> Array:
+def gaussian_draw(stream: np.random.Generator, shape: tuple[int, ...], dtype: DType) -> Array:
     """N(0, 1)."""
     if dtype == np.float32:
         return stream.standard_normal(shape, dtype=np.float32)
@@ -73,7 +73,7 @@ def rademacher(stream: np.random.Generator, shape: tuple[int, ...], dtype: DType
     return signs.reshape(shape)
 
 
-def uniform(stream: np.random.Generator, shape: tuple[int, ...], dtype: DType) -> Array:
+def uniform_draw(stream: np.random.Generator, shape: tuple[int, ...], dtype: DType) -> Array:
     """sqrt(12) (U - 1/2)."""
     drawn = stream.random(shape, dtype=np.float32 if dtype == np.float32 else np.float64)
     drawn -= 0.5
@@ -81,7 +81,11 @@ def uniform(stream: np.random.Generator, shape: tuple[int, ...], dtype: DType) -
     return np.asarray(drawn)
 
 
-NAMED: Mapping[str, Law] = {"gaussian": gaussian, "rademacher": rademacher, "uniform": uniform}
+NAMED: Mapping[str, Law] = {
+    "gaussian": gaussian_draw,
+    "rademacher": rademacher,
+    "uniform": uniform_draw,
+}
 
 
 def named_law(name: str) -> Law:
@@ -104,12 +108,12 @@ def graph_law(root: Node) -> Law:
         for node in nodes:
             match node.op:
                 case Op.SLOT:
-                    values[node] = gaussian(stream, shape, dtype)
+                    values[node] = gaussian_draw(stream, shape, dtype)
                 case Op.CONST:
                     values[node] = np.asarray(node.attr, dtype)
                 case _:
                     name = str(node.attr)
-                    values[node] = call(name, [values[a] for a in node.args])
+                    values[node] = call_entrywise(name, [values[a] for a in node.args])
         return np.ascontiguousarray(np.broadcast_to(values[root], shape), dtype)
 
     return draw

@@ -17,7 +17,7 @@ from nexort.program import build
 
 ISSERLIS, CHO, ERF, WAVES, INTEGRAL = (
     str(known[name].citation)
-    for known in (expectations.registry(),)
+    for known in (expectations.known_expectations(),)
     for name in ("square", "relu", "gelu", "sin", "exp")
 )
 """Of polynomials, piecewise ones, error functions, waves, Gaussians."""
@@ -28,7 +28,7 @@ MEHLER = "Mehler, Ueber die Entwicklung einer Function von beliebig vielen Varia
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class KernelEntry:
     """A function with known E f(z_a) f(z_b), and E f'(z_a) f'(z_b) likewise."""
 
     name: str
@@ -55,28 +55,28 @@ SLOPE = 0.1
 """Of the leaky relu that stands for all."""
 
 
-def _entries() -> list[Entry]:
+def _entries() -> list[KernelEntry]:
     named = []
-    for name, known in expectations.registry().items():
+    for name, known in expectations.known_expectations().items():
         if known.citation is not None:
             arity = activations.registry()[name].arity
-            named.append(Entry(name, function(name, *[SLOPE] * (arity - 1)), known.citation))
-    powers = [Entry(f"relu^{k}", _power_of_relu(k), CHO) for k in (2, 3, 4)]
+            named.append(KernelEntry(name, function(name, *[SLOPE] * (arity - 1)), known.citation))
+    powers = [KernelEntry(f"relu^{k}", _power_of_relu(k), CHO) for k in (2, 3, 4)]
     cube = Univariate(build.call("pow", SLOT, build.constant(3)))
-    slopes = [Entry(f"{e.name}'", e.function.derivative(), e.citation)
+    slopes = [KernelEntry(f"{e.name}'", e.function.derivative(), e.citation)
               for e in named if e.name in ("erf", "gelu")]  # fmt: skip
     return [
-        Entry("identity", IDENTITY, ISSERLIS),
+        KernelEntry("identity", IDENTITY, ISSERLIS),
         *named,
         *powers,
-        Entry("cube", cube, ISSERLIS),
-        *(Entry(f"hermite {k}", hermite(k), MEHLER) for k in (2, 3, 4)),
+        KernelEntry("cube", cube, ISSERLIS),
+        *(KernelEntry(f"hermite {k}", hermite(k), MEHLER) for k in (2, 3, 4)),
         *slopes,
     ]
 
 
 @cache
-def registry() -> dict[str, Entry]:
+def catalogue() -> dict[str, KernelEntry]:
     """Every entry by name."""
     return {entry.name: entry for entry in _entries()}
 
@@ -85,8 +85,8 @@ def registry() -> dict[str, Entry]:
 def closed_form(f: Univariate, g: Univariate) -> tuple[str, str] | None:
     """(name, citation) of the closed form of E f(z_a) g(z_b): of the entry with this f and g, or of
     the family whose formula gives it by bilinearity. None where there is none."""
-    if pairs.evaluator(f, g) is None:
-        return ("truncated moments", ROSENBAUM) if pieces.supported(f, g) else None
+    if pairs.pair_evaluator(f, g) is None:
+        return ("truncated moments", ROSENBAUM) if pieces.is_piecewise_pair(f, g) else None
     first, second = _entry(f), _entry(g)
     if first is not None and first is second:
         return first.name, first.citation
@@ -109,9 +109,9 @@ def family(f: Terms, g: Terms) -> tuple[str, str]:
     return "polynomials times waves", "Stein's lemma"
 
 
-def _entry(f: Univariate) -> Entry | None:
+def _entry(f: Univariate) -> KernelEntry | None:
     form = normal_form(f.node)
-    return next((e for e in registry().values() if normal_form(e.function.node) == form), None)
+    return next((e for e in catalogue().values() if normal_form(e.function.node) == form), None)
 
 
 def short(citation: str) -> str:

@@ -128,14 +128,14 @@ class Covariance:
     def one_minus_rho(self) -> Array:
         """1 - rho, without cancellation near rho = 1."""
         if self.gap is not None:
-            return np.asarray(np.broadcast_to(sides.minus(self.gap), self.shape))
+            return np.asarray(np.broadcast_to(sides.one_minus(self.gap), self.shape))
         return self._side(1)
 
     @cached_property
     def one_plus_rho(self) -> Array:
         """1 + rho, without cancellation near rho = -1."""
         if self.gap is not None:
-            return np.asarray(np.broadcast_to(sides.plus(self.gap), self.shape))
+            return np.asarray(np.broadcast_to(sides.one_plus(self.gap), self.shape))
         return self._side(-1)
 
     def _side(self, sign: int) -> Array:
@@ -145,7 +145,7 @@ class Covariance:
         if near.any():
             a, b, c = (np.broadcast_to(x, self.shape)[near] for x in (self.left, self.right,
                                                                      self.cross))  # fmt: skip
-            a, b, c = unscaled(a, b, c)[:3]
+            a, b, c = unscale(a, b, c)[:3]
             scale = np.sqrt(a) * np.sqrt(b)
             with np.errstate(invalid="ignore", divide="ignore"):
                 exact = np.maximum(determinant(a, b, c), 0) / (scale * (scale + sign * c))
@@ -243,20 +243,20 @@ def determinant(a: Array, b: Array, c: Array) -> Array:
         return np.asarray(a * b - c * c)
     if a.dtype != np.float64:
         return np.asarray(a * b - c * c)
-    x, y, z, p, q = unscaled(a, b, c)
-    high, low = product(x, y)
-    square, rest = product(z, z)
+    x, y, z, p, q = unscale(a, b, c)
+    high, low = exact_product(x, y)
+    square, rest = exact_product(z, z)
     return np.asarray(np.ldexp((high - square) + (low - rest), 2 * (p + q)))
 
 
-def unscaled(a: Array, b: Array, c: Array) -> tuple[Array, Array, Array, Array, Array]:
+def unscale(a: Array, b: Array, c: Array) -> tuple[Array, Array, Array, Array, Array]:
     """Variances and covariance of the variables over powers of two 2^p and 2^q, and p and q: all
     products of these are exact up to their rounding."""
     p, q = np.frexp(a)[1] // 2, np.frexp(b)[1] // 2
     return np.ldexp(a, -2 * p), np.ldexp(b, -2 * q), np.ldexp(c, -p - q), p, q
 
 
-def product(x: Array, y: Array) -> tuple[Array, Array]:
+def exact_product(x: Array, y: Array) -> tuple[Array, Array]:
     """x y and what rounding left out of it."""
     rounded = x * y
     (xh, xl), (yh, yl) = _split(x), _split(y)

@@ -25,7 +25,7 @@ import numpy as np
 
 from nexort.activations import Array
 from nexort.gaussian.covariance import Covariance
-from nexort.gaussian.scratch import outer, outer_sum, room
+from nexort.gaussian.scratch import outer_array, outer_sum, room
 from nexort.gaussian.terms import Atom, Terms
 
 LARGEST = 30.0
@@ -63,7 +63,7 @@ def _inverse_root(k: Covariance, x: float, y: float) -> Array:
     """(p q)^(-1/2), p = 1 + x a and q = 1 + y b."""
 
     def find() -> Array:
-        return outer(1 / np.sqrt(1 + x * k.left), 1 / np.sqrt(1 + y * k.right))
+        return outer_array(1 / np.sqrt(1 + x * k.left), 1 / np.sqrt(1 + y * k.right))
 
     return _known(k, "inverse root", x, y, find)
 
@@ -115,7 +115,7 @@ def gelu(k: Covariance) -> Array:
     value = np.asarray(np.subtract(total, 1, out=room(total)))
     value = _in_place(np.multiply, value, k.cross)
     value = _in_place(np.multiply, value, _ratio(k, 1, 1))
-    other = outer(k.left / np.sqrt(1 + k.left), k.right / np.sqrt(1 + k.right))
+    other = outer_array(k.left / np.sqrt(1 + k.left), k.right / np.sqrt(1 + k.right))
     value = _in_place(np.add, value, other)
     value = _in_place(np.divide, value, _root(k, 1, 1))
     angle = _angle(k, 1, 1)
@@ -150,7 +150,7 @@ def rate_of(f: Terms, g: Terms) -> float | None:
     return max(2 * a.edge * a.edge if erfs else a.tilt for a in atoms)
 
 
-def evaluate(f: Terms, g: Terms, k: Covariance) -> Array:
+def direct_sum(f: Terms, g: Terms, k: Covariance) -> Array:
     """The sum over pairs of atoms, for sums with a ``rate_of``."""
     total: Any = None
     for a, c in f.items():

@@ -27,7 +27,7 @@ ROOT = math.sqrt(2 / math.pi)
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class PairLaw:
     """The law: standard deviations, correlation and 1 - rho^2."""
 
     left: Any
@@ -51,32 +51,32 @@ class State:
         """A sum of products."""
         return sum((n * x * y for n, x, y in terms), 0.0)
 
-    def mirrored(self) -> State:
+    def mirrored(self) -> PairLaw:
         """With z_a and z_b exchanged."""
-        return State(self.right, self.left, self.rho, self.rest)
+        return PairLaw(self.right, self.left, self.rho, self.rest)
 
     def arcsine(self, u: float, v: float) -> Any:
         """(2 / pi) arcsin(rho t_a t_b)."""
         return 2 / math.pi * _reduced(_shares(u, self.left), _shares(v, self.right), self)
 
-    def left_edge(self, u: float) -> tuple[Any, State]:
+    def left_edge(self, u: float) -> tuple[Any, PairLaw]:
         """s_a (2 / pi)^(1/2) t_a, and the law that the slope of erf(u z_a) leaves."""
         share, kept = _shares(u, self.left)
-        return self.left * ROOT * np.sqrt(kept), conditioned(self, share)
+        return self.left * ROOT * np.sqrt(kept), condition(self, share)
 
-    def right_edge(self, v: float) -> tuple[Any, State]:
+    def right_edge(self, v: float) -> tuple[Any, PairLaw]:
         """s_a rho (2 / pi)^(1/2) t_b, and the law that the slope of erf(v z_b) leaves."""
         share, kept = _shares(v, self.right)
         factor = self.left * self.rho * ROOT * np.sqrt(kept)
-        return factor, conditioned(self.mirrored(), share).mirrored()
+        return factor, condition(self.mirrored(), share).mirrored()
 
 
-def evaluate(f: Terms, g: Terms, covariance: Covariance) -> Array:
+def edge_sum(f: Terms, g: Terms, covariance: Covariance) -> Array:
     """The sum over pairs of atoms, on arrays."""
     rate = direct.rate_of(f, g)
     if rate is not None and direct.applies(covariance, rate):
-        return direct.evaluate(f, g, covariance)
-    state = State(
+        return direct.direct_sum(f, g, covariance)
+    state = PairLaw(
         covariance.left_std, covariance.right_std, covariance.rho, covariance.sine_squared
     )
     total: Any = 0.0
@@ -87,20 +87,20 @@ def evaluate(f: Terms, g: Terms, covariance: Covariance) -> Array:
     return np.broadcast_to(np.asarray(total, covariance.dtype), covariance.shape)
 
 
-def _atoms(a: Atom, b: Atom, state: State) -> Any:
+def _atoms(a: Atom, b: Atom, state: PairLaw) -> Any:
     if not (a.power or b.power or a.edge or b.edge):
         return _bumps(a.tilt * np.square(state.left), b.tilt * np.square(state.right), state)
     factor: Any = 1.0
     if a.tilt:
-        scale, state = tilted(state, a.tilt * np.square(state.left))
+        scale, state = tilt(state, a.tilt * np.square(state.left))
         factor = factor * scale
     if b.tilt:
-        scale, mirror = tilted(state.mirrored(), b.tilt * np.square(state.right))
+        scale, mirror = tilt(state.mirrored(), b.tilt * np.square(state.right))
         factor, state = factor * scale, mirror.mirrored()
     return factor * edge_moment(a.power, a.edge, b.power, b.edge, state)
 
 
-def _bumps(x: Any, y: Any, state: State) -> Any:
+def _bumps(x: Any, y: Any, state: PairLaw) -> Any:
     """E exp(-(x x_a^2 + y x_b^2) / 2) = [1 + x + y + x y (1 - rho^2)]^(-1/2), with
     P = 1 / (1 + x), X = 1 - P, ... so that no product overflows."""
     p, q = 1 / (1 + x), 1 / (1 + y)
@@ -110,23 +110,23 @@ def _bumps(x: Any, y: Any, state: State) -> Any:
     return np.sqrt(p) * np.sqrt(q) / np.sqrt(square)
 
 
-def tilted(state: State, strength: Any) -> tuple[Any, State]:
+def tilt(state: PairLaw, strength: Any) -> tuple[Any, PairLaw]:
     """E exp(-strength x_a^2 / 2), and the law that weight makes: Var x_a = P = 1 / (1 + strength).
 
     s_a' = s_a P^(1/2), s_b' = s_b w, rho' = rho P^(1/2) / w with w^2 = 1 - rho^2 + rho^2 P.
     """
     share = 1 / (1 + strength)
-    return np.sqrt(share), conditioned(state, share)
+    return np.sqrt(share), condition(state, share)
 
 
-def conditioned(state: State, share: Any) -> State:
+def condition(state: PairLaw, share: Any) -> PairLaw:
     """The law when the variance of z_a is reduced to that share, 0 for conditioning on 0."""
     square = state.rest + np.square(state.rho) * share
     width = np.sqrt(square)
     safe = np.where(square > 0, width, 1)
     root = np.sqrt(share)
     rest = np.where(square > 0, state.rest / np.square(safe), 1)
-    return State(state.left * root, state.right * width, state.rho * root / safe, rest)
+    return PairLaw(state.left * root, state.right * width, state.rho * root / safe, rest)
 
 
 def _shares(p: float, std: Any) -> tuple[Any, Any]:
@@ -137,7 +137,7 @@ def _shares(p: float, std: Any) -> tuple[Any, Any]:
     return 1 / (1 + strength), strength / (1 + strength)
 
 
-def _reduced(left: tuple[Any, Any], right: tuple[Any, Any], state: State) -> Array:
+def _reduced(left: tuple[Any, Any], right: tuple[Any, Any], state: PairLaw) -> Array:
     """arcsin(r), r = rho t_a t_b, from (P, t_a^2) and (Q, t_b^2); near r = 1 and -1 from
     1 - r^2 = (P + Q - P Q) + t_a^2 t_b^2 (1 - rho^2), which has only positive terms."""
     (p, t), (q, u) = left, right
@@ -152,7 +152,7 @@ def _reduced(left: tuple[Any, Any], right: tuple[Any, Any], state: State) -> Arr
     return np.asarray(np.arcsin(ratio))
 
 
-def gelu(covariance: Covariance) -> Array:
+def gelu_by_edges(covariance: Covariance) -> Array:
     """E gelu gelu = c / 4 + [c arcsin(r) + (det (p q)^(-1/2) + c r (1/p + 1/q)) / w^(1/2)] / 2 pi
 
     with p = 1 + a, q = 1 + b, r = c (p q)^(-1/2), w = 1 - r^2; from the recursion above."""
@@ -173,7 +173,7 @@ def gelu(covariance: Covariance) -> Array:
     return np.asarray(value)
 
 
-def gelu_slope(covariance: Covariance) -> Array:
+def gelu_slope_by_edges(covariance: Covariance) -> Array:
     """E gelu' gelu' = 1/4 + [arcsin(r) + r (1/p + 1/q + 1 / (p q w)) / w^(1/2)] / 2 pi."""
     if direct.applies(covariance):
         return direct.gelu_slope(covariance)
@@ -201,7 +201,7 @@ def _gelu_arcsine(k: Covariance) -> Array:
     known = k.notes.get("gelu")
     if known is None:
         p, q = 1 / (1 + k.left), 1 / (1 + k.right)
-        state = State(k.left_std, k.right_std, k.rho, k.sine_squared)
+        state = PairLaw(k.left_std, k.right_std, k.rho, k.sine_squared)
         known = _reduced((p, k.left * p), (q, k.right * q), state)
         k.notes["gelu"] = known
     return known

@@ -12,9 +12,9 @@ from nexort.activations import Array
 from nexort.gaussian import orthant, pairs, pieces, series
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.growth import quadratic_growth
-from nexort.gaussian.quadrature import OutOfRange, lost_size, squared
-from nexort.gaussian.sizes import size
-from nexort.gaussian.terms import Terms, graph, normal_form
+from nexort.gaussian.quadrature import OutOfRange, is_square_integrable, lost_size
+from nexort.gaussian.sizes import size_of_terms
+from nexort.gaussian.terms import Terms, normal_form, terms_graph
 from nexort.gaussian.univariate import Univariate
 from nexort.program import build
 
@@ -68,9 +68,9 @@ class Expectation:
 
 def method_of(f: Univariate, g: Univariate) -> str:
     """The route that :func:`expect_pair` tries first."""
-    if pairs.evaluator(f, g) is not None:
+    if pairs.pair_evaluator(f, g) is not None:
         return CLOSED
-    if pieces.supported(f, g):
+    if pieces.is_piecewise_pair(f, g):
         return PIECEWISE
     return QUADRATURE if f.kinks and g.kinks else SERIES
 
@@ -89,7 +89,7 @@ def expect_pair(
     if lost == (0.0, 0.0):
         return found
     # |E f g - E (f + d)(g + e)| by Cauchy and Schwarz, which says nothing without second moments
-    sizes = size(f, covariance.left, rtol), size(g, covariance.right, rtol)
+    sizes = size_of_terms(f, covariance.left, rtol), size_of_terms(g, covariance.right, rtol)
     with np.errstate(all="ignore"):
         more = lost[0] * (sizes[1] + lost[1]) + sizes[0] * lost[1] + np.zeros(covariance.shape)
     more = np.where(np.isfinite(more), more, 0).reshape(np.shape(found.value))
@@ -100,7 +100,7 @@ def _expect_pair(f: Univariate, g: Univariate, covariance: Covariance, rtol: flo
     check_pair(f, g, covariance)
     if covariance.means is not None:
         return _entries(f, g, covariance, rtol)
-    evaluate = pairs.evaluator(f, g)
+    evaluate = pairs.pair_evaluator(f, g)
     if evaluate is not None:
         value = _with_zeros(f, g, covariance, evaluate(covariance))
         error = jump_error(f, g, covariance, covariance.uncertainty)
@@ -111,9 +111,9 @@ def _expect_pair(f: Univariate, g: Univariate, covariance: Covariance, rtol: flo
             value[beyond], error[beyond] = _hard_entries(f, g, covariance, beyond, rtol)
             return Expectation(value, error, QUADRATURE)
         return Expectation(value, error, CLOSED)
-    if pieces.supported(f, g):
-        value, error, unsure = pieces.expectation(f, g, covariance)
-        scales = size(f, covariance.left, rtol), size(g, covariance.right, rtol)
+    if pieces.is_piecewise_pair(f, g):
+        value, error, unsure = pieces.pieces_expectation(f, g, covariance)
+        scales = size_of_terms(f, covariance.left, rtol), size_of_terms(g, covariance.right, rtol)
         far = ~(error <= rtol * (scales[0] * scales[1]))
         value = _with_zeros(f, g, covariance, value)
         if covariance.least <= 0:
@@ -147,7 +147,7 @@ def _joined(where: Array, first: Expectation, second: Expectation) -> Expectatio
 
 def _split(f: Univariate, g: Univariate, covariance: Covariance, rtol: float) -> Expectation:
     """What is known in closed form of the sum, and the rest by series and quadrature."""
-    f_known, f_rest, g_known, g_rest = pairs.split(f, g)
+    f_known, f_rest, g_known, g_rest = pairs.split_known(f, g)
     value: Any = 0.0
     parts = []
     if f_known and g_known:
@@ -165,7 +165,7 @@ def _split(f: Univariate, g: Univariate, covariance: Covariance, rtol: float) ->
 
 
 def _function(terms: Terms, whole: Univariate) -> Univariate:
-    return whole if terms == normal_form(whole.node) else Univariate(graph(terms))
+    return whole if terms == normal_form(whole.node) else Univariate(terms_graph(terms))
 
 
 def _with_zeros(f: Univariate, g: Univariate, k: Covariance, value: Array) -> Array:
@@ -182,7 +182,7 @@ def _with_zeros(f: Univariate, g: Univariate, k: Covariance, value: Array) -> Ar
 
 def gap_after(f: Univariate, covariance: Covariance) -> Array | None:
     """1 - corr(f(z_a), f(z_b)) without cancellation, for the relu family; else None."""
-    return orthant.gap_after(normal_form(f.node), covariance)
+    return orthant.orthant_gap(normal_form(f.node), covariance)
 
 
 def expect_one(
@@ -200,7 +200,7 @@ def expect_one(
         return _one_by_one(f, variance, np.asarray(mean), rtol, dtype)
     if f.parity == "odd":
         return Expectation(np.zeros(variance.shape, dtype), 0.0, CLOSED)
-    evaluate = pairs.evaluator(f, ONE)
+    evaluate = pairs.pair_evaluator(f, ONE)
     if evaluate is not None:
         one = np.ones((), dtype)
         value = evaluate(Covariance(variance.astype(dtype), one, 0 * one))
@@ -276,7 +276,7 @@ def _numeric(f: Univariate, g: Univariate, k: Covariance, rtol: float) -> Expect
     (E f^2 E g^2)^(1/2), quadrature for the others."""
     if {f.parity, g.parity} == {"odd", "even"}:
         return Expectation(np.zeros(k.shape, k.dtype), 0.0, SERIES)
-    if not (squared(f) and squared(g)):  # no series
+    if not (is_square_integrable(f) and is_square_integrable(g)):  # no series
         return _entries(f, g, k, rtol)
     try:
         check_pair(f, f, Covariance(k.left, k.left, k.left))
@@ -287,12 +287,12 @@ def _numeric(f: Univariate, g: Univariate, k: Covariance, rtol: float) -> Expect
         return _entries(f, g, k, rtol)
     rho = np.broadcast_to(k.rho, k.shape).astype(float, copy=False)
     top = max(float(rho.max()), -float(rho.min())) if rho.size else 0.0
-    terms = series.needed(first, second, top, rtol / 4)
+    terms = series.terms_needed(first, second, top, rtol / 4)
     hard = np.zeros((), bool)
     limit = 1.0
     if terms is None:
         terms = series.TERMS - 1
-        limit = series.reach(first, second, terms, rtol / 4)
+        limit = series.series_reach(first, second, terms, rtol / 4)
         hard = np.abs(rho) > limit
     value = series.sparing(first, second, rho, terms, rtol / 4)
     reached = min(top, limit)

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from nexort.activations import Array
-from nexort.gaussian.pointwise import evaluator
+from nexort.gaussian.pointwise import array_evaluator
 from nexort.program.nodes import Node, Op, walk
 
 GRID = np.geomspace(1.0, 1e6, 4096)
@@ -75,4 +75,4 @@ def _fall(node: Node, side: float, logs: Array) -> float:
 
 
 def _logarithms(node: Node, z: Array) -> Array:
-    return np.asarray(np.log(np.abs(evaluator(node)(z))))
+    return np.asarray(np.log(np.abs(array_evaluator(node)(z))))

@@ -24,7 +24,7 @@ from nexort.gaussian.quadrature import density
 
 
 @dataclass(frozen=True)
-class Law:
+class StandardizedLaw:
     """Of standardized x and y: standard deviations, the correlation, 1 - rho, 1 + rho, its sine."""
 
     s: Array
@@ -35,31 +35,31 @@ class Law:
     sine: Array
 
     @staticmethod
-    def of(k: Covariance) -> Law:
+    def of(k: Covariance) -> StandardizedLaw:
         arrays = (k.left_std, k.right_std, k.rho, k.one_minus_rho, k.one_plus_rho, k.sine)
         s, t, *others = (np.asarray(x, float) for x in arrays)
-        return Law(np.where(s > 0, s, 1), np.where(t > 0, t, 1), *others)
+        return StandardizedLaw(np.where(s > 0, s, 1), np.where(t > 0, t, 1), *others)
 
-    def part(self, rows: Any, shape: tuple[int, ...]) -> Law:
+    def part(self, rows: Any, shape: tuple[int, ...]) -> StandardizedLaw:
         """Of some rows of a matrix of that shape."""
         if not shape:
             return self
         arrays = (self.s, self.t, self.rho, self.gap, self.rest, self.sine)
         whole = (x.ndim == len(shape) and len(x) == shape[0] for x in arrays)
-        return Law(*(x[rows] if w else x for x, w in zip(arrays, whole, strict=True)))
+        return StandardizedLaw(*(x[rows] if w else x for x, w in zip(arrays, whole, strict=True)))
 
-    def turned(self, sign: int) -> Law:
+    def turned(self, sign: int) -> StandardizedLaw:
         """Of x and sign y."""
         if sign > 0:
             return self
-        return Law(self.s, self.t, -self.rho, self.rest, self.gap, self.sine)
+        return StandardizedLaw(self.s, self.t, -self.rho, self.rest, self.gap, self.sine)
 
 
 class Moments:
     """M_ij = E x^i y^j 1(x > h) 1(y > k), each found once; None for no edge. ``terms`` is the size
     of the numbers of which M_00 is a sum."""
 
-    def __init__(self, law: Law, h: Any, k: Any) -> None:
+    def __init__(self, law: StandardizedLaw, h: Any, k: Any) -> None:
         self.law, self.h, self.k = law, h, k
         self.known: dict[tuple[int, int], Any] = {}
         self.terms: Any = 1.0
@@ -161,7 +161,7 @@ class Lifted(Moments):
     lift = (x^2 + 2 rho x y + y^2) / 2: only exponents without cancellation are formed, in terms of
     the edges before the shift."""
 
-    def __init__(self, law: Law, h: Any, k: Any, x: Any, y: Any) -> None:
+    def __init__(self, law: StandardizedLaw, h: Any, k: Any, x: Any, y: Any) -> None:
         super().__init__(law, h, k)
         self.means = (self._shift(x, y), self._shift(y, x))
         self.lift = (x * x + 2 * law.rho * x * y + y * y) / 2

@@ -74,22 +74,22 @@ def _sine_power(n: int) -> Polynomial:
 
 
 @lru_cache(None)
-def signed(j: int, k: int) -> tuple[Polynomial, Polynomial]:
+def sign_recursion(j: int, k: int) -> tuple[Polynomial, Polynomial]:
     """(P_jk, Q_jk), by E x_a F = E d_a F + rho E d_b F."""
     if (j + k) % 2:
         return {}, {}
     if j == 0 and k == 0:
         return {0: Fraction(1)}, {}
     if j == 0:
-        return signed(k, j)
+        return sign_recursion(k, j)
     p: Polynomial = {}
     q: Polynomial = {}
     if j >= 2:
-        p, q = (_plus({}, x, j - 1) for x in signed(j - 2, k))
+        p, q = (_plus({}, x, j - 1) for x in sign_recursion(j - 2, k))
     else:  # 2 delta(x_a) E[|x_b|^k], k odd: (2 / pi) (k - 1)!! sin^k
         q = _plus(q, _sine_power(k - 1), double_factorial(k - 1))
     if k:
-        inner = signed(j - 1, k - 1)
+        inner = sign_recursion(j - 1, k - 1)
         return _plus(p, inner[0], k, 1), _plus(q, inner[1], k, 1)
     # rho 2 delta(x_b) E[x_a^(j-1) s(x_a)], j - 1 odd: (2 / pi) (j - 2)!! sin^(j-1)
     return p, _plus(q, _sine_power(j - 2), double_factorial(j - 2), 1)
@@ -99,7 +99,7 @@ Floats = tuple[float, ...]
 Row = tuple[int, int, Floats, Floats, Floats]
 
 
-def rows(f: Terms, g: Terms) -> list[Row]:
+def orthant_rows(f: Terms, g: Terms) -> list[Row]:
     """``(j, k, A, B, C)``: the sum of s_a^j s_b^k [A(rho) - B(rho) theta + C(rho) sin(theta)]."""
     groups: dict[tuple[int, int], tuple[dict[int, float], ...]] = {}
     for a, c in f.items():
@@ -119,7 +119,7 @@ def rows(f: Terms, g: Terms) -> list[Row]:
 
 def _parts(j: int, a: bool, k: int, b: bool) -> list[tuple[int, Polynomial, float]]:
     if a and b:
-        p, q = signed(j, k)
+        p, q = sign_recursion(j, k)
         return [(0, p, 1.0), (1, p, 2 / math.pi), (2, q, 2 / math.pi)]
     if a or b:
         polynomial = half(j, k) if a else half(k, j)
@@ -140,7 +140,7 @@ def _dense(polynomial: dict[int, float]) -> Floats:
     return tuple(polynomial.get(k, 0.0) for k in range(degree + 1))
 
 
-def evaluate(table: list[Row], covariance: Covariance) -> Array:
+def orthant_sum(table: list[Row], covariance: Covariance) -> Array:
     """The sum of the rows on arrays."""
     total: Array | None = None
     for j, k, even, angle, sine in table:
@@ -212,7 +212,7 @@ def evaluate_straight(
     return np.broadcast_to(np.asarray(value, covariance.dtype), covariance.shape)
 
 
-def gap_after(f: Terms, covariance: Covariance) -> Array | None:
+def orthant_gap(f: Terms, covariance: Covariance) -> Array | None:
     """The gap (``nexort.gaussian.sides``) of f(z_a) and f(z_b), with share = v^2 / (u^2 + v^2):
 
         f = u z + v |z|:       1 - rho' = (1 - share) (1 - rho) + share (1 - J),
@@ -237,7 +237,7 @@ def gap_after(f: Terms, covariance: Covariance) -> Array | None:
         rest = np.broadcast_to(covariance.one_plus_rho, gap.shape)[far]
         bent = rest - 2 / math.pi * _wedge(rest)
         less = (1 - share) * gap[far] + share * bent
-        found_gap[far] = sides.joined(less, (1 - share) * rest + share * (2 - bent))
+        found_gap[far] = sides.gap_of_sides(less, (1 - share) * rest + share * (2 - bent))
     return found_gap
 
 
@@ -257,7 +257,7 @@ def _gap_after_signs(f: Terms, covariance: Covariance) -> Array | None:
     share = 2 / math.pi * v * v / (u * u + v * v)
     less = np.asarray(covariance.angle * share)
     rest = 2 * np.arcsin(np.sqrt(np.asarray(covariance.one_plus_rho) * 0.5))
-    found = sides.joined(less, share * rest + 2 * u * u / (u * u + v * v))
+    found = sides.gap_of_sides(less, share * rest + 2 * u * u / (u * u + v * v))
     if covariance.least > 0:
         return found
     none, other = covariance.left == 0, covariance.right == 0

@@ -20,7 +20,7 @@ from nexort.gaussian.univariate import Univariate, function
 Evaluate = Callable[[Covariance], Array]
 
 
-def supported(a: Atom, b: Atom) -> bool:
+def is_known_pair(a: Atom, b: Atom) -> bool:
     """Whether E a(z_a) b(z_b) is known."""
     if (a.edges and b.edges) or (a.waves and b.waves):
         return True
@@ -32,11 +32,11 @@ def _monomial(a: Atom) -> bool:
 
 
 @lru_cache(1024)
-def split(f: Univariate, g: Univariate) -> tuple[Terms, Terms, Terms, Terms]:
+def split_known(f: Univariate, g: Univariate) -> tuple[Terms, Terms, Terms, Terms]:
     """f = f_known + f_rest and g likewise, every pair of known atoms with a closed form."""
     first, second = normal_form(f.node), normal_form(g.node)
-    bad_f = {a for a in first if not all(supported(a, b) for b in second) and _hard(a, second)}
-    bad_g = {b for b in second if not all(supported(a, b) for a in first if a not in bad_f)}
+    bad_f = {a for a in first if not all(is_known_pair(a, b) for b in second) and _hard(a, second)}
+    bad_g = {b for b in second if not all(is_known_pair(a, b) for a in first if a not in bad_f)}
     return (
         {a: c for a, c in first.items() if a not in bad_f},
         {a: c for a, c in first.items() if a in bad_f},
@@ -46,20 +46,20 @@ def split(f: Univariate, g: Univariate) -> tuple[Terms, Terms, Terms, Terms]:
 
 
 def _hard(a: Atom, others: Terms) -> bool:
-    return bool(a.other) or any(not b.other and not supported(a, b) for b in others)
+    return bool(a.other) or any(not b.other and not is_known_pair(a, b) for b in others)
 
 
 @lru_cache(1024)
-def evaluator(f: Univariate, g: Univariate) -> Evaluate | None:
+def pair_evaluator(f: Univariate, g: Univariate) -> Evaluate | None:
     """The closed form of E f(z_a) g(z_b) on arrays, None where there is none."""
-    _, f_rest, _, g_rest = split(f, g)
+    _, f_rest, _, g_rest = split_known(f, g)
     if f_rest or g_rest:
         return None
     first, second = normal_form(f.node), normal_form(g.node)
     multiple = gelu_like(f, g)
     if multiple is not None:
         slope, *factors = multiple
-        return _multiplied(edges.gelu_slope if slope else edges.gelu, *factors)
+        return _multiplied(edges.gelu_slope_by_edges if slope else edges.gelu_by_edges, *factors)
     return of_terms(first, second)
 
 
@@ -79,20 +79,20 @@ def of_terms(first: Terms, second: Terms) -> Evaluate:
     if u is not None and v is not None:
         return lambda k: orthant.evaluate_straight(u, v, k)
     if all(a.kink for a in (*first, *second)):
-        table = orthant.rows(first, second)
-        return lambda k: orthant.evaluate(table, k)
+        table = orthant.orthant_rows(first, second)
+        return lambda k: orthant.orthant_sum(table, k)
     if all(a.edges for a in (*first, *second)):
         rate = direct.rate_of(first, second)
         if rate is None:
-            return lambda k: edges.evaluate(first, second, k)
+            return lambda k: edges.edge_sum(first, second, k)
         # asked here, since it is the same for all blocks
         return lambda k: (
-            direct.evaluate(first, second, k)
+            direct.direct_sum(first, second, k)
             if direct.applies(k, rate)
-            else edges.evaluate(first, second, k)
+            else edges.edge_sum(first, second, k)
         )
     if all(a.waves for a in (*first, *second)):
-        return lambda k: waves.evaluate(first, second, k)
+        return lambda k: waves.wave_sum(first, second, k)
     return lambda k: _mixed(first, second, k)
 
 

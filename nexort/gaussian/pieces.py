@@ -27,8 +27,8 @@ import numpy as np
 from nexort import activations
 from nexort.activations import Array
 from nexort.gaussian.covariance import Covariance
-from nexort.gaussian.halves import Law, Lifted, Moments
-from nexort.gaussian.pointwise import evaluator
+from nexort.gaussian.halves import Lifted, Moments, StandardizedLaw
+from nexort.gaussian.pointwise import array_evaluator
 from nexort.gaussian.terms import Terms, normal_form
 from nexort.gaussian.univariate import Univariate
 from nexort.gaussian.variable import SLOT
@@ -119,7 +119,7 @@ def _smooth(node: Node, x: float) -> Node:
     """The graph of the branches that are taken at x."""
 
     def at(inner: Node) -> float:
-        return float(evaluator(inner)(np.array([x]))[0])
+        return float(array_evaluator(inner)(np.array([x]))[0])
 
     def rule(n: Node) -> Node:
         if n.op is not Op.CALL:
@@ -158,19 +158,19 @@ def _agrees(f: Univariate, found: Pieces, points: list[float]) -> bool:
     return bool((np.abs(total - f(z)) <= 1e-12 * (size + 1)).all())
 
 
-def supported(f: Univariate, g: Univariate) -> bool:
+def is_piecewise_pair(f: Univariate, g: Univariate) -> bool:
     """Whether both are piecewise sums, and one has a kink."""
     return bool(f.kinks or g.kinks) and pieces(f) is not None and pieces(g) is not None
 
 
-def expectation(f: Univariate, g: Univariate, k: Covariance) -> tuple[Array, Array, float]:
-    """E f(z_a) g(z_b) of :func:`supported` functions, bounds on its error from roundings, and an
-    estimate of what roundings of the correlation itself change it by, where functions jump.
+def pieces_expectation(f: Univariate, g: Univariate, k: Covariance) -> tuple[Array, Array, float]:
+    """E f(z_a) g(z_b) of :func:`is_piecewise_pair` functions, bounds on its error from roundings,
+    and an estimate of what roundings of the correlation itself change it by, where functions jump.
     Entries with a variance of 0 have no meaning."""
     first, second = pieces(f), pieces(g)
     assert first is not None
     assert second is not None
-    law = Law.of(k)
+    law = StandardizedLaw.of(k)
     found, error = np.empty(k.shape, k.dtype), np.empty(k.shape)
     step = max(1, PART * len(found) // max(1, found.size)) if found.ndim else 1
     with np.errstate(all="ignore"):
@@ -187,7 +187,7 @@ def expectation(f: Univariate, g: Univariate, k: Covariance) -> tuple[Array, Arr
     return found, error, jump * unsure / least
 
 
-def _total(first: Pieces, second: Pieces, law: Law) -> tuple[Any, Any]:
+def _total(first: Pieces, second: Pieces, law: StandardizedLaw) -> tuple[Any, Any]:
     """The sum over all pairs of half lines, and of the sizes of its terms."""
     total: Any = 0.0
     size: Any = 0.0
@@ -198,7 +198,7 @@ def _total(first: Pieces, second: Pieces, law: Law) -> tuple[Any, Any]:
     return total, size
 
 
-def _halves(a: Half, f: Powers, b: Half, g: Powers, law: Law) -> tuple[Any, Any]:
+def _halves(a: Half, f: Powers, b: Half, g: Powers, law: StandardizedLaw) -> tuple[Any, Any]:
     """The sum over powers of E z_a^p z_b^q exp(...) 1(...) 1(...), and of its terms' sizes."""
     # x and y point away from the edges
     sigma, tau = a.side or 1, b.side or 1

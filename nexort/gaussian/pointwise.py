@@ -16,9 +16,9 @@ from nexort import activations
 from nexort.activations import Array
 from nexort.gaussian.removable import Patch, by_polynomials, patch
 from nexort.gaussian.roots import of_polynomial, sign_changes
-from nexort.gaussian.terms import ONE, Atom, Terms, graph, normal_form
+from nexort.gaussian.terms import ONE, Atom, Terms, normal_form, terms_graph
 from nexort.gaussian.variable import SLOT
-from nexort.gaussian.zeros import loses, patch_of_zero, refined
+from nexort.gaussian.zeros import loses, patch_of_zero, refine_zero
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
 
@@ -83,7 +83,7 @@ def roots(node: Node) -> tuple[float, ...]:
         slope = terms.get(Atom(1), 0.0)
         return () if slope == 0 else (-terms.get(ONE, 0.0) / slope + 0.0,)
     found = _roots(node, terms)
-    exact = [p if p in (0.0, 1.0, -1.0) else refined(node, p) for p in found]
+    exact = [p if p in (0.0, 1.0, -1.0) else refine_zero(node, p) for p in found]
     return tuple(sorted({p if x is None else float(x) for p, x in zip(found, exact, strict=True)}))
 
 
@@ -92,14 +92,14 @@ def _roots(node: Node, terms: Terms) -> tuple[float, ...]:
     if all(a.kink and not a.edge for a in powers):
         least, degree = min(a.power for a in powers), max(a.power for a in powers)
         if degree - least > MAX_DEGREE:
-            return _located(graph(terms))
+            return _located(terms_graph(terms))
         dense = [terms.get(Atom(k), 0.0) for k in range(degree, least - 1, -1)]
         return tuple(sorted(of_polynomial(dense) | ({0.0} if least else set())))
-    return _located(node if any(a.other for a in powers) else graph(terms))
+    return _located(node if any(a.other for a in powers) else terms_graph(terms))
 
 
 def _located(node: Node) -> tuple[float, ...]:
-    return sign_changes(evaluator(node), () if node is SLOT else kinks(node))
+    return sign_changes(array_evaluator(node), () if node is SLOT else kinks(node))
 
 
 # ---- patches -------------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ def patches(node: Node) -> tuple[Patch, ...]:
 
 
 @lru_cache(4096)
-def zeros(node: Node) -> tuple[Patch, ...]:
+def graph_zeros(node: Node) -> tuple[Patch, ...]:
     """The zeros of a graph next to which floats lose digits."""
     differs = any(x.op is Op.CALL and x.attr in ("add", "sub") for x in walk([node]))
     if not differs or set(normal_form(node)) <= {ONE, Atom(1)}:
@@ -130,8 +130,8 @@ def zeros(node: Node) -> tuple[Patch, ...]:
 
 
 def _zero(node: Node, p: float, others: list[float]) -> Patch | None:
-    exact = refined(node, p)
-    if exact is None or not loses(node, evaluator(node), p):
+    exact = refine_zero(node, p)
+    if exact is None or not loses(node, array_evaluator(node), p):
         return None
     return patch_of_zero(node, exact, others)
 
@@ -140,7 +140,7 @@ def _zero(node: Node, p: float, others: list[float]) -> Patch | None:
 
 
 @lru_cache(1024)
-def evaluator(node: Node) -> Callable[[Array], Array]:
+def array_evaluator(node: Node) -> Callable[[Array], Array]:
     """The graph as a function of an array: numbers folded, small integer powers as products."""
     values: dict[Node, int | float] = {}
     places: dict[Node, int] = {SLOT: 0}
@@ -168,7 +168,7 @@ def evaluator(node: Node) -> Callable[[Array], Array]:
                 )
             )
             places[x] = next(places_left)
-    careful = {places[x]: zeros(x) for x in arguments(node) if x in places}
+    careful = {places[x]: graph_zeros(x) for x in arguments(node) if x in places}
     removable = patches(node)
 
     def run(z: Array) -> Array:

@@ -23,14 +23,14 @@ class Undefined(Exception):
     """A function that is not real or not finite at a point; says what stands there."""
 
 
-def number(c: float) -> Any:
+def precise_number(c: float) -> Any:
     """A literal, as the decimal number that it was written as, or as what it was computed from.
     Raises Undefined."""
     if isinstance(c, int):
         return mpf(c)
     if isinstance(c, Rounded) and c.how is not None:
         name, parts = c.how
-        return function(name)(*map(number, parts))
+        return precise_function(name)(*map(precise_number, parts))
     if not math.isfinite(c):
         raise Undefined("a number beyond the range of floats")
     exact = Fraction(repr(float(c)))
@@ -44,13 +44,13 @@ def value(node: Node, at: Mapping[Node, Any]) -> Any:
         if x in found:
             continue
         if x.op is Op.CONST:
-            found[x] = number(x.attr)
+            found[x] = precise_number(x.attr)
         else:
-            found[x] = function(str(x.attr))(*(found[a] for a in x.args))
+            found[x] = precise_function(str(x.attr))(*(found[a] for a in x.args))
     return found[node]
 
 
-def function(name: str) -> Callable[..., Any]:
+def precise_function(name: str) -> Callable[..., Any]:
     """A function of the registry on mpmath's numbers, by its definition where it has one."""
     graph = definition(name)
     if graph is None:
@@ -70,7 +70,7 @@ def logarithm(node: Node, at: Mapping[Node, Any], digits: int = FEWEST) -> Any:
         with mp.workdps(digits):
             digits *= 2
             with contextlib.suppress(Undefined):
-                f, error = bounded(node, at)
+                f, error = bounded_value(node, at)
                 if 0 < abs(f) < mp.inf and error < mp.inf:
                     lost = error / abs(f) * mpf(10) ** SURE
                     if lost <= 1:
@@ -87,7 +87,7 @@ def logarithm(node: Node, at: Mapping[Node, Any], digits: int = FEWEST) -> Any:
 Bounded = tuple[Any, Any]
 
 
-def bounded(node: Node, at: Mapping[Node, Any]) -> Bounded:
+def bounded_value(node: Node, at: Mapping[Node, Any]) -> Bounded:
     """The value of a graph, and how far roundings may have moved it. Raises Undefined."""
     found: dict[Node, Bounded] = {x: (z, mpf(0)) for x, z in at.items()}
     for x in walk([node]):
@@ -104,12 +104,12 @@ def _bounded_number(c: float) -> Bounded:
     if isinstance(c, Rounded) and c.how is not None:
         name, parts = c.how
         return _applied(name, [_bounded_number(x) for x in parts])
-    y = number(c)
+    y = precise_number(c)
     return y, mpf(0) if mp.isint(y) else abs(y) * mpf(10) ** (1 - mp.dps)
 
 
 def _applied(name: str, parts: Sequence[Bounded]) -> Bounded:
-    return with_error(function(name), parts, mpf(10) ** (1 - mp.dps))
+    return with_error(precise_function(name), parts, mpf(10) ** (1 - mp.dps))
 
 
 def with_error(f: Callable[..., Any], parts: Sequence[Bounded], unit: Any) -> Bounded:
@@ -125,7 +125,7 @@ def with_error(f: Callable[..., Any], parts: Sequence[Bounded], unit: Any) -> Bo
     return y, error
 
 
-def near(node: Node, z: float) -> float:
+def value_near(node: Node, z: float) -> float:
     """A graph of one variable, its only slot, at a float; nan where it is not real or finite."""
     slots = [x for x in walk([node]) if x.op is Op.SLOT]
     try:

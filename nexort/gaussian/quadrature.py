@@ -16,8 +16,8 @@ import numpy as np
 
 from nexort import activations
 from nexort.activations import Array
-from nexort.gaussian.pointwise import evaluator
-from nexort.gaussian.precise import Bounded, near, with_error
+from nexort.gaussian.pointwise import array_evaluator
+from nexort.gaussian.precise import Bounded, value_near, with_error
 from nexort.gaussian.tails import STEP, beyond
 from nexort.gaussian.univariate import Univariate
 from nexort.gaussian.variable import SLOT
@@ -186,11 +186,11 @@ def density(x: Array) -> Array:
 
 
 @lru_cache(1024)
-def reach(f: Univariate, std: float) -> float:
+def density_reach(f: Univariate, std: float) -> float:
     """x beyond which |f(std x)| density(x) is below 1e-20 of its largest: infinite where it does
     not fall."""
     x = np.linspace(0, FARTHEST, 4001)
-    run = evaluator(f.node)
+    run = array_evaluator(f.node)
     logs = np.full(x.shape, -np.inf)
     with np.errstate(all="ignore"):
         for side in (1.0, -1.0):
@@ -217,7 +217,7 @@ def breaks(f: Univariate, std: float, mean: float = 0.0, limit: float | None = N
     """Panels for E f(mean + std x) in x: uniform ones up to a limit, f's kinks, and grading around
     0 where f has features much narrower than std. Raises OutOfRange."""
     if limit is None:
-        limit = reach(f, std) if mean == 0 else reach(f, std + abs(mean) / 13) + 1
+        limit = density_reach(f, std) if mean == 0 else density_reach(f, std + abs(mean) / 13) + 1
     if limit == math.inf:
         raise OutOfRange(f)
     points = set(np.arange(-limit, limit + 0.25, 0.5).clip(-limit, limit).tolist())
@@ -239,7 +239,7 @@ def _lost(f: Univariate, found: Integral, std: float, mean: float) -> float:
     few roundings, as it is at some of the nodes that E f was found from."""
     z = mean + std * found.nodes
     with np.errstate(all="ignore"):
-        shown = evaluator(f.node)(z)
+        shown = array_evaluator(f.node)(z)
         weights = density(found.nodes) * found.weights
         most = float((_roundings(f.node, z) * weights).sum())
         if most <= FEW * ROUNDING * float((np.abs(shown) * weights).sum()):
@@ -247,7 +247,7 @@ def _lost(f: Univariate, found: Integral, std: float, mean: float) -> float:
         order = np.argsort(found.nodes)
         parts = np.array_split(order, min(LOOKED_AT, len(order)))
         middle = [part[len(part) // 2] for part in parts]
-        true = np.array([near(f.node, float(p)) for p in z[middle]])
+        true = np.array([value_near(f.node, float(p)) for p in z[middle]])
         off = np.abs(shown[middle] - true)
         # of what is right in size as a part of it, which varies less
         part_of = np.array([(np.abs(shown) * weights)[part].sum() for part in parts]) / true
@@ -272,11 +272,11 @@ def _lost_size(f: Univariate, octave: int) -> float:
     w = w / math.sqrt(2 * math.pi)
     z = math.ldexp(1.0, octave) * x
     with np.errstate(all="ignore"):
-        shown = evaluator(f.node)(z)
+        shown = array_evaluator(f.node)(z)
         most = _roundings(f.node, z)
         if (w * most**2).sum() <= (FEW * ROUNDING) ** 2 * (w * shown**2).sum():
             return 0.0
-        true = np.array([near(f.node, float(p)) for p in z])
+        true = np.array([value_near(f.node, float(p)) for p in z])
         lost = w * (shown - true) ** 2
     return float(np.sqrt(lost[np.isfinite(lost)].sum()))
 
@@ -296,13 +296,13 @@ def _roundings(node: Node, z: Array) -> Array:
 @lru_cache(4096)
 def moment_one(f: Univariate, std: float, rtol: float, mean: float = 0.0) -> tuple[float, float]:
     """E f(mean + std x) and an error."""
-    run = evaluator(f.node)
+    run = array_evaluator(f.node)
 
     def integrand(x: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.where(density(x) > 0, run(mean + std * x) * density(x), 0)
 
-    limit, cut = _extent(integrand) if reach(f, std) == math.inf else (None, 0.0)
+    limit, cut = _extent(integrand) if density_reach(f, std) == math.inf else (None, 0.0)
     poles = [(z - mean) / std for z in f.singularities]
     found = integrate(integrand, breaks(f, std, mean, limit), rtol, poles)
     error, lost = float(found.error), _lost(f, found, std, mean)
@@ -315,9 +315,11 @@ def moment_two(
 ) -> tuple[float, float]:  # fmt: skip
     """E f(m + left x) g(n + right (rho x + sine y)) and an error, the inner integral over y split
     at g's kinks for every x. One of the two may grow so that it has no mean of its own."""
-    if reach(g, right) == math.inf:  # what grows is outside: the inner integral of the other falls
+    if (
+        density_reach(g, right) == math.inf
+    ):  # what grows is outside: the inner integral of the other falls
         f, g, left, right, means = g, f, right, left, (means[1], means[0])
-    run_f, run_g = evaluator(f.node), evaluator(g.node)
+    run_f, run_g = array_evaluator(f.node), array_evaluator(g.node)
     width = right * sine
 
     rests = [_rest(g, p, side, width) for p in g.singularities for side in (1, -1)] if width else []
@@ -353,7 +355,9 @@ def moment_two(
             result: Array = np.where(weight > 0, value, 0)
             return result
 
-    limit, cut = _extent(lambda x: integrand(x)[0]) if reach(f, left) == math.inf else (None, 0.0)
+    limit, cut = (
+        _extent(lambda x: integrand(x)[0]) if density_reach(f, left) == math.inf else (None, 0.0)
+    )
     points = set(breaks(f, left, means[0], limit))
     poles = [(z - means[0]) / left for z in f.singularities]
     if rho and right:
@@ -374,7 +378,7 @@ def _rest(g: Univariate, p: float, side: int, width: float) -> tuple[float, floa
     it, and its error."""
     size = _grades(p, width)[-1]
     x, w = legendre()
-    run = evaluator(g.node)
+    run = array_evaluator(g.node)
 
     def moved(s: Array) -> Array:
         t = np.exp(-s)
@@ -411,7 +415,7 @@ def _extent(integrand: Callable[[Array], Array]) -> tuple[float, float]:
 
 def _graded(center: Array, width: float, g: Univariate) -> tuple[Array, Array]:
     """Nodes and weights in y for each center: panels split at kinks and around 0."""
-    limit = max(reach(g, width), 9.0)
+    limit = max(density_reach(g, width), 9.0)
     fixed, special = _edges(limit, width, g)
     moving = (np.array(special)[None, :] - center[:, None]) / width
     edges = np.concatenate([np.broadcast_to(fixed, (len(center), len(fixed))), moving], 1)
@@ -421,7 +425,7 @@ def _graded(center: Array, width: float, g: Univariate) -> tuple[Array, Array]:
 def _graded_at_poles(center: Array, width: float, g: Univariate) -> tuple[Array, Array]:
     """Nodes in z = center + width y, whose distances from singularities have no roundings, and
     weights with the density: panels grow from the singularities."""
-    limit = max(reach(g, width), 9.0)
+    limit = max(density_reach(g, width), 9.0)
     fixed, special = _edges(limit, width, g)
     for p in g.singularities:
         special += [p + side * d for d in _grades(p, width) for side in (1, -1)]
@@ -456,9 +460,9 @@ def _panels_of(edges: Array) -> tuple[Array, Array]:
 
 
 @lru_cache(1024)
-def squared(f: Univariate) -> bool:
+def is_square_integrable(f: Univariate) -> bool:
     """Whether f^2 is integrable next to f's singularities: |f| ~ t^a with a > -1/2."""
-    run = evaluator(f.node)
+    run = array_evaluator(f.node)
     found = [0.0]
     for p in f.singularities:
         t = np.array([1.0, GRADE**2]) * _grades(p, 1.0)[-1]

@@ -124,7 +124,7 @@ def room(*args: Any) -> Array | None:
     return like(first) if shape == first.shape else empty(shape, first.dtype)
 
 
-def outer(x: Array, y: Array) -> Array:
+def outer_array(x: Array, y: Array) -> Array:
     """x y of a column x and a row y; entry by entry for other shapes."""
     if not _crossed(x, y):
         return np.asarray(np.multiply(x, y, out=room(x, y)))

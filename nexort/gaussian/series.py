@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nexort.activations import Array
-from nexort.gaussian.pointwise import evaluator
+from nexort.gaussian.pointwise import array_evaluator
 from nexort.gaussian.quadrature import breaks, density, integrate
 from nexort.gaussian.univariate import Univariate
 
@@ -109,7 +109,7 @@ def _rule(f: Univariate, exponent: int, rtol: float) -> tuple[Array, Array, Arra
     """Nodes z and weights over 2^e, f(z) for s in [2^(e-1), 2^e], and the relative error of
     E f^2."""
     low, high = math.ldexp(1.0, exponent - 1), math.ldexp(1.0, exponent)
-    run = evaluator(f.node)
+    run = array_evaluator(f.node)
     square = Univariate(f.node)
 
     def integrand(z: Array) -> Array:
@@ -185,36 +185,36 @@ def _transform(z: Array, first: Array, second: Array, std: Array) -> tuple[Array
     return values, squares
 
 
-def needed(f: Coefficients, g: Coefficients, rho: float, rtol: float) -> int | None:
+def terms_needed(f: Coefficients, g: Coefficients, rho: float, rtol: float) -> int | None:
     """The smallest K whose tail at |rho| is within rtol of the natural scale, None beyond TERMS."""
     bound = f.relative * g.relative * rho ** np.arange(1, TERMS + 1)
     enough = np.flatnonzero(bound <= rtol)
     return int(enough[0]) if len(enough) else None
 
 
-def reach(f: Coefficients, g: Coefficients, terms: int, rtol: float) -> float:
+def series_reach(f: Coefficients, g: Coefficients, terms: int, rtol: float) -> float:
     """The largest |rho| at which K = terms is within rtol of the natural scale."""
     left_over = max(float(f.relative[terms] * g.relative[terms]), 1e-300)
     return float(min(1.0, (rtol / left_over) ** (1 / (terms + 1))))
 
 
 def sparing(f: Coefficients, g: Coefficients, rho: Array, terms: int, rtol: float) -> Array:
-    """:func:`evaluate`, with few terms first where that is enough for all but few entries (the
+    """:func:`series_sum`, with few terms first where that is enough for all but few entries (the
     diagonal of a Gram matrix, say), which then get all."""
     for few in (3, 7, 15, 31):
         if few >= terms or rho.size < 4096:
             break
-        limit = reach(f, g, few, rtol)
+        limit = series_reach(f, g, few, rtol)
         rest = (rho > limit) | (rho < -limit)
         if np.count_nonzero(rest) <= rho.size // 50:
-            value = evaluate(f, g, rho, few)
+            value = series_sum(f, g, rho, few)
             if rest.any():
-                value[rest] = evaluate(f.at(rest), g.at(rest), rho[rest], terms)
+                value[rest] = series_sum(f.at(rest), g.at(rest), rho[rest], terms)
             return value
-    return evaluate(f, g, rho, terms)
+    return series_sum(f, g, rho, terms)
 
 
-def evaluate(f: Coefficients, g: Coefficients, rho: Array, terms: int) -> Array:
+def series_sum(f: Coefficients, g: Coefficients, rho: Array, terms: int) -> Array:
     """sum_{k <= terms} c_k d_k rho^k by Horner's rule, in rho^2 where every second term is 0,
     over blocks of rows that stay in cache."""
     shape = np.broadcast_shapes(f.values.shape[1:], g.values.shape[1:], rho.shape)

@@ -24,12 +24,12 @@ def opposite(gap: Array) -> bool:
     return bool(gap.size) and float(gap.min()) < 0
 
 
-def minus(gap: Array) -> Array:
+def one_minus(gap: Array) -> Array:
     """1 - rho."""
     return np.where(gap < 0, 2 + gap, gap) if opposite(gap) else gap
 
 
-def plus(gap: Array) -> Array:
+def one_plus(gap: Array) -> Array:
     """1 + rho."""
     if not opposite(gap):
         return np.asarray(2 - gap)
@@ -41,18 +41,18 @@ def correlation(gap: Array) -> Array:
     return np.where(gap < 0, -1 - gap, 1 - gap) if opposite(gap) else np.asarray(1 - gap)
 
 
-def joined(less: Any, more: Any) -> Array:
+def gap_of_sides(less: Any, more: Any) -> Array:
     """The gap, from 1 - rho and 1 + rho."""
     less, more = np.asarray(less), np.asarray(more)
-    return np.asarray(np.where(more < OPPOSITE, stored(more), less))
+    return np.asarray(np.where(more < OPPOSITE, store_gap(more), less))
 
 
-def stored(more: Array) -> Array:
+def store_gap(more: Array) -> Array:
     """A small 1 + rho as a gap."""
     least = 0 if more.dtype == np.float64 else LEAST
     return -np.where(more > least, more, more.dtype.type(LEAST))
 
 
-def turned(gap: Array) -> Array:
+def negate_gap(gap: Array) -> Array:
     """The gap of z_a and -z_b."""
-    return joined(plus(gap), minus(gap))
+    return gap_of_sides(one_plus(gap), one_minus(gap))

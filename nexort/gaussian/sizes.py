@@ -17,7 +17,7 @@ from nexort.activations import Array
 from nexort.gaussian import series
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.growth import quadratic_growth
-from nexort.gaussian.quadrature import squared
+from nexort.gaussian.quadrature import is_square_integrable
 from nexort.gaussian.terms import INFINITE, Atom, normal_form
 from nexort.gaussian.univariate import Univariate
 
@@ -25,7 +25,7 @@ FIRST = 8
 """Terms of Mehler's sum."""
 
 
-def size(f: Univariate, variance: Any, rtol: float = 1e-8) -> Array:
+def size_of_terms(f: Univariate, variance: Any, rtol: float = 1e-8) -> Array:
     """sum_i |c_i| (E a_i(z)^2)^(1/2), at least, over the atoms of f = sum_i c_i a_i, for z of these
     variances; infinite where f^2 has no expectation."""
     variance = np.asarray(variance, float)
@@ -42,7 +42,7 @@ def size(f: Univariate, variance: Any, rtol: float = 1e-8) -> Array:
 def overlap(f: Univariate, g: Univariate, k: Covariance, rtol: float = 1e-8) -> Array:
     """|E f(y) g(z)| from above: the first terms of Mehler's sum_k a_k b_k rho^k, and Cauchy and
     Schwarz for the rest."""
-    whole = size(f, k.left, rtol) * size(g, k.right, rtol)
+    whole = size_of_terms(f, k.left, rtol) * size_of_terms(g, k.right, rtol)
     if not np.isfinite(whole).all():
         return whole
     a, b = series.coefficients(f, k.left, rtol), series.coefficients(g, k.right, rtol)
@@ -61,7 +61,7 @@ def overlap(f: Univariate, g: Univariate, k: Covariance, rtol: float = 1e-8) -> 
 
 
 @lru_cache(4096)
-def order(f: Univariate) -> int:
+def rounding_order(f: Univariate) -> int:
     """How many roundings a closed form of f takes, up to a factor."""
     terms = normal_form(f.node)
     return 1 + max(a.power + 2 * bool(a.tilt or 0 < a.edge < INFINITE) for a in terms)
@@ -70,7 +70,7 @@ def order(f: Univariate) -> int:
 def _numeric(f: Univariate, variance: Array, rtol: float) -> Array:
     q = quadratic_growth(f.node)
     grows = q and variance.size and not 4 * q * float(variance.max()) < 1
-    if grows or not squared(f):
+    if grows or not is_square_integrable(f):
         return np.full(variance.shape, np.inf)
     return np.sqrt(series.coefficients(f, variance, rtol).square)
 

@@ -14,7 +14,7 @@ from nexort.gaussian.terms import Atom
 Terms = list[tuple[float, Any, Any]]
 
 
-class Law(Protocol):
+class SteinLaw(Protocol):
     """Of y and z: ``variance`` of y, and ``cross``, their covariance."""
 
     @property
@@ -27,7 +27,7 @@ class Law(Protocol):
         """The sum of products of a number and two values of the law."""
 
 
-class EdgeLaw(Law, Protocol):
+class EdgeLaw(SteinLaw, Protocol):
     """A law under which error functions have expectations, ``weight`` that of 1."""
 
     @property
@@ -68,7 +68,7 @@ def edge_moment(j: int, u: float, k: int, v: float, law: EdgeLaw) -> Any:
     return law.total(terms)
 
 
-class WaveLaw(Law, Protocol):
+class WaveLaw(SteinLaw, Protocol):
     """A law under which waves and exponentials have expectations."""
 
     def mean(self, wave: Atom) -> Any:
@@ -79,14 +79,14 @@ def wave_moment(j: int, wave: Atom, law: WaveLaw) -> Any:
     """E y^j g(z)."""
     if j == 0:
         return law.mean(wave)
-    following, factor = slope(wave)
+    following, factor = wave_slope(wave)
     terms: Terms = [(factor, law.cross, wave_moment(j - 1, following, law))]
     if j >= 2:
         terms.append((j - 1, law.variance, wave_moment(j - 2, wave, law)))
     return law.total(terms)
 
 
-def slope(wave: Atom) -> tuple[Atom, float]:
+def wave_slope(wave: Atom) -> tuple[Atom, float]:
     """(atom, factor) of the derivative."""
     if wave.wave == "sin":
         return Atom(wave="cos", frequency=wave.frequency), wave.frequency

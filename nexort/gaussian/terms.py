@@ -21,7 +21,7 @@ from nexort.activations import expectations
 from nexort.gaussian.variable import SLOT
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
-from nexort.program.partials import ARGUMENTS, expression
+from nexort.program.partials import ARGUMENTS, expression_graph
 
 INFINITE = math.inf
 
@@ -63,7 +63,7 @@ class Opaque(Exception):
     """No reduction to atoms."""
 
 
-def constant(value: float) -> Terms:
+def constant_terms(value: float) -> Terms:
     return {ONE: value}
 
 
@@ -71,7 +71,7 @@ def _clean(terms: Terms) -> Terms:
     return {atom: c for atom, c in terms.items() if c != 0} or {ONE: 0.0}
 
 
-def add(f: Terms, g: Terms, factor: float = 1.0) -> Terms:
+def add_terms(f: Terms, g: Terms, factor: float = 1.0) -> Terms:
     """f + factor g."""
     total = dict(f)
     for atom, c in g.items():
@@ -79,7 +79,7 @@ def add(f: Terms, g: Terms, factor: float = 1.0) -> Terms:
     return _clean(total)
 
 
-def scaled(f: Terms, factor: float) -> Terms:
+def scale_terms(f: Terms, factor: float) -> Terms:
     """factor f."""
     return _clean({atom: factor * c for atom, c in f.items()})
 
@@ -89,7 +89,7 @@ def multiply(f: Terms, g: Terms) -> Terms:
     total: Terms = {}
     for a, c in f.items():
         for b, d in g.items():
-            total = add(total, _product(a, b), c * d)
+            total = add_terms(total, _product(a, b), c * d)
     if len(total) > 64:
         raise Opaque
     return total
@@ -116,7 +116,7 @@ def _product(a: Atom, b: Atom) -> Terms:
     # cos x sin y = (sin(y - x) + sin(y + x)) / 2; sin x sin y and cos x cos y likewise
     for sign, frequency in ((signs[0], b.frequency - a.frequency),
                             (signs[1], b.frequency + a.frequency)):  # fmt: skip
-        total = add(total, _wave(base, kind, frequency), sign / 2)
+        total = add_terms(total, _wave(base, kind, frequency), sign / 2)
     return total
 
 
@@ -127,9 +127,9 @@ def _wave(base: Atom, kind: str, frequency: float) -> Terms:
     return {replace(base, wave=kind, frequency=abs(frequency)): sign}
 
 
-def power(f: Terms, k: int) -> Terms:
+def terms_power(f: Terms, k: int) -> Terms:
     """f^k. Raises Opaque."""
-    result = constant(1.0)
+    result = constant_terms(1.0)
     for _ in range(k):
         result = multiply(result, f)
     return result
@@ -201,11 +201,11 @@ def _trigonometric(kind: str) -> Callable[[Terms], Terms]:
     def apply(f: Terms) -> Terms:
         phase, frequency = _affine(f)
         if frequency == 0:
-            return constant(getattr(math, kind)(phase))
+            return constant_terms(getattr(math, kind)(phase))
         c, s = math.cos(phase), math.sin(phase)
         same, other = ("sin", "cos") if kind == "sin" else ("cos", "sin")
-        first = scaled(_wave(ONE, same, frequency), c)
-        return add(first, _wave(ONE, other, frequency), s if kind == "sin" else -s)
+        first = scale_terms(_wave(ONE, same, frequency), c)
+        return add_terms(first, _wave(ONE, other, frequency), s if kind == "sin" else -s)
 
     return apply
 
@@ -221,20 +221,20 @@ def error_function(f: Terms) -> Terms:
 def _divide(f: Terms, g: Terms) -> Terms:
     if list(g) != [ONE] or g[ONE] == 0:
         raise Opaque
-    return scaled(f, 1 / g[ONE])
+    return scale_terms(f, 1 / g[ONE])
 
 
 def _pow(f: Terms, g: Terms) -> Terms:
     k = g.get(ONE, 0.0)
     if list(g) != [ONE] or k != int(k) or not 0 <= k <= 16:
         raise Opaque
-    return power(f, int(k))
+    return terms_power(f, int(k))
 
 
 FAMILIES: dict[str, Callable[..., Terms]] = {
-    "add": add,
-    "sub": lambda f, g: add(f, g, -1.0),
-    "neg": lambda f: scaled(f, -1.0),
+    "add": add_terms,
+    "sub": lambda f, g: add_terms(f, g, -1.0),
+    "neg": lambda f: scale_terms(f, -1.0),
     "mul": multiply,
     "div": _divide,
     "pow": _pow,
@@ -250,28 +250,28 @@ FAMILIES: dict[str, Callable[..., Terms]] = {
 
 
 @cache
-def parts(name: str) -> Node | None:
+def function_parts(name: str) -> Node | None:
     """A function as sums and products of others, over the slots x and y."""
-    known = expectations.registry().get(name)
-    return expression(known.parts, ARGUMENTS) if known is not None and known.parts else None
+    known = expectations.known_expectations().get(name)
+    return expression_graph(known.parts, ARGUMENTS) if known is not None and known.parts else None
 
 
-def applied(name: str, args: Sequence[Terms]) -> Terms:
+def apply_terms(name: str, args: Sequence[Terms]) -> Terms:
     """A function of normal forms. Raises Opaque."""
     known = constant_value(name, args)
     if known is not None:
         return known
     if name in FAMILIES:
         return FAMILIES[name](*args)
-    graph = parts(name)
+    graph = function_parts(name)
     if graph is None:
         raise Opaque
     found: dict[Node, Terms] = dict(zip(ARGUMENTS, args, strict=False))
     for x in walk([graph]):
         if x.op is Op.CONST:
-            found[x] = constant(float(x.attr))
+            found[x] = constant_terms(float(x.attr))
         elif x not in found:
-            found[x] = applied(str(x.attr), [found[a] for a in x.args])
+            found[x] = apply_terms(str(x.attr), [found[a] for a in x.args])
     return found[graph]
 
 
@@ -282,7 +282,7 @@ def constant_value(name: str, args: Sequence[Terms]) -> Terms | None:
     evaluate = activations.registry()[name].evaluate
     with np.errstate(all="ignore"):
         value = float(evaluate(*(a[ONE] for a in args)))
-    return constant(value) if math.isfinite(value) else None
+    return constant_terms(value) if math.isfinite(value) else None
 
 
 @lru_cache(4096)
@@ -292,7 +292,7 @@ def _normal_form(node: Node) -> tuple[tuple[Atom, float], ...]:
         if x is SLOT:
             found[x] = {Atom(1): 1.0}
         elif x.op is Op.CONST:
-            found[x] = constant(float(x.attr))
+            found[x] = constant_terms(float(x.attr))
         else:
             found[x] = _of_call(x, [found[a] for a in x.args])
     return tuple(found[node].items())
@@ -300,7 +300,7 @@ def _normal_form(node: Node) -> tuple[tuple[Atom, float], ...]:
 
 def _of_call(node: Node, args: Sequence[Terms]) -> Terms:
     try:
-        terms = applied(str(node.attr), args)
+        terms = apply_terms(str(node.attr), args)
     except (Opaque, OverflowError):
         return {Atom(other=node): 1.0}
     finite = all(math.isfinite(c) for c in terms.values())
@@ -312,7 +312,7 @@ def normal_form(node: Node) -> Terms:
     return dict(_normal_form(node))
 
 
-def graph(terms: Terms) -> Node:
+def terms_graph(terms: Terms) -> Node:
     """A graph of a normal form."""
     total: Node | None = None
     for atom, c in terms.items():
@@ -349,4 +349,4 @@ def _times(a: Node, b: Node) -> Node:
     return a if build.is_number(b, 1) else build.call("mul", a, b)
 
 
-__all__ = ["Atom", "Opaque", "Terms", "graph", "normal_form"]
+__all__ = ["Atom", "Opaque", "Terms", "normal_form", "terms_graph"]

@@ -13,11 +13,11 @@ import numpy as np
 
 from nexort import activations
 from nexort.activations import Array
-from nexort.gaussian.pointwise import evaluator, kinks, patches, singularities
+from nexort.gaussian.pointwise import array_evaluator, kinks, patches, singularities
 from nexort.gaussian.variable import SLOT, slope
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
-from nexort.program.partials import defined
+from nexort.program.partials import substitute_definitions
 
 
 class NotUnivariate(Exception):
@@ -32,7 +32,7 @@ class Univariate:
 
     def __post_init__(self) -> None:
         """Functions with a definition are what it says."""
-        object.__setattr__(self, "node", defined(self.node))
+        object.__setattr__(self, "node", substitute_definitions(self.node))
 
     @staticmethod
     def of(node: Node) -> Univariate:
@@ -50,7 +50,7 @@ class Univariate:
         if not np.issubdtype(z.dtype, np.floating):
             z = z.astype(float)
         with np.errstate(all="ignore"):
-            return evaluator(self.node)(z)
+            return array_evaluator(self.node)(z)
 
     @property
     def kinks(self) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from nexort.program.differentiate import derivative
 from nexort.program.nodes import Node, Op
-from nexort.program.partials import defined, partial
+from nexort.program.partials import partial, substitute_definitions
 from nexort.program.types import scalar
 
 SLOT = Node(Op.SLOT, (), ("z",), scalar())
@@ -17,4 +17,4 @@ SLOT = Node(Op.SLOT, (), ("z",), scalar())
 def slope(node: Node) -> Node:
     """f', right almost everywhere: jumps contribute nothing. Functions with a definition are what
     it says."""
-    return defined(derivative(defined(node), SLOT, partial))
+    return substitute_definitions(derivative(substitute_definitions(node), SLOT, partial))

@@ -18,7 +18,7 @@ from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.terms import Atom, Terms
 
 
-def evaluate(f: Terms, g: Terms, covariance: Covariance) -> Array:
+def wave_sum(f: Terms, g: Terms, covariance: Covariance) -> Array:
     """The sum over pairs of atoms, on arrays."""
     total: Any = 0.0
     for a, c in f.items():

@@ -31,7 +31,7 @@ MOST_OF_ORDER = 8
 
 
 @lru_cache(4096)
-def refined(node: Node, p: float) -> Any | None:
+def refine_zero(node: Node, p: float) -> Any | None:
     """The zero next to p in many digits, by Newton's method for f / f', whose zeros are simple;
     None where that does not converge."""
     first = slope(node)

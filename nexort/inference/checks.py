@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nexort.activations import Array
-from nexort.support.diagnostics import counted, fail
+from nexort.support.diagnostics import count_text, fail
 
 NEGATIVE = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-8}
 """Eigenvalues down to minus this times the largest one count as zero: what rounding, and the
@@ -30,7 +30,7 @@ def finite(what: str, value: Any) -> Array:
         raise fail("bad-array", f"{what} are not real numbers: {error}") from None
     if not np.isfinite(found).all():
         count = int((~np.isfinite(found)).sum())
-        raise fail("bad-array", f"{what}: {counted(count, 'entry', 'entries')} not finite")
+        raise fail("bad-array", f"{what}: {count_text(count, 'entry', 'entries')} not finite")
     return found
 
 

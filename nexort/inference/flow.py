@@ -20,7 +20,7 @@ from nexort.inference.checks import (
     training,
     variances,
 )
-from nexort.support.diagnostics import counted, fail
+from nexort.support.diagnostics import count_text, fail
 
 
 class RankWarning(UserWarning):
@@ -147,7 +147,7 @@ def gradient_flow(kernel: Any, targets: Any, *, rate: float = 1.0) -> GradientFl
     if rank < len(gram):
         warnings.warn(
             f"the kernel has rank {rank} of {len(gram)} to rounding: gradient flow leaves "
-            f"{counted(len(gram) - rank, 'direction')} of the outputs as they start",
+            f"{count_text(len(gram) - rank, 'direction')} of the outputs as they start",
             RankWarning,
             stacklevel=2,
         )

@@ -37,7 +37,7 @@ def met(value: LimitValue, rtol: float) -> bool:
     return bool((value.error[good] <= rtol * scale).all())
 
 
-def missed(value: LimitValue, rtol: float) -> LimitValue:
+def mark_missed(value: LimitValue, rtol: float) -> LimitValue:
     """A value that says so where ``rtol`` was not reached."""
     if met(value, rtol):
         return value

@@ -11,7 +11,7 @@ from nexort.limit.exact.existing import examine, heavy
 from nexort.limit.exact.solve import solve
 from nexort.limit.sample.evaluate import sample
 from nexort.limit.sample.known import with_known
-from nexort.limit.sample.plan import Plan
+from nexort.limit.sample.plan import SamplePlan
 from nexort.limit.settings import EXACT_RTOL, Progress, Settings
 from nexort.program.unrolled import Unrolled
 
@@ -27,7 +27,7 @@ def evaluate(
     settings = settings or Settings()
     unknown = examine(program)
     if not settings.exact:
-        return sample(Plan.of(program, unknown, heavy(program, unknown)), settings, progress)
+        return sample(SamplePlan.of(program, unknown, heavy(program, unknown)), settings, progress)
     solution = solve(program, settings.rtol or EXACT_RTOL, settings.memory, unknown)
     found = {
         name: LimitValue(x.value, x.error, x.method, x.meets(settings.rtol))
@@ -36,5 +36,5 @@ def evaluate(
     missing = [o.name for o in program.outputs if o.name not in found]
     if missing:
         rest, unknown = with_known(program, solution.known, missing, unknown)
-        found |= sample(Plan.of(rest, unknown, heavy(rest, unknown)), settings, progress)
+        found |= sample(SamplePlan.of(rest, unknown, heavy(rest, unknown)), settings, progress)
     return {o.name: found[o.name] for o in program.outputs}

@@ -13,7 +13,7 @@ from importlib import resources
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class HyperparameterRange:
     """Where a hyperparameter may lie: from ``low`` (included) to ``high`` (excluded)."""
 
     low: float
@@ -29,10 +29,10 @@ class Range:
         return f"at least {self.low:g} and below {self.high:g}"
 
 
-RATE = Range(0, 1)
+RATE = HyperparameterRange(0, 1)
 """Of running means."""
 
-SIZE = Range(0, float("inf"))
+SIZE = HyperparameterRange(0, float("inf"))
 _COMMON = {
     "beta": RATE, "beta1": RATE, "beta2": RATE, "alpha": RATE, "rho": RATE, "eps": SIZE,
     "momentum_decay": SIZE,
@@ -40,7 +40,7 @@ _COMMON = {
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class OptimizerEntry:
     """An optimizer: its ``source``, one line on it, and where it comes from.
 
     ``ranges`` are those of its hyperparameters. ``weight_decay`` is the default of its decoupled
@@ -52,24 +52,26 @@ class Entry:
     summary: str
     citation: str
     weight_decay: float | None = None
-    ranges: Mapping[str, Range] = field(default_factory=lambda: _COMMON)
+    ranges: Mapping[str, HyperparameterRange] = field(default_factory=lambda: _COMMON)
 
 
-def _entry(name: str, source: str) -> Entry:
+def _entry(name: str, source: str) -> OptimizerEntry:
     """An entry from its file: a comment of what it is, then '# source:' and where it has one
     '# weight decay:'."""
     lines = [line.lstrip("# ") for line in source.split("update ", 1)[0].splitlines()]
     marks = dict(line.split(": ", 1) for line in lines if line.startswith(_MARKS))
     summary = " ".join(line for line in lines if not line.startswith(_MARKS))
     decay = marks.get("weight decay")
-    return Entry(name, source, summary, marks["source"], None if decay is None else float(decay))
+    return OptimizerEntry(
+        name, source, summary, marks["source"], None if decay is None else float(decay)
+    )
 
 
 _MARKS = ("source: ", "weight decay: ")
 
 
 @cache
-def registry() -> dict[str, Entry]:
+def optimizer_registry() -> dict[str, OptimizerEntry]:
     """Every entry by name: the ``.nxt`` files of this package."""
     files = (f for f in resources.files(__name__).iterdir() if f.name.endswith(".nxt"))
     found = {f.name.removesuffix(".nxt"): f.read_text("utf-8") for f in files}

@@ -15,17 +15,24 @@ from nexort.data.given import Given
 from nexort.elaborate.source import compile_source
 from nexort.parametrization import theorem
 from nexort.parametrization.judge import Judge, Judged
-from nexort.parametrization.layers import CLIPPED, Array, Normalization, Table, named, perceptron
-from nexort.parametrization.optimizers import Optimizer, optimizer
-from nexort.parametrization.orders import Order, exact
+from nexort.parametrization.layers import (
+    CLIPPED,
+    Array,
+    Normalization,
+    Table,
+    named_table,
+    perceptron,
+)
+from nexort.parametrization.optimizers import Optimizer, optimizer_of
+from nexort.parametrization.orders import Order, exact_order
 from nexort.parametrization.repair import GOOD, Change, changes, repair
 from nexort.parametrization.repeated import shallow
 from nexort.parametrization.report import Checked, Classification, Counted
-from nexort.parametrization.search import searched
+from nexort.parametrization.search import search_repairs
 from nexort.parametrization.slices import in_gauge
 from nexort.parametrization.subject import (
     Subject,
-    divided,
+    divide_updates,
     in_regime,
     rational,
     regime,
@@ -70,11 +77,11 @@ def classify(
     if file:
         source = with_training(read(what))
         found = subject(compile_source(source), Given({}, {}))
-        return of_subject(_changed(found, by, normalization, parametrization))
+        return classify_subject(_changed(found, by, normalization, parametrization))
     if hasattr(what, "program"):
         given = Given(what.numbers, {}, what.max_instructions)
         found = subject(what.program, given)
-        return of_subject(_changed(found, by, normalization, parametrization))
+        return classify_subject(_changed(found, by, normalization, parametrization))
     if parametrization is not None:
         raise fail("bad-option", "'parametrization' is for programs, these are exponents")
     degree = None if by is None else by.degree
@@ -85,7 +92,7 @@ def classify(
             raise fail("bad-exponents", f"the depth is {depth}, expected 1 or more")
         name, _ = regime(what)
         s = Fraction(name[4:-1]) if name.startswith("ups") else None
-        table = named(name, perceptron(depth, degree, norm), s)
+        table = named_table(name, perceptron(depth, degree, norm), s)
         return of_table(table, name, optimizer or "any")
     if isinstance(what, np.ndarray) and what.ndim == 3:
         return _many(what, degree, norm)
@@ -101,7 +108,7 @@ def classify(
 
 
 def _optimizer(text: str, normalization: Normalization) -> Optimizer:
-    return optimizer(text, None if normalization == "none" else normalization)
+    return optimizer_of(text, None if normalization == "none" else normalization)
 
 
 def _changed(
@@ -109,7 +116,7 @@ def _changed(
 ) -> Subject:
     found = found if by is None else under(found, by)
     if by is None and normalization != "none":
-        found = divided(found, normalization)
+        found = divide_updates(found, normalization)
     return found if parametrization is None else in_regime(found, parametrization)
 
 
@@ -183,7 +190,7 @@ def of_table(table: Table, parametrization: str, optimizer: str) -> Classificati
     )  # fmt: skip
 
 
-def of_subject(found: Subject) -> Classification:
+def classify_subject(found: Subject) -> Classification:
     """A program's network: by counted sizes, a perceptron by the theorem, which must agree."""
     judge, near = Judge(found.graph()), found
     less = shallow(found, judge)
@@ -247,7 +254,7 @@ def _made(
 
 
 def _exact(value: Any) -> Fraction:
-    return exact(value) if isinstance(value, float) else Fraction(value)
+    return exact_order(value) if isinstance(value, float) else Fraction(value)
 
 
 def _sizes(found: Judged) -> tuple[Counted, ...]:
@@ -264,7 +271,7 @@ def _sizes(found: Judged) -> tuple[Counted, ...]:
 
 def _power(order: Order) -> Fraction | None:
     """The power of n in a size; None for what is exactly 0."""
-    return None if np.isinf(order[0]) else -exact(float(order[0]))
+    return None if np.isinf(order[0]) else -exact_order(float(order[0]))
 
 
 def _still(known: Judged | None) -> Iterator[str]:
@@ -296,7 +303,7 @@ def _repair(
     by_theorem = repair(table)
     if judge is None or found is None:
         return (None if by_theorem is None else by_theorem.changes), ""
-    known = [x for x in (by_theorem, searched(judge, table)) if x and _good(judge, x.table)]
+    known = [x for x in (by_theorem, search_repairs(judge, table)) if x and _good(judge, x.table)]
     if known:
         return min((x.changes for x in known), key=_cost), ""
     near = []

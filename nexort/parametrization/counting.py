@@ -26,7 +26,7 @@ from functools import reduce
 
 import numpy as np
 
-from nexort.parametrization.graph import Graph, Key, Slope
+from nexort.parametrization.graph import Key, NetworkGraph, Slope
 from nexort.parametrization.layers import Layer
 from nexort.parametrization.orders import (
     HALF,
@@ -35,26 +35,26 @@ from nexort.parametrization.orders import (
     ZERO,
     Exponents,
     Order,
-    inverse,
-    least,
     most,
+    order_inverse,
+    order_of_sum,
 )
 from nexort.parametrization.sizes import (
     Size,
-    added,
-    applied,
-    average,
-    moved,
-    plain,
-    power,
-    product,
+    average_size,
+    change_size,
+    plain_size,
+    power_size,
+    product_size,
+    sum_size,
+    value_size,
 )
 from nexort.program.nodes import DRAWN, Node, Op, walk
 from nexort.program.types import Kind
 
 
 @dataclass(frozen=True)
-class Update:
+class CountedUpdate:
     """An update of a matrix: the sizes of Q(n^d sum_i left_i right_i^T), by its two sides, and what
     it is multiplied by."""
 
@@ -62,7 +62,7 @@ class Update:
     scale: Order
     linear: bool
 
-    def same(self, other: Update) -> Order:
+    def same(self, other: CountedUpdate) -> Order:
         """On which tables two updates are equal."""
         found = np.asarray(self.scale == other.scale)
         if len(self.pairs) != len(other.pairs):
@@ -72,13 +72,13 @@ class Update:
         return found
 
 
-def nodes(graph: Graph) -> list[Node]:
+def nodes(graph: NetworkGraph) -> list[Node]:
     """The nodes whose sizes are counted, arguments first."""
     roots = [graph.out, *graph.features, *graph.bounded, *graph.named.values()]
     return walk([*roots, *(n for s in graph.slopes.values() for n in s.nodes)])
 
 
-def flips(graph: Graph, order: Sequence[Node]) -> tuple[list[Key], int]:
+def flips(graph: NetworkGraph, order: Sequence[Node]) -> tuple[list[Key], int]:
     """The initial objects whose sign may change, those of mean 0, and of how many copies."""
     keys = dict.fromkeys(x.attr[:2] for x in order if x.op in (Op.INIT_VECTOR, Op.MATMUL))
     known = graph.parameters
@@ -101,7 +101,7 @@ class Counting:
 
     def __init__(
         self,
-        graph: Graph,
+        graph: NetworkGraph,
         exponents: Exponents,
         only: frozenset[Key] | None = None,
         *,
@@ -121,7 +121,7 @@ class Counting:
         self.first: dict[Node, Size] = {}
         self.change: dict[Node, Size] = {}
         self.vectors: dict[Key, Size] = {}
-        self.matrices: dict[Key, list[Update]] = {}
+        self.matrices: dict[Key, list[CountedUpdate]] = {}
         self.seen: dict[Key, Size] = {}
         self.fresh: set[Key] = set()
         self.settled = np.zeros(1, bool)
@@ -148,7 +148,7 @@ class Counting:
 
     def now(self, x: Node) -> Size:
         """The size at present."""
-        return added(self.first[x], self.change[x]) if x in self.change else self.first[x]
+        return sum_size(self.first[x], self.change[x]) if x in self.change else self.first[x]
 
     def symbol(self, owner: str, exponent: str) -> Order:
         """An exponent's values."""
@@ -162,7 +162,7 @@ class Counting:
 
     def plain(self, total: Order) -> Size:
         """Of what no flip changes."""
-        return plain(total, self.flips)
+        return plain_size(total, self.flips)
 
     def _value(self, x: Node) -> Size:
         args = [self.first[a] for a in x.args]
@@ -174,7 +174,7 @@ class Counting:
             case Op.INIT_VECTOR | Op.INIT_SCALAR:
                 return self._leaf(x)
             case Op.CALL:
-                return self._typed(x, applied(x, args))
+                return self._typed(x, value_size(x, args))
             case Op.MATMUL:
                 return self.applied(x, args[0])
             case _:
@@ -190,29 +190,31 @@ class Counting:
             case Op.MATMUL:
                 now = self.argument(x)
                 updates = self.matrices.get(x.attr[:2], ())
-                return added(self.applied(x, moves[0]), *(self.acted(u, x, now) for u in updates))
+                return sum_size(
+                    self.applied(x, moves[0]), *(self.acted(u, x, now) for u in updates)
+                )
             case _ if all(m.is_zero for m in moves):
                 return self.plain(ZERO)
             case Op.CALL:
-                return self._typed(x, moved(x, args, moves, second=self.second))
+                return self._typed(x, change_size(x, args, moves, second=self.second))
             case Op.INNER | Op.CONTRACT:
                 pairs = [[moves[0], args[1]], [args[0], moves[1]], moves]
-                return added(*(self._joined(x, p, args) for p in pairs[: 2 + self.second]))
+                return sum_size(*(self._joined(x, p, args) for p in pairs[: 2 + self.second]))
             case _:
                 return self._joined(x, moves, args)
 
     def argument(self, x: Node) -> Size:
         """What updates of a matrix act on in a product."""
         [value] = x.args
-        return added(self.first[value], self.change[value]) if self.second else self.first[value]
+        return sum_size(self.first[value], self.change[value]) if self.second else self.first[value]
 
     def _joined(self, x: Node, args: Sequence[Size], values: Sequence[Size]) -> Size:
         """An instruction that is linear in each argument."""
         match x.op:
             case Op.CONTRACT:
-                return self._typed(x, product(*args))
+                return self._typed(x, product_size(*args))
             case Op.INNER:
-                return self.plain(self._average(product(*args), self.own))
+                return self.plain(self._average(product_size(*args), self.own))
             case Op.AVERAGE:
                 return self.plain(self._average(args[0], self.own))
             case Op.COPY:
@@ -220,9 +222,9 @@ class Counting:
             case Op.MEAN:
                 return self._averaged(x, args[0])
             case Op.FACTOR:
-                return power(args[0], HALF) if args == values else args[0]
+                return power_size(args[0], HALF) if args == values else args[0]
             case _:
-                return self._typed(x, added(*args))
+                return self._typed(x, sum_size(*args))
 
     def _typed(self, x: Node, size: Size) -> Size:
         """Scalars are numbers: no flip of a ket's law changes them."""
@@ -238,7 +240,7 @@ class Counting:
         return Size(size.total, parts)
 
     def _average(self, size: Size, flips: slice) -> Order:
-        return size.total if self.generic else average(size, flips)
+        return size.total if self.generic else average_size(size, flips)
 
     def _averaged(self, x: Node, size: Size) -> Size:
         whole = size.total
@@ -246,7 +248,7 @@ class Counting:
             whole = most(whole, self._average(size, self._of(k)))
         if x.type.kind is Kind.SCALAR:
             return self.plain(whole)
-        found = size + (whole + inverse(size.total))
+        found = size + (whole + order_inverse(size.total))
         for k in x.attr:
             found.parts[0, self._of(k)], found.parts[1, self._of(k)] = whole, np.inf
         return found
@@ -275,7 +277,7 @@ class Counting:
             parts.append(self.plain(a + b).flipped(self.flip[key]))
         if known.mean:
             parts.append(self.plain(a))
-        return added(*parts)
+        return sum_size(*parts)
 
     def applied(self, x: Node, size: Size) -> Size:
         """A product by a matrix as it is at the start."""
@@ -289,9 +291,9 @@ class Counting:
             parts.append(size.flipped(self.flip[key]) + (a + b - HALF))
         if known.mean:
             parts.append(self.plain(self._average(size, self.own) + a - 1))
-        return added(*parts)
+        return sum_size(*parts)
 
-    def acted(self, update: Update, x: Node, size: Size) -> Size:
+    def acted(self, update: CountedUpdate, x: Node, size: Size) -> Size:
         """A product by an update of a matrix."""
         pairs = [(right, left) for left, right in update.pairs] if x.attr[2] else update.pairs
         if not pairs or size.is_zero:
@@ -299,15 +301,15 @@ class Counting:
         scale = update.scale - 1
         if update.linear:
             found = [
-                left + (self._average(product(right, size), self.own) + scale)
+                left + (self._average(product_size(right, size), self.own) + scale)
                 for left, right in pairs
             ]
-            return added(*found)
+            return sum_size(*found)
         # Q's entries: parts by the flips of one index, whole in the other
-        near = added(*(left + right.total for left, right in pairs))
-        far = added(*(right + left.total for left, right in pairs))
-        inside = self._average(product(far, size), self.own)
-        gain: Order = inside + inverse(near.total) + scale
+        near = sum_size(*(left + right.total for left, right in pairs))
+        far = sum_size(*(right + left.total for left, right in pairs))
+        inside = self._average(product_size(far, size), self.own)
+        gain: Order = inside + order_inverse(near.total) + scale
         return near + gain
 
     def gradient(self, key: Key, slope: Slope) -> Size:
@@ -319,7 +321,7 @@ class Counting:
         if slope.scalar is not None:
             return self.now(slope.scalar) + (scale - 1)
         pairs = [self.now(left) + self.now(right).total for left, right in slope.pairs]
-        return added(self.plain(ZERO), *pairs) + scale
+        return sum_size(self.plain(ZERO), *pairs) + scale
 
     def heard(self, key: Key) -> Order:
         """The order of what the update function sees."""
@@ -331,7 +333,7 @@ class Counting:
         size, made = self.updated(key, slope)
         if self.only is not None and key not in self.only:
             return np.ones(1, bool)
-        if isinstance(made, Update):
+        if isinstance(made, CountedUpdate):
             known = self.matrices.setdefault(key, [])
             same = reduce(np.logical_or, (u.same(made) for u in known), np.isinf(size.total))
             if not same.all():
@@ -339,14 +341,14 @@ class Counting:
                 self.fresh.add(key)
             return same
         before = self.vectors.get(key, self.plain(ZERO))
-        after = added(before, size)
+        after = sum_size(before, size)
         same = before.same(after)
         if not same.all():
             self.vectors[key] = after
             self.fresh.add(key)
         return same
 
-    def updated(self, key: Key, slope: Slope) -> tuple[Size, Update | None]:
+    def updated(self, key: Key, slope: Slope) -> tuple[Size, CountedUpdate | None]:
         """The size of a weight's next update, and of a matrix its sides."""
         if self.graph.parameters[key].stuck:
             return self.plain(ZERO), None
@@ -354,23 +356,23 @@ class Counting:
         layer = self.graph.parameters[key].layer
         gradient = self.gradient(key, slope)
         known = self.seen.get(key)
-        whole = self.seen[key] = gradient if known is None else added(known, gradient)
+        whole = self.seen[key] = gradient if known is None else sum_size(known, gradient)
         # what brings the gradient to the size of Q
         match layer.homogeneous:
             case 0:
-                gain = inverse(whole.total)
+                gain = order_inverse(whole.total)
             case 1:
                 gain = -d
             case _:
                 # large arguments saturate, small ones are linear; the other way round where Q is
                 # divided by min(|Q|, theta)
-                bound = least if layer.normalization == "paper-clipping" else most
-                gain = bound(inverse(whole.total), -d)
+                bound = order_of_sum if layer.normalization == "paper-clipping" else most
+                gain = bound(order_inverse(whole.total), -d)
         scale = a + c + self._shift(layer) + gain
         if not slope.pairs:
             return whole + scale, None
         sides = scale + a + self.exponents[OUT]
-        return whole + scale, Update(self.pairs(slope), sides, layer.homogeneous == 1)
+        return whole + scale, CountedUpdate(self.pairs(slope), sides, layer.homogeneous == 1)
 
     def pairs(self, slope: Slope) -> list[tuple[Size, Size]]:
         """The outer products of a matrix's gradient."""

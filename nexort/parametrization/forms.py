@@ -10,15 +10,15 @@ Form = Literal["text", "markdown", "latex", "json"]
 Row = Sequence[str]
 
 
-def table(header: Row, rows: Sequence[Row], form: Form) -> str:
+def table_text(header: Row, rows: Sequence[Row], form: Form) -> str:
     """Rows under a header. In LaTeX cells between dollars are mathematics."""
     match form:
         case "markdown":
             lines = [_line(header), _line(["---"] * len(header)), *map(_line, rows)]
             return "\n".join(lines)
         case "latex":
-            body = "\n".join(" & ".join(map(escaped, row)) + r" \\" for row in rows)
-            head = " & ".join(map(escaped, header)) + r" \\"
+            body = "\n".join(" & ".join(map(escape_cell, row)) + r" \\" for row in rows)
+            head = " & ".join(map(escape_cell, header)) + r" \\"
             columns = "l" * len(header)
             return (
                 f"\\begin{{tabular}}{{{columns}}}\n\\hline\n{head}\n\\hline\n{body}\n\\hline\n"
@@ -36,7 +36,7 @@ def _line(row: Row) -> str:
     return "| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |"
 
 
-def escaped(cell: str) -> str:
+def escape_cell(cell: str) -> str:
     """A LaTeX cell; mathematics stays."""
     if cell.startswith("$"):
         return cell
@@ -46,23 +46,23 @@ def escaped(cell: str) -> str:
     return cell
 
 
-def title(text: str, form: Form) -> str:
+def table_title(text: str, form: Form) -> str:
     """What stands above a table."""
     match form:
         case "markdown":
             return f"## {text}"
         case "latex":
-            return rf"\paragraph{{{escaped(text)}}}"
+            return rf"\paragraph{{{escape_cell(text)}}}"
         case _:
             return text
 
 
 def sentence(text: str, form: Form) -> str:
     """A line of text."""
-    return escaped(text) + r"\\" if form == "latex" else text
+    return escape_cell(text) + r"\\" if form == "latex" else text
 
 
-def power(exponent: Fraction, form: Form, base: str = "n") -> str:
+def power_text(exponent: Fraction, form: Form, base: str = "n") -> str:
     """``n^-1/2``; '1' for the exponent 0."""
     if exponent == 0:
         return "$1$" if form == "latex" else "1"
@@ -73,7 +73,7 @@ def power(exponent: Fraction, form: Form, base: str = "n") -> str:
     return f"{base}^{exponent}" if exponent.denominator == 1 else f"{base}^({exponent})"
 
 
-def times(factor: str, scaled: str, form: Form) -> str:
+def symbol_times(factor: str, scaled: str, form: Form) -> str:
     """A symbol times a power: 'lr * n^-1'."""
     if form == "latex":
         inside = scaled.strip("$")

@@ -48,7 +48,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Graph:
+class NetworkGraph:
     """A network: f = n^(1 - a_out) ``out``. By node, with what they are called: ``features``,
     vectors that matrices, nonlinear functions or the output read, which must have size 1;
     ``bounded``, other values that must not grow. ``named`` are the values that have a name in the

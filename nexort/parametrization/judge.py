@@ -22,9 +22,9 @@ from typing import Literal
 import numpy as np
 
 from nexort.parametrization.counting import Counting, flips, nodes
-from nexort.parametrization.graph import Graph, Key
+from nexort.parametrization.graph import Key, NetworkGraph
 from nexort.parametrization.layers import Array, Layer, Table
-from nexort.parametrization.orders import OUT, Exponents, Order, rounded
+from nexort.parametrization.orders import OUT, Exponents, Order, round_order
 from nexort.parametrization.theorem import FAILURE, Condition, Group
 from nexort.support.diagnostics import fail
 
@@ -58,12 +58,12 @@ class Wanted:
     def holds(self) -> Order:
         """Which tables satisfy it: where the value is exactly 0 there is nothing to ask."""
         compare = {"=": np.equal, ">=": np.greater_equal, "<=": np.less_equal}[self.relation]
-        found: Order = compare(rounded(self.order), 0) | np.isinf(self.order)
+        found: Order = compare(round_order(self.order), 0) | np.isinf(self.order)
         return found
 
 
 @dataclass
-class Sizes:
+class CountedSizes:
     """Orders: ``start[name]`` at the start, ``change[name][t - 1]`` of the change until step t, of
     features and of what has a name; ``output`` and ``output_change`` are of f,
     ``gradients[name][t]`` of what an update function sees at step t, times n^d,
@@ -89,7 +89,7 @@ class Judged:
 
     def __init__(
         self,
-        graph: Graph,
+        graph: NetworkGraph,
         exponents: Exponents,
         only: frozenset[Key] | None = None,
         steps: int = MOST_STEPS,
@@ -102,14 +102,14 @@ class Judged:
             if self.reference.step().all():
                 break
         self.names = {**graph.named, **{text: x for x, text in graph.features.items()}}
-        self.sizes = Sizes()
+        self.sizes = CountedSizes()
         # what the output does not depend on is not moved
         self.layers = {key: graph.parameters[key].layer for key in graph.slopes}
         self.conditions: list[Wanted] = []
         count = max(len(x) for x in exponents.values())
         self.failed = np.full(count, -1)
         self._run()
-        self.learned = {x: rounded(self.counting.change[x].total) == 0 for x in graph.features}
+        self.learned = {x: round_order(self.counting.change[x].total) == 0 for x in graph.features}
         self.code = self._codes()
 
     def _run(self) -> None:
@@ -208,7 +208,7 @@ class Judged:
         learns = np.zeros(1, bool)
         for x in self.learned.values():
             learns = learns | x
-        moves = rounded(self.moves.order) == 0
+        moves = round_order(self.moves.order) == 0
         good = np.where(learns, 3, 4)
         found = np.where(moves, good, FAILURE["nontrivial"])
         return np.where(self.failed >= 0, self.failed, found)
@@ -229,7 +229,7 @@ class Judged:
 
 
 def _condition(x: Wanted) -> Condition:
-    left = rounded(x.order)
+    left = round_order(x.order)
     return Condition(x.group, x.place, x.text, left, x.relation, np.zeros(len(left)))
 
 
@@ -237,7 +237,7 @@ def _equal(a: Order, b: Order) -> bool:
     return bool((a == b).all())
 
 
-def _zeros(graph: Graph) -> frozenset[Key]:
+def _zeros(graph: NetworkGraph) -> frozenset[Key]:
     """The weights that start at 0."""
     return frozenset(key for key, p in graph.parameters.items() if p.zero)
 
@@ -245,7 +245,7 @@ def _zeros(graph: Graph) -> frozenset[Key]:
 class Judge:
     """A network's verdicts on any tables of exponents."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: NetworkGraph) -> None:
         self.graph = graph
         self.layers: tuple[Layer, ...] = tuple(p.layer for p in graph.parameters.values())
 
@@ -288,7 +288,9 @@ class Judge:
         """0 (unstable) where values are too large at the start."""
         counting = Counting(self.graph, exponents)
         read = [counting.first[x].total for x in (*self.graph.features, *self.graph.bounded)]
-        large = [rounded(x) < 0 for x in [*read, counting.output(counting.first[self.graph.out])]]
+        large = [
+            round_order(x) < 0 for x in [*read, counting.output(counting.first[self.graph.out])]
+        ]
         return np.where(reduce(np.logical_or, large), FAILURE["stable at initialization"], -1)
 
     def _first(self, exponents: Exponents) -> Array:

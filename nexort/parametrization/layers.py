@@ -98,7 +98,7 @@ def perceptron(
     return tuple(Layer(str(k + 1), part, degree, normalization) for k, part in enumerate(parts))
 
 
-def named(name: str, layers: Sequence[Layer], s: Fraction | None = None) -> Table:
+def named_table(name: str, layers: Sequence[Layer], s: Fraction | None = None) -> Table:
     """``mup``, ``ntp``, ``sp`` or ``ups`` (with s) of a perceptron's layers, a_out in the readout's
     own a; normalization makes the learning rates larger (Def 2.10.4, 2.10.5, 2.10.9)."""
     parts, out = uniform(s) if s is not None else NAMED[name]()

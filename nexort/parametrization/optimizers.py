@@ -16,7 +16,7 @@ import numpy as np
 from nexort import optimizers
 from nexort.elaborate.source import compile_source
 from nexort.parametrization.layers import Normalization
-from nexort.parametrization.verdict import degree
+from nexort.parametrization.verdict import update_degree
 from nexort.program.unrolled import Array
 from nexort.support.diagnostics import Source, did_you_mean, fail
 from nexort.training.update import Update
@@ -55,27 +55,27 @@ SPECIAL: Mapping[str, tuple[str, Normalization, str]] = {
 """The entrywise function, what it is divided by, and what is said of it."""
 
 
-def optimizer(text: str, normalization: Normalization | None = None) -> Optimizer:
+def optimizer_of(text: str, normalization: Normalization | None = None) -> Optimizer:
     """The optimizer of a text such as ``adam`` or ``adam(eps=0)``. Raises NexortError."""
     match = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", text)
     if match is None:
         message = f"'{text}' is not an optimizer"
         raise fail("bad-option", message, help="--optimizer adam, or 'adam(eps=0)'")
     name = match[1]
-    known = [*optimizers.registry(), *SPECIAL]
+    known = [*optimizers.optimizer_registry(), *SPECIAL]
     if name not in known:
         hint = did_you_mean(name, known) or f"optimizers: {', '.join(known)}"
         raise fail("unknown-name", f"unknown optimizer '{name}'", help=hint)
     base, norm, note = SPECIAL.get(name, (name, "none", ""))
     update = _update(base, _arguments(name, match[2]))
-    return described(name, update, normalization or norm, note)
+    return describe_optimizer(name, update, normalization or norm, note)
 
 
-def described(
+def describe_optimizer(
     name: str, update: Update, normalization: Normalization = "none", note: str = ""
 ) -> Optimizer:
     """An update function's answer to the size of gradients."""
-    power = degree(update)
+    power = update_degree(update)
     epsilon = _epsilon(update) if power is None else None
     return Optimizer(name, power, epsilon, normalization, note)
 
@@ -97,7 +97,7 @@ def _arguments(name: str, text: str | None) -> dict[str, float]:
 
 
 def _update(name: str, given: Mapping[str, float]) -> Update:
-    source = Source(f"{name}.nxt", optimizers.registry()[name].source)
+    source = Source(f"{name}.nxt", optimizers.optimizer_registry()[name].source)
     rule = compile_source(source).updates[name]
     values = {p: float(node.attr) for p, node in rule.parameters if node is not None}
     for key in given:

@@ -35,7 +35,7 @@ LOWEST = -float(2**20)
 DIGITS = 9
 
 
-def least(*orders: Order) -> Order:
+def order_of_sum(*orders: Order) -> Order:
     """The order of a sum."""
     return reduce(np.minimum, orders) if orders else ZERO
 
@@ -45,26 +45,26 @@ def most(*orders: Order) -> Order:
     return reduce(np.maximum, orders)
 
 
-def bounded(order: Order) -> Order:
+def bound_order(order: Order) -> Order:
     """An order, LOWEST where it is below."""
     return np.maximum(order, LOWEST)
 
 
-def times(order: Order, factor: float) -> Order:
+def order_times(order: Order, factor: float) -> Order:
     """The order of a power; of 0 it is 0."""
     return np.where(np.isinf(order), order, order * factor)
 
 
-def inverse(order: Order) -> Order:
+def order_inverse(order: Order) -> Order:
     """The order of 1 / x."""
-    return times(order, -1.0)
+    return order_times(order, -1.0)
 
 
-def rounded(order: Order) -> Order:
+def round_order(order: Order) -> Order:
     """Digits that rounding may have changed are left out."""
     return np.round(order, DIGITS)
 
 
-def exact(order: float) -> Fraction:
+def exact_order(order: float) -> Fraction:
     """The rational that an order stands for."""
     return Fraction(order).limit_denominator(10**6)

@@ -11,7 +11,7 @@ import numpy as np
 from nexort.parametrization.layers import Array
 from nexort.parametrization.slices import Mark, Slice
 from nexort.parametrization.theorem import VERDICTS
-from nexort.report.compare.style import INK, STYLE, check_path, save
+from nexort.report.compare.style import INK, STYLE, check_picture_path, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ NAMES = {"mup": "µP", "ntp": "NTP", "sp": "SP"}
 LEARNS, OPERATOR = VERDICTS.index("feature learning"), VERDICTS.index("operator regime")
 
 
-def text(x: Slice) -> str:
+def slice_text(x: Slice) -> str:
     """A map with a letter for every point, the largest y first."""
     width = max(len(str(y)) for y in x.ys)
     lines = [f"{x.y} (up) over {x.x} (right)"]
@@ -46,7 +46,7 @@ def text(x: Slice) -> str:
     return "\n".join(lines)
 
 
-def as_json(x: Slice) -> dict[str, object]:
+def slice_json(x: Slice) -> dict[str, object]:
     """Plain data: coordinates as texts of rationals, verdicts row by row."""
     return {
         "x": x.x,
@@ -60,7 +60,7 @@ def as_json(x: Slice) -> dict[str, object]:
     }
 
 
-def draw(slices: Sequence[Slice], path: str | Path, title: str) -> None:
+def draw_slices(slices: Sequence[Slice], path: str | Path, title: str) -> None:
     """A panel a slice. Raises NexortError where the picture cannot be written."""
     import matplotlib as mpl
 
@@ -68,7 +68,7 @@ def draw(slices: Sequence[Slice], path: str | Path, title: str) -> None:
     from matplotlib import pyplot as plt
     from matplotlib.patches import Patch
 
-    check_path(path)
+    check_picture_path(path)
     with mpl.rc_context(STYLE):  # type: ignore[arg-type, unused-ignore]
         count = len(slices)
         figure, axes = plt.subplots(

@@ -19,7 +19,7 @@ from fractions import Fraction
 from typing import Literal
 
 from nexort.parametrization.layers import CLIPPED, Layer
-from nexort.parametrization.optimizers import SPECIAL, Optimizer, described
+from nexort.parametrization.optimizers import SPECIAL, Optimizer, describe_optimizer
 from nexort.parametrization.subject import Subject
 from nexort.program.network import Exponents
 from nexort.program.parametrization import Part
@@ -29,7 +29,7 @@ GAUGES: tuple[Gauge, ...] = ("init", "multiplier", "mup-package")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TensorRow:
     """One tensor, or a family of them.
 
     ``exponents`` are those in the gauge, the readout's a with a_out in it. The others are powers of
@@ -66,7 +66,7 @@ class Practice:
     regime: str
     optimizer: str
     gauge: Gauge
-    rows: tuple[Row, ...]
+    rows: tuple[TensorRow, ...]
     output: Fraction
     trains: bool = True
 
@@ -75,13 +75,13 @@ def practice(found: Subject, by: Optimizer | None, gauge: Gauge) -> Practice:
     """The table of a network in its parametrization, under an optimizer for all weights, or None:
     the program's own."""
     merged = found.merged
-    rows: dict[tuple[object, ...], Row] = {}
+    rows: dict[tuple[object, ...], TensorRow] = {}
     families: dict[tuple[object, ...], list[str]] = {}
     for (key, w), layer, e in zip(
         found.task.weights.items(), found.table.layers, found.table.exponents, strict=True
     ):
         out = found.table.out if merged and layer.part == "readout" else Fraction(0)
-        own = by or described(w.update.name, w.update)
+        own = by or describe_optimizer(w.update.name, w.update)
         row = _row(layer, Exponents(e.a + out, e.b, e.c, e.d), own, gauge)
         constant = w.kind == "scalar" or not w.scale
         row = replace(
@@ -105,7 +105,7 @@ def practice(found: Subject, by: Optimizer | None, gauge: Gauge) -> Practice:
     )
 
 
-def _row(layer: Layer, e: Exponents, by: Optimizer, gauge: Gauge) -> Row:
+def _row(layer: Layer, e: Exponents, by: Optimizer, gauge: Gauge) -> TensorRow:
     theta = e.b if layer.part != "scalar" and _starts_at_one(layer, gauge) else -e.a
     b = e.b - theta
     # c + shift is moved by theta; the shift itself may depend on b
@@ -120,7 +120,7 @@ def _row(layer: Layer, e: Exponents, by: Optimizer, gauge: Gauge) -> Row:
     grown = m * moved.d
     rate = -c + (grown if layer.normalization in ("none", "weight", "clipping") else 0)
     threshold = layer.norm - grown if layer.normalization in CLIPPED else None
-    return Row(
+    return TensorRow(
         layer.name, layer.part, moved, 0.0, theta, 1.0, -b, -moved.a, rate, epsilon, -rate,
         gradient, threshold, CLIPPED.get(layer.normalization, ""),
     )  # fmt: skip

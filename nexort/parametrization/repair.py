@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from nexort.parametrization.layers import HALF, Layer, Table
-from nexort.parametrization.theorem import verdict
+from nexort.parametrization.theorem import table_verdict
 from nexort.program.network import Exponents
 
 GOOD = ("feature learning", "operator regime")
@@ -48,7 +48,7 @@ Option = tuple[Cost, Exponents]
 
 def repair(table: Table) -> Repair | None:
     """The smallest repair; None where the table needs none, or has none with its a_out."""
-    if verdict(table) in GOOD:
+    if table_verdict(table) in GOOD:
         return None
     best: tuple[Cost, tuple[Exponents, ...]] | None = None
     for found in _candidates(table):

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from nexort.parametrization.forms import Form, power, sentence, table, title
+from nexort.parametrization.forms import Form, power_text, sentence, table_text, table_title
 from nexort.parametrization.layers import Table
 from nexort.parametrization.repair import GOOD, Change
 from nexort.parametrization.theorem import Group, Verdict
-from nexort.report.schema import numbered
+from nexort.report.schema import with_schema
 
 EQUATIONS: dict[Group, str] = {
     "stable at initialization": "2.25",
@@ -88,7 +88,7 @@ class Classification:
 
     def as_json(self) -> dict[str, object]:
         """Plain data: exponents and sides as texts of rationals."""
-        return as_json(self)
+        return classification_json(self)
 
 
 def classification(x: Classification, form: Form, *, sizes: bool = False) -> str:
@@ -97,23 +97,25 @@ def classification(x: Classification, form: Form, *, sizes: bool = False) -> str
     if form == "json":
         import json
 
-        return json.dumps(numbered(as_json(x)), indent=2)
-    parts = [_title(x, form), table(*_weights(x), form)]
+        return json.dumps(with_schema(classification_json(x)), indent=2)
+    parts = [_title(x, form), table_text(*_weights(x), form)]
     if x.notes:
         parts.append("\n".join(sentence(note, form) for note in x.notes))
     if x.method == "counted":
         parts.append(sentence(COUNTED, form))
     rows = [_condition(c, x.method, form) for c in x.conditions]
-    parts.append(table(("condition", "of", "formula", "left", "", "right", "holds"), rows, form))
+    parts.append(
+        table_text(("condition", "of", "formula", "left", "", "right", "holds"), rows, form)
+    )
     if sizes:
-        parts.append(table(*_sizes(x, form), form))
+        parts.append(table_text(*_sizes(x, form), form))
     parts.append("\n".join(sentence(line, form) for line in _summary(x)))
     return "\n\n".join(parts)
 
 
 def _title(x: Classification, form: Form) -> str:
     text = f"{x.name}: parametrization {x.parametrization}, optimizer {x.optimizer}"
-    return title(text, form)
+    return table_title(text, form)
 
 
 def _weights(x: Classification) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -145,7 +147,7 @@ def _sizes(x: Classification, form: Form) -> tuple[tuple[str, ...], list[tuple[s
 
 
 def _size(p: Fraction | None, form: Form) -> str:
-    return "0" if p is None else power(p, form)
+    return "0" if p is None else power_text(p, form)
 
 
 def _summary(x: Classification) -> list[str]:
@@ -172,7 +174,7 @@ def change(x: Change) -> str:
     return f"{whose} from {x.old} to {x.new} ({sign}{x.by})"
 
 
-def as_json(x: Classification) -> dict[str, object]:
+def classification_json(x: Classification) -> dict[str, object]:
     """Plain data."""
     return {
         "program": x.name,

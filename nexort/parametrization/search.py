@@ -25,7 +25,7 @@ WORK = 5e8
 """Orders that are counted for them, of all tables together."""
 
 
-def searched(judge: Judge, table: Table) -> Repair | None:
+def search_repairs(judge: Judge, table: Table) -> Repair | None:
     """The smallest repair by at most two exponents, by at most 1 each; None where there is none, or
     too much to try."""
     unit = lcm(4, *(x.denominator for x in _flat(table)))

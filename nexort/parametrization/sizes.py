@@ -21,11 +21,11 @@ from nexort.parametrization.orders import (
     ONE,
     ZERO,
     Order,
-    bounded,
-    inverse,
-    least,
+    bound_order,
     most,
-    times,
+    order_inverse,
+    order_of_sum,
+    order_times,
 )
 from nexort.program.nodes import Node, Op
 
@@ -40,7 +40,7 @@ class Size:
 
     def __add__(self, order: Order | float) -> Size:
         """The value times a number of that order."""
-        return Size(bounded(self.total + order), bounded(self.parts + order))
+        return Size(bound_order(self.total + order), bound_order(self.parts + order))
 
     @property
     def is_zero(self) -> bool:
@@ -59,48 +59,48 @@ class Size:
         return np.asarray((self.total == other.total) & parts)
 
 
-def plain(total: Order, flips: int) -> Size:
+def plain_size(total: Order, flips: int) -> Size:
     """A value that no flip changes."""
     parts = np.full((2, flips, len(total)), np.inf)
     parts[0] = total
     return Size(total, parts)
 
 
-def added(*sizes: Size) -> Size:
+def sum_size(*sizes: Size) -> Size:
     """The size of a sum without cancellation."""
     if len(sizes) == 1:
         return sizes[0]
-    return Size(least(*(x.total for x in sizes)), least(*(x.parts for x in sizes)))
+    return Size(order_of_sum(*(x.total for x in sizes)), order_of_sum(*(x.parts for x in sizes)))
 
 
-def product(x: Size, y: Size) -> Size:
+def product_size(x: Size, y: Size) -> Size:
     """The size of an entrywise product."""
     same = np.minimum(x.parts[0] + y.parts[0], x.parts[1] + y.parts[1])
     mixed = np.minimum(x.parts[0] + y.parts[1], x.parts[1] + y.parts[0])
-    return Size(bounded(x.total + y.total), bounded(np.stack([same, mixed])))
+    return Size(bound_order(x.total + y.total), bound_order(np.stack([same, mixed])))
 
 
-def average(x: Size, flips: slice) -> Order:
+def average_size(x: Size, flips: slice) -> Order:
     """The order of the average over an index: the law of large numbers where the value has a part
     that is even by each of these flips, and in any case the central limit's."""
     even = x.parts[0, flips]
     law = most(x.total, even.max(axis=0)) if len(even) else x.total
-    return least(law, x.total + HALF)
+    return order_of_sum(law, x.total + HALF)
 
 
-def power(x: Size, exponent: float) -> Size:
+def power_size(x: Size, exponent: float) -> Size:
     """x^exponent: of a positive x, or an integer exponent."""
     if exponent in (0, 1, 2, 3, 4):
-        return reduce(product, [x] * int(exponent), plain(ONE, x.parts.shape[1]))
-    total = bounded(times(x.total, exponent))
-    rest = times(x.total, exponent - 1)
+        return reduce(product_size, [x] * int(exponent), plain_size(ONE, x.parts.shape[1]))
+    total = bound_order(order_times(x.total, exponent))
+    rest = order_times(x.total, exponent - 1)
     if exponent == -1:
-        return Size(total, bounded(x.parts + (rest + rest)))
+        return Size(total, bound_order(x.parts + (rest + rest)))
     even = np.broadcast_to(total, x.parts.shape[1:])
-    return Size(total, np.stack([even, bounded(x.parts[1] + rest)]))
+    return Size(total, np.stack([even, bound_order(x.parts[1] + rest)]))
 
 
-def capped(size: Size, bound: Order) -> Size:
+def cap_size(size: Size, bound: Order) -> Size:
     """The size of what is no larger than a bound."""
     return Size(most(size.total, bound), most(size.parts, bound))
 
@@ -120,7 +120,7 @@ def homogeneous(name: str) -> bool:
     return activations.registry()[name].degree is not None
 
 
-def kinked(name: str) -> bool:
+def is_kinked(name: str) -> bool:
     """Whether f(c x) = c f(x) for c > 0, with a kink at 0."""
     return activations.registry()[name].degree == 1
 
@@ -141,26 +141,26 @@ def jumping(name: str) -> bool:
     return activations.registry()[name].degree == 0
 
 
-def applied(x: Node, args: Sequence[Size]) -> Size:
+def value_size(x: Node, args: Sequence[Size]) -> Size:
     """The size of a function's value; its arguments' are at most 1."""
     name, first = str(x.attr), args[0]
     exponent = _exponent(x)
     match name:
         case "add" | "sub":
-            return added(*args)
+            return sum_size(*args)
         case "neg":
             return first
         case "mul":
-            return product(*args)
+            return product_size(*args)
         case "div":
-            return product(first, power(args[1], -1))
+            return product_size(first, power_size(args[1], -1))
         case _ if exponent is not None:
-            return power(first, exponent)
+            return power_size(first, exponent)
         case "max" | "min":
-            whole = added(*args)
-            return added(whole, product(whole, _sign(whole)))
+            whole = sum_size(*args)
+            return sum_size(whole, product_size(whole, _sign(whole)))
         case _ if bends(name):
-            return product(first, _sign(first) if _parity(name) == "even" else _step(first))
+            return product_size(first, _sign(first) if _parity(name) == "even" else _step(first))
         case "sign":
             return _sign(first)
         case "step":
@@ -169,48 +169,50 @@ def applied(x: Node, args: Sequence[Size]) -> Size:
             return _smooth(name, args)
 
 
-def moved(x: Node, args: Sequence[Size], moves: Sequence[Size], *, second: bool = True) -> Size:
+def change_size(
+    x: Node, args: Sequence[Size], moves: Sequence[Size], *, second: bool = True
+) -> Size:
     """The size of a function's change where its arguments, of sizes ``args``, change by ``moves``,
     never more than the function itself: to the second order, or the first alone."""
     name = str(x.attr)
     flips = args[0].parts.shape[1]
     if all(m.is_zero for m in moves):
-        return plain(ZERO, flips)
+        return plain_size(ZERO, flips)
     match name:
         case "add" | "sub" | "neg":
-            return added(*moves)
+            return sum_size(*moves)
         case "mul":
-            parts = [product(args[0], moves[1]), product(moves[0], args[1])]
-            return added(*parts, *([product(*moves)] if second else []))
+            parts = [product_size(args[0], moves[1]), product_size(moves[0], args[1])]
+            return sum_size(*parts, *([product_size(*moves)] if second else []))
         case "div":
             # x / y - x0 / y0 = (x - x0) / y - x0 (y - y0) / (y0 y)
-            start = power(args[1], -1)
-            now = power(added(args[1], moves[1]), -1) if second else start
-            change = product(product(args[0], moves[1]), product(start, now))
-            return added(product(moves[0], now), change)
+            start = power_size(args[1], -1)
+            now = power_size(sum_size(args[1], moves[1]), -1) if second else start
+            change = product_size(product_size(args[0], moves[1]), product_size(start, now))
+            return sum_size(product_size(moves[0], now), change)
         case "max" | "min":
-            whole = added(*moves)
-            return added(whole, product(whole, _sign(added(*args))))
+            whole = sum_size(*moves)
+            return sum_size(whole, product_size(whole, _sign(sum_size(*args))))
         case _:
             several = [(k, m) for k, m in enumerate(moves) if not m.is_zero]
-            return added(*(_by_one(x, args, k, m, second=second) for k, m in several))
+            return sum_size(*(_by_one(x, args, k, m, second=second) for k, m in several))
 
 
 def _by_one(x: Node, args: Sequence[Size], k: int, move: Size, *, second: bool) -> Size:
     """The change by argument k."""
     name, exponent = str(x.attr), _exponent(x)
     slope, bend = _derivatives(x, args, k)
-    found = product(slope, move)
+    found = product_size(slope, move)
     if second:
-        found = added(found, product(bend, product(move, move)))
+        found = sum_size(found, product_size(bend, product_size(move, move)))
     if k > 0 or (exponent is None and not homogeneous(name)):
         return found
     # homogeneous functions: from 0 they move by f(move) - f(0), else by no more than f
     first = args[0]
-    whole = _sign(move) if jumping(name) else applied(x, [move, *args[1:]])
-    bound = move.total if kinked(name) else least(applied(x, args).total, whole.total)
+    whole = _sign(move) if jumping(name) else value_size(x, [move, *args[1:]])
+    bound = move.total if is_kinked(name) else order_of_sum(value_size(x, args).total, whole.total)
     zero = np.isinf(first.total)
-    found = capped(found, bound)
+    found = cap_size(found, bound)
     return Size(np.where(zero, whole.total, found.total), np.where(zero, whole.parts, found.parts))
 
 
@@ -218,18 +220,18 @@ def _derivatives(x: Node, args: Sequence[Size], k: int) -> tuple[Size, Size]:
     """The sizes of the first and second derivative by argument k."""
     name, first = str(x.attr), args[k]
     flips = first.parts.shape[1]
-    per = power(first, -1)
+    per = power_size(first, -1)
     exponent = _exponent(x)
     if exponent is not None and k == 0:
         if exponent == 1:
-            return plain(ONE, flips), plain(ZERO, flips)
-        return power(first, exponent - 1), power(first, exponent - 2)
+            return plain_size(ONE, flips), plain_size(ZERO, flips)
+        return power_size(first, exponent - 1), power_size(first, exponent - 2)
     if name == "abs":
         return _sign(first), per
     if bends(name) and k == 0:
         return _step(first), per
     if jumping(name):
-        return per, product(per, per)
+        return per, product_size(per, per)
     generic = _generic(args)
     match _parity(name):
         case "odd":
@@ -248,16 +250,16 @@ def _smooth(name: str, args: Sequence[Size]) -> Size:
             case "odd":
                 return first
             case "even":
-                return _even_of(first) if _at_zero(name) else product(first, first)
+                return _even_of(first) if _at_zero(name) else product_size(first, first)
             case _ if not _at_zero(name):
-                square = product(first, first)
-                return Size(first.total, least(first.parts, square.parts))
+                square = product_size(first, first)
+                return Size(first.total, order_of_sum(first.parts, square.parts))
     return _generic(args)
 
 
 def _generic(args: Sequence[Size]) -> Size:
     """A function that is not 0 at 0 and has no symmetry."""
-    return _one_with(least(*(x.parts[1] for x in args)))
+    return _one_with(order_of_sum(*(x.parts[1] for x in args)))
 
 
 def _even_of(x: Size) -> Size:
@@ -267,11 +269,11 @@ def _even_of(x: Size) -> Size:
 
 def _one_with(odd: Order) -> Size:
     """Of size 1, with these odd parts."""
-    return Size(np.zeros(odd.shape[1]), np.stack([np.zeros(odd.shape), bounded(odd)]))
+    return Size(np.zeros(odd.shape[1]), np.stack([np.zeros(odd.shape), bound_order(odd)]))
 
 
 def _sign(x: Size) -> Size:
-    return x + inverse(x.total)
+    return x + order_inverse(x.total)
 
 
 def _step(x: Size) -> Size:

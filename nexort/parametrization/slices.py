@@ -55,7 +55,7 @@ class Slice:
 
 
 @dataclass(frozen=True)
-class Space:
+class SliceSpace:
     """Where slices are taken: through ``base``, with the tables of regimes by name. ``merged``:
     a_out is the same as the readouts' a, which nothing else reads."""
 
@@ -65,8 +65,8 @@ class Space:
     merged: bool = True
 
 
-def sliced(
-    space: Space, x: str, y: str, ranges: tuple[Range, Range], steps: int, marks: Sequence[str]
+def take_slice(
+    space: SliceSpace, x: str, y: str, ranges: tuple[Range, Range], steps: int, marks: Sequence[str]
 ) -> Slice:
     """A slice on the grid of multiples of 1/steps in the ranges. Raises NexortError for unknown
     coordinates."""
@@ -103,7 +103,7 @@ def _numbers(e: Exponents) -> tuple[Fraction, ...]:
 class _Place:
     """Tables by two coordinates."""
 
-    def __init__(self, space: Space, x: str, y: str) -> None:
+    def __init__(self, space: SliceSpace, x: str, y: str) -> None:
         self.base = space.base
         self.regimes = {
             name: in_gauge(t, space.base, merged=space.merged) for name, t in space.regimes.items()

@@ -6,9 +6,16 @@ from fractions import Fraction
 
 from nexort.parametrization import theorem
 from nexort.parametrization.judge import Judge
-from nexort.parametrization.layers import Array, Layer, Normalization, Table, named, perceptron
-from nexort.parametrization.optimizers import optimizer as by_name
-from nexort.parametrization.slices import Range, Space
+from nexort.parametrization.layers import (
+    Array,
+    Layer,
+    Normalization,
+    Table,
+    named_table,
+    perceptron,
+)
+from nexort.parametrization.optimizers import optimizer_of as by_name
+from nexort.parametrization.slices import Range, SliceSpace
 from nexort.parametrization.subject import Subject, in_regime
 from nexort.parametrization.subject import regime as by_text
 
@@ -23,7 +30,9 @@ DEFAULT: tuple[tuple[str, str, tuple[Range, Range]], ...] = (
 """Coordinates and ranges of the slices that are drawn where none is asked for."""
 
 
-def of_perceptron(depth: int, base: str, optimizer: str | None, normalization: str | None) -> Space:
+def of_perceptron(
+    depth: int, base: str, optimizer: str | None, normalization: str | None
+) -> SliceSpace:
     """The tables of a perceptron, classified by the theorem. Raises NexortError."""
     norm: Normalization = normalization or "none"  # type: ignore[assignment]
     degree = None
@@ -36,17 +45,17 @@ def of_perceptron(depth: int, base: str, optimizer: str | None, normalization: s
         return theorem.Conditions(layers, tables, out, unit).codes()
 
     regimes = {name: _table(name, layers) for name in MARKS}
-    return Space(_table(base, layers), regimes, codes)
+    return SliceSpace(_table(base, layers), regimes, codes)
 
 
 def _table(name: str, layers: tuple[Layer, ...]) -> Table:
     plain, _ = by_text(name)
     s = Fraction(plain[4:-1]) if plain.startswith("ups") else None
-    return named(plain, layers, s)
+    return named_table(plain, layers, s)
 
 
-def of_subject(found: Subject, base: str) -> Space:
+def tables_of_subject(found: Subject, base: str) -> SliceSpace:
     """The tables of a program's network, classified by its counted sizes. Raises NexortError."""
     judge = Judge(found.graph())
     regimes = {name: in_regime(found, name).table for name in MARKS}
-    return Space(in_regime(found, base).table, regimes, judge.codes, found.merged)
+    return SliceSpace(in_regime(found, base).table, regimes, judge.codes, found.merged)

@@ -9,11 +9,11 @@ from fractions import Fraction
 import numpy as np
 
 from nexort.data.given import Given, placeholders
-from nexort.parametrization.graph import Graph
+from nexort.parametrization.graph import NetworkGraph
 from nexort.parametrization.layers import Layer, Normalization, Table
 from nexort.parametrization.optimizers import Optimizer
-from nexort.parametrization.task_graph import graph, is_linear, is_perceptron
-from nexort.parametrization.verdict import table
+from nexort.parametrization.task_graph import is_output_linear, is_perceptron, network_graph
+from nexort.parametrization.verdict import exponents_table
 from nexort.program.network import Exponents, Network
 from nexort.program.parametrization import NAMED, part, uniform
 from nexort.program.parametrization import Table as Named
@@ -56,11 +56,11 @@ class Subject:
     @property
     def merged(self) -> bool:
         """Whether a_out is the same as a multiplier of the readouts, f being linear in them."""
-        return is_linear(self.task, self.heads)
+        return is_output_linear(self.task, self.heads)
 
-    def graph(self) -> Graph:
+    def graph(self) -> NetworkGraph:
         """What sizes are counted in."""
-        return graph(self.task, self.network, self.layers)
+        return network_graph(self.task, self.network, self.layers)
 
     def is_perceptron(self) -> bool:
         """Whether the theorem's conditions are those of this network."""
@@ -100,7 +100,7 @@ def subject(program: Program, given: Given) -> Subject:
         program,
         given,
         task,
-        table(training, task.weights),
+        exponents_table(training, task.weights),
         training.parametrization.name,
         ", ".join(names),
     )
@@ -162,7 +162,7 @@ def under(found: Subject, by: Optimizer) -> Subject:
     return replace(found, table=replace(found.table, layers=layers), optimizer=by.name)
 
 
-def divided(found: Subject, by: Normalization) -> Subject:
+def divide_updates(found: Subject, by: Normalization) -> Subject:
     """The same network with all updates divided by something else."""
     layers = tuple(replace(x, normalization=by) for x in found.table.layers)
     return replace(found, table=replace(found.table, layers=layers))

@@ -5,10 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from nexort.parametrization.forms import Form, power, sentence, table, times, title
-from nexort.parametrization.practice import Practice, Row
+from nexort.parametrization.forms import (
+    Form,
+    power_text,
+    sentence,
+    symbol_times,
+    table_text,
+    table_title,
+)
+from nexort.parametrization.practice import Practice, TensorRow
 from nexort.parametrization.report import Classification, change
-from nexort.report.schema import numbered
+from nexort.report.schema import with_schema
 
 LETTERS = {
     "std": r"\sigma", "lr": r"\eta", "eps": r"\varepsilon", "decay": r"\lambda", "clip": r"\theta",
@@ -51,7 +58,7 @@ def practical(x: Practice, widths: Widths, form: Form, found: Classification) ->
     if form == "json":
         import json
 
-        return json.dumps(numbered(as_json(x, widths, found)), indent=2)
+        return json.dumps(with_schema(practice_json(x, widths, found)), indent=2)
     titles = [
         title
         for title, (field, _) in COLUMNS.items()
@@ -64,7 +71,7 @@ def practical(x: Practice, widths: Widths, form: Form, found: Classification) ->
     header = ("tensor", "part", "a", "b", "c", "d", *titles)
     first = [sentence(line, form) for line in warning(found)]
     notes = [sentence(n, form) for n in _notes(x, widths, found.verdict)]
-    parts = ["\n".join(first), _title(x, form), table(header, rows, form), "\n".join(notes)]
+    parts = ["\n".join(first), _title(x, form), table_text(header, rows, form), "\n".join(notes)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -84,15 +91,15 @@ def warning(found: Classification) -> list[str]:
 
 
 def _title(x: Practice, form: Form) -> str:
-    return title(f"{x.name}: {x.regime} for {x.optimizer}, gauge {x.gauge}", form)
+    return table_title(f"{x.name}: {x.regime} for {x.optimizer}, gauge {x.gauge}", form)
 
 
-def _exponents(row: Row) -> tuple[str, ...]:
+def _exponents(row: TensorRow) -> tuple[str, ...]:
     e = row.exponents
     return row.name, row.part, str(e.a), str(e.b), str(e.c), str(e.d)
 
 
-def _cell(row: Row, title: str, widths: Widths, form: Form) -> str:
+def _cell(row: TensorRow, title: str, widths: Widths, form: Form) -> str:
     field, symbol = COLUMNS[title]
     exponent = getattr(row, field)
     if field == "std":
@@ -100,7 +107,7 @@ def _cell(row: Row, title: str, widths: Widths, form: Form) -> str:
     return "" if exponent is None else _scaled(symbol, exponent, widths, form)
 
 
-def _start(row: Row, widths: Widths, form: Form) -> str:
+def _start(row: TensorRow, widths: Widths, form: Form) -> str:
     """How entries start: their standard deviation, and a mean that is not 0."""
     mean = "0" if not row.mean else _scaled(f"{row.mean:.4g}", row.centre, widths, form)
     if row.std is None:
@@ -113,9 +120,9 @@ def _start(row: Row, widths: Widths, form: Form) -> str:
 
 def _scaled(symbol: str, exponent: Fraction, widths: Widths, form: Form) -> str:
     number = widths.number(exponent)
-    scaled = power(exponent, form, widths.text) if number is None else f"{number:.4g}"
+    scaled = power_text(exponent, form, widths.text) if number is None else f"{number:.4g}"
     name = LETTERS.get(symbol, symbol) if form == "latex" else symbol
-    return times(name, scaled, form) if name else scaled
+    return symbol_times(name, scaled, form) if name else scaled
 
 
 def _notes(x: Practice, widths: Widths, verdict: str) -> list[str]:
@@ -136,7 +143,7 @@ def _notes(x: Practice, widths: Widths, verdict: str) -> list[str]:
     return [*notes, f"classified as: {verdict}"]
 
 
-def as_json(x: Practice, widths: Widths, found: Classification) -> dict[str, object]:
+def practice_json(x: Practice, widths: Widths, found: Classification) -> dict[str, object]:
     """Plain data: powers of the width as texts of rationals, and numbers at a width."""
     rows = []
     for row in x.rows:

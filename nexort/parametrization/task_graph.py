@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from nexort.parametrization.graph import Graph, Parameter, Slope
+from nexort.parametrization.graph import NetworkGraph, Parameter, Slope
 from nexort.parametrization.layers import Layer
 from nexort.parametrization.orders import OUT, Exponents
 from nexort.parametrization.sizes import nonlinear
@@ -32,7 +32,7 @@ def slopes(task: Task) -> dict[Key, Slope]:
     }
 
 
-def exponents(task: Task) -> Exponents:
+def symbol_values(task: Task) -> Exponents:
     """The numbers of the symbols that orders are made of."""
     found = {OUT: np.array([float(task.output_exponent)])}
     for key, weight in task.weights.items():
@@ -41,7 +41,7 @@ def exponents(task: Task) -> Exponents:
     return found
 
 
-def inner(task: Task) -> set[Key]:
+def inner_weights(task: Task) -> set[Key]:
     """The weights that matrices or nonlinear functions see: an output does not read them
     linearly."""
     inside = [
@@ -53,7 +53,7 @@ def inner(task: Task) -> set[Key]:
     return {x.attr for x in below if x.op is Op.INIT_VECTOR and x.attr in task.weights}
 
 
-def is_linear(task: Task, weights: Collection[Key]) -> bool:
+def is_output_linear(task: Task, weights: Collection[Key]) -> bool:
     """Whether the output is of degree 1 in some vectors, f(s v) = s f(v): each term of the sum of
     products that it is has one of them as one factor, whatever functions read none of them."""
     degree: dict[Node, int | None] = {}
@@ -73,12 +73,12 @@ def is_linear(task: Task, weights: Collection[Key]) -> bool:
     return degree[task.out] == 1
 
 
-def graph(task: Task, network: Network, layers: Mapping[Key, Layer]) -> Graph:
+def network_graph(task: Task, network: Network, layers: Mapping[Key, Layer]) -> NetworkGraph:
     """What sizes are counted in. Features are the vectors that matrices, nonlinear functions and
     the output read, its readouts left out; bounded must be what matrices give, and scalars that
     nonlinear functions read. Names do not matter. The task has its moments of step 0."""
     parameters = {key: parameter(layers[key], w) for key, w in task.weights.items()}
-    heads = {key for key, layer in layers.items() if layer.part == "readout"} - inner(task)
+    heads = {key for key, layer in layers.items() if layer.part == "readout"} - inner_weights(task)
     order = walk([task.out])
     moving = _above(order, lambda x: x.op in DRAWN)
     weighed = _above(order, lambda x: x.op is Op.INIT_VECTOR and x.attr in heads)
@@ -98,18 +98,18 @@ def graph(task: Task, network: Network, layers: Mapping[Key, Layer]) -> Graph:
             if a not in moving or a in weighed:
                 continue
             if a.type.kind is Kind.KET and (seen or x.op is Op.MATMUL):
-                features[a] = label(a, names)
+                features[a] = label_of(a, names)
             elif seen:
-                bounded[a] = label(a, names)
+                bounded[a] = label_of(a, names)
         if x.op is Op.MATMUL:
-            bounded[x] = label(x, names)
+            bounded[x] = label_of(x, names)
     for a in _read_by_output(task.out, weighed):
         if a.type.kind is Kind.KET:
-            features[a] = label(a, names)
+            features[a] = label_of(a, names)
     kept = {x: text for x, text in bounded.items() if x not in features}
     moving = _above(walk([task.out, *named.values()]), lambda x: x.op in DRAWN)
     inside = {text: x for text, x in named.items() if x in moving}
-    return Graph(task.out, slopes(task), parameters, features, kept, inside)
+    return NetworkGraph(task.out, slopes(task), parameters, features, kept, inside)
 
 
 def _above(order: Sequence[Node], leaf: Callable[[Node], bool]) -> set[Node]:
@@ -146,7 +146,7 @@ def _times(x: Node | None, y: Node | None) -> Node | None:
     return y if x is None else x if y is None else build.call("mul", x, y)
 
 
-def label(x: Node, names: Mapping[Node, str]) -> str:
+def label_of(x: Node, names: Mapping[Node, str]) -> str:
     """What a value is called: by its name, or by what it is made of."""
     found = names.get(x)
     if found is not None:

@@ -241,6 +241,6 @@ def codes(layers: Sequence[Layer], tables: Array, out: Any = 0, unit: int = 2) -
     return Conditions(layers, np.asarray(tables, dtype=np.int64), out, unit).codes()
 
 
-def verdict(table: Table) -> Verdict:
+def table_verdict(table: Table) -> Verdict:
     """The verdict of one table."""
     return VERDICTS[int(Conditions(table.layers, table.array, table.out).codes()[0])]

@@ -20,8 +20,8 @@ import numpy as np
 from nexort.data.given import Given, placeholders
 from nexort.parametrization.judge import Judge, Judged
 from nexort.parametrization.layers import HALF, Layer, Normalization, Table
-from nexort.parametrization.orders import exact, rounded
-from nexort.parametrization.task_graph import graph, is_perceptron
+from nexort.parametrization.orders import exact_order, round_order
+from nexort.parametrization.task_graph import is_perceptron, network_graph
 from nexort.parametrization.theorem import FAILURE, VERDICTS, Condition, Conditions
 from nexort.program.declarations import UpdateRule
 from nexort.program.network import Training
@@ -29,7 +29,7 @@ from nexort.program.parametrization import readouts
 from nexort.program.program import Program
 from nexort.program.unrolled import Array
 from nexort.support.diagnostics import NexortError, fail
-from nexort.training.prepare import prepare, read
+from nexort.training.prepare import prepare, restrict_moments
 from nexort.training.task import Key, Task, Weight, weight_name
 from nexort.training.update import Update
 
@@ -50,7 +50,7 @@ class Verdict:
     vanishes: bool
 
 
-def degree(update: Update) -> int | None:
+def update_degree(update: Update) -> int | None:
     """The degree, 0 or 1, in which an update function is homogeneous; None if it is not."""
     return _degree(update.rule, tuple(sorted(update.hyperparameters.items())))
 
@@ -78,10 +78,10 @@ def layer(key: Key, weight: Weight, *, readout: bool) -> Layer:
     if weight.norm is not None:
         normalization = NORMALIZATIONS[weight.norm.kind]
     part = "readout" if readout else weight.kind
-    return Layer(weight_name(key), part, degree(weight.update), normalization)
+    return Layer(weight_name(key), part, update_degree(weight.update), normalization)
 
 
-def table(training: Training, weights: Mapping[Key, Weight]) -> Table:
+def exponents_table(training: Training, weights: Mapping[Key, Weight]) -> Table:
     """The weights of a training as layers with exponents."""
     last = readouts(training.network)
     return Table(
@@ -94,13 +94,13 @@ def table(training: Training, weights: Mapping[Key, Weight]) -> Table:
 def judge(training: Training, task: Task, whole: Table) -> Judge:
     """What counts the sizes of a training, whose table this is."""
     layers = dict(zip(task.weights, whole.layers, strict=True))
-    return Judge(graph(task, training.network, layers))
+    return Judge(network_graph(task, training.network, layers))
 
 
-def verdict(training: Training, task: Task) -> Verdict:
+def task_verdict(training: Training, task: Task) -> Verdict:
     """The limit of a task with all moments of step 0. Raises NexortError that names the condition
     which does not hold, or says that the limit of such a network is not known."""
-    whole = table(training, task.weights)
+    whole = exponents_table(training, task.weights)
     known = Conditions(whole.layers, whole.array, whole.out)
     unmet = failures(known.all())
     layers = dict(zip(task.weights, whole.layers, strict=True))
@@ -130,11 +130,11 @@ def verdict(training: Training, task: Task) -> Verdict:
     return found
 
 
-def judged(training: Training, task: Task) -> Task:
+def judge_task(training: Training, task: Task) -> Task:
     """A task with its limit, and those moments alone that its outputs read. Raises NexortError."""
-    found = verdict(training, task)
+    found = task_verdict(training, task)
     return replace(
-        read(task),
+        restrict_moments(task),
         weights={k: replace(w, active=found.active[k]) for k, w in task.weights.items()},
         regime=found.regime,
         vanishes=found.regime == "tangent" and found.vanishes,
@@ -148,7 +148,7 @@ def in_limit(program: Program, given: Given) -> Task:
     not stable, faithful and nontrivial.
     """
     assert program.training is not None
-    return judged(program.training, prepare(program, given))
+    return judge_task(program.training, prepare(program, given))
 
 
 def refuse_limitless(program: Program, given: Given) -> None:
@@ -160,7 +160,9 @@ def _seen(unmet: Condition, asked: Sequence[Condition]) -> bool:
     """Whether gradients by the weight have the size that the theorem tells from its d."""
     if unmet.group != "faithful at initialization":
         return True
-    sizes = [-exact(x.left[0]) for x in asked if (x.group, x.layer) == (unmet.group, unmet.layer)]
+    sizes = [
+        -exact_order(x.left[0]) for x in asked if (x.group, x.layer) == (unmet.group, unmet.layer)
+    ]
     return sizes == [unmet.left[0] - unmet.right[0]]
 
 
@@ -179,18 +181,18 @@ def _otherwise(
         for node, learned in judged.learned.items():
             if learned[0]:
                 yield f"'{judged.graph.features[node]}' moves in it, but no r is 0"
-        if plain and found.vanishes and rounded(sizes.output)[0] <= 0:
+        if plain and found.vanishes and round_order(sizes.output)[0] <= 0:
             yield "f has size 1 at the start, and not by its readout"
     for key, other in alone.items():
         moves = [other.counting.change[node].total for node in other.graph.features]
-        if any(rounded(x)[0] <= 0 for x in [*moves, other.sizes.output_change[-1]]):
+        if any(round_order(x)[0] <= 0 for x in [*moves, other.sizes.output_change[-1]]):
             yield f"'{weight_name(key)}' moves it, against its r"
     for k, layer in enumerate(known.layers):
         if layer.signs and layer.name in sizes.gradients:
             # the order of gradients without d, against the size they should have
             d = float(known.d[0, k] - known.faithful(k)[0])
             for x in sizes.gradients[layer.name]:
-                if not np.isinf(x[0]) and rounded(x + d)[0] > 0:
+                if not np.isinf(x[0]) and round_order(x + d)[0] > 0:
                     yield f"'{layer.name}' is moved by the signs of gradients that vanish"
                     break
 
@@ -198,7 +200,7 @@ def _otherwise(
 def by_theorem(training: Training, weights: Mapping[Key, Weight]) -> Verdict:
     """The limit by the theorem's conditions alone. Raises NexortError that names the condition
     which does not hold."""
-    whole = table(training, weights)
+    whole = exponents_table(training, weights)
     known = Conditions(whole.layers, whole.array, whole.out)
     if unmet := failures(known.all()):
         raise _problem(training, weights, unmet)
@@ -249,7 +251,7 @@ def _outgrown(training: Training, failed: Sequence[Condition]) -> NexortError:
     if first.group == "nontrivial":
         return _bad(training, first, "nothing moves the output in the limit")
     wanted = {"=": "1", ">=": "1 or less", "<=": "1 or more"}[first.relation]
-    text = f"the {first.formula} is {_power(-exact(first.left[0]))}, expected {wanted}"
+    text = f"the {first.formula} is {_power(-exact_order(first.left[0]))}, expected {wanted}"
     return _bad(training, first, text)
 
 

@@ -20,7 +20,7 @@ from nexort.support.diagnostics import InternalError
 from nexort.support.roots import symmetric_root
 
 
-def entrywise(node: Node, args: Sequence[Array], tail: int) -> Array:
+def entrywise_array(node: Node, args: Sequence[Array], tail: int) -> Array:
     """CALL: axes aligned from the right; scalars get ``tail`` ones behind."""
     if node.type.kind is Kind.KET:
         args = [
@@ -31,11 +31,11 @@ def entrywise(node: Node, args: Sequence[Array], tail: int) -> Array:
     return result
 
 
-def local(node: Node, args: Sequence[Array], tail: int, shape: tuple[int, ...]) -> Array:
+def local_array(node: Node, args: Sequence[Array], tail: int, shape: tuple[int, ...]) -> Array:
     """A local instruction of its arguments; ``shape`` are the sizes of the node's axes."""
     match node.op:
         case Op.CALL:
-            return entrywise(node, args, tail)
+            return entrywise_array(node, args, tail)
         case Op.CONTRACT:
             return contraction(node, args[0], args[1], tail)
         case Op.STACK:
@@ -43,12 +43,12 @@ def local(node: Node, args: Sequence[Array], tail: int, shape: tuple[int, ...]) 
         case Op.FACTOR if node.type.kind is Kind.SCALAR:
             return symmetric_root(args[0], node)
         case op if op.role is Role.SELECTION:
-            return selection(node, args[0], tail, shape)
+            return selection_view(node, args[0], tail, shape)
         case op:
             raise InternalError(f"{op.name} is no local instruction of arrays")
 
 
-def selection(node: Node, value: Array, tail: int, shape: tuple[int, ...]) -> Array:
+def selection_view(node: Node, value: Array, tail: int, shape: tuple[int, ...]) -> Array:
     """A view: entries of the argument where :func:`source` has them."""
     if node.type.kind is Kind.KET and node.args[0].type.kind is Kind.SCALAR:
         value = value.reshape(value.shape + (1,) * tail)

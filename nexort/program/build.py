@@ -23,7 +23,7 @@ from nexort.program.types import (
     scalar,
     unify,
 )
-from nexort.support.diagnostics import counted
+from nexort.support.diagnostics import count_text
 
 Number = int | float
 
@@ -150,8 +150,8 @@ def contract(left: Node, right: Node, joined: int = 1) -> Node:
 def take(value: Node, items: Sequence[Affine | int | None]) -> Node:
     """Selection along the first axes; None keeps an axis."""
     if len(items) > len(value.type.axes):
-        found = counted(len(items), "index", "indices")
-        has = counted(len(value.type.axes), "axis", "axes") if value.type.axes else "no axis"
+        found = count_text(len(items), "index", "indices")
+        has = count_text(len(value.type.axes), "axis", "axes") if value.type.axes else "no axis"
         message = f"found {found} along axes, but {_article(value.type)} has {has}"
         raise TypeProblem("axis-mismatch", message, None, (0,))
     padded = (*items, *[None] * (len(value.type.axes) - len(items)))
@@ -218,7 +218,7 @@ def total(loop: Loop, body: Node) -> Node:
     return Node(op, (body,), loop, body.type)
 
 
-def over(node: Node, args: tuple[Node, ...]) -> Node:
+def local_over(node: Node, args: tuple[Node, ...]) -> Node:
     """The same local instruction of other arguments: of a ket or a scalar on the copies that they
     are on."""
     axes = node.type.axes

@@ -19,7 +19,7 @@ COLOURS = {
 """Fill by kind."""
 
 
-def as_json(g: nx.MultiDiGraph) -> str:
+def graph_json(g: nx.MultiDiGraph) -> str:
     """networkx's node-link form: nodes with kind, axes and instruction; edges with an index."""
     import networkx as nx
 
@@ -53,7 +53,7 @@ def _label(attributes: dict[str, Any]) -> list[str]:
     return [text for text in (name, attributes["instruction"], loops) if text]
 
 
-def draw(g: nx.MultiDiGraph, form: str) -> bytes:
+def draw_graph(g: nx.MultiDiGraph, form: str) -> bytes:
     """A picture (svg, png or pdf), laid out in layers from inputs to outputs."""
     import matplotlib as mpl
 

@@ -11,7 +11,7 @@ from nexort.program.nodes import Node, Op
 Slots = Mapping[tuple[str, ...], Node]
 
 
-def folded(
+def fold_history(
     rule: UpdateRule,
     history: Sequence[Node],
     parameters: Sequence[Node],

@@ -42,21 +42,21 @@ def fold(name: str, args: tuple[Number, ...]) -> Number | None:
 def _error(
     name: str, evaluate: Callable[..., Any], args: tuple[Number, ...], value: float
 ) -> float:
-    parts = [roundings.known(a) for a in args]
+    parts = [roundings.known_number(a) for a in args]
     match name:
         case "add":
-            return roundings.plus(*parts)[1]
+            return roundings.known_sum(*parts)[1]
         case "sub":
             (x, e), (y, d) = parts
-            return roundings.plus((x, e), (-y, d))[1]
+            return roundings.known_sum((x, e), (-y, d))[1]
         case "mul":
-            return roundings.times(*parts)[1]
+            return roundings.known_product(*parts)[1]
         case "div":
-            return roundings.over(*parts)[1]
+            return roundings.known_quotient(*parts)[1]
         case "neg" | "abs":
             return parts[0][1]
         case _:
-            return roundings.called(evaluate, args, value)
+            return roundings.known_call(evaluate, args, value)
 
 
 def _exactly(name: str, args: tuple[Number, ...]) -> int | None:
@@ -75,7 +75,7 @@ def _exactly(name: str, args: tuple[Number, ...]) -> int | None:
             return None
 
 
-def evaluate(node: Node, numbers: Mapping[str, Number]) -> Number | None:
+def number_of(node: Node, numbers: Mapping[str, Number]) -> Number | None:
     """A scalar graph over literals, params and sizes; None where one has no number."""
     values: dict[Node, Number | None] = {}
     for x in walk([node]):
@@ -111,7 +111,7 @@ def resolve(
         if value is None and param.default is not None:
             if _unknown(param.default, numbers):
                 continue  # the param that it depends on is reported
-            value = evaluate(param.default, numbers)
+            value = number_of(param.default, numbers)
         if value is not None and _finite(value):
             numbers[name] = value
             continue
@@ -124,7 +124,7 @@ def resolve(
     for name, dim in program.dims.items():
         size = given.get(name)
         if size is None and dim.size is not None and not _unknown(dim.size, found):
-            size = evaluate(dim.size, found)
+            size = number_of(dim.size, found)
             size = math.nan if size is None else size
         if size is not None and not (isinstance(size, int) and 0 < size < 2**53):
             message = f"the size of dim '{name}' is {size}, expected a positive integer"
@@ -136,7 +136,7 @@ def resolve(
     return numbers, sizes
 
 
-def written(program: Program, given: Mapping[str, Number]) -> dict[str, Span]:
+def own_sizes(program: Program, given: Mapping[str, Number]) -> dict[str, Span]:
     """The dims whose size is the program's own, and where it stands."""
     dims = program.dims.items()
     return {n: d.span for n, d in dims if d.size is not None and n not in given}

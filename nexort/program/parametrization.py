@@ -21,14 +21,14 @@ Part = Literal["matrix", "vector", "scalar", "readout"]
 HALF = Fraction(1, 2)
 
 
-def exponents(
+def exact_exponents(
     a: Fraction | int, b: Fraction | int, c: Fraction | int, d: Fraction | int
 ) -> Exponents:
     """(a, b, c, d) as exact rationals."""
     return Exponents(Fraction(a), Fraction(b), Fraction(c), Fraction(d))
 
 
-_NONE = exponents(0, 0, 0, 0)
+_NONE = exact_exponents(0, 0, 0, 0)
 
 Table = tuple[dict[Part, Exponents], Fraction]
 """Exponents by part, and a_out."""
@@ -36,29 +36,29 @@ Table = tuple[dict[Part, Exponents], Fraction]
 
 def _mup() -> Table:
     """Maximal update (Def 2.9.12)."""
-    vector = exponents(0, 0, 0, 1)
-    matrix = exponents(0, HALF, 1, 1)
+    vector = exact_exponents(0, 0, 0, 1)
+    matrix = exact_exponents(0, HALF, 1, 1)
     return {"matrix": matrix, "vector": vector, "readout": vector, "scalar": _NONE}, Fraction(1)
 
 
 def _ntp() -> Table:
     """Neural tangent (Def 2.9.11)."""
-    vector = exponents(0, 0, HALF, HALF)
-    matrix = exponents(HALF, 0, 1, 1)
+    vector = exact_exponents(0, 0, HALF, HALF)
+    matrix = exact_exponents(HALF, 0, 1, 1)
     return {"matrix": matrix, "vector": vector, "readout": vector, "scalar": _NONE}, HALF
 
 
 def _sp() -> Table:
     """Standard (Ex 2.2.2)."""
-    hidden = exponents(0, HALF, 0, 0)
+    hidden = exact_exponents(0, HALF, 0, 0)
     return {"matrix": hidden, "vector": _NONE, "readout": hidden, "scalar": _NONE}, Fraction(0)
 
 
 def uniform(s: Fraction) -> Table:
     """UP_s (Rem 2.8.25): r_l = s for l <= L, r_{L+1} = 0, a_{L+1} + b_{L+1} = 1 - s. UP_0 is the
     maximal update parametrization, UP_1/2 the neural tangent one up to Prop 2.2.3."""
-    vector = exponents(0, 0, s, 1 - s)
-    matrix = exponents(0, HALF, 1 + s, 1 - s)
+    vector = exact_exponents(0, 0, s, 1 - s)
+    matrix = exact_exponents(0, HALF, 1 + s, 1 - s)
     return {"matrix": matrix, "vector": vector, "readout": vector, "scalar": _NONE}, 1 - s
 
 

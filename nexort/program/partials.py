@@ -26,7 +26,7 @@ def partial(name: str, position: int, args: tuple[Node, ...]) -> Node:
     everywhere."""
     if name == "pow" and position == 0 and args[1].op is Op.CONST:
         return _power(args[0], args[1])
-    return expression(activations.registry()[name].partials[position], args)
+    return expression_graph(activations.registry()[name].partials[position], args)
 
 
 def _power(base: Node, exponent: Node) -> Node:
@@ -41,7 +41,7 @@ def _power(base: Node, exponent: Node) -> Node:
 
 
 @lru_cache(4096)
-def defined(node: Node) -> Node:
+def substitute_definitions(node: Node) -> Node:
     """A graph with the functions that have a definition replaced by it."""
 
     def place(x: Node) -> Node:
@@ -49,7 +49,7 @@ def defined(node: Node) -> Node:
             return x
         known = activations.lookup(str(x.attr))
         written = None if known is None else known.definition
-        return x if written is None else expression(written, x.args)
+        return x if written is None else expression_graph(written, x.args)
 
     return rewrite([node], place)[node]
 
@@ -64,15 +64,15 @@ def definition(name: str) -> Node | None:
     known = activations.lookup(name)
     if known is None or known.definition is None:
         return None
-    return expression(known.definition, ARGUMENTS)
+    return expression_graph(known.definition, ARGUMENTS)
 
 
-def expression(text: str, args: Sequence[Node]) -> Node:
+def expression_graph(text: str, args: Sequence[Node]) -> Node:
     """An expression of ``x, y`` at ``args``."""
-    return filled(text, dict(zip("xy", args, strict=False)))
+    return fill_expression(text, dict(zip("xy", args, strict=False)))
 
 
-def filled(text: str, args: Mapping[str, Node]) -> Node:
+def fill_expression(text: str, args: Mapping[str, Node]) -> Node:
     """An expression of some names at nodes."""
     return _graph(_parsed(text), args)
 

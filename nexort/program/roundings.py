@@ -32,7 +32,7 @@ def rounding(x: float) -> float:
     return UNIT * abs(x)
 
 
-def plus(a: Known, b: Known) -> Known:
+def known_sum(a: Known, b: Known) -> Known:
     """The sum."""
     (x, e), (y, d) = map(float, a), map(float, b)
     total = x + y
@@ -41,7 +41,7 @@ def plus(a: Known, b: Known) -> Known:
     return total, e + d + (abs(rest) if math.isfinite(rest) else 0.0)
 
 
-def times(a: Known, b: Known) -> Known:
+def known_product(a: Known, b: Known) -> Known:
     """The product."""
     (x, e), (y, d) = map(float, a), map(float, b)
     product = x * y
@@ -50,7 +50,7 @@ def times(a: Known, b: Known) -> Known:
     return product, abs(x) * d + abs(y) * e + e * d + own
 
 
-def over(a: Known, b: Known) -> Known:
+def known_quotient(a: Known, b: Known) -> Known:
     """The quotient, by a number that is not 0."""
     (x, e), (y, d) = map(float, a), map(float, b)
     found = x / y
@@ -103,27 +103,27 @@ class Rounded(float):
 How = tuple[str, tuple[float, ...]]
 
 
-def uncertain(x: object) -> bool:
+def has_error(x: object) -> bool:
     """Whether a number is only known up to its error."""
     return isinstance(x, Rounded) and x.how is None
 
 
-def known(x: float) -> Known:
+def known_number(x: float) -> Known:
     """A number of a program, and its error."""
     return float(x), x.error if isinstance(x, Rounded) else rounding(float(x))
 
 
-def rounded(value: float, error: float) -> float:
+def rounded_number(value: float, error: float) -> float:
     """The number with an error that is not that of the decimal fraction next to it."""
     return Rounded(value, error) if error > rounding(value) else value
 
 
-def called(function: Callable[..., Any], args: Sequence[float], value: float) -> float:
+def known_call(function: Callable[..., Any], args: Sequence[float], value: float) -> float:
     """The error of an entrywise function's value: what each argument's error, at either end,
     changes it by, and some roundings."""
     error = 4 * UNIT * abs(value)
     for k, a in enumerate(args):
-        x, e = known(a)
+        x, e = known_number(a)
         ends = (x - e, x + e) if e else ()
         for end in ends:
             moved = float(function(*(np.float64(end if i == k else b) for i, b in enumerate(args))))

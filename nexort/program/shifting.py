@@ -15,7 +15,7 @@ class NotSymbolicError(Exception):
     """The indices of a network do not lend themselves to loops that are kept."""
 
 
-def placed(index: Affine, mapped: Mapped) -> Affine:
+def substitute_index(index: Affine, mapped: Mapped) -> Affine:
     """An index with index expressions for some of its variables."""
     total = Affine(index.constant)
     for name, coefficient in index.terms:
@@ -25,17 +25,19 @@ def placed(index: Affine, mapped: Mapped) -> Affine:
 
 def placed_all(indices: Iterable[Affine], mapped: Mapped) -> tuple[Affine, ...]:
     """The same for several."""
-    return tuple(placed(i, mapped) for i in indices)
+    return tuple(substitute_index(i, mapped) for i in indices)
 
 
 def within(interval: Interval, mapped: Mapped) -> Interval:
     """The same for the ends of a range."""
     return replace(
-        interval, first=placed(interval.first, mapped), last=placed(interval.last, mapped)
+        interval,
+        first=substitute_index(interval.first, mapped),
+        last=substitute_index(interval.last, mapped),
     )
 
 
-def shifted(root: Node, mapped: Mapped) -> Node:
+def shift_graph(root: Node, mapped: Mapped) -> Node:
     """A graph with index expressions for loop variables. Raises NotSymbolicError where a sum inside
     binds one of these, or a variable of an index expression."""
     if not mapped or all(i == Affine.variable(n) for n, i in mapped.items()):
@@ -46,7 +48,7 @@ def shifted(root: Node, mapped: Mapped) -> Node:
 
     def place(x: Node) -> Node:
         if x.op is Op.INDEX:
-            return Node(x.op, (), placed(x.attr, mapped), x.type)
+            return Node(x.op, (), substitute_index(x.attr, mapped), x.type)
         if x.op in MEMBERS:
             name, key = x.attr
             return Node(x.op, x.args, (name, placed_all(key, mapped)), x.type)
@@ -54,7 +56,9 @@ def shifted(root: Node, mapped: Mapped) -> Node:
             name, key, flipped = x.attr
             return Node(x.op, x.args, (name, placed_all(key, mapped), flipped), x.type)
         if x.op is Op.TAKE:
-            picks = tuple(placed(p, mapped) if isinstance(p, Affine) else p for p in x.attr)
+            picks = tuple(
+                substitute_index(p, mapped) if isinstance(p, Affine) else p for p in x.attr
+            )
             return Node(x.op, x.args, picks, x.type)
         if x.op in LOOPS:
             loop = Loop(x.attr.var, within(x.attr.interval, mapped))
@@ -64,7 +68,7 @@ def shifted(root: Node, mapped: Mapped) -> Node:
     return rewrite([root], place)[root]
 
 
-def solved(
+def solve_key(
     key: tuple[Affine, ...], variables: Iterable[str], target: tuple[Affine, ...]
 ) -> dict[str, Affine]:
     """The variables for which ``key`` is ``target``, as far as the key tells them. Raises
@@ -83,7 +87,7 @@ def solved(
     return found
 
 
-def direction(interval: Interval) -> int:
+def default_direction(interval: Interval) -> int:
     """The step that a range without ``by`` has (nexort.elaborate.indices)."""
     difference = interval.last - interval.first
     if not difference.terms:

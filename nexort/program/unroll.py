@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 
 from nexort.program import build, numbers
 from nexort.program.declarations import Block, Initial, OutputRule, Rule
-from nexort.program.history import Slots, folded, items_of
+from nexort.program.history import Slots, fold_history, items_of
 from nexort.program.index import Affine, Loop
 from nexort.program.missing import Missing
 from nexort.program.nodes import LOOPS, STANDARD, Node, Op, rewrite, walk, walk_where
 from nexort.program.program import Program
 from nexort.program.types import Axis, Kind
-from nexort.support.diagnostics import Report, Span, counted
+from nexort.support.diagnostics import Report, Span, count_text
 
 Key = tuple[str, tuple[int, ...]]
 _LINEAR = frozenset((Op.OP_ADD, Op.OP_SCALE, Op.ADJOINT))
@@ -287,7 +287,7 @@ class Unroller:
         if count is not None:
             [step] = self.integers((count,), env, span)
             if step + 1 != len(history):
-                takes = counted(step + 1, "argument")
+                takes = count_text(step + 1, "argument")
                 message = f"{name}[{step}] takes {takes}, found {len(history)}"
                 help_text = "its arguments are the history up to its step, x[s] for s in 0..t"
                 self.error("bad-argument", message, span, help=help_text)
@@ -295,7 +295,7 @@ class Unroller:
         if not history:
             self.error("bad-argument", f"the history of '{name}' is empty", span)
             raise Missing
-        result = folded(self.program.updates[name], history, args[1:], self._filled)
+        result = fold_history(self.program.updates[name], history, args[1:], self._filled)
         return result if node.type.open else build.spread(result, node.type)
 
     def _filled(self, node: Node, slots: Slots) -> Node:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """A line of the table."""
 
     name: str
@@ -32,42 +32,42 @@ class Row:
         return self.name, self.kind, self.axes, self.instruction
 
 
-def _rule_rows(rules: Iterable[tuple[tuple[Loop, ...], Rule]]) -> Iterator[Row]:
+def _rule_rows(rules: Iterable[tuple[tuple[Loop, ...], Rule]]) -> Iterator[TableRow]:
     for loops, rule in rules:
         made = rule.value.type
         name = _indexed(rule.name, tuple(str(i) for i in rule.indices))
         instruction = instruction_of(rule.value) + _for(loops)
-        yield Row(name, made.kind.value, _axes(made.axes), instruction)
+        yield TableRow(name, made.kind.value, _axes(made.axes), instruction)
 
 
-def _training_rows(training: Training) -> Iterator[Row]:
+def _training_rows(training: Training) -> Iterator[TableRow]:
     """The network's weights and rules, its output, and how it is trained."""
     network = training.network
     for weight in network.weights.values():
         name = _indexed(weight.name, tuple(str(r) for r in weight.ranges))
-        yield Row(name, "weight", _axes(weight.axes), f"trained {weight.kind}")
+        yield TableRow(name, "weight", _axes(weight.axes), f"trained {weight.kind}")
     yield from _rule_rows(rules_of(network.body))
     optimizers = ", ".join(use.rule.name for use in training.optimizers)
     text = f"by {optimizers} in {training.parametrization.name}, {training.steps} steps"
-    yield Row(network.name, "network", _axes(network.axes), f"trained {text}")
+    yield TableRow(network.name, "network", _axes(network.axes), f"trained {text}")
 
 
-def table(program: Program) -> list[Row]:
+def program_table(program: Program) -> list[TableRow]:
     """A row for each declaration, rule and output, in order."""
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for data in program.data.values():
-        rows.append(Row(data.name, "data", _axes(data.axes), "given"))
+        rows.append(TableRow(data.name, "data", _axes(data.axes), "given"))
     for initial in program.initial.values():
         name = _indexed(initial.name, tuple(str(r) for r in initial.ranges))
-        rows.append(Row(name, initial.kind.value, _axes(initial.axes), f"Init {initial.text}"))
+        rows.append(TableRow(name, initial.kind.value, _axes(initial.axes), f"Init {initial.text}"))
     for update in program.updates.values():
         states = ", ".join(name for name, _ in update.states) or "no state"
-        rows.append(Row(update.name, "update", "", f"with {states}"))
+        rows.append(TableRow(update.name, "update", "", f"with {states}"))
     if program.training is not None:
         rows += _training_rows(program.training)
     rows += _rule_rows(program.rules())
     for output in program.outputs:
-        rows.append(Row(output.name, "output", _axes(output.axes), ""))
+        rows.append(TableRow(output.name, "output", _axes(output.axes), ""))
     return rows
 
 
@@ -119,7 +119,7 @@ def outer_order(program: Program) -> int:
 # ---- graph ---------------------------------------------------------------------------------------
 
 
-def graph(program: Program) -> nx.MultiDiGraph:
+def program_graph(program: Program) -> nx.MultiDiGraph:
     """Nodes are declarations and rules (with kind, axes, instruction), edges are uses.
 
     An edge carries the symbolic index of the member it reads; the two edges of <x|x> are two edges.

@@ -9,7 +9,7 @@ from typing import Any
 SCHEMA = 1
 
 
-def numbered(found: Mapping[str, Any]) -> dict[str, Any]:
+def with_schema(found: Mapping[str, Any]) -> dict[str, Any]:
     """Plain data with the number of its form under ``schema``, which an output of that name takes
     the place of."""
     return {"schema": SCHEMA, **found}

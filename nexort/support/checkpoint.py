@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from nexort.support.diagnostics import NexortError, counted, fail
+from nexort.support.diagnostics import NexortError, count_text, fail
 
 _FINGERPRINT, _DIGEST = "fingerprint", "digest"
 
@@ -107,7 +107,7 @@ class Checkpoint:
         except (OSError, ValueError) as problem:
             reason = problem.strerror if isinstance(problem, OSError) else problem
             message = f"cannot write the checkpoint '{self.path}': {reason}"
-            hint = f"{counted(len(self.known), 'array')} of finished parts were to be kept"
+            hint = f"{count_text(len(self.known), 'array')} of finished parts were to be kept"
             raise fail("cannot-write", message, None, help=hint if self.known else None) from None
 
 
@@ -121,7 +121,7 @@ def _digest(arrays: Mapping[str, Array]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class StorePart:
     """A part of a store: its keys begin with a text that has all that its numbers depend on beside
     the training."""
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def paused() -> Iterator[None]:
+def pause_collector() -> Iterator[None]:
     """No cyclic collection inside the block."""
     enabled = gc.isenabled()
     gc.disable()

@@ -257,7 +257,7 @@ def in_python(text: str) -> str:
     return text
 
 
-def counted(count: int, singular: str, plural: str | None = None) -> str:
+def count_text(count: int, singular: str, plural: str | None = None) -> str:
     """``1 index``, ``2 indices``."""
     return f"{count} {singular if count == 1 else plural or singular + 's'}"
 

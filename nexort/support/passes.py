@@ -23,7 +23,7 @@ class Pass:
     result: object = None
 
 
-class Recorder:
+class PassRecorder:
     """The passes that ran while it was asked to look."""
 
     def __init__(self) -> None:
@@ -31,13 +31,13 @@ class Recorder:
         self.depth = 0
 
 
-_asked: list[Recorder] = []
+_asked: list[PassRecorder] = []
 
 
 @contextmanager
-def recorded() -> Iterator[Recorder]:
+def record_passes() -> Iterator[PassRecorder]:
     """Record every stage that runs inside the block."""
-    found = Recorder()
+    found = PassRecorder()
     _asked.append(found)
     try:
         yield found

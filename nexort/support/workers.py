@@ -35,7 +35,7 @@ PR_SET_PDEATHSIG = 1
 """Of prctl(2)."""
 
 
-def gathered(
+def run_ordered(
     task: Callable[[int], T],
     items: Sequence[int],
     workers: int,
@@ -44,7 +44,7 @@ def gathered(
     """``task(k)`` of every item k, with linear algebra on one thread; ``done`` is called as they
     come."""
     found: dict[int, T] = {}
-    with one_blas_thread(), closing(spread(task, items, workers)) as results:
+    with one_blas_thread(), closing(run_unordered(task, items, workers)) as results:
         for k, result in results:
             found[k] = result
             if done is not None:
@@ -52,7 +52,7 @@ def gathered(
     return found
 
 
-def spread(task: Callable[[int], T], items: Sequence[int], workers: int) -> Results[T]:
+def run_unordered(task: Callable[[int], T], items: Sequence[int], workers: int) -> Results[T]:
     """``(k, task(k))`` of every item, as they are done, over at most so many workers; one of them
     is the caller. Where the iteration ends early, or a task raises, the others are stopped."""
     workers = min(workers, len(items))

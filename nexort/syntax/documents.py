@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from nexort.syntax import tree as t
-from nexort.syntax.layout import Doc, bracket, commas, fill, flat, row
+from nexort.syntax.layout import Doc, bracketed_doc, commas, fill_doc, flat_text, sequence
 
 EXPR, TERM, PRODUCT, UNARY, BESIDE, POWER, POSTFIX = range(7)
 """How tightly an expression binds: the productions of the grammar of these names."""
@@ -22,7 +22,7 @@ Bracketed = t.Expectation | t.ListLiteral | t.Paren
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Surroundings:
     """Where an expression stands: ``tight`` has no spaces around operators, as in ``x[l-1]``;
     ``inside`` brackets a line may be broken anywhere."""
 
@@ -30,21 +30,21 @@ class Place:
     inside: bool = False
 
     @property
-    def nested(self) -> Place:
+    def nested(self) -> Surroundings:
         """The place inside a further bracket."""
-        return Place(self.tight, inside=True)
+        return Surroundings(self.tight, inside=True)
 
 
-OUTSIDE = Place()
-INDEX = Place(tight=True, inside=True)
+OUTSIDE = Surroundings()
+INDEX = Surroundings(tight=True, inside=True)
 
 
-def expression(expr: t.Expr, place: Place = OUTSIDE, level: int = EXPR) -> Doc:
+def expression_doc(expr: t.Expr, place: Surroundings = OUTSIDE, level: int = EXPR) -> Doc:
     """An expression where one that binds at least as tightly as ``level`` may stand."""
     if isinstance(expr, t.Juxtaposed):
         expr = _writable(expr.factors)
     if _binds(expr) < level:
-        return bracket("(", [expression(expr, place.nested)], ")")
+        return bracketed_doc("(", [expression_doc(expr, place.nested)], ")")
     match expr:
         case t.Number() | t.Name() | t.Ket() | t.Bra() | t.BraKet():
             return _atom(expr)
@@ -53,21 +53,23 @@ def expression(expr: t.Expr, place: Place = OUTSIDE, level: int = EXPR) -> Doc:
         case t.Expectation() | t.ListLiteral() | t.Paren():
             return _bracketed(expr, place)
         case t.Negative(value):
-            inner = expression(value, place, TERM if isinstance(value, t.Sum) else UNARY)
-            return row("-", inner)
+            inner = expression_doc(value, place, TERM if isinstance(value, t.Sum) else UNARY)
+            return sequence("-", inner)
         case t.Binary("^", left, right):
-            return row(expression(left, place, POSTFIX), "^", _exponent(right, place))
+            return sequence(expression_doc(left, place, POSTFIX), "^", _exponent(right, place))
         case t.Binary():
             return _chain(expr, place)
         case t.Juxtaposed(factors):
-            parts = [expression(factor, place, POWER) for factor in factors]
+            parts = [expression_doc(factor, place, POWER) for factor in factors]
             gaps = _gaps(factors)
             if place.inside:
-                return fill(parts, gaps)
-            return row(parts[0], *(x for pair in zip(gaps, parts[1:], strict=True) for x in pair))
+                return fill_doc(parts, gaps)
+            return sequence(
+                parts[0], *(x for pair in zip(gaps, parts[1:], strict=True) for x in pair)
+            )
         case t.Sum(loops, body):
-            binders = bracket("sum(", [binder(x, place.nested) for x in loops], ")")
-            return row(binders, " ", expression(body, place, TERM))
+            binders = bracketed_doc("sum(", [binder_doc(x, place.nested) for x in loops], ")")
+            return sequence(binders, " ", expression_doc(body, place, TERM))
         case _:
             assert_never(expr)
 
@@ -100,35 +102,37 @@ def _atom(expr: Atom) -> str:
         case t.Name(name):
             return name
         case t.Ket(name):
-            return f"|{label(name)}>"
+            return f"|{label_doc(name)}>"
         case t.Bra(name):
-            return f"<{label(name)}|"
+            return f"<{label_doc(name)}|"
         case t.BraKet(left, right):
-            return f"<{label(left)}|{label(right)}>"
+            return f"<{label_doc(left)}|{label_doc(right)}>"
         case _:
             assert_never(expr)
 
 
-def label(name: t.Label | t.Target) -> str:
+def label_doc(name: t.Label | t.Target) -> str:
     """What stands between bars; it cannot be broken."""
-    return flat(row(name.name, _items(name.items)))
+    return flat_text(sequence(name.name, _items(name.items)))
 
 
-def _postfixed(expr: Postfixed, place: Place) -> Doc:
+def _postfixed(expr: Postfixed, place: Surroundings) -> Doc:
     if isinstance(expr, t.Call):
-        base = expression(expr.callee, place, POSTFIX)
-        return row(base, bracket("(", [_argument(x, place.nested) for x in expr.args], ")"))
-    base = expression(expr.base, place, POSTFIX)
+        base = expression_doc(expr.callee, place, POSTFIX)
+        return sequence(
+            base, bracketed_doc("(", [_argument(x, place.nested) for x in expr.args], ")")
+        )
+    base = expression_doc(expr.base, place, POSTFIX)
     match expr:
         case t.Index(_, items):
-            shown = row("(", base, ")") if _reads_as_expectation(expr) else base
-            return row(shown, _items(items))
+            shown = sequence("(", base, ")") if _reads_as_expectation(expr) else base
+            return sequence(shown, _items(items))
         case t.Copied(_, copy):
-            return row(base, f"{{{copy}}}")
+            return sequence(base, f"{{{copy}}}")
         case t.Prime():
-            return row(base, "'")
+            return sequence(base, "'")
         case t.Transpose():
-            return row(base, "^T")
+            return sequence(base, "^T")
         case _:
             assert_never(expr)
 
@@ -138,33 +142,33 @@ def _reads_as_expectation(expr: t.Index) -> bool:
     return isinstance(expr.base, t.Copied) and expr.base.base == t.Name("E", expr.span)
 
 
-def _bracketed(expr: Bracketed, place: Place) -> Doc:
+def _bracketed(expr: Bracketed, place: Surroundings) -> Doc:
     match expr:
         case t.Expectation(copies, body):
             opening = f"E{{{','.join(map(str, copies))}}}["
-            return bracket(opening, [expression(body, place.nested)], "]")
+            return bracketed_doc(opening, [expression_doc(body, place.nested)], "]")
         case t.ListLiteral(items):
-            return bracket("[", [expression(x, place.nested) for x in items], "]")
+            return bracketed_doc("[", [expression_doc(x, place.nested) for x in items], "]")
         case t.Paren(value):
-            return bracket("(", [expression(value, place.nested)], ")")
+            return bracketed_doc("(", [expression_doc(value, place.nested)], ")")
         case _:
             assert_never(expr)
 
 
-def _exponent(expr: t.Expr, place: Place, negative: bool = False) -> Doc:
+def _exponent(expr: t.Expr, place: Surroundings, negative: bool = False) -> Doc:
     """An exponent; ``x^(T)`` keeps its parentheses because ``x^T`` is a transpose."""
     match expr:
         case t.Number() | t.Paren():
-            return expression(expr, place)
+            return expression_doc(expr, place)
         case t.Name(name) | t.Index(t.Name(name)) if name != "T" or negative:
-            return expression(expr, place)
+            return expression_doc(expr, place)
         case t.Negative(value):
-            return row("-", _exponent(value, place, negative=True))
+            return sequence("-", _exponent(value, place, negative=True))
         case _:
-            return bracket("(", [expression(expr, place.nested)], ")")
+            return bracketed_doc("(", [expression_doc(expr, place.nested)], ")")
 
 
-def _chain(expr: t.Binary, place: Place) -> Doc:
+def _chain(expr: t.Binary, place: Surroundings) -> Doc:
     """``a + b - c`` or ``a * b / c``: the left operands unwound, however many there are."""
     ours, first, others = ("+-", EXPR, TERM) if expr.op in "+-" else ("*/@", PRODUCT, UNARY)
     operands: list[Doc] = []
@@ -174,19 +178,19 @@ def _chain(expr: t.Binary, place: Place) -> Doc:
         isinstance(left, t.Binary) and left.op in ours and (not operators or _binds(left) == first)
     ):
         after_star = left.op == "*" and not operators and isinstance(left.right, t.Sum)
-        operands.append(expression(left.right, place, TERM if after_star else others))
+        operands.append(expression_doc(left.right, place, TERM if after_star else others))
         operators.append(left.op)
         bottom, left = left, left.left
-    operands.append(expression(left, place, first))
+    operands.append(expression_doc(left, place, first))
     operands.reverse()
     operators.reverse()
     alone = len(operators) == 1 or operators[1] != "/"
     if operators[0] == "/" and alone and _is_short(left) and _is_short(bottom.right):
-        operands[:2] = [f"{flat(operands[0])}/{flat(operands[1])}"]
+        operands[:2] = [f"{flat_text(operands[0])}/{flat_text(operands[1])}"]
         operators.pop(0)
         if not operators:
             return operands[0]
-    return fill(operands, operators if place.tight else [f" {x} " for x in operators])
+    return fill_doc(operands, operators if place.tight else [f" {x} " for x in operators])
 
 
 def _is_short(expr: t.Expr) -> bool:
@@ -195,36 +199,38 @@ def _is_short(expr: t.Expr) -> bool:
     return isinstance(value, t.Number | t.Name)
 
 
-def _argument(argument: t.Argument, place: Place) -> Doc:
-    value = expression(argument.value, place)
+def _argument(argument: t.Argument, place: Surroundings) -> Doc:
+    value = expression_doc(argument.value, place)
     if argument.keyword:
-        return row(f"{argument.keyword}=", value)
+        return sequence(f"{argument.keyword}=", value)
     if not argument.loops:
         return value
-    binders = [binder(x, place) for x in argument.loops]
-    return fill([value, *binders], [" for ", *(", " for _ in binders[1:])])
+    binders = [binder_doc(x, place) for x in argument.loops]
+    return fill_doc([value, *binders], [" for ", *(", " for _ in binders[1:])])
 
 
-def binder(loop: t.Binder, place: Place = OUTSIDE) -> Doc:
+def binder_doc(loop: t.Binder, place: Surroundings = OUTSIDE) -> Doc:
     """``k in first..last``."""
-    return row(f"{loop.var} in ", _range(loop.range, place))
+    return sequence(f"{loop.var} in ", _range(loop.range, place))
 
 
-def _range(interval: t.Range, place: Place) -> Doc:
-    place = Place(tight=True, inside=place.inside)
-    first = expression(interval.first, place)
-    last = expression(interval.last, place)
+def _range(interval: t.Range, place: Surroundings) -> Doc:
+    place = Surroundings(tight=True, inside=place.inside)
+    first = expression_doc(interval.first, place)
+    last = expression_doc(interval.last, place)
     # `1. ..3` and `1.. .3`: of three dots none would be of a number
-    gap, other = (" " if dot else "" for dot in (flat(first).endswith("."), flat(last)[0] == "."))
+    gap, other = (
+        " " if dot else "" for dot in (flat_text(first).endswith("."), flat_text(last)[0] == ".")
+    )
     parts = [first, f"{gap}..{other}", last]
     if interval.step is not None:
-        parts += [" by ", expression(interval.step, place)]
-    return row(*parts)
+        parts += [" by ", expression_doc(interval.step, place)]
+    return sequence(*parts)
 
 
 def _items(items: tuple[t.Item, ...]) -> Doc:
     """``[i, j..k, :]``, or nothing."""
-    return bracket("[", map(_item, items), "]") if items else ""
+    return bracketed_doc("[", map(_item, items), "]") if items else ""
 
 
 def _item(item: t.Item) -> Doc:
@@ -234,7 +240,7 @@ def _item(item: t.Item) -> Doc:
         case t.Range():
             return _range(item, INDEX)
         case _:
-            return expression(item, INDEX)
+            return expression_doc(item, INDEX)
 
 
 # ---- factors side by side ------------------------------------------------------------------------
@@ -297,50 +303,52 @@ def statement(node: t.Plain) -> Doc:
         case t.Import(path):
             return f'import "{path}"'
         case t.Declaration(keyword, names):
-            return row(f"{keyword} ", commas(map(_declared, names)))
+            return sequence(f"{keyword} ", commas(map(_declared, names)))
         case t.Random():
             return _random(node)
         case t.Function(name, parameters, body):
-            return row(f"fn {name}", _parameters(parameters), " = ", expression(body))
+            return sequence(f"fn {name}", _parameters(parameters), " = ", expression_doc(body))
         case t.Update(name, parameters):
-            return row(f"update {name}", _parameters(parameters), " {")
+            return sequence(f"update {name}", _parameters(parameters), " {")
         case t.Binding(target, value, loops):
-            clauses = [x for loop in loops for x in (" for ", binder(loop))]
-            return row(_target(target), " = ", expression(value), *clauses)
+            clauses = [x for loop in loops for x in (" for ", binder_doc(loop))]
+            return sequence(_target(target), " = ", expression_doc(value), *clauses)
         case t.For(loop):
-            return row("for ", binder(loop), " {")
+            return sequence("for ", binder_doc(loop), " {")
         case t.Network(name, parameters):
-            return row(f"network {name}", _parameters(parameters), " {")
+            return sequence(f"network {name}", _parameters(parameters), " {")
         case t.Weight():
             return _weight(node)
         case t.Returned(value):
-            return row("return ", expression(value))
+            return sequence("return ", expression_doc(value))
         case t.Train(name):
             return f"train {name} {{"
         case t.Optimizer(name, parameters):
-            return row(f"optimizer {name}", _parameters(parameters), " {")
+            return sequence(f"optimizer {name}", _parameters(parameters), " {")
         case t.Output(items):
-            return row("output ", commas(_output(x, k == 0) for k, x in enumerate(items)))
+            return sequence("output ", commas(_output(x, k == 0) for k, x in enumerate(items)))
         case _:
             assert_never(node)
 
 
 def _declared(name: t.Declared) -> Doc:
-    head = row(name.name, _items(name.items))
-    return head if name.value is None else row(head, " = ", expression(name.value))
+    head = sequence(name.name, _items(name.items))
+    return head if name.value is None else sequence(head, " = ", expression_doc(name.value))
 
 
 def _random(node: t.Random) -> Doc:
     declared = [_declared(name) for name in node.names]
-    names = bracket("(", declared, ")") if node.joint else commas(declared)
-    return row(f"{node.keyword} ", names, " -> " if node.arrow else " ~ ", expression(node.law))
+    names = bracketed_doc("(", declared, ")") if node.joint else commas(declared)
+    return sequence(
+        f"{node.keyword} ", names, " -> " if node.arrow else " ~ ", expression_doc(node.law)
+    )
 
 
 def _weight(node: t.Weight) -> Doc:
-    head = row("weight ", commas(map(_declared, node.names)), " : ", _declared(node.kind))
+    head = sequence("weight ", commas(map(_declared, node.names)), " : ", _declared(node.kind))
     if node.law is not None:
-        return row(head, " ~ ", expression(node.law))
-    return head if node.value is None else row(head, " = ", expression(node.value))
+        return sequence(head, " ~ ", expression_doc(node.law))
+    return head if node.value is None else sequence(head, " = ", expression_doc(node.value))
 
 
 def setting(node: t.Setting) -> Doc:
@@ -349,32 +357,32 @@ def setting(node: t.Setting) -> Doc:
         return f"{node.word} {{"
     if node.value is None:
         return node.word
-    line = row(f"{node.word} ", expression(node.value))
+    line = sequence(f"{node.word} ", expression_doc(node.value))
     if not node.targets:
         return line
-    return row(line, " for ", commas(map(_declared, node.targets)))
+    return sequence(line, " for ", commas(map(_declared, node.targets)))
 
 
-def exponents(node: t.Exponents) -> Doc:
+def exponents_doc(node: t.Exponents) -> Doc:
     """``u: a=0, b=1/2``."""
     values = commas(_argument(x, OUTSIDE) for x in node.values)
-    return row(node.name, _items(node.items), ": ", values)
+    return sequence(node.name, _items(node.items), ": ", values)
 
 
 def step(node: t.Assign | t.Updated) -> Doc:
     """A line of an optimizer."""
     if isinstance(node, t.Updated):
-        return row("update ", expression(node.value))
+        return sequence("update ", expression_doc(node.value))
     return assignment(node)
 
 
 def _parameters(parameters: tuple[t.Parameter, ...]) -> Doc:
-    return bracket(
+    return bracketed_doc(
         "(",
         [
             x.name
             if x.default is None
-            else row(f"{x.name}=", expression(x.default, OUTSIDE.nested))
+            else sequence(f"{x.name}=", expression_doc(x.default, OUTSIDE.nested))
             for x in parameters
         ],
         ")",
@@ -382,22 +390,22 @@ def _parameters(parameters: tuple[t.Parameter, ...]) -> Doc:
 
 
 def _target(target: t.Target) -> Doc:
-    return f"|{label(target)}>" if target.ket else row(target.name, _items(target.items))
+    return f"|{label_doc(target)}>" if target.ket else sequence(target.name, _items(target.items))
 
 
 def _output(item: t.OutputItem, first: bool) -> Doc:
     """An output; ``output [`` would start a binding of a name ``output``."""
-    value = expression(item.value)
-    if first and flat(value).startswith("["):
-        value = bracket("(", [expression(item.value, OUTSIDE.nested)], ")")
-    return value if item.alias is None else row(value, f" as {item.alias}")
+    value = expression_doc(item.value)
+    if first and flat_text(value).startswith("["):
+        value = bracketed_doc("(", [expression_doc(item.value, OUTSIDE.nested)], ")")
+    return value if item.alias is None else sequence(value, f" as {item.alias}")
 
 
 def assignment(node: t.Assign) -> Doc:
     """A line of an update function."""
-    return row("state " if node.state else "", f"{node.name} = ", expression(node.value))
+    return sequence("state " if node.state else "", f"{node.name} = ", expression_doc(node.value))
 
 
 def result(node: t.Update) -> Doc:
     """The last line of an update function."""
-    return row("return ", expression(node.result))
+    return sequence("return ", expression_doc(node.result))

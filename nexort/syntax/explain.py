@@ -35,7 +35,7 @@ _OPENED = re.compile(r"[<⟨]\s*([\w\[\]]+)\s*[|∣]\s*([^|∣⟨<\s][^⟨<\n]*?
 """A bra with an expression behind its bar."""
 
 
-def explain(source: Source, tokens: list[Token], error: UnexpectedError) -> Diagnostic:
+def explain_unexpected(source: Source, tokens: list[Token], error: UnexpectedError) -> Diagnostic:
     """A diagnostic for an unexpected token, with special help for the usual slips."""
     at_end = error.position >= len(tokens)
     if at_end:

@@ -15,7 +15,7 @@ INDENT = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Sequenced:
     """Parts after one another, unbreakable between them."""
 
     parts: tuple[Doc, ...]
@@ -36,43 +36,45 @@ class Fill:
     flat: str
 
 
-Doc = str | Row | Fill
+Doc = str | Sequenced | Fill
 
 
-def flat(doc: Doc) -> str:
+def flat_text(doc: Doc) -> str:
     """The document on one line."""
     return doc if isinstance(doc, str) else doc.flat
 
 
-def row(*parts: Doc) -> Doc:
+def sequence(*parts: Doc) -> Doc:
     """Parts after one another; text if all of them are."""
     joined: list[Doc] = []
     for texts, group in groupby(parts, lambda part: isinstance(part, str)):
         run = list(group)
-        joined += ["".join(map(flat, run))] if texts else run
-    return joined[0] if len(joined) == 1 else Row(tuple(joined), "".join(map(flat, parts)))
+        joined += ["".join(map(flat_text, run))] if texts else run
+    return (
+        joined[0] if len(joined) == 1 else Sequenced(tuple(joined), "".join(map(flat_text, parts)))
+    )
 
 
-def fill(items: Sequence[Doc], joints: Sequence[str], bracketed: bool = False) -> Doc:
+def fill_doc(items: Sequence[Doc], joints: Sequence[str], bracketed: bool = False) -> Doc:
     """Items with ``joints[k]`` after item k."""
-    pieces = [flat(items[0])]
+    pieces = [flat_text(items[0])]
     for joint, item in zip(joints, items[1:], strict=True):
-        pieces += (joint, flat(item))
+        pieces += (joint, flat_text(item))
     return Fill(tuple(items), tuple(joints), bracketed, "".join(pieces))
 
 
 def commas(items: Iterable[Doc]) -> Doc:
     """Items separated by commas; '' if there are none."""
     listed = tuple(items)
-    return fill(listed, (", ",) * (len(listed) - 1)) if listed else ""
+    return fill_doc(listed, (", ",) * (len(listed) - 1)) if listed else ""
 
 
-def bracket(opening: str, items: Iterable[Doc], closing: str) -> Doc:
+def bracketed_doc(opening: str, items: Iterable[Doc], closing: str) -> Doc:
     """Items separated by commas inside brackets."""
     listed = tuple(items)
     if not listed:
         return opening + closing
-    return row(opening, fill(listed, (", ",) * (len(listed) - 1), bracketed=True), closing)
+    return sequence(opening, fill_doc(listed, (", ",) * (len(listed) - 1), bracketed=True), closing)
 
 
 def render(doc: Doc, indent: int) -> str:
@@ -92,8 +94,8 @@ class _Page:
     def lay(self, doc: Doc, indent: int, after: int) -> None:
         """Write a document that ``after`` further characters follow on its last line."""
         if isinstance(doc, str) or len(self.line) + len(doc.flat) + after <= WIDTH:
-            self.line += flat(doc)
-        elif isinstance(doc, Row):
+            self.line += flat_text(doc)
+        elif isinstance(doc, Sequenced):
             for k, part in enumerate(doc.parts):
                 self.lay(part, indent, _head(doc.parts[k + 1 :], after))
         else:
@@ -106,9 +108,9 @@ class _Page:
             joint = doc.joints[k - 1] if k else ""
             last = k == len(doc.joints)
             tail = after if last else doc.joints[k].count(",")
-            size = len(flat(item)) + tail
+            size = len(flat_text(item)) + tail
             if len(self.line) + len(joint) + size <= WIDTH:
-                self.line += joint + flat(item)
+                self.line += joint + flat_text(item)
                 continue
             fresh = inner + len(joint.lstrip()) + size <= WIDTH
             begins = len(self.line) + len(joint) + _head((item,), tail) <= WIDTH
@@ -131,7 +133,7 @@ def _head(parts: Sequence[Doc], after: int) -> int:
     for part in parts:
         if isinstance(part, Fill):
             return count if part.bracketed else count + _head(part.items[:1], 0)
-        count += len(flat(part)) if isinstance(part, str) else _head(part.parts, 0)
+        count += len(flat_text(part)) if isinstance(part, str) else _head(part.parts, 0)
         if not _solid(part):
             return count
     return count + after
@@ -139,6 +141,6 @@ def _head(parts: Sequence[Doc], after: int) -> int:
 
 def _solid(doc: Doc) -> bool:
     """Whether a document has no break at all."""
-    if isinstance(doc, Row):
+    if isinstance(doc, Sequenced):
         return all(_solid(part) for part in doc.parts)
     return isinstance(doc, str)

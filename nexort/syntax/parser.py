@@ -17,7 +17,7 @@ from typing import Any
 from nexort.support import collector
 from nexort.support.diagnostics import Report, Source, Span, fail
 from nexort.syntax import tree as t
-from nexort.syntax.explain import UnexpectedError, explain
+from nexort.syntax.explain import UnexpectedError, explain_unexpected
 from nexort.syntax.lexing import Token, scan
 
 Recipe = tuple[int | tuple[str, int], ...]
@@ -46,12 +46,12 @@ def parse(source: Source) -> t.Module:
     report = Report()
     builder = _Builder(source)
     statements: list[t.Statement] = []
-    with collector.paused():
+    with collector.pause_collector():
         for tokens in _statements(_counted(source, scan(source, comments))):
             try:
                 statements.append(builder.build(_recipe(tuple(tok.kind for tok in tokens)), tokens))
             except UnexpectedError as error:
-                report.add(explain(source, tokens, error))
+                report.add(explain_unexpected(source, tokens, error))
             except _TooDeepError:
                 where = Span(source, tokens[0].start, tokens[-1].end)
                 report.error("syntax", "this statement is nested too deeply", where)

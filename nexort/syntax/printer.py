@@ -16,12 +16,12 @@ from typing import Any
 from nexort.support.diagnostics import Source, Span
 from nexort.syntax import documents
 from nexort.syntax import tree as t
-from nexort.syntax.layout import INDENT, WIDTH, Doc, flat, render
+from nexort.syntax.layout import INDENT, WIDTH, Doc, flat_text, render
 
 
 def print_expr(expr: t.Expr) -> str:
     """An expression, on one line."""
-    return flat(documents.expression(expr))
+    return flat_text(documents.expression_doc(expr))
 
 
 def print_statement(statement: t.Statement) -> str:
@@ -168,7 +168,7 @@ class _Printer:
         header = self._header(span, node.span.start)
         self._entry(documents.setting(node), depth, header, opens=True)
         for line in node.exponents:
-            self._entry(documents.exponents(line), depth + 1, self._own(line.span))
+            self._entry(documents.exponents_doc(line), depth + 1, self._own(line.span))
         self._close(span, depth)
 
     def _header(self, span: Span | None, after: int) -> Span | None:
@@ -241,13 +241,13 @@ class _Printer:
 def _one_line(node: t.For, depth: int) -> str | None:
     """A loop over one simple statement on one line, if it fits."""
     if not node.body:
-        return flat(documents.statement(node)) + "}"
+        return flat_text(documents.statement(node)) + "}"
     if len(node.body) > 1 or isinstance(
         node.body[0], t.For | t.Update | t.Network | t.Train | t.Optimizer | t.Noted
     ):
         return None
-    body = flat(documents.statement(node.body[0]))
-    text = f"{flat(documents.statement(node))} {body} }}"
+    body = flat_text(documents.statement(node.body[0]))
+    text = f"{flat_text(documents.statement(node))} {body} }}"
     return text if depth * INDENT + len(text) <= WIDTH else None
 
 

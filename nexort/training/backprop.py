@@ -20,7 +20,7 @@ from nexort.program.nodes import Node, Op, walk, walk_where
 from nexort.program.partials import partial
 from nexort.program.types import ROOT, Axes, Kind, ket, scalar
 from nexort.support.diagnostics import InternalError
-from nexort.training.scatter import on_diagonal, scattered, turned
+from nexort.training.scatter import on_diagonal, rotate_axes, scatter
 from nexort.training.task import Gradient, Key
 
 
@@ -93,24 +93,32 @@ class Reverse:
                 left, right = x.args
                 joined = len(left.type.axes), len(right.type.axes)
                 return [
-                    (left, build.contract(g, right, joined[1]) if joined[1] else times(g, right)),
-                    (right, build.contract(left, g, joined[0]) if joined[0] else times(left, g)),
+                    (
+                        left,
+                        build.contract(g, right, joined[1])
+                        if joined[1]
+                        else product_node(g, right),
+                    ),
+                    (
+                        right,
+                        build.contract(left, g, joined[0]) if joined[0] else product_node(left, g),
+                    ),
                 ]
             case Op.AVERAGE:
                 return [(x.args[0], build.spread(g, ket(g.type.axes)))]
             case Op.MATMUL:
                 return self._matmul(x, g)
             case Op.TAKE:
-                return [(x.args[0], scattered(g, x.attr, x.args[0].type.axes, self.sizes))]
+                return [(x.args[0], scatter(g, x.attr, x.args[0].type.axes, self.sizes))]
             case Op.TRANSPOSE:
                 return [(x.args[0], build.transpose(g))]
             case Op.DIAGONAL:
                 return [(x.args[0], on_diagonal(g, x.args[0].type.axes, self.sizes))]
             case Op.SPREAD:
-                return [(x.args[0], narrowed(g, x.args[0]))]
+                return [(x.args[0], undo_broadcast(g, x.args[0]))]
             case Op.STACK:
                 parts = [(a, build.take(g, [k])) for k, a in enumerate(x.args)]
-                return [(a, narrowed(part, a)) for a, part in parts]
+                return [(a, undo_broadcast(part, a)) for a, part in parts]
             case Op.MEAN:
                 return self._mean(x, g)
             case _:
@@ -123,7 +131,7 @@ class Reverse:
             if self.depends(arg):
                 slope = partial(str(x.attr), position, x.args)
                 if not build.is_number(slope, 0):
-                    found.append((arg, narrowed(times(g, slope), arg)))
+                    found.append((arg, undo_broadcast(product_node(g, slope), arg)))
         return found
 
     def _matmul(self, x: Node, g: Node) -> list[tuple[Node, Node]]:
@@ -195,7 +203,7 @@ def _exchanged(cotangent: Node, k: int) -> Node:
         elif x.type.kind is Kind.SCALAR:
             done[x] = x
         else:
-            done[x] = build.over(x, tuple(done[a] for a in x.args))
+            done[x] = build.local_over(x, tuple(done[a] for a in x.args))
     return done[cotangent]
 
 
@@ -217,7 +225,7 @@ def _add(a: Node, b: Node) -> Node:
     return build.call("add", a, b)
 
 
-def times(a: Node, b: Node) -> Node:
+def product_node(a: Node, b: Node) -> Node:
     """The product, less a factor 1."""
     if build.is_number(a, 1):
         return b
@@ -231,7 +239,7 @@ def _fitted(cotangent: Node, x: Node) -> Node:
     return build.spread(cotangent, x.type)
 
 
-def narrowed(cotangent: Node, arg: Node) -> Node:
+def undo_broadcast(cotangent: Node, arg: Node) -> Node:
     """Undo a broadcast: sums over the axes that ``arg`` lacks; of a scalar that became a ket, the
     average over the width (not inside an expectation, which averages at its end)."""
     extra = len(cotangent.type.axes) - len(arg.type.axes)
@@ -259,13 +267,13 @@ def _contraction(x: Node, g: Node, sizes: Mapping[str, int]) -> list[tuple[Node,
     elif a == 0:
         to_left = build.contract(right, g, b)
     else:
-        to_left = build.contract(g, turned(right, joined, sizes), b)
+        to_left = build.contract(g, rotate_axes(right, joined, sizes), b)
     if a == 0:
         to_right = build.contract(left, g, 0)
     elif b == 0:
         to_right = build.contract(g, left, a)
     else:
-        to_right = build.contract(turned(left, a, sizes), g, a)
+        to_right = build.contract(rotate_axes(left, a, sizes), g, a)
     return [(left, _mean_for(to_left, left)), (right, _mean_for(to_right, right))]
 
 

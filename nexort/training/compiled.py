@@ -27,7 +27,7 @@ _Bound = tuple[_Function, tuple[int, ...], int]
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CompiledCall:
     """A function of places, into a place."""
 
     name: str
@@ -43,10 +43,10 @@ class Code:
     numbers: tuple[Node, ...]
     states: int
     registers: int
-    calls: tuple[Call, ...]
+    calls: tuple[CompiledCall, ...]
     moves: tuple[tuple[int, int], ...]
 
-    def bound(self, numbers: Mapping[Node, float], dtype: DType) -> Bound:
+    def bound(self, numbers: Mapping[Node, float], dtype: DType) -> BoundStep:
         """The step with its numbers, on arrays of that dtype."""
         values = [float(numbers[x]) for x in self.numbers]
         with np.errstate(all="ignore"):
@@ -57,11 +57,11 @@ class Code:
         # a product takes half the time of a quotient
         kept = {k: last + k for k, x in enumerate(inverses) if tiny < abs(float(x)) < np.inf}
         calls = [_bound(call, values, kept) for call in self.calls]
-        return Bound(self, dtype, constants, inverses, calls)
+        return BoundStep(self, dtype, constants, inverses, calls)
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class BoundStep:
     """A step whose numbers are known; threads may share it."""
 
     code: Code
@@ -103,7 +103,7 @@ def _move(moves: Sequence[tuple[int, int]], place: list[Array], low: int, high: 
 # ---- calls ---------------------------------------------------------------------------------------
 
 
-def _bound(call: Call, numbers: Sequence[float], inverses: Mapping[int, int]) -> _Bound:
+def _bound(call: CompiledCall, numbers: Sequence[float], inverses: Mapping[int, int]) -> _Bound:
     """The numpy function of a call: of a power with a number as its exponent, a simpler one, of a
     quotient by a number a product by its inverse, where that has a place."""
     name, args = call.name, call.args
@@ -131,7 +131,7 @@ def _function(name: str) -> _Function:
 # ---- places --------------------------------------------------------------------------------------
 
 
-def compiled(
+def compile_step(
     gradient: Node, states: Sequence[tuple[Node, Node]], result: Node, known: frozenset[Node]
 ) -> Code:
     """The calls of a step that gives each state (its slot, its new value) and the result; ``known``
@@ -179,10 +179,10 @@ def _assigned(
     homes: Mapping[Node, int],
     places: dict[Node, int],
     first: int,
-) -> tuple[list[Call], int]:
+) -> tuple[list[CompiledCall], int]:
     """Places for calls: a register is free again after its last reader."""
     free: list[int] = []
-    made: list[Call] = []
+    made: list[CompiledCall] = []
     used = first
     for position, x in enumerate(calls):
         args = tuple(places[a] for a in x.args)
@@ -195,5 +195,5 @@ def _assigned(
             places[x] = free.pop()
         else:
             places[x], used = used, used + 1
-        made.append(Call(str(x.attr), args, places[x]))
+        made.append(CompiledCall(str(x.attr), args, places[x]))
     return made, used - first

@@ -15,7 +15,7 @@ def check_hyperparameters(use: OptimizerUse, values: Mapping[str, float], rates:
     if (rates < 0).any():
         where = use.spans.get("lr", use.span)
         raise fail("bad-argument", f"the learning rate is {rates.min()}, below 0", where)
-    entry = optimizers.registry().get(use.rule.name)
+    entry = optimizers.optimizer_registry().get(use.rule.name)
     if entry is None:
         return
     for name, allowed in entry.ranges.items():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 
-from nexort.data.given import Given, bound
+from nexort.data.given import Given, bind_given
 from nexort.program.declarations import OutputRule
 from nexort.program.laws import check_laws
 from nexort.program.missing import Missing
@@ -34,7 +34,7 @@ from nexort.training.task import (
     seed_slot,
     weight_name,
 )
-from nexort.training.weights import Numbers, weight
+from nexort.training.weights import TrainingNumbers, weight_member
 from nexort.transform.operators import expand_operators
 
 
@@ -48,13 +48,13 @@ def prepare(program: Program, given: Given) -> Task:
     """
     training = program.training
     assert training is not None
-    params, data, sizes = bound(program, given)
+    params, data, sizes = bind_given(program, given)
     most = given.max_instructions
     report = Report()
     inside = Unroller(alone(program, training.network), params, sizes, report, most)
     out = _output(inside, training.network)
     whole = Unroller(program, params, sizes, report, most)
-    numbers = Numbers(whole, data, _steps(whole, training))
+    numbers = TrainingNumbers(whole, data, _steps(whole, training))
     named = {key: node for key, node in inside.members.items() if node is not None}
     found = _run(whole, training, {**named, (training.network.name, ()): out}, numbers.steps)
     report.stop()
@@ -63,13 +63,13 @@ def prepare(program: Program, given: Given) -> Task:
     return _task(training, *_expanded(graph, out, found, most), numbers)
 
 
-def read(task: Task) -> Task:
+def restrict_moments(task: Task) -> Task:
     """A task with those moments alone that its outputs read."""
     nodes = walk([m for output in task.outputs for m in output.members])
     return replace(task, moments={x: task.moments[x] for x in nodes if x in task.moments})
 
 
-def check(program: Program, given: Given) -> Unroller:
+def check_training(program: Program, given: Given) -> Unroller:
     """Unroll a training's network as far as sizes are known, and where all are, its outputs.
 
     Raises NexortError with every error found.
@@ -91,7 +91,7 @@ def check(program: Program, given: Given) -> Unroller:
         named[training.network.name, ()] = out
         steps = _steps(whole, training)
         _run(whole, training, named, steps)
-        _signals(training, Numbers(whole, {}, min(steps, 1)))
+        _signals(training, TrainingNumbers(whole, {}, min(steps, 1)))
     return inside
 
 
@@ -170,7 +170,9 @@ def _keys(unroller: Unroller, network: Network) -> list[Key]:
     ]
 
 
-def _expanded(graph: Unrolled, out: Node, run: Run, most: int) -> tuple[Unrolled, Run]:
+def _expanded(
+    graph: Unrolled, out: Node, run: RunMoments, most: int
+) -> tuple[Unrolled, RunMoments]:
     """The network's graph without operators, its only output ``out``, and the moments in it."""
     roots = (out, *dict.fromkeys(node for node, _ in run.moments.values()))
     several = UnrolledOutput("f", roots, tuple((k,) for k in range(len(roots))), (), (), None)
@@ -186,7 +188,7 @@ def _expanded(graph: Unrolled, out: Node, run: Run, most: int) -> tuple[Unrolled
 
 
 @dataclass(frozen=True)
-class Run:
+class RunMoments:
     """The outputs of a run over moments, and what each moment is, of all named values."""
 
     outputs: tuple[UnrolledOutput, ...]
@@ -195,7 +197,9 @@ class Run:
     """Where the outputs' nodes were first written."""
 
 
-def _run(unroller: Unroller, training: Training, named: Mapping[Key, Node], steps: int) -> Run:
+def _run(
+    unroller: Unroller, training: Training, named: Mapping[Key, Node], steps: int
+) -> RunMoments:
     """The program's outputs over the network's members. Raises NexortError."""
     moments: dict[Node, tuple[Node, int]] = {}
     weights = training.network.weights
@@ -215,13 +219,13 @@ def _run(unroller: Unroller, training: Training, named: Mapping[Key, Node], step
     unroller.run()
     outputs = tuple(unrolled_outputs(unroller))
     unroller.report.stop()
-    return Run(outputs, moments, unroller.spans)
+    return RunMoments(outputs, moments, unroller.spans)
 
 
 # ---- the whole -----------------------------------------------------------------------------------
 
 
-def _task(training: Training, step: Unrolled, run: Run, numbers: Numbers) -> Task:
+def _task(training: Training, step: Unrolled, run: RunMoments, numbers: TrainingNumbers) -> Task:
     """The run, once its graph stands, of no limit yet. Raises NexortError."""
     [out] = step.outputs[0].members
     axes = out.type.axes
@@ -231,7 +235,7 @@ def _task(training: Training, step: Unrolled, run: Run, numbers: Numbers) -> Tas
         if x.op in (Op.INIT_VECTOR, Op.INIT_SCALAR)
     }
     keys = _keys(numbers.unroller, training.network)
-    weights = {key: weight(key, shapes.get(key, ()), training, numbers) for key in keys}
+    weights = {key: weight_member(key, shapes.get(key, ()), training, numbers) for key in keys}
     errors, start = _signals(training, numbers)
     return Task(
         step=step,
@@ -250,7 +254,7 @@ def _task(training: Training, step: Unrolled, run: Run, numbers: Numbers) -> Tas
     )
 
 
-def _signals(training: Training, numbers: Numbers) -> tuple[tuple[Node, ...], Start]:
+def _signals(training: Training, numbers: TrainingNumbers) -> tuple[tuple[Node, ...], Start]:
     """The error signal at every step, and what the output is at the start. Raises NexortError."""
     start = training.start
     if not isinstance(start, str):
@@ -258,7 +262,7 @@ def _signals(training: Training, numbers: Numbers) -> tuple[tuple[Node, ...], St
     return tuple(_error(training, numbers, t) for t in range(numbers.steps)), start
 
 
-def _error(training: Training, numbers: Numbers, t: int) -> Node:
+def _error(training: Training, numbers: TrainingNumbers, t: int) -> Node:
     """The error signal at a step, f as the task's slot."""
     where = training.spans["error"]
     node = numbers.graph(training.error, t, where=where, refs=training.error_refs)

@@ -9,11 +9,11 @@ import numpy as np
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.unrolled import Array
 from nexort.support.diagnostics import Span, fail
-from nexort.training.scalars import LOOK, scalar_value, singular
+from nexort.training.scalars import LOOK, first_singular, scalar_value
 from nexort.training.task import Task
 
 
-class Recorder:
+class MomentRecorder:
     """Collects the moments of one run. Kets are arrays of shape axes + (N,), over N sample points
     or the n entries of a vector; a bra-ket is the product's mean over them.
 
@@ -93,7 +93,7 @@ def refuse_singular(
     output."""
     if np.isfinite(value).all():
         return
-    found = singular(task.step, member, slots, grown=t == 0)
+    found = first_singular(task.step, member, slots, grown=t == 0)
     if found is None:
         return
     node, reason = found

@@ -32,7 +32,7 @@ def scalar_value(
     return values[root]
 
 
-def singular(
+def first_singular(
     step: Unrolled, root: Node, slots: Mapping[Node, Array], *, grown: bool
 ) -> tuple[Node, str] | None:
     """The first node of a graph that is not finite though its arguments are, and its value in
@@ -98,7 +98,7 @@ def _value(
         case Op.AVERAGE:
             return np.asarray(args[0].mean(axis=-1))
         case op if op.local:
-            return arrays.local(x, args, 1, shape(x))
+            return arrays.local_array(x, args, 1, shape(x))
         case op:
             raise InternalError(f"{op.name} in an output of a training run")
 

@@ -9,9 +9,7 @@ from nexort.program.nodes import Node, Op
 from nexort.program.types import Axes, Axis, Type
 
 
-def scattered(
-    value: Node, picks: Sequence[int | None], axes: Axes, sizes: Mapping[str, int]
-) -> Node:
+def scatter(value: Node, picks: Sequence[int | None], axes: Axes, sizes: Mapping[str, int]) -> Node:
     """A node with ``axes`` whose selection ``picks`` (an entry, or None for a whole axis) is
     ``value``, and which is zero elsewhere."""
     if all(p is None for p in picks):
@@ -20,14 +18,14 @@ def scattered(
     axis = axes[0]
     size = _size(axis, sizes)
     if first is not None:
-        inner = scattered(value, rest, axes[1:], sizes)
+        inner = scatter(value, rest, axes[1:], sizes)
         hot = build.literal(tuple(int(k == first) for k in range(size)), (axis,))
         return build.contract(hot, inner, 0) if inner.type.axes else build.call("mul", hot, inner)
     if all(p is not None for p in rest) and len(rest) == 1:
         other = axes[1]
         hot = build.literal(tuple(int(k == rest[0]) for k in range(_size(other, sizes))), (other,))
         return build.contract(value, hot, 0)
-    parts = [scattered(build.take(value, [k]), rest, axes[1:], sizes) for k in range(size)]
+    parts = [scatter(build.take(value, [k]), rest, axes[1:], sizes) for k in range(size)]
     return _stack(parts, axis)
 
 
@@ -42,7 +40,7 @@ def on_diagonal(value: Node, axes: Axes, sizes: Mapping[str, int]) -> Node:
     return build.contract(value, build.literal(cube, (axes[-1], *axes[-2:])), 1)
 
 
-def turned(value: Node, first: int, sizes: Mapping[str, int]) -> Node:
+def rotate_axes(value: Node, first: int, sizes: Mapping[str, int]) -> Node:
     """The ``first`` leading axes of a value moved behind the others."""
     axes = value.type.axes
     if first in (0, len(axes)):
@@ -51,7 +49,7 @@ def turned(value: Node, first: int, sizes: Mapping[str, int]) -> Node:
         return build.transpose(value)
     before = (None,) * first
     parts = [
-        turned(build.take(value, (*before, k)), first, sizes)
+        rotate_axes(build.take(value, (*before, k)), first, sizes)
         for k in range(_size(axes[first], sizes))
     ]
     return _stack(parts, axes[first])

@@ -21,7 +21,7 @@ from nexort.program.nodes import Node, Op
 from nexort.program.types import Axes, ket, scalar
 from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
 from nexort.support.diagnostics import Span, fail
-from nexort.training.scalars import LOOK, scalar_value, singular
+from nexort.training.scalars import LOOK, first_singular, scalar_value
 from nexort.training.update import Update
 
 Key = tuple[str, tuple[int, ...]]
@@ -172,7 +172,7 @@ class Task:
 
     def refuse_signal(self, output: Array) -> None:
         """Raise NexortError for a first error signal, at f_0 = ``output``, that is not finite."""
-        found = singular(
+        found = first_singular(
             self.step, self.errors[0], {output_slot(self.out.type.axes): output}, grown=True
         )
         reason = "" if found is None else f": {found[1]}"

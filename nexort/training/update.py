@@ -18,7 +18,7 @@ from nexort.program.declarations import UpdateRule
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.unrolled import Array
 from nexort.support.diagnostics import InternalError
-from nexort.training.compiled import Bound, Code, DType, Kernel, compiled
+from nexort.training.compiled import BoundStep, Code, DType, Kernel, compile_step
 
 BLOCK = 2**14
 """Entries of a block: a dozen float32 registers of it take less than 1 MiB."""
@@ -159,7 +159,7 @@ class Update:
         return self._found[t]
 
     @cached_property
-    def _bound(self) -> dict[tuple[int, DType], Bound]:
+    def _bound(self) -> dict[tuple[int, DType], BoundStep]:
         """What :meth:`runner` made before."""
         return {}
 
@@ -174,7 +174,7 @@ class Update:
         slots = [slot("state", name) for name, _ in self._states]
         finals = [after.get(name, s) for (name, _), s in zip(self._states, slots, strict=True)]
         pairs = list(zip(slots, finals, strict=True))
-        return compiled(slot("history"), pairs, result, frozenset(self._at(0)))
+        return compile_step(slot("history"), pairs, result, frozenset(self._at(0)))
 
     @cached_property
     def _linear(self) -> bool:

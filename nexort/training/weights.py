@@ -30,7 +30,7 @@ from nexort.training.update import Update
 
 
 @dataclass(frozen=True)
-class Numbers:
+class TrainingNumbers:
     """What numbers and data a training is prepared with."""
 
     unroller: Unroller
@@ -72,7 +72,9 @@ class Numbers:
         return value
 
 
-def weight(key: Key, shape: tuple[int, ...], training: Training, numbers: Numbers) -> Weight:
+def weight_member(
+    key: Key, shape: tuple[int, ...], training: Training, numbers: TrainingNumbers
+) -> Weight:
     """A member of a family of weights, taken to be active. Raises NexortError for hyperparameters
     out of range."""
     declared = training.network.weights[key[0]]
@@ -127,7 +129,7 @@ def _membership(key: Key, unroller: Unroller) -> IsMember:
     return lambda indices, span: unroller.integers(indices, unroller.base, span) == key[1]
 
 
-def _norm(use: Normalization | None, numbers: Numbers) -> Norm | None:
+def _norm(use: Normalization | None, numbers: TrainingNumbers) -> Norm | None:
     if use is None:
         return None
     if use.threshold is None:
@@ -138,7 +140,7 @@ def _norm(use: Normalization | None, numbers: Numbers) -> Norm | None:
     return Norm(use.kind, thresholds)
 
 
-def _deviation(declared: WeightFamily, numbers: Numbers) -> float:
+def _deviation(declared: WeightFamily, numbers: TrainingNumbers) -> float:
     variance = numbers.number(declared.variance, where=declared.span)
     if variance < 0:
         raise fail("bad-law", f"the variance of '{declared.name}' is {variance}", declared.span)

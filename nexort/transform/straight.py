@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 
-from nexort.data.given import Given, bound
+from nexort.data.given import Given, bind_given
 from nexort.program.laws import check_laws
 from nexort.program.numbers import Number, resolve
 from nexort.program.outputs import unrolled_outputs
@@ -39,7 +39,7 @@ def refuse_training(program: Program) -> None:
         raise fail("bad-training", message, program.training.span, help=hint)
 
 
-def check(program: Program, given: Given) -> Unroller:
+def check_core(program: Program, given: Given) -> Unroller:
     """Unroll a program without a training as far as sizes are known, to find what only numbers can
     tell. Raises NexortError with every error found."""
     report = Report()
@@ -53,7 +53,7 @@ def check(program: Program, given: Given) -> Unroller:
     return unroller
 
 
-def simplified(program: Program) -> Program:
+def simplify_straight(program: Program) -> Program:
     """The same outputs by fewer rules, verified."""
     found = simplify(program)
     verify_program(found)
@@ -69,9 +69,9 @@ def unroll(program: Program, given: Given, memory: Memory | None = None) -> Unro
     refuse_training(program)
     memory = memory or Memory()
     if memory.simplified is None:
-        memory.simplified = simplified(program)
+        memory.simplified = simplify_straight(program)
     program = memory.simplified
-    params, data, sizes = bound(program, given)
+    params, data, sizes = bind_given(program, given)
     key = repr(sorted(params.items())), repr(sorted(sizes.items())), given.max_instructions
     if key not in memory.graphs:
         found = _unrolled(program, params, sizes, given.max_instructions)

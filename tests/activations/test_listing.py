@@ -12,7 +12,7 @@ import pytest
 from nexort.activations import registry
 from nexort.cli.main import main
 from nexort.gaussian.expectation import CLOSED, PIECEWISE
-from nexort.limit.derive.listing import OPERATORS, rows
+from nexort.limit.derive.listing import OPERATORS, function_rows
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 NAMES = [name for name in registry() if name not in OPERATORS]
@@ -76,7 +76,7 @@ def test_json_is_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(text)
     assert found["schema"] == 1
     assert [f["name"] for f in found["functions"]] == NAMES
-    assert [f["route"] for f in found["functions"]] == [row.route for row in rows()]
+    assert [f["route"] for f in found["functions"]] == [row.route for row in function_rows()]
 
 
 def test_unknown_names_get_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,7 +85,7 @@ def test_unknown_names_get_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
     assert "did you mean 'gelu'?" in error
 
 
-@pytest.mark.parametrize("row", rows(), ids=lambda row: row.name)
+@pytest.mark.parametrize("row", function_rows(), ids=lambda row: row.name)
 def test_what_is_listed_as_closed_has_formulas(row) -> None:  # type: ignore[no-untyped-def]
     closed = row.route in (CLOSED, PIECEWISE)
     assert closed == (row.source is not None)

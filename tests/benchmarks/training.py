@@ -34,8 +34,8 @@ from nexort.data.given import Given
 from nexort.finite.training import train
 from nexort.limit.settings import Settings
 from nexort.limit.training import maximal
-from nexort.limit.training.maximal.evaluate import replicates as replicates_of
-from nexort.limit.training.maximal.plan import Plan
+from nexort.limit.training.maximal.evaluate import maximal_replicates as replicates_of
+from nexort.limit.training.maximal.plan import MaximalPlan
 from nexort.support.diagnostics import Source
 from nexort.training.task import Task
 
@@ -102,7 +102,7 @@ def plain(case: dict, adam: bool, rate: float, steps: int, seed: int, n: int = W
 
 def replicates(run: Task, size: int, count: int, seed: int) -> np.ndarray:
     """Replicates of the limit, shape (count, steps + 1, M)."""
-    return replicates_of(Plan.of(run), Settings(seed=seed)).run(size, count).draws["f"]
+    return replicates_of(MaximalPlan.of(run), Settings(seed=seed)).run(size, count).draws["f"]
 
 
 def timed(action: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
@@ -195,7 +195,7 @@ def reference() -> None:
         rest = f", eps={cfg['eps']}" if "eps" in cfg else ""
         run = task(case, cfg["phi"], f"{cfg['opt']}(lr={cfg['eta']}{rest})", cfg["T"])
         start = time.perf_counter()
-        value = maximal.evaluate(run, Settings(samples=256 if QUICK else None))["f"]
+        value = maximal.evaluate_maximal(run, Settings(samples=256 if QUICK else None))["f"]
         seconds = time.perf_counter() - start
         error = np.hypot(value.error, case["limit_sem"])
         far = np.abs((value.value - case["limit_mean"]) / np.maximum(error, 1e-12)).max()
@@ -216,7 +216,7 @@ def _figure_limit(data: str, turns: int) -> None:
     if QUICK:
         settings, turns = Settings(samples=128, replicates=2), 1
     start = time.perf_counter()
-    value = maximal.evaluate(run, settings)["f"]
+    value = maximal.evaluate_maximal(run, settings)["f"]
     seconds = time.perf_counter() - start
     who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     memory = sum(resource.getrusage(x).ru_maxrss for x in who) / 2**20

@@ -22,8 +22,8 @@ from nexort import driver
 from nexort.finite.training import train
 from nexort.limit.settings import Settings
 from nexort.limit.training import tangent
-from nexort.limit.training.tangent.evaluate import replicates
-from nexort.limit.training.tangent.plan import Plan
+from nexort.limit.training.tangent.evaluate import tangent_replicates
+from nexort.limit.training.tangent.plan import TangentPlan
 from nexort.training.task import Task
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
@@ -43,7 +43,7 @@ def accuracy(task: Task) -> None:
     """The limit to 1 % of the outputs' scale."""
     start = time.perf_counter()
     settings = Settings(samples=128, replicates=2) if QUICK else Settings(rtol=0.01)
-    found = tangent.evaluate(task, settings)["f"]
+    found = tangent.evaluate_tangent(task, settings)["f"]
     seconds = time.perf_counter() - start
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     share = found.error.max() / np.abs(found.value).max()
@@ -53,10 +53,10 @@ def accuracy(task: Task) -> None:
 
 def of_replicates(task: Task, size: int) -> float:
     """Time x variance of the limit with samples of ``size`` points."""
-    plan = Plan.of(task)
+    plan = TangentPlan.of(task)
     plan = replace(plan, laws=plan.exact_laws(2**31))
     start = time.perf_counter()
-    draws = replicates(plan, Settings()).run(size, REPLICATES).draws["f"]
+    draws = tangent_replicates(plan, Settings()).run(size, REPLICATES).draws["f"]
     return _product(f"limit, {size} points", (time.perf_counter() - start) / REPLICATES, draws)
 
 

@@ -10,8 +10,8 @@ import pytest
 import nexort
 from nexort import NexortError
 from nexort.limit.exact import budget
-from nexort.limit.exact.engine import Engine
-from nexort.limit.exact.factored import factored, ordered
+from nexort.limit.exact.engine import ExactEngine
+from nexort.limit.exact.factored import dependency_order, factor_sums
 from nexort.limit.exact.labels import top
 from nexort.limit.exact.solve import deep, solve
 
@@ -21,7 +21,7 @@ CASES = Path(__file__).parent
 def steps(p: nexort.api.TensorProgram) -> int:
     """Steps of planning all outputs of a program."""
     with deep():
-        engine = Engine(p.unrolled({}))
+        engine = ExactEngine(p.unrolled({}))
         engine.warm()
         for output in engine.program.outputs:
             for member in output.members:
@@ -61,11 +61,11 @@ def test_factors_of_deep_sums() -> None:
         p = nexort.load(CASES.parents[1] / "programs" / "mlp.nxt", L=depth)
         program = p.unrolled({"xi": np.eye(3)})
         with deep():
-            engine = Engine(program)
+            engine = ExactEngine(program)
             roots = [engine.scalar(o.members[0], top("MM")) for o in program.outputs]
             taken = engine.values.budget.most - engine.values.budget.left
-            roots = factored(engine.values, roots)
-        sizes.append((taken, len(ordered(roots))))
+            roots = factor_sums(engine.values, roots)
+        sizes.append((taken, len(dependency_order(roots))))
     (few, small), (many, large) = sizes
     assert many < 4.2 * few
     assert large < 2.2 * small

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nexort.report.compare.trajectories import draw, plot
+from nexort.report.compare.trajectories import draw_trajectories, plot_trajectories
 from nexort.report.results.estimate import Estimate
 from nexort.support.diagnostics import NexortError
 
@@ -18,7 +18,7 @@ RUNS = {n: LIMIT.plain + RNG.normal(size=(7, STEPS, INPUTS)) / n**0.5 for n in (
 
 
 def test_panels_show_entries_and_widths() -> None:
-    figure = draw(LIMIT, RUNS, [3, 1], "outputs", "f")
+    figure = draw_trajectories(LIMIT, RUNS, [3, 1], "outputs", "f")
     panels = np.array(figure.axes).reshape(2, 2)
     assert [a.get_title() for a in panels[0]] == ["n = 16", "n = 256"]
     assert [a.get_ylabel() for a in panels[:, 0]] == ["f[3]", "f[1]"]
@@ -35,16 +35,16 @@ def test_panels_show_entries_and_widths() -> None:
 
 
 def test_shapes_and_what_is_missing(tmp_path: Path) -> None:
-    assert len(draw(LIMIT, RUNS, None, None, "f").axes) == 4 * 2
-    assert len(draw(LIMIT, {}, None, None, "f").axes) == 4
+    assert len(draw_trajectories(LIMIT, RUNS, None, None, "f").axes) == 4 * 2
+    assert len(draw_trajectories(LIMIT, {}, None, None, "f").axes) == 4
     one = {64: RUNS[16][:1]}
-    assert len(draw(None, one, [0], None, "f").axes) == 1
+    assert len(draw_trajectories(None, one, [0], None, "f").axes) == 1
     several = Estimate(np.zeros((3, 2, 2)))
-    labels = [a.get_ylabel() for a in draw(several, {}, None, None, "f").axes]
+    labels = [a.get_ylabel() for a in draw_trajectories(several, {}, None, None, "f").axes]
     assert labels == ["f[0, 0]", "f[0, 1]", "f[1, 0]", "f[1, 1]"]
     single = Estimate(np.zeros(3))
-    assert [a.get_ylabel() for a in draw(single, {}, None, None, "f").axes] == ["f"]
-    plot(Estimate(np.zeros((1, 1))), {8: np.zeros((2, 1, 1))}, tmp_path / "start.png")
+    assert [a.get_ylabel() for a in draw_trajectories(single, {}, None, None, "f").axes] == ["f"]
+    plot_trajectories(Estimate(np.zeros((1, 1))), {8: np.zeros((2, 1, 1))}, tmp_path / "start.png")
 
 
 def test_what_is_not_finite_is_left_out(tmp_path: Path) -> None:
@@ -53,21 +53,21 @@ def test_what_is_not_finite_is_left_out(tmp_path: Path) -> None:
     runs[1, 4:] = np.inf
     runs[:, 5] = np.nan
     limit = Estimate(np.where(np.arange(STEPS)[:, None] < 4, LIMIT.plain, np.nan), np.nan)
-    plot(limit, {16: runs}, tmp_path / "p.png")
-    panel = draw(limit, {16: runs}, [0], None, "f").axes[0]
+    plot_trajectories(limit, {16: runs}, tmp_path / "p.png")
+    panel = draw_trajectories(limit, {16: runs}, [0], None, "f").axes[0]
     [mean] = [line for line in panel.get_lines() if line.get_label() == "mean"]
     found = np.asarray(mean.get_ydata())
     np.testing.assert_allclose(found[4], runs[2:, 4, 0].mean())
     assert np.isnan(found[5])
-    plot(None, {16: np.full((2, 3, 1), np.nan)}, tmp_path / "q.png")
+    plot_trajectories(None, {16: np.full((2, 3, 1), np.nan)}, tmp_path / "q.png")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
 def test_files_are_the_same_every_time(suffix: str, tmp_path: Path) -> None:
     names = [tmp_path / f"{k}{suffix}" for k in range(3)]
-    plot(LIMIT, RUNS, names[0], tracked=[0])
-    plot(LIMIT, RUNS, names[1], tracked=[0])
-    plot(LIMIT, RUNS, names[2], tracked=[1])
+    plot_trajectories(LIMIT, RUNS, names[0], tracked=[0])
+    plot_trajectories(LIMIT, RUNS, names[1], tracked=[0])
+    plot_trajectories(LIMIT, RUNS, names[2], tracked=[1])
     contents = [name.read_bytes() for name in names]
     assert contents[0] == contents[1] != contents[2]
 
@@ -87,6 +87,6 @@ def test_files_are_the_same_every_time(suffix: str, tmp_path: Path) -> None:
 def test_what_cannot_be_drawn(options: dict[str, object], code: str, tmp_path: Path) -> None:
     path = tmp_path / str(options.pop("path", "p.png"))
     with pytest.raises(NexortError) as caught:
-        plot(LIMIT, **{"runs": RUNS, "path": path, **options})  # type: ignore[arg-type]
+        plot_trajectories(LIMIT, **{"runs": RUNS, "path": path, **options})  # type: ignore[arg-type]
     assert caught.value.diagnostics[0].code == code
     assert not path.exists()

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from nexort.program.unrolled import Array
-from nexort.report.compare import Verification, render, verify
-from nexort.report.compare.exponent import decay
-from nexort.report.compare.plot import check_path, plot
+from nexort.report.compare import Verification, verification_text, verify
+from nexort.report.compare.exponent import fit_decay
+from nexort.report.compare.plot import check_picture_path, plot_verification
 from nexort.report.compare.tails import quantile, together, two_sided
 from nexort.report.results import Estimate
 from nexort.support.diagnostics import NexortError
@@ -138,7 +138,7 @@ def test_deviations_that_do_not_shrink() -> None:
     found = verify({"x": drawn}, runs)
     assert found.holds
     assert found.outputs[0].exponent is None
-    assert "random in the limit" in render(found)
+    assert "random in the limit" in verification_text(found)
     assert not verify({"x": Estimate(np.full(3, 1.2), random=True)}, runs).holds
     slow = {n: {"x": 1 + n**-0.2 * rng.normal(size=(32, 3))} for n in WIDTHS}
     assert "shrinks too slowly" in verify({"x": (np.ones(3), 0.0)}, slow).outputs[0].reason
@@ -148,7 +148,7 @@ def test_exponent() -> None:
     rng = np.random.default_rng(0)
     widths = np.array(WIDTHS, dtype=float)
     found = [
-        decay(widths, [rng.normal(size=(8, 1)) / math.sqrt(n) for n in WIDTHS], np.zeros(1))
+        fit_decay(widths, [rng.normal(size=(8, 1)) / math.sqrt(n) for n in WIDTHS], np.zeros(1))
         for _ in range(400)
     ]
     exponents = np.array([f.exponent for f in found])
@@ -198,7 +198,7 @@ def test_numbers_that_are_not_finite(bad: float) -> None:
         "the limit is NaN or infinite",
     ]
     json.dumps(found.as_json(), allow_nan=False)
-    text = render(found)
+    text = verification_text(found)
     assert "x (2)   DOES NOT HOLD" in text
     assert "y   NO FINITE LIMIT" in text
     assert "y has no finite limit to compare with." in text
@@ -265,7 +265,7 @@ def comparison() -> Verification:
 
 
 def test_render(comparison: Verification) -> None:
-    text = render(comparison)
+    text = verification_text(comparison)
     assert repr(comparison) == text
     lines = text.splitlines()
     assert max(map(len, lines)) <= 100
@@ -274,7 +274,7 @@ def test_render(comparison: Verification) -> None:
     assert "every run gives 1, the limit is 1.1" in text
     assert "one (2)   holds   exact at every width" in text
     assert "does NOT hold for wrong (14 outputs" in lines[-1]
-    assert render(Scenario().verify(np.random.default_rng(0))).endswith(
+    assert verification_text(Scenario().verify(np.random.default_rng(0))).endswith(
         "The limit holds (1 output, 1 entry, confidence 0.999)."
     )
 
@@ -299,19 +299,19 @@ def test_json(comparison: Verification) -> None:
 def test_plot(
     comparison: Verification, make: Callable[[Verification], Verification], tmp_path: Path
 ) -> None:
-    plot(make(comparison), tmp_path / "p.png")
+    plot_verification(make(comparison), tmp_path / "p.png")
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_plot_files(tmp_path: Path) -> None:
     found = Scenario().verify(np.random.default_rng(0))
     for name, start in (("a.svg", b"<?xml"), ("a.pdf", b"%PDF")):
-        plot(found, tmp_path / name)
+        plot_verification(found, tmp_path / name)
         once = (tmp_path / name).read_bytes()
-        plot(found, tmp_path / name)
+        plot_verification(found, tmp_path / name)
         assert once.startswith(start)
         assert (tmp_path / name).read_bytes() == once
     with pytest.raises(NexortError, match=r"p\.gif: unknown kind of picture"):
-        check_path(tmp_path / "p.gif")
+        check_picture_path(tmp_path / "p.gif")
     with pytest.raises(NexortError, match="there is no folder"):
-        plot(found, tmp_path / "no" / "p.png")
+        plot_verification(found, tmp_path / "no" / "p.png")

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from nexort import activations
-from nexort.limit.derive.derivation import Derivation, KetDefinition, Label, Range
+from nexort.limit.derive.derivation import AxisLabel, Derivation, IndexRange, KetDefinition
 from nexort.limit.derive.formula import (
     Apply,
     Average,
@@ -184,7 +184,7 @@ class Reading:
         env = {**self.base, **env}
         return self.initial(k, self._at(k.matrix.indices, env)) @ self._vector(k.argument, env)
 
-    def grid(self, ranges: Sequence[Range]) -> list[dict[str, int]]:
+    def grid(self, ranges: Sequence[IndexRange]) -> list[dict[str, int]]:
         """All values of the variables of a line."""
         found: list[dict[str, int]] = [{}]
         for r in ranges:
@@ -339,7 +339,7 @@ class Reading:
     def size(self, axis: str) -> int:
         return self.sizes[axis] if axis in self.sizes else int(axis)
 
-    def _over(self, value: Formula, labels: Sequence[Label], env: Env) -> Any:
+    def _over(self, value: Formula, labels: Sequence[AxisLabel], env: Env) -> Any:
         shape = tuple(self.size(x.axis) for x in labels)
         found = np.empty(shape)
         for at in np.ndindex(*shape):
@@ -353,7 +353,7 @@ class Reading:
         return tuple(self._index(i, env) for i in indices)
 
     def _bound(
-        self, indices: Indices, given: tuple[int, ...], ranges: Sequence[Range]
+        self, indices: Indices, given: tuple[int, ...], ranges: Sequence[IndexRange]
     ) -> dict[str, int] | None:
         """The variables of a line at a member; None where it is not of the line."""
         free = {r.var for r in ranges}
@@ -373,5 +373,5 @@ class Reading:
         return env if inside else None
 
 
-def _at(labels: Sequence[Label], axes: Sequence[int]) -> dict[str, int]:
+def _at(labels: Sequence[AxisLabel], axes: Sequence[int]) -> dict[str, int]:
     return {x.label: a for x, a in zip(labels, axes, strict=True)}

@@ -6,9 +6,9 @@ from fractions import Fraction
 
 import pytest
 
-from nexort.limit.derive.algebra import Names, axis_sum, delta, loop_sum, reindexed, unbound
+from nexort.limit.derive.algebra import BoundNames, axis_sum, delta, loop_sum, reindex, unbound
 from nexort.limit.derive.arithmetic import HALF, add, mul, neg, number, power
-from nexort.limit.derive.folding import applied
+from nexort.limit.derive.folding import apply_function
 from nexort.limit.derive.formula import (
     ONE,
     ZERO,
@@ -70,11 +70,11 @@ def test_a_sum_of_one_term() -> None:
 
 def test_bound_names_are_fresh() -> None:
     """sum_i xi_i times sum_i xi_i is a double sum, not sum_i xi_i^2."""
-    names = Names()
+    names = BoundNames()
     one, other = (unbound(AxisSum("i", "d", entry(ROW)), names) for _ in range(2))
     assert one != other
     inner = unbound(LoopSum("k", Affine(1), J, entry(K)), names)
-    moved = reindexed(inner, {"j": K})
+    moved = reindex(inner, {"j": K})
     assert isinstance(moved, LoopSum)
     assert moved.last == K
     assert moved.var != "k"
@@ -82,8 +82,8 @@ def test_bound_names_are_fresh() -> None:
 
 def test_signs_of_products_are_products_of_signs() -> None:
     x, y = Ket("x"), Ket("y")
-    assert applied("sign", (mul(x, y),)) == mul(Apply("sign", (x,)), Apply("sign", (y,)))
-    assert applied("abs", (mul(number(-2), x),)) == mul(number(2), Apply("abs", (x,)))
+    assert apply_function("sign", (mul(x, y),)) == mul(Apply("sign", (x,)), Apply("sign", (y,)))
+    assert apply_function("abs", (mul(number(-2), x),)) == mul(number(2), Apply("abs", (x,)))
 
 
 @pytest.mark.parametrize("formula", [Ket("x"), mul(S, Ket("x")), power(Ket("x"), HALF)])

@@ -19,10 +19,10 @@ from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.expectation import CLOSED, expect_one, expect_pair, method_of
 from nexort.gaussian.univariate import Univariate, function
 from nexort.limit.derive import closed
-from nexort.limit.derive.emit.functions import floored, floors, plain, root_of
+from nexort.limit.derive.emit.functions import floors, needs_floors, plain_code, root_of
 from nexort.limit.derive.emit.rules import BIVARIATE_RULE
 from nexort.limit.derive.formula import Formula
-from nexort.limit.derive.printing.symbolic import expression
+from nexort.limit.derive.printing.symbolic import sympy_expression
 from nexort.program import build
 from nexort.program.nodes import Node, Op
 from nexort.program.types import scalar
@@ -80,9 +80,9 @@ TRIPLES = [(1.0, 0.3, 1.0), (0.5, -0.6, 1.7), (0.2, 0.05, 0.1), (2.0, 0.0, 0.4),
 @pytest.mark.parametrize(("f", "g"), PAIRS)
 @pytest.mark.parametrize(("p", "c", "q"), TRIPLES)
 def test_pairs(f: Node, g: Node, p: float, c: float, q: float) -> None:
-    found = closed.pair(f, g)
+    found = closed.closed_pair(f, g)
     assert found is not None
-    value = expression(found.formula).subs(dict(zip(symbols("pcq"), (p, c, q), strict=True)))
+    value = sympy_expression(found.formula).subs(dict(zip(symbols("pcq"), (p, c, q), strict=True)))
     assert float(value) == pytest.approx(quadrature(numpy_of(f), numpy_of(g), p, c, q), abs=1e-11)
 
 
@@ -94,16 +94,16 @@ MEANS += [ERF_SLOPE, build.call("mul", Z, named("sign"))]
 @pytest.mark.parametrize("f", MEANS)
 @pytest.mark.parametrize("p", [0.1, 1.0, 2.3])
 def test_means(f: Node, p: float) -> None:
-    found = closed.mean(f)
+    found = closed.closed_mean(f)
     assert found is not None
-    value = expression(found.formula).subs(dict(zip(symbols("p"), (p,), strict=True)))
+    value = sympy_expression(found.formula).subs(dict(zip(symbols("p"), (p,), strict=True)))
     wanted = quadrature(numpy_of(f), np.ones_like, p, 0.0, 1.0)
     assert float(value) == pytest.approx(wanted, abs=1e-11)
 
 
 ENTRIES = {
     f"{name}{prime}": (f.derivative() if prime else f)
-    for name, entry in catalogue.registry().items()
+    for name, entry in catalogue.catalogue().items()
     for f in (entry.function,)
     for prime in ("", "'")
 }
@@ -131,9 +131,9 @@ def code(formula: Formula, variances: str = "pq") -> Callable[..., Any]:
     """A closed form as the numpy function that is emitted."""
     names: dict[str, Any] = {"np": np, "special": special}
     exec(BIVARIATE_RULE, names)
-    first = [floors(variances)] if floored(formula) else []
+    first = [floors(variances)] if needs_floors(formula) else []
     first += [root_of(formula)] if variances == "pq" else []
-    body = "\n    ".join([*first, f"return {plain(formula)[0]}"])
+    body = "\n    ".join([*first, f"return {plain_code(formula)[0]}"])
     exec(
         f"def run({', '.join(variances.replace('q', 'cq'))}):\n    {body}", names
     )  # what it runs is made here
@@ -144,11 +144,11 @@ def code(formula: Formula, variances: str = "pq") -> Callable[..., Any]:
 @pytest.mark.parametrize(("first", "second"), REACHED)
 def test_what_has_numbers_in_closed_form_has_a_formula(first: str, second: str) -> None:
     """At 40 digits the formula, and what it is in numpy, give the numbers of the kernels."""
-    found = closed.pair(ENTRIES[first].node, ENTRIES[second].node)
+    found = closed.closed_pair(ENTRIES[first].node, ENTRIES[second].node)
     assert found is not None
     assert found.source
     wanted, size = numbers(first, second, TRIPLES)
-    run = sympy.lambdify(symbols("pcq"), expression(found.formula), "mpmath")
+    run = sympy.lambdify(symbols("pcq"), sympy_expression(found.formula), "mpmath")
     emitted = code(found.formula)
     for point, value, scale in zip(TRIPLES, wanted, size, strict=True):
         with mp.workdps(40):
@@ -160,9 +160,9 @@ def test_what_has_numbers_in_closed_form_has_a_formula(first: str, second: str) 
 @pytest.mark.parametrize("name", ENTRIES)
 def test_means_have_formulas(name: str) -> None:
     f = ENTRIES[name]
-    found = closed.mean(f.node)
+    found = closed.closed_mean(f.node)
     assert found is not None
-    run = sympy.lambdify(symbols("p"), expression(found.formula), "mpmath")
+    run = sympy.lambdify(symbols("p"), sympy_expression(found.formula), "mpmath")
     for p in (0.1, 1.0, 2.3):
         wanted = expect_one(f, np.array([p]))
         assert wanted.method == CLOSED
@@ -183,9 +183,9 @@ PIECEWISE = {
 def test_means_of_piecewise_functions(name: str, times: str) -> None:
     f = PIECEWISE[name].node
     product = {"1": f, "z": build.call("mul", Z, f), "itself": build.call("mul", f, f)}[times]
-    found = closed.mean(product)
+    found = closed.closed_mean(product)
     assert found is not None
-    run = sympy.lambdify(symbols("p"), expression(found.formula), "mpmath")
+    run = sympy.lambdify(symbols("p"), sympy_expression(found.formula), "mpmath")
     emitted = code(found.formula, "p")
     for p in (1e-4, 0.3, 1.7, 30.0):
         wanted = expect_one(Univariate(product), np.array([p]), 1e-12).value[0]
@@ -205,7 +205,7 @@ def test_pairs_of_piecewise_functions(first: str, second: str) -> None:
     """The formula at 25 digits, and its numpy code, are the bivariate normal integrals of eval,
     within their errors; the code also of tails and of nearly equal and opposite variables."""
     f, g = PIECEWISE[first], PIECEWISE[second]
-    found = closed.pair(f.node, g.node)
+    found = closed.closed_pair(f.node, g.node)
     assert found is not None
     near = [(0.3, s * 0.3 * (1 - d), 0.3) for s in (1, -1) for d in (0, 1e-6)]
     points = [*TRIPLES, *near, (2.0, -2.0, 2.0), (1e-4, 5e-5, 1e-4), (40.0, 12.0, 9.0)]
@@ -216,7 +216,7 @@ def test_pairs_of_piecewise_functions(first: str, second: str) -> None:
     with np.errstate(all="raise", under="ignore"):
         emitted = code(found.formula)(p, c, q)
     np.testing.assert_array_less(np.abs(emitted - wanted.value), allowed + 1e-300)
-    run = sympy.lambdify(symbols("pcq"), expression(found.formula), "mpmath")
+    run = sympy.lambdify(symbols("pcq"), sympy_expression(found.formula), "mpmath")
     with mp.workdps(25):
         exact = [float(run(*map(mp.mpf, point))) for point in TRIPLES[:2]]
     np.testing.assert_array_less(np.abs(exact - wanted.value[:2]), allowed[:2])
@@ -225,7 +225,7 @@ def test_pairs_of_piecewise_functions(first: str, second: str) -> None:
 @pytest.mark.parametrize("name", PIECEWISE)
 def test_piecewise_functions_of_zero_variances(name: str) -> None:
     f = PIECEWISE[name]
-    found = closed.pair(f.node, f.node)
+    found = closed.closed_pair(f.node, f.node)
     assert found is not None
     mean, zero = expect_one(f, np.array([0.7]), 1e-13).value[0], _at_zero(f.node)
     with np.errstate(all="raise", under="ignore"):
@@ -235,9 +235,9 @@ def test_piecewise_functions_of_zero_variances(name: str) -> None:
 
 def test_the_sign_of_half_a_moment() -> None:
     """E y 1(y < 0) = -(p / 2 pi)^(1/2)."""
-    found = closed.mean(build.call("mul", Z, build.call("step", build.call("neg", Z))))
+    found = closed.closed_mean(build.call("mul", Z, build.call("step", build.call("neg", Z))))
     assert found is not None
-    assert float(expression(found.formula).subs(symbols("p")[0], 2.0)) == pytest.approx(
+    assert float(sympy_expression(found.formula).subs(symbols("p")[0], 2.0)) == pytest.approx(
         -1 / sqrt(pi), rel=1e-14
     )
 
@@ -249,7 +249,7 @@ def _at_zero(f: Node) -> float:
 
 @pytest.mark.parametrize(("first", "second"), REACHED)
 def test_emitted_code_of_zero_variances(first: str, second: str) -> None:
-    found = closed.pair(ENTRIES[first].node, ENTRIES[second].node)
+    found = closed.closed_pair(ENTRIES[first].node, ENTRIES[second].node)
     assert found is not None
     points = [(0.0, 0.0, 0.0), (0.0, 0.0, 1.3), (0.7, 0.0, 0.0)]
     wanted, _ = numbers(first, second, points)
@@ -258,16 +258,16 @@ def test_emitted_code_of_zero_variances(first: str, second: str) -> None:
 
 
 def test_others_have_none() -> None:
-    assert closed.pair(named("tanh"), named("tanh")) is None
-    assert closed.mean(named("sigmoid")) is None
-    assert closed.pair(named("hardtanh"), named("erf")) is None
+    assert closed.closed_pair(named("tanh"), named("tanh")) is None
+    assert closed.closed_mean(named("sigmoid")) is None
+    assert closed.closed_pair(named("hardtanh"), named("erf")) is None
     # (1 - 2 p)(1 - 2 q) - 4 c^2 is positive also where E exp(y^2 + z^2) does not exist
-    assert closed.pair(build.call("exp", SQUARE), build.call("exp", SQUARE)) is None
+    assert closed.closed_pair(build.call("exp", SQUARE), build.call("exp", SQUARE)) is None
 
 
 def test_what_would_fill_pages_stays_open() -> None:
     bent = build.call("pow", named("hardtanh"), build.constant(6))
-    assert closed.pair(build.call("mul", bent, named("selu")), bent) is None
+    assert closed.closed_pair(build.call("mul", bent, named("selu")), bent) is None
 
 
 def symbols(names: str) -> list[Any]:

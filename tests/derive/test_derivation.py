@@ -28,7 +28,7 @@ from nexort.limit.derive.formula import (
     Symbol,
 )
 from nexort.limit.derive.trace import CITATIONS
-from nexort.limit.derive.walking import walk
+from nexort.limit.derive.walking import walk_formula
 from nexort.program.index import Affine
 from nexort.support.diagnostics import NexortError, Source
 
@@ -94,7 +94,7 @@ def test_the_recursion_of_a_perceptron() -> None:
 def test_the_tangent_kernel_is_a_sum_over_layers() -> None:
     [nngp, ntk] = derived("mlp").outputs
     assert nngp.value == bracket("x", L)
-    [total] = [x for x in walk(ntk.value) if isinstance(x, LoopSum)]
+    [total] = [x for x in walk_formula(ntk.value) if isinstance(x, LoopSum)]
     assert (str(total.first), str(total.last)) == ("2", "L")
     assert total.body == mul(bracket("dh", LAYER), bracket("x", LAYER - Affine(1)))
 
@@ -130,7 +130,7 @@ def test_dots_are_sums_over_earlier_applications() -> None:
     for dot in dots:
         assert isinstance(dot, LoopSum)
         assert (str(dot.first), str(dot.last)) == ("1", "t - 1")
-        [response] = [x for x in walk(dot) if isinstance(x, Response)]
+        [response] = [x for x in walk_formula(dot) if isinstance(x, Response)]
         assert response.ket == Ket("x", (t - Affine(1),))
         assert response.by.part == "hat"
 
@@ -142,7 +142,7 @@ def test_the_autoencoders_dot() -> None:
     right = equation(d, Bracket(Ket("x"), y)).right
     assert isinstance(right, Response)
     square = equation(d, Bracket(y, y)).right
-    assert Power(right, number(2)) in list(walk(square))
+    assert Power(right, number(2)) in list(walk_formula(square))
 
 
 def test_time_is_symbolic_in_a_recurrent_network() -> None:

@@ -11,8 +11,8 @@ import pytest
 
 import nexort
 from nexort.driver import compile_source
-from nexort.limit.derive.emit.functions import RESERVED, identifier, quoted
-from nexort.limit.derive.printing.names import escaped
+from nexort.limit.derive.emit.functions import RESERVED, identifier, quote
+from nexort.limit.derive.printing.names import escape_latex
 from nexort.support.diagnostics import Source
 
 TEMPLATE = """\
@@ -78,9 +78,9 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_texts_as_strings(text: str) -> None:
-    assert ast.literal_eval(quoted(text)) == text
-    assert ast.literal_eval(quoted(text, marks=3)) == text
-    quoted(text).encode("utf-8")
+    assert ast.literal_eval(quote(text)) == text
+    assert ast.literal_eval(quote(text, marks=3)) == text
+    quote(text).encode("utf-8")
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -111,7 +111,7 @@ def test_comments_are_no_part_of_a_name() -> None:
 
 
 def test_latex_text() -> None:
-    shown = escaped("".join(map(chr, range(1, 127))))
+    shown = escape_latex("".join(map(chr, range(1, 127))))
     assert "\n" not in shown
     for character in "#$%&_":
         assert f"\\{character}" in shown

@@ -31,11 +31,11 @@ from nexort.limit.derive.formula import (
 )
 from nexort.limit.derive.printing import latex_boxes, names, text, text_boxes
 from nexort.limit.derive.printing.duals import Duals
-from nexort.limit.derive.printing.kets import operator
-from nexort.limit.derive.printing.lines import fill
+from nexort.limit.derive.printing.kets import operator_box
+from nexort.limit.derive.printing.lines import fill_lines
 from nexort.limit.derive.printing.notation import Notation
-from nexort.limit.derive.printing.plain import formula as plain
-from nexort.limit.derive.printing.symbolic import expression
+from nexort.limit.derive.printing.plain import plain_formula as plain
+from nexort.limit.derive.printing.symbolic import sympy_expression
 from nexort.program.index import Affine
 from nexort.program.nodes import Node, Op
 from nexort.program.types import scalar
@@ -118,32 +118,32 @@ CASES: list[tuple[Formula, str, str]] = [
 @pytest.mark.parametrize(("formula", "shown", "latex"), CASES)
 def test_notation(formula: Formula, shown: str, latex: str) -> None:
     box = Notation().box(formula)
-    assert text_boxes.inline(box) == shown
-    assert latex_boxes.inline(box) == latex
+    assert text_boxes.text_inline(box) == shown
+    assert latex_boxes.latex_inline(box) == latex
 
 
 def test_matrices() -> None:
-    assert text_boxes.inline(operator(Matrix("W", (l,), True))) == "W^lᵀ"
-    assert latex_boxes.inline(operator(Matrix("W", (), True))) == r"\transpose{W}{}"
+    assert text_boxes.text_inline(operator_box(Matrix("W", (l,), True))) == "W^lᵀ"
+    assert latex_boxes.latex_inline(operator_box(Matrix("W", (), True))) == r"\transpose{W}{}"
 
 
 def test_names() -> None:
-    assert names.name("sigma_w").text == "σ_w"
-    assert names.name("Sigma").latex.strip() == r"\Sigma"
-    assert names.name("Alpha") == names.Glyph("Α", r"\mathrm{A}")
-    assert names.name("dphi").text == "dφ"
-    assert names.name("nngp").latex == r"\mathrm{nngp}"
-    assert names.name("x2").latex == "{x_{2}}"
-    assert names.name("_").text == "_"
+    assert names.name_text("sigma_w").text == "σ_w"
+    assert names.name_text("Sigma").latex.strip() == r"\Sigma"
+    assert names.name_text("Alpha") == names.Glyph("Α", r"\mathrm{A}")
+    assert names.name_text("dphi").text == "dφ"
+    assert names.name_text("nngp").latex == r"\mathrm{nngp}"
+    assert names.name_text("x2").latex == "{x_{2}}"
+    assert names.name_text("_").text == "_"
 
 
 def test_dual_activations_are_named_once() -> None:
     duals = Duals()
     notation = Notation(duals.box)
     arguments = "⟨x^{l−1}_a|x^{l−1}_a⟩, ⟨x^{l−1}_a|x^{l−1}_b⟩, ⟨x^{l−1}_b|x^{l−1}_b⟩"
-    assert text_boxes.inline(notation.box(pair(RELU, RELU))) == f"V_relu({arguments})"
+    assert text_boxes.text_inline(notation.box(pair(RELU, RELU))) == f"V_relu({arguments})"
     mixed = Node(Op.CALL, (Z, TANH), "mul", scalar())
-    assert text_boxes.inline(notation.box(pair(mixed, Z))) == f"V_{{f_1,id}}({arguments})"
+    assert text_boxes.text_inline(notation.box(pair(mixed, Z))) == f"V_{{f_1,id}}({arguments})"
     notation.box(pair(RELU, RELU))
     assert len(duals.shapes) == 2
     assert duals.numbered == [mixed]
@@ -161,19 +161,19 @@ def long_sum(terms: int) -> Formula:
 def test_lines_are_no_wider_than_asked_and_lose_nothing(width: int, terms: int) -> None:
     formula = Expectation(Sum((long_sum(terms), Apply("tanh", (long_sum(terms),)))))
     box = Notation().box(formula)
-    lines = fill(text_boxes.tokens(box), width, 4)
+    lines = fill_lines(text_boxes.text_pieces(box), width, 4)
     shown = ["".join(t.string for t in line.tokens) for line in lines]
-    assert "".join(shown) == text_boxes.inline(box)
-    assert all(line.indent + text_boxes.columns(line.string()) <= width for line in lines)
+    assert "".join(shown) == text_boxes.text_inline(box)
+    assert all(line.indent + text_boxes.terminal_columns(line.string()) <= width for line in lines)
 
 
 def test_lines_break_at_the_outermost_operator() -> None:
     formula = Sum((RHO, Apply("tanh", (long_sum(4),)), SIGMA))
-    lines = text.formula(Notation().box(formula), 80).split("\n")
+    lines = text.text_formula(Notation().box(formula), 80).split("\n")
     assert lines[0].startswith("ρ + tanh(c0 ⟨x^l_a|x^l_b⟩ + ")
     assert lines[-1].endswith(") + σ_w")
     short = Sum((RHO, long_sum(2), Apply("tanh", (long_sum(2),))))
-    lines = text.formula(Notation().box(short), 60).split("\n")
+    lines = text.text_formula(Notation().box(short), 60).split("\n")
     assert lines == [
         "ρ + (c0 ⟨x^l_a|x^l_b⟩ + c1 ⟨x^l_a|x^l_b⟩)",
         "    + tanh(c0 ⟨x^l_a|x^l_b⟩ + c1 ⟨x^l_a|x^l_b⟩)",
@@ -194,17 +194,17 @@ def test_plain_data() -> None:
 def test_sympy() -> None:
     import sympy
 
-    found = expression(
+    found = sympy_expression(
         Sum((Product((half(), Power(SIGMA, Number(Fraction(2))))), AxisSum("i", "d", XI)))
     )
     sigma = sympy.Symbol("sigma_w", real=True)
     label, first, d = sympy.symbols("i a d", integer=True)
     total = sympy.Sum(sympy.IndexedBase("xi", real=True)[label, first], (label, 0, d - 1))
     assert found - sigma**2 / 2 - total == 0
-    assert expression(LoopSum("s", Affine(1), Affine(3), IndexNumber(s))).doit() == 6
-    dual = expression(pair(TANH, TANH))
+    assert sympy_expression(LoopSum("s", Affine(1), Affine(3), IndexNumber(s))).doit() == 6
+    dual = sympy_expression(pair(TANH, TANH))
     assert str(dual).startswith("V_tanh(<x|x>[l - 1, a, l - 1, a], ")
-    assert expression(Bracket(x(l, a), x(l, b))).indices == (
+    assert sympy_expression(Bracket(x(l, a), x(l, b))).indices == (
         *sympy.symbols("l a l b", integer=True),
     )
 
@@ -213,6 +213,6 @@ def test_sympy_has_the_closed_forms_of_the_registry() -> None:
     import sympy
 
     square = Node(Op.CALL, (RELU,), "square", scalar())
-    found = expression(pair(square, square))  # arc-cosine kernel of order 2
+    found = sympy_expression(pair(square, square))  # arc-cosine kernel of order 2
     one = dict.fromkeys(found.atoms(sympy.Indexed), 1)
     assert sympy.simplify(found.subs(one) - sympy.Rational(3, 2)) == 0

@@ -16,7 +16,7 @@ import pytest
 
 import nexort
 from nexort.cli import main
-from nexort.limit.derive.printing.text_boxes import columns
+from nexort.limit.derive.printing.text_boxes import terminal_columns
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / "programs"
@@ -56,7 +56,7 @@ def test_nothing_is_left_over() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_text_is_at_most_100_columns_wide(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     lines = derived(capsys, name, "--steps").split("\n")
-    assert max(map(columns, lines)) <= 100
+    assert max(map(terminal_columns, lines)) <= 100
     assert "Derivation, step by step" in lines
     assert "%" not in "".join(lines)  # every bound index has a letter
 

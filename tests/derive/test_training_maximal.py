@@ -27,8 +27,8 @@ from nexort.driver import compile_source, derive
 from nexort.driver import read as read_file
 from nexort.limit.derive.formula import ZERO, Fold, Formula, Ket, Operator, Symbol
 from nexort.limit.derive.printing.notation import Notation
-from nexort.limit.derive.printing.text_boxes import inline
-from nexort.limit.derive.walking import walk
+from nexort.limit.derive.printing.text_boxes import text_inline
+from nexort.limit.derive.walking import walk_formula
 from nexort.program.index import Affine
 from nexort.support.diagnostics import Source
 from nexort.training.update import Update
@@ -138,11 +138,13 @@ def test_decay_centre_and_several_optimizers() -> None:
     assert abs(read(derivation, case).output("f", STEPS) - loop(case, adam)[-1]).max() > 1e-3
 
 
-@pytest.mark.parametrize("name", optimizers.registry())
+@pytest.mark.parametrize("name", optimizers.optimizer_registry())
 def test_every_optimizer_is_written_out(name: str) -> None:
     """Its states and result as formulas give what its update function gives."""
     case = CASES["mlp"]
-    parameters = compile_source(Source("t.nxt", optimizers.registry()[name].source)).updates[name]
+    parameters = compile_source(
+        Source("t.nxt", optimizers.optimizer_registry()[name].source)
+    ).updates[name]
     needed = "".join(f", {p}=0.5" for p, default in parameters.parameters if default is None)
     text = program(case, "adam", "mup").replace("adam(lr=0.3, eps=0.1)", f"{name}(lr=0.3{needed})")
     derivation = derived(text, L=3)
@@ -160,7 +162,7 @@ def test_every_optimizer_is_written_out(name: str) -> None:
             found: Any = Fold(derivation.updates[0].name, "r", Affine(t), argument)
         else:  # without memory the function is written in: at 1 for every gradient
             assert name in ("sgd", "sign_sgd")
-            assert not any(isinstance(x, Fold) for x in walk(move.value))
+            assert not any(isinstance(x, Fold) for x in walk_formula(move.value))
             continue
         assert reading.value(found, {}) == pytest.approx(value, rel=1e-12)
 
@@ -190,7 +192,7 @@ WEIGHTS = {
 
 
 def shown(formula: Formula) -> str:
-    return inline(Notation().box(formula))
+    return text_inline(Notation().box(formula))
 
 
 def test_the_recursion_of_theorem_2_7_3() -> None:

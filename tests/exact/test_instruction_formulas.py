@@ -12,7 +12,7 @@ import sympy
 
 from nexort.gaussian.univariate import Univariate, function
 from nexort.limit.derive import closed
-from nexort.limit.derive.printing.symbolic import expression
+from nexort.limit.derive.printing.symbolic import sympy_expression
 
 machine = pytest.importorskip("nexort.limit.exact.machine")
 
@@ -23,9 +23,11 @@ NUMBER = np.float64
 
 def formula(f: Univariate) -> np.ndarray[Any, Any]:
     """E f(y) f(z) as it is printed, at 30 digits."""
-    found = closed.pair(f.node, f.node)
+    found = closed.closed_pair(f.node, f.node)
     assert found is not None
-    run = sympy.lambdify(sympy.symbols("p c q", real=True), expression(found.formula), "mpmath")
+    run = sympy.lambdify(
+        sympy.symbols("p c q", real=True), sympy_expression(found.formula), "mpmath"
+    )
     with mp.workdps(30):
         return np.array(
             [float(run(mp.mpf(A), mp.mpf(c), mp.mpf(b))) for b, c in zip(B, C, strict=True)]

@@ -138,8 +138,8 @@ def test_results_in_files(tmp_path: Path) -> None:
 
 def test_memory_bounds_the_blocks() -> None:
     from nexort.limit.exact.blocks import Blocks, block_size
-    from nexort.limit.exact.engine import Engine
-    from nexort.limit.exact.factored import factored
+    from nexort.limit.exact.engine import ExactEngine
+    from nexort.limit.exact.factored import factor_sums
     from nexort.limit.exact.labels import top
     from nexort.limit.exact.values import What
 
@@ -147,10 +147,10 @@ def test_memory_bounds_the_blocks() -> None:
     from nexort.limit.exact.solve import deep
 
     with deep():
-        engine = Engine(program)
+        engine = ExactEngine(program)
         axes = top("MM")
         roots = [engine.scalar(o.members[0], axes) for o in program.outputs]
-        plan = Blocks.of(factored(engine.values, roots), *axes)
+        plan = Blocks.of(factor_sums(engine.values, roots), *axes)
     # Horner's rule: depth does not grow what is held
     assert plan.live < 16
     assert plan.symmetric == (True, True)
@@ -164,11 +164,11 @@ def test_memory_bounds_the_blocks() -> None:
 
 
 def test_blocks_of_a_triangle_keep_threads_busy() -> None:
-    from nexort.limit.exact.blocks import balanced
+    from nexort.limit.exact.blocks import balance_blocks
 
-    assert balanced(400, 300, 2) == 400
+    assert balance_blocks(400, 300, 2) == 400
     for rows, threads in ((2000, 2), (2000, 1), (3000, 4), (10_000, 16)):
-        size = balanced(512, rows, threads)
+        size = balance_blocks(512, rows, threads)
         assert 0.5 * 512 <= size <= 512
         count = -(-rows // size)
         work = -(-count * (count + 1) // (2 * threads)) * size**2

@@ -9,7 +9,7 @@ import pytest
 from labelled import program
 
 import nexort
-from nexort.limit.exact.labels import BOUND, FREE, Label, canonical, top
+from nexort.limit.exact.labels import BOUND, FREE, Label, canonical_indices, top
 from nexort.limit.exact.values import Value, Values, What
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -126,7 +126,7 @@ def test_a_bra_ket_of_seven_axes_on_both_sides() -> None:
 
 def test_indices_in_order_of_appearance() -> None:
     a, b = Label(FREE, 7, "M"), Label(BOUND, 0, "d")
-    own, names = canonical((a, 3, b, a))
+    own, names = canonical_indices((a, 3, b, a))
     assert own == (*top("M"), 3, Label(FREE, 1, "d"), *top("M"))
     assert tuple(names.get(x, x) for x in own) == (a, 3, b, a)
 

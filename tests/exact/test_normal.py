@@ -113,10 +113,10 @@ def test_blocks_of_any_size() -> None:
 
 @pytest.mark.parametrize("rows", [1, 50, 400, 1000, 2000, 10_000])
 def test_triangles_keep_threads_busy(rows: int) -> None:
-    from nexort.limit.exact.blocks import balanced
+    from nexort.limit.exact.blocks import balance_blocks
 
     for size in (8, 104, 360):
         for threads in (1, 2, 7):
-            found = balanced(size, rows, threads)
+            found = balance_blocks(size, rows, threads)
             assert 1 <= found <= size
             assert found >= min(size, rows) / 4 - 8

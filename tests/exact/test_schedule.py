@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from nexort.limit.exact.schedule import scheduled
+from nexort.limit.exact.schedule import schedule_values
 from nexort.limit.exact.values import Value, Values, What
 
 
@@ -56,7 +56,7 @@ def test_a_recursion_is_held_in_a_few_arrays() -> None:
     counts = []
     for depth in (10, 60):
         root = layers(depth)
-        order = scheduled(reachable(root), {root}, lambda v: 1)
+        order = schedule_values(reachable(root), {root}, lambda v: 1)
         counts.append(held(order, {root}))
     assert counts[0] == counts[1] <= 5
 
@@ -69,7 +69,7 @@ def test_arguments_come_first_and_each_value_once(seed: int) -> None:
         args = tuple(rng.choices(made, k=rng.choice((1, 2, 3))))
         made.append(values.make(What.CALL, args, rng.choice(("tanh", "exp", "add"))))
     made = list(dict.fromkeys(made))
-    order = scheduled(made, set(made[-3:]), lambda v: rng.choice((1, 4)))
+    order = schedule_values(made, set(made[-3:]), lambda v: rng.choice((1, 4)))
     assert sorted(order, key=lambda v: v.serial) == sorted(made, key=lambda v: v.serial)
     place = {v: k for k, v in enumerate(order)}
     assert all(place[a] < place[v] for v in made for a in v.args)

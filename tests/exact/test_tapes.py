@@ -25,9 +25,9 @@ from nexort.limit.exact.instructions import (
     MULTIPLY_ROW,
     STORE,
     Instruction,
-    allocated,
-    combined,
-    paired,
+    allocate_registers,
+    combine_sums,
+    pair_arcsines,
 )  # fmt: skip
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
@@ -245,7 +245,7 @@ def test_arcsines_to_rounding(dtype: Any) -> None:
     """Against numpy's in a longer format."""
     x = np.linspace(-1, 1, 40_001).astype(dtype)
     x = np.concatenate([x, RNG.uniform(-1, 1, 1000).astype(dtype) ** 9])
-    code, registers = allocated([
+    code, registers = allocate_registers([
         Instruction(LOAD, (0,), (), (0,)), Instruction(ARCSINE, (1,), (0,), (0, 0, 0)),
         Instruction(STORE, (), (1,), (0,)),
     ])  # fmt: skip
@@ -272,16 +272,16 @@ def test_instructions_are_joined_where_nothing_else_needs_the_parts() -> None:
     arcsine = Instruction(ARCSINE, (1,), (0,), (4, 5, 6))
     bump = Instruction(BUMP, (2,), (0,), (4, 5, 7))
     other = Instruction(BUMP, (3,), (0,), (4, 6, 7))
-    assert paired([load, arcsine, other, bump]) == [
+    assert pair_arcsines([load, arcsine, other, bump]) == [
         load, Instruction(ARCSINE_AND_BUMP, (1, 2), (0,), (4, 5, 6, 7)), other,
     ]  # fmt: skip
-    assert paired([load, arcsine, other]) == [load, arcsine, other]
+    assert pair_arcsines([load, arcsine, other]) == [load, arcsine, other]
 
     line, product = Instruction(MULTIPLY_ROW, (3,), (0,), (9,)), Instruction(MULTIPLY, (4,), (1, 2))
     total = Instruction(ADD, (5,), (4, 3))
-    assert combined([line, product, total]) == [Instruction(COMBINE, (5,), (0, 1, 2), (9,))]
+    assert combine_sums([line, product, total]) == [Instruction(COMBINE, (5,), (0, 1, 2), (9,))]
     twice = Instruction(MULTIPLY, (6,), (3, 5))
-    assert combined([line, product, total, twice]) == [line, product, total, twice]
+    assert combine_sums([line, product, total, twice]) == [line, product, total, twice]
 
 
 def test_no_instruction_writes_to_what_it_reads() -> None:

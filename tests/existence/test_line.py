@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 from integrands import graph
 
-from nexort.limit.existence.line import judged
+from nexort.limit.existence.line import exists_on_line
 from nexort.limit.existence.verdict import Known
 
 TABLE = [
@@ -116,7 +116,7 @@ TABLE = [
 
 @pytest.mark.parametrize(("text", "right"), TABLE[::3])
 def test_one_variable(text: str, right: str) -> None:
-    known = judged(graph(text), 1.0).known
+    known = exists_on_line(graph(text), 1.0).known
     assert known is {"E": Known.EXISTS, "D": Known.DIVERGES}[right]
 
 
@@ -140,4 +140,4 @@ def test_one_variable_all(text: str, right: str) -> None:
     ],
 )
 def test_variances(text: str, variance: float | None, right: Known) -> None:
-    assert judged(graph(text), variance).known is right
+    assert exists_on_line(graph(text), variance).known is right

@@ -8,7 +8,7 @@ import pytest
 from scipy.special import gamma
 
 import nexort
-from nexort.gaussian.precise import number
+from nexort.gaussian.precise import precise_number
 from nexort.program.numbers import fold
 from nexort.report.results import Estimate
 from nexort.support.diagnostics import NexortError
@@ -85,8 +85,8 @@ def test_a_number_remembers_what_it_comes_from() -> None:
     nine = fold("pow", (third, 2))
     assert nine is not None
     with mpmath.mp.workdps(100):
-        assert abs(number(third) - mpmath.mpf(1) / 3) < mpmath.mpf(10) ** -99
-        assert abs(number(nine) - mpmath.mpf(1) / 9) < mpmath.mpf(10) ** -99
+        assert abs(precise_number(third) - mpmath.mpf(1) / 3) < mpmath.mpf(10) ** -99
+        assert abs(precise_number(nine) - mpmath.mpf(1) / 9) < mpmath.mpf(10) ** -99
 
 
 WAVES = [

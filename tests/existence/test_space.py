@@ -9,7 +9,7 @@ import pytest
 from integrands import graph
 
 from nexort.activations import Array
-from nexort.limit.existence.space import judged
+from nexort.limit.existence.space import exists_in_space
 from nexort.limit.existence.verdict import Known
 from nexort.program.nodes import Node
 
@@ -106,7 +106,7 @@ def test_several_variables(text: str, name: str, right: str) -> None:
         found: Array = COVARIANCES[name][np.ix_(at, at)]
         return found
 
-    known = judged(graph(text), covariance).known
+    known = exists_in_space(graph(text), covariance).known
     assert known is {"E": Known.EXISTS, "D": Known.DIVERGES}[right]
 
 
@@ -117,5 +117,5 @@ def test_several_variables_all(text: str, name: str, right: str) -> None:
 
 
 def test_unknown_covariances_leave_products_open() -> None:
-    assert judged(graph("1 / (1 + exp(x + y))"), lambda _: None).known is Known.EXISTS
-    assert judged(graph("x / y"), lambda _: None).known is Known.UNKNOWN
+    assert exists_in_space(graph("1 / (1 + exp(x + y))"), lambda _: None).known is Known.EXISTS
+    assert exists_in_space(graph("x / y"), lambda _: None).known is Known.UNKNOWN

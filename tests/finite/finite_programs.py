@@ -7,7 +7,7 @@ import numpy as np
 from nexort.activations import registry
 from nexort.finite.matrices import HEIGHT
 from nexort.finite.schedule import symbol_of
-from nexort.finite.streams import Streams, gaussian
+from nexort.finite.streams import Streams, gaussian_draw
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Axes, ket, scalar
@@ -66,7 +66,9 @@ def dense_matrix(streams: Streams, symbol: tuple[str, tuple[int, ...]]) -> np.nd
     """An initial Gaussian matrix in full, variance 1/n."""
     n = streams.width
     starts = range(0, n, HEIGHT)
-    rows = [streams.rows(symbol, gaussian, k, min(HEIGHT, n - s)) for k, s in enumerate(starts)]
+    rows = [
+        streams.rows(symbol, gaussian_draw, k, min(HEIGHT, n - s)) for k, s in enumerate(starts)
+    ]
     return np.concatenate(rows) / np.sqrt(n)
 
 

@@ -162,14 +162,14 @@ def test_single_precision_stays_close():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_single_precision_is_not_widened(dtype, monkeypatch):
     seen = []
-    original = arrays.local
+    original = arrays.finite_local
 
     def spy(node, args, place):
         found = original(node, args, place)
         seen.append(found.dtype)
         return found
 
-    monkeypatch.setattr("nexort.finite.loops.local", spy)
+    monkeypatch.setattr("nexort.finite.loops.finite_local", spy)
     simulate(program_of(CASES["multi-scalar parameter"]), 20, 1, dtype=dtype)
     assert seen
     assert set(seen) == {np.dtype(dtype)}

@@ -4,7 +4,7 @@ from finite_programs import dense_matrix
 
 from nexort.finite.crew import Crew
 from nexort.finite.matrices import Matrices
-from nexort.finite.streams import Streams, gaussian
+from nexort.finite.streams import Streams, gaussian_draw
 
 N, W = 300, ("W", (2,))
 DOUBLE = np.dtype("float64")
@@ -16,7 +16,7 @@ def arguments(width=N, k=3):
 
 
 def apply_twice(capacity, helpers=1, dtype=DOUBLE):
-    matrices = Matrices(Streams(0, 0, N, dtype), lambda _: gaussian, capacity)
+    matrices = Matrices(Streams(0, 0, N, dtype), lambda _: gaussian_draw, capacity)
     x, y = (v.astype(dtype) for v in arguments())
     with Crew(1, helpers) as crew:
         first = matrices.apply(W, x, y, True, crew)
@@ -51,7 +51,7 @@ def test_blocks_are_kept_while_memory_lasts(capacity, draws):
 
     def law(*args):
         drawn.append(args[1])
-        return gaussian(*args)
+        return gaussian_draw(*args)
 
     x, y = arguments()
     matrices = Matrices(Streams(0, 0, N, DOUBLE), lambda _: law, capacity)
@@ -65,7 +65,7 @@ def test_blocks_are_kept_while_memory_lasts(capacity, draws):
 
 def test_a_missing_side_costs_nothing():
     x, _ = arguments()
-    matrices = Matrices(Streams(0, 0, N, DOUBLE), lambda _: gaussian, 0)
+    matrices = Matrices(Streams(0, 0, N, DOUBLE), lambda _: gaussian_draw, 0)
     with Crew(1, 1) as crew:
         wx, wy = matrices.apply(W, x, x[:0], False, crew)
     assert wx.shape == (3, N)

@@ -1,13 +1,13 @@
 from finite_programs import call, matmul, unrolled, vector, wishart
 
-from nexort.finite.schedule import Product, schedule
+from nexort.finite.schedule import MatrixProduct, schedule
 from nexort.program import build
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Axis, scalar
 
 
 def products(program, width=10):
-    return [s.work for s in schedule(program, width).steps if isinstance(s.work, Product)]
+    return [s.work for s in schedule(program, width).steps if isinstance(s.work, MatrixProduct)]
 
 
 def test_products_ready_together_share_one_pass():

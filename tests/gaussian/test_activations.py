@@ -12,7 +12,7 @@ from gaussian_references import polar
 from nexort.activations import Array, registry
 from nexort.gaussian.covariance import Covariance
 from nexort.gaussian.expectation import expect_one, expect_pair
-from nexort.gaussian.precise import function as at_many_digits
+from nexort.gaussian.precise import precise_function as at_many_digits
 from nexort.gaussian.univariate import function
 
 SECOND = {"leaky_relu": 0.1, "celu": 0.7}

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from gaussian_references import EXACT, exact, polar, triples
 
-from nexort.gaussian.catalogue import registry
+from nexort.gaussian.catalogue import catalogue
 from nexort.gaussian.covariance import Covariance, NotPositive
 from nexort.gaussian.expectation import CLOSED, expect_one, expect_pair, method_of
 from nexort.gaussian.univariate import IDENTITY, Univariate, function
 
-NAMES = sorted(registry())
+NAMES = sorted(catalogue())
 GRID = [
     (s, t, rho)
     for s, t in ((1.0, 1.0), (0.7, 1.6), (1e-4, 0.3), (2.5, 2.0))
@@ -21,7 +21,7 @@ GRID = [
 
 
 def both(name: str) -> list[Univariate]:
-    f = registry()[name].function
+    f = catalogue()[name].function
     return [f, f.derivative()]
 
 
@@ -58,7 +58,7 @@ MIXED = [
 
 @pytest.mark.parametrize(("first", "second"), MIXED)
 def test_mixed_pairs_agree(first: str, second: str) -> None:
-    f, g = registry()[first].function, registry()[second].function
+    f, g = catalogue()[first].function, catalogue()[second].function
     assert method_of(f, g) == CLOSED
     k = arrays(GRID)
     value = expect_pair(f, g, k).value
@@ -83,7 +83,7 @@ def test_sampling_agrees(name: str) -> None:
 def check_digits(name: str, count: int, seed: int) -> None:
     points = triples(count, seed)
     a, b, c = np.array(points).T
-    f = registry()[name].function
+    f = catalogue()[name].function
     value = expect_pair(f, f, Covariance(a, b, c)).value
     with mp.workdps(50):
         for point, found in zip(points, value, strict=True):
@@ -149,7 +149,7 @@ def test_single_precision(name: str) -> None:
 
 def test_equal_inputs_have_the_variance() -> None:
     for name in ("relu", "abs", "leaky_relu", "gelu", "erf", "sin"):
-        f = registry()[name].function
+        f = catalogue()[name].function
         a = np.geomspace(1e-10, 1e10, 41)
         pair = expect_pair(f, f, Covariance(a, a, a, 0 * a)).value
         square = Univariate.of(f.node)

@@ -41,7 +41,7 @@ def test_direct_formulas_are_those_of_the_recursion(
     assert "positive" in k.notes  # the direct route was taken
     terms = normal_form(f.node)
     monkeypatch.setattr(direct, "applies", lambda *_: False)
-    known = edges.evaluate(terms, terms, pairs(largest))
+    known = edges.edge_sum(terms, terms, pairs(largest))
     scale = np.sqrt(expect_pair(f, f, Covariance(k.left, k.left, k.left)).value)
     scale = scale * np.sqrt(expect_pair(f, f, Covariance(k.right, k.right, k.right)).value)
     assert (np.abs(found - known) <= 1e-13 * scale).all()

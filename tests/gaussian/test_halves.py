@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nexort.gaussian.covariance import Covariance
-from nexort.gaussian.pieces import expectation
+from nexort.gaussian.pieces import pieces_expectation
 from nexort.gaussian.univariate import Univariate
 from nexort.gaussian.variable import SLOT
 from nexort.program import build
@@ -47,7 +47,9 @@ def integral(p: float, q: float, c: float, edge: float) -> float:
 @pytest.mark.parametrize(("f", "edge"), [(ELU, 0.0), (SHIFTED, 0.4)])
 def test_as_an_integral(p: float, q: float, rho: float, f: Univariate, edge: float) -> None:
     c = rho * np.sqrt(p * q)
-    value, error, _ = expectation(f, ELU, Covariance(np.array([p]), np.array([q]), np.array([c])))
+    value, error, _ = pieces_expectation(
+        f, ELU, Covariance(np.array([p]), np.array([q]), np.array([c]))
+    )
     wrong = abs(value[0] - integral(p, q, c, edge))
     assert wrong <= np.max(error) <= 1e-12 * np.sqrt((1 + p) * (1 + q))
 
@@ -56,5 +58,7 @@ def test_nearly_proportional_with_apart_edges() -> None:
     """Exponents of 1e5 that cancel are not formed."""
     p, q = 0.10771336803946117, 0.4219351264691095
     c = 0.2131854220640231
-    value, error, _ = expectation(SHIFTED, ELU, Covariance(*(np.array([x]) for x in (p, q, c))))
+    value, error, _ = pieces_expectation(
+        SHIFTED, ELU, Covariance(*(np.array([x]) for x in (p, q, c)))
+    )
     assert abs(value[0] - integral(p, q, c, 0.4)) <= np.max(error) < 1e-13

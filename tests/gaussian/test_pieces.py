@@ -139,9 +139,9 @@ def test_matrices_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     z = np.random.default_rng(4).standard_normal((3, 9))
     own = np.einsum("ai,ai->i", z, z)
     k = Covariance(own[:, None], own[None], z.T @ z)
-    whole = pieces.expectation(HARDTANH, ELU, k)
+    whole = pieces.pieces_expectation(HARDTANH, ELU, k)
     monkeypatch.setattr(pieces, "PART", 20)
-    parts = pieces.expectation(HARDTANH, ELU, k)
+    parts = pieces.pieces_expectation(HARDTANH, ELU, k)
     np.testing.assert_array_equal(parts[0], whole[0])
     np.testing.assert_array_equal(parts[1], whole[1])
     assert parts[2] == whole[2]
@@ -170,7 +170,7 @@ def test_large_exponentials_lose_nothing() -> None:
 )
 def test_other_pieces_are_not_taken_for_these(node: Any) -> None:
     assert pieces.pieces(Univariate(node)) is None
-    assert not pieces.supported(Univariate(node), ELU)
+    assert not pieces.is_piecewise_pair(Univariate(node), ELU)
 
 
 def test_kinks_where_a_function_only_touches_another() -> None:

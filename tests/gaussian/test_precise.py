@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from mpmath import mp, mpf
 
-from nexort.gaussian.precise import Undefined, bounded, logarithm, value
+from nexort.gaussian.precise import Undefined, bounded_value, logarithm, value
 from nexort.gaussian.variable import SLOT
 from nexort.program import build
 from nexort.program.nodes import Node
@@ -66,7 +66,7 @@ def test_the_bound_holds(name: str) -> None:
     for digits in (30, 70, 100, 150, 300):
         with mp.workdps(digits):
             try:
-                found, error = bounded(node, at)
+                found, error = bounded_value(node, at)
             except Undefined:
                 continue
             held += 1

@@ -58,16 +58,16 @@ def test_outer_products_and_sums_are_exact_to_rounding(dtype: type) -> None:
     y = rng.standard_normal((1, 71)).astype(dtype)
     x[3], y[0, 5] = 0, 0
     for row in (y, y[:, :1]):
-        np.testing.assert_array_equal(scratch.outer(x, row), x * row)
+        np.testing.assert_array_equal(scratch.outer_array(x, row), x * row)
         np.testing.assert_array_equal(scratch.outer_sum(x, row), x + row)
-    assert scratch.outer(x, y).dtype == dtype
-    np.testing.assert_array_equal(scratch.outer(y, x), x * y)
+    assert scratch.outer_array(x, y).dtype == dtype
+    np.testing.assert_array_equal(scratch.outer_array(y, x), x * y)
     np.testing.assert_array_equal(scratch.outer_sum(x[0], y), x[0] + y)
 
 
 def test_outer_products_of_infinities() -> None:
     with np.errstate(invalid="ignore"):
-        found = scratch.outer(np.array([[np.inf], [1.0]]), np.array([[2.0, -1.0]]))
+        found = scratch.outer_array(np.array([[np.inf], [1.0]]), np.array([[2.0, -1.0]]))
     np.testing.assert_array_equal(found, [[np.inf, -np.inf], [2, -1]])
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from nexort import activations
 from nexort.gaussian.expectation import CLOSED, method_of
-from nexort.gaussian.terms import graph, normal_form
+from nexort.gaussian.terms import normal_form, terms_graph
 from nexort.gaussian.univariate import IDENTITY, NotUnivariate, Univariate, function
 from nexort.gaussian.variable import SLOT
 from nexort.program import build
@@ -59,7 +59,7 @@ def test_users_functions(name: str) -> None:
     np.testing.assert_allclose(f.kinks, kinks, rtol=1e-15)
     assert (method_of(f, f) == CLOSED) == closed
     z = np.linspace(-3, 3, 101) + 0.0123
-    form = Univariate(graph(normal_form(node)))
+    form = Univariate(terms_graph(normal_form(node)))
     np.testing.assert_allclose(form(z), f(z), rtol=1e-13, atol=1e-13)
     assert f(z.astype(np.float32)).dtype == np.float32
     step = 1e-6
@@ -76,7 +76,7 @@ def test_every_function_of_the_registry(name: str) -> None:
     step = 1e-6
     slope = (f(z + step) - f(z - step)) / (2 * step)
     np.testing.assert_allclose(f.derivative()(z), slope, rtol=1e-6, atol=1e-8)
-    form = Univariate(graph(normal_form(f.node)))
+    form = Univariate(terms_graph(normal_form(f.node)))
     np.testing.assert_allclose(form(z), f(z), rtol=1e-13, atol=1e-13)
 
 

@@ -12,14 +12,14 @@ from nexort.expand.along import along
 from nexort.expand.placing import Ones, Placing
 from nexort.finite import arrays as finite
 from nexort.finite.simulate import simulate
-from nexort.finite.training.operations import backward, forward
-from nexort.limit.derive.algebra import Names
+from nexort.finite.training.operations import backward, forward_value
+from nexort.limit.derive.algebra import BoundNames
 from nexort.limit.derive.formula import Formula, Ket
 from nexort.limit.derive.indexing import Indexer
-from nexort.limit.exact.engine import Engine
+from nexort.limit.exact.engine import ExactEngine
 from nexort.limit.exact.integrands import Integrands
 from nexort.limit.sample.evaluate import replicate
-from nexort.limit.sample.plan import Plan
+from nexort.limit.sample.plan import SamplePlan
 from nexort.program import arrays, build
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.nodes import Node, Op
@@ -174,11 +174,11 @@ def place(x: Node, width: int) -> finite.Place:
 
 def _arguments(x: Node, width: int) -> list[np.ndarray]:
     found = [entries(a, width) for a in x.args]
-    return [finite.raised(a, v, place(x, width)) for a, v in zip(x.args, found, strict=True)]
+    return [finite.raise_scalar(a, v, place(x, width)) for a, v in zip(x.args, found, strict=True)]
 
 
 def _forward(x: Node) -> object:
-    return forward(x, _arguments(x, 4), place(x, 4))
+    return forward_value(x, _arguments(x, 4), place(x, 4))
 
 
 def _backward(x: Node) -> object:
@@ -189,13 +189,13 @@ def _backward(x: Node) -> object:
 
 
 def _exact(x: Node) -> object:
-    engine = Engine(unrolled(x))
+    engine = ExactEngine(unrolled(x))
     at = (0,) * len(x.type.axes)
     return engine.scalar(x, at) if x.type.kind is Kind.SCALAR else engine.form(x, at)
 
 
 def _integrand(x: Node) -> object:
-    engine = Engine(unrolled(x))
+    engine = ExactEngine(unrolled(x))
     return Integrands(engine, 5).graph(x, (0,) * len(x.type.axes))
 
 
@@ -203,7 +203,7 @@ def _formula(x: Node) -> object:
     def acts(_: Indexer, acting: Node, ket: Node, labels: object, env: object) -> Formula:
         return Ket("Wv")
 
-    indexer = Indexer(PROGRAM, Names(), acts)
+    indexer = Indexer(PROGRAM, BoundNames(), acts)
     indexer.functions = lambda *_: Ket("mean")
     labels = tuple(Affine.variable(f"%{k}:a") for k, _ in enumerate(x.type.axes))
     return indexer.formula(x, labels, {"i": ONE})
@@ -242,11 +242,11 @@ def _derivative(x: Node) -> object:
 
 
 def _limit_array(x: Node) -> object:
-    return arrays.local(x, [entries(a, 4) for a in x.args], 1, shape(x))
+    return arrays.local_array(x, [entries(a, 4) for a in x.args], 1, shape(x))
 
 
 def _width_array(x: Node) -> object:
-    return finite.local(x, _arguments(x, 4), place(x, 4))
+    return finite.finite_local(x, _arguments(x, 4), place(x, 4))
 
 
 EVALUATORS: Mapping[str, Callable[[Node], object]] = {
@@ -255,7 +255,9 @@ EVALUATORS: Mapping[str, Callable[[Node], object]] = {
     "trainings at width n": _forward,
     "adjoints at width n": _backward,
     "arrays": _limit_array,
-    "samples": lambda x: replicate(Plan.of(unrolled(closed(x))), 64, np.random.SeedSequence(0)),
+    "samples": lambda x: replicate(
+        SamplePlan.of(unrolled(closed(x))), 64, np.random.SeedSequence(0)
+    ),
     "exact": _exact,
     "integrands": _integrand,
     "formulas": _formula,

@@ -26,7 +26,7 @@ from instructions import (
 )
 
 from nexort.finite import arrays as finite
-from nexort.finite.training.operations import backward, lowered
+from nexort.finite.training.operations import backward, lower_adjoint
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.limit.exact.budget import NotExact
 from nexort.program import arrays, build
@@ -73,8 +73,8 @@ def test_local_instructions_have_one_meaning(op: Op) -> None:
         x = locals_of(leaf)[op]
         args = [entries(a, 5) for a in x.args]
         where = place(x, 5)
-        raised = [finite.raised(a, v, where) for a, v in zip(x.args, args, strict=True)]
-        one, other = arrays.local(x, args, 1, shape(x)), finite.local(x, raised, where)
+        raised = [finite.raise_scalar(a, v, where) for a, v in zip(x.args, args, strict=True)]
+        one, other = arrays.local_array(x, args, 1, shape(x)), finite.finite_local(x, raised, where)
         assert one.shape == (*shape(x), *where.tail)
         np.testing.assert_allclose(one, other, rtol=1e-14, atol=1e-14)
 
@@ -100,10 +100,10 @@ def test_adjoints_and_gradients_are_slopes(op: Op, leaf: Leaf) -> None:
         ends = []
         for step in (-1e-5, 1e-5):
             args = [values[b] + (step * direction if b is a else 0) for b in x.args]
-            ends.append(float((arrays.local(x, args, 1, shape(x)) * seed).sum()))
+            ends.append(float((arrays.local_array(x, args, 1, shape(x)) * seed).sum()))
         slope = (ends[1] - ends[0]) / 2e-5
-        raised = [finite.raised(b, values[b], where) for b in x.args]
-        adjoint = lowered(a, backward(x, raised, seed, where, k), raised[k].shape)
+        raised = [finite.raise_scalar(b, values[b], where) for b in x.args]
+        adjoint = lower_adjoint(a, backward(x, raised, seed, where, k), raised[k].shape)
         assert (adjoint * direction).sum() == pytest.approx(slope, rel=1e-6, abs=1e-8)
         if a in graph and a.op is not Op.DATA:
             total = build.call("mul", graph[a], leaf("dx", a.type.axes))
@@ -124,7 +124,7 @@ class _Everything(Reverse):
 def test_selections_are_entries_of_their_argument(op: Op) -> None:
     x = locals_of(vector)[op]
     [value] = (entries(a, 2) for a in x.args)
-    found = arrays.local(x, [value], 1, shape(x))
+    found = arrays.local_array(x, [value], 1, shape(x))
     for at in np.ndindex(shape(x)):
         np.testing.assert_array_equal(found[at], value[source(x, at, int)])
     assert linearity(x) is Linearity.SUM
@@ -136,11 +136,11 @@ def test_local_instructions_of_other_kinds(op: Op) -> None:
     if op is Op.FACTOR:
         return
     kets, scalars, copies = (locals_of(leaf)[op] for leaf in (vector, number_slot, copied))
-    assert build.over(scalars, kets.args) is kets
-    assert build.over(kets, copies.args) is copies
-    assert build.over(copies, copies.args) is copies
+    assert build.local_over(scalars, kets.args) is kets
+    assert build.local_over(kets, copies.args) is copies
+    assert build.local_over(copies, copies.args) is copies
     if op is not Op.SPREAD:
-        assert build.over(kets, scalars.args) is scalars
+        assert build.local_over(kets, scalars.args) is scalars
 
 
 @pytest.mark.parametrize("op", Op)

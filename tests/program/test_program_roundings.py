@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 import nexort
-from nexort.program.roundings import Rounded, rounded
+from nexort.program.roundings import Rounded, rounded_number
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_rounded_number_equals_only_itself() -> None:
     assert x != Rounded(0.3, 2e-16)
     assert float(x) + 1 == 1.3
     assert repr(x) == "0.3"
-    assert type(rounded(0.3, 1e-18)) is float
+    assert type(rounded_number(0.3, 1e-18)) is float
 
 
 def test_products_know_whether_they_round() -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from nexort.limit.sample.frames import Space
+from nexort.limit.sample.frames import NeuronSpace
 from nexort.limit.sample.matrices import InitialOperator, Projection
 
 N = 1024
 
 
-def space(k: int = 0, **how: bool) -> Space:
-    return Space(N, np.random.SeedSequence(k), careful=False, **how)
+def space(k: int = 0, **how: bool) -> NeuronSpace:
+    return NeuronSpace(N, np.random.SeedSequence(k), careful=False, **how)
 
 
 def test_fresh_kets_are_orthonormal_in_the_sample() -> None:
@@ -61,7 +61,7 @@ def test_zero_has_a_zero_image() -> None:
     assert found.basis.count == 0
 
 
-def matrix() -> tuple[InitialOperator, Space, Space]:
+def matrix() -> tuple[InitialOperator, NeuronSpace, NeuronSpace]:
     rows, columns = space(1), space(2)
     return InitialOperator(rows, columns, 1.0, 1e-6), rows, columns
 

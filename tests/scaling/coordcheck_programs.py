@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nexort.coordcheck.check import check
+from nexort.coordcheck.check import check_coordinates
 from nexort.coordcheck.outcome import Check
 from nexort.data.arrays import LoadedArray
 from nexort.data.given import Given
@@ -85,4 +85,4 @@ def run(source: str, widths: tuple[int, ...], seeds: int, **options: Any) -> Che
     """A check of a program; ``numbers`` and ``data`` are those of ``--set`` and ``--data``."""
     numbers = options.pop("numbers", {})
     data = {k: LoadedArray(np.asarray(v), k) for k, v in options.pop("data", {}).items()}
-    return check(program(source), Given(numbers, data), widths, seeds, **options)
+    return check_coordinates(program(source), Given(numbers, data), widths, seeds, **options)

@@ -11,7 +11,7 @@ from architectures import ARCHITECTURES
 from nexort import driver
 from nexort.data.given import Given
 from nexort.parametrization.layers import Layer, Table
-from nexort.parametrization.optimizers import optimizer as by_name
+from nexort.parametrization.optimizers import optimizer_of as by_name
 from nexort.parametrization.subject import Subject, in_regime, subject, under, with_training
 from nexort.program.network import Exponents
 from nexort.support.diagnostics import Source

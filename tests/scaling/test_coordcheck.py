@@ -14,15 +14,15 @@ from coordcheck_programs import MUP, explicit, program, run, shifted, text
 
 from nexort.cli import main
 from nexort.coordcheck import core
-from nexort.coordcheck.check import check
+from nexort.coordcheck.check import check_coordinates
 from nexort.coordcheck.fit import fit
-from nexort.coordcheck.measure import measure
+from nexort.coordcheck.measure import measure_training
 from nexort.coordcheck.outcome import Check
-from nexort.coordcheck.picture import plot
-from nexort.coordcheck.tasks import expecting, shortened
-from nexort.coordcheck.text import as_json, render
+from nexort.coordcheck.picture import plot_check
+from nexort.coordcheck.tasks import expecting, shorten_training
+from nexort.coordcheck.text import check_json, check_text
 from nexort.data.given import Given
-from nexort.finite.streams import Streams, gaussian
+from nexort.finite.streams import Streams, gaussian_draw
 from nexort.finite.training import parameters
 from nexort.program.network import Exponents
 from nexort.support.diagnostics import NexortError
@@ -101,15 +101,17 @@ def test_an_exact_power_has_no_error() -> None:
 def test_sizes_are_those_of_a_network_trained_by_hand() -> None:
     """A perceptron with one hidden matrix, two steps of SGD, in plain numpy."""
     n, rate = 32, 0.3
-    task = shortened(program(text(optimizer=f"sgd(lr={rate})", phi="relu")), Given({}, {}), 2)
-    found = measure(task, [n], 2, dtype="float64", seed=5)
+    task = shorten_training(
+        program(text(optimizer=f"sgd(lr={rate})", phi="relu")), Given({}, {}), 2
+    )
+    found = measure_training(task, [n], 2, dtype="float64", seed=5)
     size = {(q.what, q.tensor.label, q.step): np.sqrt(s[0, 1]) for q, s in found.squares.items()}
     data = {k: np.asarray(v) for k, v in task.step.data.items()}
     xi, y = data["xi"], data["y"]
     streams = Streams(5, 1, n, np.dtype(np.float64))
     u = streams.vector(("u", ()), (3,)).T
     v = streams.vector(("v", ()), ())
-    w = streams.rows(("W", (2,)), gaussian, 0, n) / np.sqrt(n)
+    w = streams.rows(("W", (2,)), gaussian_draw, 0, n) / np.sqrt(n)
     start: dict[str, Any] = {}
 
     def agree(what: str, label: str, t: int, value: Any) -> None:
@@ -155,12 +157,12 @@ def test_sizes_are_those_of_a_network_trained_by_hand() -> None:
 
 
 def test_watching_changes_no_bit_of_a_run() -> None:
-    from nexort.coordcheck.sizes import Sizes
+    from nexort.coordcheck.sizes import SizeWatch
     from nexort.coordcheck.tensors import tensors
     from nexort.finite.training import train
 
     task = prepare(program(text()), Given({}, {}))
-    runs = [Sizes(task, tensors(task)) for _ in range(2)]
+    runs = [SizeWatch(task, tensors(task)) for _ in range(2)]
     plain = train(task, 48, 2)
     watched = train(task, 48, 2, watch=lambda k: runs[k])
     np.testing.assert_array_equal(plain["f"], watched["f"])
@@ -168,8 +170,8 @@ def test_watching_changes_no_bit_of_a_run() -> None:
 
 
 def test_threads_change_no_bit() -> None:
-    task = shortened(program(text()), Given({}, {}), 2)
-    one, two = (measure(task, [200], 2, threads=k).squares for k in (1, 2))
+    task = shorten_training(program(text()), Given({}, {}), 2)
+    one, two = (measure_training(task, [200], 2, threads=k).squares for k in (1, 2))
     assert one.keys() == two.keys()
     assert all((one[q] == two[q]).all() for q in one)
 
@@ -213,7 +215,7 @@ def test_weight_decay(table: str) -> None:
     exponents = predicted(found)
     assert exponents["change", "W[2]", 1] == -HALF
     assert exponents["effect", "h[2]", 1] == exponents["change", "x[1]", 2] == 0
-    assert found.holds, render(found)
+    assert found.holds, check_text(found)
 
 
 def test_roundings_of_a_decay_are_no_update() -> None:
@@ -221,7 +223,7 @@ def test_roundings_of_a_decay_are_no_update() -> None:
     source = text("ntp", "sgd(lr=0.2)", "tanh").replace("v : vector", "v : vector ~ N(0, 0)")
     found = run(source.replace("steps 3", "steps 3\n  decay 0.1"), (48, 96, 192), 4, steps=2)
     assert predicted(found)["update", "W[2]", 0] == "zero"
-    assert found.holds, render(found)
+    assert found.holds, check_text(found)
 
 
 def test_nothing_is_predicted_where_bounded_functions_saturate() -> None:
@@ -256,7 +258,7 @@ def test_wrong_exponents_are_found(
     assert found.blame is not None
     assert found.blame.tensor.label == {"W": "W[2]"}.get(weight, weight)
     assert found.blame.exponents == ((exponent, by),)
-    assert f"{exponent} of {found.blame.tensor.label} is" in render(found)
+    assert f"{exponent} of {found.blame.tensor.label} is" in check_text(found)
 
 
 def test_a_trainer_that_does_not_do_what_the_table_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,7 +316,7 @@ def test_redundant_exponents_are_no_fault() -> None:
 def test_updates_divided_by_norms(line: str) -> None:
     source = text(optimizer=f"sgd(lr=0.1)\n  {line}")
     found = run(source, (64, 128, 256, 512), 6, steps=1)
-    assert found.holds, render(found)
+    assert found.holds, check_text(found)
     assert found.blames == ()
 
 
@@ -334,8 +336,8 @@ def test_behaviour() -> None:
 def test_runs_that_overflow_are_told() -> None:
     found = run(text("sp", "sgd(lr=1e3)", "relu"), FEW, 2, steps=8)
     assert any(note.startswith("runs at n = 64") for note in found.notes)
-    assert render(found)
-    json.dumps(as_json(found), allow_nan=False)
+    assert check_text(found)
+    json.dumps(check_json(found), allow_nan=False)
 
 
 # ---- other programs ------------------------------------------------------------------------------
@@ -399,19 +401,19 @@ output odd, even, <y|y>, zero
 
 
 def test_programs_without_a_training() -> None:
-    found = check(program(CORE), Given({}, {}), (64, 128, 256, 512), 32)
+    found = check_coordinates(program(CORE), Given({}, {}), (64, 128, 256, 512), 32)
     exponents = {r.quantity.tensor.label: r.predicted for r in found.rows}
     assert exponents["odd"] == -HALF
     assert [exponents[k] for k in ("u", "w", "x", "y", "even", "<y|y>")] == [0] * 6
     assert exponents["zero"] == "zero"
-    assert found.holds, render(found)
+    assert found.holds, check_text(found)
     assert all(abs(r.difference) < 0.2 for r in found.rows if r.predicted != "zero")
-    assert "step" not in render(found)
+    assert "step" not in check_text(found)
 
 
 def test_widths_of_core_programs_with_copies() -> None:
     source = "vector x ~ N(0, 1)\n|y> = E{1,2}[|x> * |x>{1} * |x>{2}]\noutput <y|y>\n"
-    assert check(program(source), Given({}, {}), None, 2).widths == (16, 32, 64, 128)
+    assert check_coordinates(program(source), Given({}, {}), None, 2).widths == (16, 32, 64, 128)
 
 
 # ---- expectations --------------------------------------------------------------------------------
@@ -436,7 +438,7 @@ def test_unknown_parametrizations(name: str) -> None:
 
 def test_a_core_program_without_anything() -> None:
     with pytest.raises(NexortError, match="depends on the width"):
-        check(program("data x = 1\noutput x\n"), Given({}, {}), (8, 16), 2)
+        check_coordinates(program("data x = 1\noutput x\n"), Given({}, {}), (8, 16), 2)
     assert core.core(program(CORE), Given({}, {})).tensors
 
 
@@ -476,7 +478,7 @@ def test_the_command(
 def test_pictures(tmp_path: Path) -> None:
     found = run(text("sp", "sgd(lr=1e3)", "relu"), FEW, 2, steps=8, numbers={"L": 6})
     for name in ("a.png", "a.svg"):
-        plot(found, tmp_path / name)
+        plot_check(found, tmp_path / name)
         assert (tmp_path / name).stat().st_size > 5_000
-    plot(check(program(CORE), Given({}, {}), (16, 32), 2), tmp_path / "core.svg")
+    plot_check(check_coordinates(program(CORE), Given({}, {}), (16, 32), 2), tmp_path / "core.svg")
     assert "step" not in (tmp_path / "core.svg").read_text()

@@ -14,7 +14,7 @@ from networks import NETWORKS, PERCEPTRON, UNIT, Array, around, grid, mlp, netwo
 
 from nexort import driver
 from nexort.data.given import Given, placeholders
-from nexort.parametrization.classification import of_subject
+from nexort.parametrization.classification import classify_subject
 from nexort.parametrization.judge import Judge
 from nexort.parametrization.layers import perceptron
 from nexort.parametrization.subject import subject
@@ -109,7 +109,7 @@ OTHERWISE: dict[tuple[str, ...], str] = {
 @pytest.mark.parametrize("regime", GOOD)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_architectures(name: str, regime: str, optimizer: str) -> None:
-    found = of_subject(network(NETWORKS[name], optimizer, regime))
+    found = classify_subject(network(NETWORKS[name], optimizer, regime))
     assert found.method == "counted"
     known = OTHERWISE.get((name, regime), GOOD[regime])
     assert found.verdict == OTHERWISE.get((name, regime, optimizer), known), str(found)
@@ -117,7 +117,10 @@ def test_architectures(name: str, regime: str, optimizer: str) -> None:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_standard_parametrization_is_never_good(name: str) -> None:
-    assert of_subject(network(NETWORKS[name], "adam", "sp")).verdict in ("unstable", "unfaithful")
+    assert classify_subject(network(NETWORKS[name], "adam", "sp")).verdict in (
+        "unstable",
+        "unfaithful",
+    )
 
 
 def test_perceptrons_are_told_from_other_networks() -> None:
@@ -185,7 +188,7 @@ def test_a_limit_is_one_that_is_classified_so(name: str, regime: str, optimizer:
         "output f"
     )
     program = driver.compile_source(Source("<network>", text))
-    found = of_subject(subject(program, Given({}, {})))
+    found = classify_subject(subject(program, Given({}, {})))
     try:
         task = driver.training(program, placeholders(program, Given({}, {})))
     except NexortError as error:
@@ -206,13 +209,13 @@ def found_task(program: Program) -> Task:
 def test_gradients_that_averages_make_vanish_are_no_fault_of_the_exponents() -> None:
     """Attention's scores are moved once the readout has learned; a wrong d is still found."""
     found = network(ATTENTION, "adam", "mup")
-    assert of_subject(found).verdict == "feature learning"
+    assert classify_subject(found).verdict == "feature learning"
     for by, verdict in ((Fraction(1, 2), "unfaithful"), (Fraction(-1, 2), "unfaithful")):
         exponents = list(found.table.exponents)
         k = list(found.task.weights).index(("Q", ()))
         exponents[k] = replace(exponents[k], d=exponents[k].d + by)
         other = replace(found, table=replace(found.table, exponents=tuple(exponents)))
-        assert of_subject(other).verdict == verdict
+        assert classify_subject(other).verdict == verdict
 
 
 def test_weights_that_nothing_reads_have_no_size() -> None:
@@ -222,7 +225,7 @@ def test_weights_that_nothing_reads_have_no_size() -> None:
       weight v : vector
       |x> = tanh(|u> @ xi + 0 * |b>) + 0.5 * |u> @ xi
       return <v|x>"""
-    assert of_subject(network(body, "adam", "mup")).verdict == "feature learning"
+    assert classify_subject(network(body, "adam", "mup")).verdict == "feature learning"
 
 
 def test_many_tables_at_once_are_those_of_single_tables() -> None:

@@ -11,9 +11,9 @@ from networks import NETWORKS, PERCEPTRON, network
 
 from nexort.cli import main
 from nexort.parametrization import spaces
-from nexort.parametrization.layers import Table, named, perceptron
-from nexort.parametrization.slices import Slice, sliced
-from nexort.parametrization.theorem import verdict
+from nexort.parametrization.layers import Table, named_table, perceptron
+from nexort.parametrization.slices import Slice, take_slice
+from nexort.parametrization.theorem import table_verdict
 from nexort.support.diagnostics import NexortError
 
 F = Fraction
@@ -23,7 +23,7 @@ BOX = ((F(-1), F(2)), (F(-1), F(2)))
 def slice_of(x: str, y: str, optimizer: str | None = None, base: str = "mup") -> Slice:
     """A slice of the perceptron with two hidden layers."""
     space = spaces.of_perceptron(2, base, optimizer, None)
-    return sliced(space, x, y, BOX, 4, spaces.MARKS)
+    return take_slice(space, x, y, BOX, 4, spaces.MARKS)
 
 
 def test_the_polyhedron_over_r_and_s() -> None:
@@ -72,7 +72,7 @@ def test_the_plane_through_three_parametrizations(optimizer: str | None) -> None
     assert where["ups(1/4)"] == (F(1, 2), 0, True)
     layers = spaces.of_perceptron(2, "mup", optimizer, None).base.layers
     for name, point in (("mup", (F(0), F(0))), ("ntp", (F(1), F(0))), ("sp", (F(0), F(1)))):
-        assert found.verdict(*point) == verdict(named(name, layers))
+        assert found.verdict(*point) == table_verdict(named_table(name, layers))
 
 
 @pytest.mark.parametrize(("x", "y"), [("2.c", "3.b"), ("r", "3.a"), ("sp", "1.d"), ("S", "2.b")])
@@ -81,19 +81,21 @@ def test_points_are_those_of_single_tables(x: str, y: str) -> None:
     from nexort.parametrization.slices import _Place
 
     space = spaces.of_perceptron(2, "ntp", None, None)
-    found = sliced(space, x, y, BOX, 3, ())
+    found = take_slice(space, x, y, BOX, 3, ())
     place = _Place(space, x, y)
     for v in found.ys[::3]:
         for u in found.xs[::3]:
-            assert found.verdict(u, v) == verdict(place.table(u, v))
+            assert found.verdict(u, v) == table_verdict(place.table(u, v))
 
 
 def test_a_slice_of_a_program_is_counted() -> None:
     mlp = network(PERCEPTRON.replace("PHI", "tanh"))
-    counted = sliced(spaces.of_subject(mlp, "mup"), "r", "S", BOX, 4, ())
+    counted = take_slice(spaces.tables_of_subject(mlp, "mup"), "r", "S", BOX, 4, ())
     assert (counted.codes == slice_of("r", "S").codes).all()
     tied = network(NETWORKS["tied"])
-    by_weight = sliced(spaces.of_subject(tied, "mup"), "W.c", "u.c", BOX, 4, spaces.MARKS)
+    by_weight = take_slice(
+        spaces.tables_of_subject(tied, "mup"), "W.c", "u.c", BOX, 4, spaces.MARKS
+    )
     assert by_weight.verdict(F(1), F(0)) == "feature learning"
     assert by_weight.verdict(F(3, 4), F(0)) == "unstable"
     assert by_weight.verdict(F(3, 2), F(1, 2)) == "operator regime"
@@ -131,8 +133,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 def test_tables_of_regimes_are_those_of_programs() -> None:
     mlp = network(PERCEPTRON.replace("PHI", "tanh"))
-    space = spaces.of_subject(mlp, "mup")
+    space = spaces.tables_of_subject(mlp, "mup")
     for name, table in spaces.of_perceptron(2, "mup", None, None).regimes.items():
         found = space.regimes[name]
         moved = Table(perceptron(2), found.exponents, found.out)
-        assert verdict(moved) == verdict(table)
+        assert table_verdict(moved) == table_verdict(table)

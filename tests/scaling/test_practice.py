@@ -12,18 +12,18 @@ from networks import NETWORKS, mlp, network
 
 from nexort.cli import main
 from nexort.parametrization.layers import Layer
-from nexort.parametrization.optimizers import optimizer
-from nexort.parametrization.practice import GAUGES, Row, practice
+from nexort.parametrization.optimizers import optimizer_of
+from nexort.parametrization.practice import GAUGES, TensorRow, practice
 from nexort.parametrization.subject import in_regime, under
-from nexort.parametrization.theorem import verdict
+from nexort.parametrization.theorem import table_verdict
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 H = Fraction(1, 2)
 
 
-def rows(name: str, gauge: str, regime: str = "mup", depth: int = 3) -> dict[str, Row]:
+def rows(name: str, gauge: str, regime: str = "mup", depth: int = 3) -> dict[str, TensorRow]:
     """The table of a perceptron by tensor."""
-    by = optimizer(name)
+    by = optimizer_of(name)
     found = in_regime(under(mlp(depth, "tanh", name), by), regime)
     return {row.name: row for row in practice(found, by, gauge).rows}  # type: ignore[arg-type]
 
@@ -71,7 +71,7 @@ def test_epsilon_goes_with_gradients() -> None:
 def test_answers_to_the_size_of_gradients(
     name: str, degree: int | None, epsilon: tuple[int, int] | None
 ) -> None:
-    found = optimizer(name)
+    found = optimizer_of(name)
     assert (found.degree, found.epsilon) == (degree, epsilon)
 
 
@@ -80,14 +80,14 @@ def test_answers_to_the_size_of_gradients(
 @pytest.mark.parametrize("regime", ["mup", "ntp", "ups(1/4)"])
 def test_every_gauge_is_the_same_parametrization(gauge: str, name: str, regime: str) -> None:
     """Prop 2.2.3: what the rows say is classified as the regime."""
-    by = optimizer(name)
+    by = optimizer_of(name)
     found = in_regime(under(mlp(2, "tanh", name), by), regime)
     made = practice(found, by, gauge)  # type: ignore[arg-type]
     from nexort.parametrization.layers import Table
 
     layers = tuple(Layer(r.name, r.part, by.degree, by.normalization) for r in made.rows)
     table = Table(layers, tuple(r.exponents for r in made.rows))
-    assert verdict(table) == ("feature learning" if regime == "mup" else "operator regime")
+    assert table_verdict(table) == ("feature learning" if regime == "mup" else "operator regime")
     assert made.output == 0
     if gauge == "init":
         assert all(r.multiplier == 0 for r in made.rows)
@@ -117,7 +117,7 @@ def test_what_tables_say_without_n_to_the_d_is_the_same_update() -> None:
 
 
 def test_tied_weights_keep_the_output_multiplier() -> None:
-    by = optimizer("adam")
+    by = optimizer_of("adam")
     made = practice(network(NETWORKS["tied embedding"]), by, "mup-package")
     assert made.output == -1
     assert {r.name: r.multiplier for r in made.rows} == {"u": 0, "W": 0}
@@ -131,11 +131,11 @@ def test_members_of_a_family_are_one_row() -> None:
 def test_clipping() -> None:
     """n^-c n^d g min(1, clip n^e / |n^d g|) = n^(d - c) g min(1, clip n^(e - d) / |g|), and
     n^-c n^d g / min(|n^d g|, clip n^e) = n^-c g / min(|g|, clip n^(e - d))."""
-    found = under(mlp(2, "tanh", "sgd"), optimizer("sgd", "paper-clipping"))
-    made = practice(in_regime(found, "mup"), optimizer("sgd", "paper-clipping"), "mup-package")
+    found = under(mlp(2, "tanh", "sgd"), optimizer_of("sgd", "paper-clipping"))
+    made = practice(in_regime(found, "mup"), optimizer_of("sgd", "paper-clipping"), "mup-package")
     assert [(r.rate, r.threshold) for r in made.rows] == [(H, -H), (0, 0), (H, -H)]
-    found = under(mlp(2, "tanh", "sgd"), optimizer("sgd", "clipping"))
-    made = practice(in_regime(found, "mup"), optimizer("sgd", "clipping"), "mup-package")
+    found = under(mlp(2, "tanh", "sgd"), optimizer_of("sgd", "clipping"))
+    made = practice(in_regime(found, "mup"), optimizer_of("sgd", "clipping"), "mup-package")
     assert [(r.rate, r.threshold) for r in made.rows] == [(1, -H), (0, 0), (1, -H)]
 
 

@@ -11,8 +11,8 @@ from random_blocks import program
 
 import nexort
 from nexort.coordcheck.fit import fit
-from nexort.coordcheck.measure import measure
-from nexort.coordcheck.tasks import shortened
+from nexort.coordcheck.measure import measure_training
+from nexort.coordcheck.tasks import shorten_training
 from nexort.data.given import Given
 from nexort.driver import compile_source
 from nexort.parametrization import Classification
@@ -44,8 +44,8 @@ def faster(text: str, weight: str, by: Fraction) -> str:
 def growth(text: str) -> tuple[float, float]:
     """The largest power of n, less two standard errors, in vectors and f over five steps, and that
     in the change of f."""
-    task = shortened(compile_source(Source("<random>", text)), Given({}, {}), 5)
-    found = measure(task, WIDTHS, 4)
+    task = shorten_training(compile_source(Source("<random>", text)), Given({}, {}), 5)
+    found = measure_training(task, WIDTHS, 4)
     most, moves = -np.inf, np.nan
     for q, squares in found.squares.items():
         if q.what not in ("size", "change") or q.tensor.role not in ("ket", "output"):

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from networks import NETWORKS, UNIT, Array, around, mlp, network, table
 
-from nexort.parametrization.classification import of_subject
+from nexort.parametrization.classification import classify_subject
 from nexort.parametrization.judge import Judge
-from nexort.parametrization.layers import Normalization, Table, named, perceptron
+from nexort.parametrization.layers import Normalization, Table, named_table, perceptron
 from nexort.parametrization.repair import GOOD, repair
-from nexort.parametrization.search import searched
-from nexort.parametrization.theorem import codes, verdict
+from nexort.parametrization.search import search_repairs
+from nexort.parametrization.theorem import codes, table_verdict
 
 STEP = UNIT // 4
 MOVES = [k * STEP for k in range(-8, 9) if k]
@@ -52,7 +52,7 @@ def tried(found: Table, most: int) -> tuple[int, Fraction] | None:
 def test_no_repair_is_smaller(degree: int | None, normalization: Normalization) -> None:
     layers = perceptron(2, degree, normalization)
     rng = np.random.default_rng(11)
-    start = numbers(named("mup", layers)), numbers(named("ntp", layers))
+    start = numbers(named_table("mup", layers)), numbers(named_table("ntp", layers))
     checked = 0
     for trial in range(24):
         moved = start[trial % 2].copy()
@@ -60,11 +60,11 @@ def test_no_repair_is_smaller(degree: int | None, normalization: Normalization) 
             moved.reshape(-1)[rng.integers(moved.size)] += rng.choice([-UNIT, -4, -2, 2, 4, UNIT])
         bad = table(layers, moved)
         found = repair(bad)
-        if verdict(bad) in GOOD:
+        if table_verdict(bad) in GOOD:
             assert found is None
             continue
         assert found is not None
-        assert verdict(found.table) in GOOD
+        assert table_verdict(found.table) in GOOD
         size = len(found.changes), sum((abs(c.by) for c in found.changes), Fraction(0))
         least = tried(bad, 2 if degree is None else 1)
         assert least is None or size <= least, (bad, found.changes, least)
@@ -77,21 +77,21 @@ def test_every_bad_table_is_repaired() -> None:
     for moved in around(3, 300, 5):
         bad = table(layers, moved)
         found = repair(bad)
-        if verdict(bad) in GOOD:
+        if table_verdict(bad) in GOOD:
             assert found is None
         else:
             assert found is not None
-            assert verdict(found.table) in GOOD
+            assert table_verdict(found.table) in GOOD
 
 
 def test_one_wrong_exponent_is_named() -> None:
     """Each exponent of muP off by 1/2 is put back, or another one is moved instead."""
-    mup = named("mup", perceptron(3))
+    mup = named_table("mup", perceptron(3))
     for layer, place in product(range(4), range(4)):
         moved = numbers(mup)
         moved[layer, place] += UNIT // 2
         bad = table(mup.layers, moved)
-        if verdict(bad) in GOOD:
+        if table_verdict(bad) in GOOD:
             continue
         found = repair(bad)
         assert found is not None
@@ -110,7 +110,7 @@ BAD = {
 
 @pytest.mark.parametrize(("name", "regime", "optimizer"), BAD)
 def test_repairs_of_other_networks(name: str, regime: str, optimizer: str) -> None:
-    found = of_subject(network(NETWORKS[name], optimizer, regime))
+    found = classify_subject(network(NETWORKS[name], optimizer, regime))
     nearest, changed = BAD[name, regime, optimizer]
     assert found.verdict not in GOOD
     assert found.changes is not None
@@ -124,10 +124,10 @@ def test_no_single_exponent_repairs_what_two_do() -> None:
     judge = Judge(mlp(2, "tanh", "adam").graph())
     for moved in around(2, 40, 8):
         bad = table(layers, moved)
-        by_theorem, by_trying = repair(bad), searched(judge, bad)
+        by_theorem, by_trying = repair(bad), search_repairs(judge, bad)
         if by_theorem is not None and len(by_theorem.changes) == 1:
             assert by_trying is not None
             assert len(by_trying.changes) == 1
         if by_trying is not None and by_theorem is not None:
             assert len(by_trying.changes) <= len(by_theorem.changes)
-            assert verdict(by_trying.table) in GOOD
+            assert table_verdict(by_trying.table) in GOOD

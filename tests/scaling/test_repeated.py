@@ -10,7 +10,7 @@ import pytest
 from nexort.data.given import Given
 from nexort.driver import compile_source
 from nexort.parametrization import repeated
-from nexort.parametrization.classification import of_subject
+from nexort.parametrization.classification import classify_subject
 from nexort.parametrization.subject import Subject, subject
 from nexort.support.diagnostics import Source
 
@@ -49,9 +49,9 @@ def blocks(depth: int, table: str = "mup") -> Subject:
 @pytest.mark.parametrize("rate", ["1", "3/2"])
 def test_few_rounds_say_what_all_do(rate: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = blocks(8, MUP.replace("RATE", rate))
-    whole = of_subject(found)
+    whole = classify_subject(found)
     monkeypatch.setattr(repeated, "LARGE", 1)
-    few = of_subject(found)
+    few = classify_subject(found)
     assert few.verdict == whole.verdict
     assert few.table == whole.table
     assert any("sizes are those of L = 3" in note for note in few.notes)
@@ -61,7 +61,7 @@ def test_few_rounds_say_what_all_do(rate: str, monkeypatch: pytest.MonkeyPatch) 
 def test_members_that_differ_are_all_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repeated, "LARGE", 1)
     one = MUP.replace("RATE", "1").replace("D:", "U[7]: a=0, b=1/2, c=0, d=1; D:")
-    found = of_subject(blocks(8, one))
+    found = classify_subject(blocks(8, one))
     assert found.verdict == "unstable"
     assert found.changes is not None
     assert [(x.layer, x.exponent, x.new) for x in found.changes] == [("U[7]", "c", 1)]
@@ -78,7 +78,7 @@ def test_a_transformers_cost_is_that_of_a_few_blocks() -> None:
         )
         found = subject(program, Given({}, {}))
         start = time.process_time()
-        assert of_subject(found).verdict == "feature learning"
+        assert classify_subject(found).verdict == "feature learning"
         times.append(time.process_time() - start)
     assert times[0] < 5
     assert times[1] < 5 * times[0] + 1

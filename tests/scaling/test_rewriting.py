@@ -11,7 +11,7 @@ from rewriting import rewritten
 
 from nexort.data.given import Given
 from nexort.driver import compile_source
-from nexort.parametrization.classification import of_subject
+from nexort.parametrization.classification import classify_subject
 from nexort.parametrization.practice import practice
 from nexort.parametrization.subject import Subject, in_regime, subject
 from nexort.support.diagnostics import Source
@@ -32,7 +32,7 @@ def read(text: str) -> Subject:
 
 def said(found: Subject) -> tuple[str, Counter[tuple[object, ...]], list[tuple[object, ...]]]:
     """The verdict, the table's rows without names, and the repair's numbers."""
-    judged = of_subject(found)
+    judged = classify_subject(found)
     rows = practice(found, None, "mup-package").rows
     changes = sorted((x.exponent, x.old, x.new) for x in judged.changes or ())
     table = Counter((r.part, r.std, r.multiplier, r.rate, r.epsilon, r.decay) for r in rows)

@@ -13,7 +13,7 @@ from networks import NETWORKS, PERCEPTRON, Array
 from nexort import driver
 from nexort.data.given import Given
 from nexort.finite.training import train
-from nexort.parametrization.classification import of_subject
+from nexort.parametrization.classification import classify_subject
 from nexort.parametrization.subject import subject
 from nexort.support.diagnostics import Source
 from nexort.training.prepare import prepare
@@ -78,7 +78,9 @@ def test_counted_sizes_are_those_of_widths(name: str, regime: str, optimizer: st
     if (name, regime) == ("scalar", "ntp"):
         pytest.skip("how far all features move is random there")
     program = text(NETWORKS[name], regime, OPTIMIZERS[optimizer])
-    found = of_subject(subject(driver.compile_source(Source("<run>", program)), Given({}, {})))
+    found = classify_subject(
+        subject(driver.compile_source(Source("<run>", program)), Given({}, {}))
+    )
     known = {(c.quantity, c.name): c.powers for c in found.sizes}
     # parts of expressions are counted too: kets that have names can be put out
     sizes = [c.name for c in found.sizes if c.quantity == "size" and c.name != "f"]
@@ -109,7 +111,9 @@ def test_scale_invariant_updates_in_standard_parametrization() -> None:
         fits = fitted(program, ["x[2]"], (64, 256, 1024), 8)
         assert abs(fits["f", 1] - f) < 0.1
         assert abs(fits["x[2]", 1] - x) < 0.1
-        found = of_subject(subject(driver.compile_source(Source("<run>", program)), Given({}, {})))
+        found = classify_subject(
+            subject(driver.compile_source(Source("<run>", program)), Given({}, {}))
+        )
         assert found.verdict == ("unstable" if c == "1" else "operator regime")
         [power, _] = next(s.powers for s in found.sizes if (s.quantity, s.name) == ("change", "f"))
         assert power == Fraction(f)

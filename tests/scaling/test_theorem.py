@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import UNIT, around, table
 
-from nexort.parametrization.layers import Table, named, perceptron
-from nexort.parametrization.theorem import VERDICTS, Conditions, codes, verdict
+from nexort.parametrization.layers import Table, named_table, perceptron
+from nexort.parametrization.theorem import VERDICTS, Conditions, codes, table_verdict
 from nexort.program.network import Exponents
 
 F = Fraction
@@ -23,18 +23,18 @@ DEPTHS = (1, 2, 3, 5)
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_named_parametrizations(depth: int) -> None:
     layers = perceptron(depth)
-    assert verdict(named("mup", layers)) == "feature learning"
-    assert verdict(named("ntp", layers)) == "operator regime"
-    assert verdict(named("sp", layers)) == "unfaithful"
+    assert table_verdict(named_table("mup", layers)) == "feature learning"
+    assert table_verdict(named_table("ntp", layers)) == "operator regime"
+    assert table_verdict(named_table("sp", layers)) == "unfaithful"
     for k in range(1, 5):
-        assert verdict(named("ups", layers, F(k, 8))) == "operator regime"
-    assert verdict(named("ups", layers, F(0))) == "feature learning"
+        assert table_verdict(named_table("ups", layers, F(k, 8))) == "operator regime"
+    assert table_verdict(named_table("ups", layers, F(0))) == "feature learning"
 
 
 def test_r_of_named_parametrizations() -> None:
     """Eq 2.23."""
     for name, r in (("mup", F(0)), ("ntp", F(1, 2))):
-        found = named(name, perceptron(3))
+        found = named_table(name, perceptron(3))
         conditions = Conditions(found.layers, found.array)
         assert [x[0] for x in conditions.r[:-1]] == [r] * 3
         assert conditions.r[-1][0] == 0
@@ -52,20 +52,20 @@ def test_r_of_named_parametrizations() -> None:
 )
 def test_normalized_parametrizations(normalization: str, name: str, c: tuple[str, ...]) -> None:
     layers = perceptron(2, None, normalization)  # type: ignore[arg-type]
-    found = named(name, layers)
+    found = named_table(name, layers)
     assert [e.c for e in found.exponents] == [F(x) for x in c]
-    assert verdict(found) == ("feature learning" if name == "mup" else "operator regime")
+    assert table_verdict(found) == ("feature learning" if name == "mup" else "operator regime")
     # the learning rates of plain updates are too small then, those of normalized ones too large
-    plain = named(name, perceptron(2))
-    assert verdict(Table(layers, plain.exponents)) == "trivial"
-    assert verdict(Table(plain.layers, found.exponents)) == "unstable"
+    plain = named_table(name, perceptron(2))
+    assert table_verdict(Table(layers, plain.exponents)) == "trivial"
+    assert table_verdict(Table(plain.layers, found.exponents)) == "unstable"
 
 
 @pytest.mark.parametrize("name", ["ntp", "mup"])
 def test_clipping_as_libraries_do_shifts_nothing(name: str) -> None:
     """Q min(1, theta / |Q|) has the size of Q."""
     layers = perceptron(2, None, "clipping")
-    assert named(name, layers).exponents == named(name, perceptron(2)).exponents
+    assert named_table(name, layers).exponents == named_table(name, perceptron(2)).exponents
     tables = around(2, 500, 3)
     for degree in (None, 0):
         clipped, plain = perceptron(2, degree, "clipping"), perceptron(2, degree)
@@ -140,18 +140,18 @@ def test_sgd_is_the_classification_of_abc_parametrizations(depth: int) -> None:
 def test_standard_parametrization_under_scale_invariant_updates() -> None:
     """With c = 1 features of hidden layers move by 1 (r = 0, Remark 2.2.7), while the readout's
     initial weights turn that into n^1/2 of the output: (2.27) asks for c = 3/2."""
-    sp = named("sp", perceptron(2, 0))
+    sp = named_table("sp", perceptron(2, 0))
     slow = [replace(e, c=F(1)) for e in sp.exponents]
     found = Table(sp.layers, tuple(slow))
     conditions = Conditions(found.layers, found.array)
     assert conditions.least is not None
     assert conditions.least[0] == 0
-    assert verdict(found) == "unstable"
+    assert table_verdict(found) == "unstable"
     [failed] = [x for x in conditions.all() if not x.holds[0] and x.group != "nontrivial"]
     assert failed.formula == "a + b + r"
     slower = [replace(e, c=F(1)) for e in sp.exponents]
     slower[0], slower[1] = replace(slower[0], c=F(1, 2)), replace(slower[1], c=F(3, 2))
-    assert verdict(Table(sp.layers, tuple(slower))) == "operator regime"
+    assert table_verdict(Table(sp.layers, tuple(slower))) == "operator regime"
 
 
 def test_many_tables_are_quick_and_those_of_one() -> None:
@@ -162,11 +162,14 @@ def test_many_tables_are_quick_and_those_of_one() -> None:
     assert time.process_time() - start < 10
     assert set(found) == set(range(len(VERDICTS)))
     for k in range(0, 100_000, 997):
-        assert verdict(table(layers, tables[k])) == VERDICTS[found[k]]
+        assert table_verdict(table(layers, tables[k])) == VERDICTS[found[k]]
 
 
 def test_thirds_are_exact() -> None:
     """a + b = 1/3 + 1/6 is 1/2."""
-    mup = named("mup", perceptron(2))
+    mup = named_table("mup", perceptron(2))
     e = Exponents(F(1, 3), F(1, 6), F(2, 3), F(4, 3))
-    assert verdict(Table(mup.layers, (mup.exponents[0], e, mup.exponents[2]))) == "feature learning"
+    assert (
+        table_verdict(Table(mup.layers, (mup.exponents[0], e, mup.exponents[2])))
+        == "feature learning"
+    )

@@ -18,10 +18,10 @@ from nexort import driver
 from nexort.data.arrays import LoadedArray
 from nexort.data.given import Given
 from nexort.finite.crew import Crew
-from nexort.finite.streams import Streams, gaussian
-from nexort.finite.training import first_nonfinite, train
+from nexort.finite.streams import Streams, gaussian_draw
+from nexort.finite.training import first_nonfinite_step, train
 from nexort.finite.training.plan import plan
-from nexort.finite.training.run import Run
+from nexort.finite.training.run import TrainingRun
 from nexort.program.network import Exponents
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Kind, scalar
@@ -52,9 +52,9 @@ def initial_weights(task: Task, width: int, dtype: str) -> list[Array]:
     """u, W[2], ..., v of run 0 at the start, as ``train`` draws them; in double precision."""
     kind = np.dtype(dtype)
     planned = plan(task, width, kind)
-    laws = {name: gaussian for name, _ in planned.matrices}
+    laws = {name: gaussian_draw for name, _ in planned.matrices}
     with Crew(1, 1) as crew:
-        run = Run(planned, Streams(0, 0, width, kind), laws, crew)
+        run = TrainingRun(planned, Streams(0, 0, width, kind), laws, crew)
     matrices = [run.matrices[key].w for key in sorted(run.matrices)]
     weights = [run.entries["u", ()].w.T, *matrices, run.entries["v", ()].w]
     return [w.astype(float) for w in weights]
@@ -320,11 +320,11 @@ def test_what_is_finite_is_kept() -> None:
     assert steps[:, :2].all()
     assert not steps[:, -1].any()
     assert (np.diff(steps.astype(int), axis=1) <= 0).all()
-    stopped = first_nonfinite(replace(task, weights=wild), 32, run=1)
+    stopped = first_nonfinite_step(replace(task, weights=wild), 32, run=1)
     assert stopped is not None
     assert stopped[0] == int(np.argmin(steps[1]))
     assert stopped[1].type.kind is Kind.KET  # not the output at the end, but what made it so
-    assert first_nonfinite(mlp("tanh", "sgd", "mup", 2), 32) is None
+    assert first_nonfinite_step(mlp("tanh", "sgd", "mup", 2), 32) is None
 
 
 def test_decay_and_silent_weights() -> None:
@@ -346,7 +346,7 @@ def test_error_signals_that_overflow() -> None:
     found = train(task, 16, 1)["f"][0]
     assert np.isfinite(found[0]).all()
     assert np.isnan(found[1:]).all()
-    assert first_nonfinite(task, 16) == (0, task.errors[0])
+    assert first_nonfinite_step(task, 16) == (0, task.errors[0])
 
 
 def test_laws_of_entries() -> None:

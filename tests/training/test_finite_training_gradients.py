@@ -13,10 +13,10 @@ from nexort.activations import registry
 from nexort.data.arrays import LoadedArray
 from nexort.data.given import Given
 from nexort.finite.crew import Crew
-from nexort.finite.streams import Streams, gaussian
+from nexort.finite.streams import Streams, gaussian_draw
 from nexort.finite.training.plan import plan
-from nexort.finite.training.run import Run
-from nexort.finite.training.slopes import slope
+from nexort.finite.training.run import TrainingRun
+from nexort.finite.training.slopes import partial_slope
 from nexort.program.nodes import Node, Op, rewrite
 from nexort.program.types import scalar
 from nexort.program.unrolled import Array
@@ -145,11 +145,11 @@ def task_of(body: str) -> Task:
     return run_of(text, arrays, update("sgd"), rate=0.1, steps=1)
 
 
-def run(task: Task, crew: Crew, width: int, dtype: str = "float64") -> Run:
+def run(task: Task, crew: Crew, width: int, dtype: str = "float64") -> TrainingRun:
     kind = np.dtype(dtype)
     planned = plan(task, width, kind)
-    laws = {name: gaussian for name, _ in planned.matrices}
-    return Run(planned, Streams(5, 0, width, kind), laws, crew)
+    laws = {name: gaussian_draw for name, _ in planned.matrices}
+    return TrainingRun(planned, Streams(5, 0, width, kind), laws, crew)
 
 
 def signal(task: Task) -> Array:
@@ -157,7 +157,7 @@ def signal(task: Task) -> Array:
     return np.random.default_rng(1).normal(size=task.step.shape(task.out.type.axes))
 
 
-def loss(one: Run, chi: np.ndarray) -> float:
+def loss(one: TrainingRun, chi: np.ndarray) -> float:
     return float((chi * one.forward([one.task.out])[one.task.out]).sum() * one.scale)
 
 
@@ -280,11 +280,14 @@ def test_slopes_of_every_function(name: str) -> None:
         step[k] = 1e-6
         ends = [entry.evaluate(*(a + s * d for a, d in zip(args, step, strict=True)))
                 for s in (1, -1)]  # fmt: skip
-        found = np.broadcast_to(slope(name, k, args), (3,))
+        found = np.broadcast_to(partial_slope(name, k, args), (3,))
         np.testing.assert_allclose(found, (ends[0] - ends[1]) / 2e-6, rtol=1e-6, atol=1e-8)
         singles = [a.astype(np.float32) for a in args]
-        assert np.multiply(np.float32(1) * singles[0], slope(name, k, singles)).dtype == np.float32
+        assert (
+            np.multiply(np.float32(1) * singles[0], partial_slope(name, k, singles)).dtype
+            == np.float32
+        )
 
 
 def test_the_power_zero_is_flat_at_zero() -> None:
-    assert slope("pow", 0, [np.array([0.0, 1.0]), np.array(0.0)]) == 0
+    assert partial_slope("pow", 0, [np.array([0.0, 1.0]), np.array(0.0)]) == 0

@@ -17,7 +17,7 @@ from nexort.limit.estimate import LimitValue, Summary
 from nexort.limit.evaluate import evaluate as generic
 from nexort.limit.sample.replicates import Stage
 from nexort.limit.settings import Settings
-from nexort.limit.training import maximal
+from nexort.limit.training.maximal import evaluate_maximal
 from nexort.limit.training.maximal.evaluate import _summaries
 from nexort.program.unrolled import Array
 from nexort.support.diagnostics import Diagnostic, Source
@@ -52,7 +52,7 @@ ADAM = {"eps": 0.01}
 
 
 def limit(task: Task, samples: int, replicates: int = 8) -> LimitValue:
-    return maximal.evaluate(task, Settings(samples=samples, replicates=replicates))["f"]
+    return evaluate_maximal(task, Settings(samples=samples, replicates=replicates))["f"]
 
 
 def distance(value: LimitValue, draws: Any) -> Any:

@@ -7,11 +7,11 @@ import pytest
 from scipy.special import ndtr
 
 from nexort import driver
-from nexort.limit.sample.frames import Frame, Space, directions
-from nexort.limit.sample.matrices import InitialOperator, product
+from nexort.limit.sample.frames import Basis, NeuronSpace, directions
+from nexort.limit.sample.matrices import InitialOperator, pairs_times
 from nexort.limit.sample.points import Points
 from nexort.limit.training.maximal.machine import CUTOFF as DROPPED
-from nexort.limit.training.maximal.moved import Pairs
+from nexort.limit.training.maximal.moved import MovedPairs
 from nexort.support.diagnostics import Source
 from nexort.training.update import Update
 
@@ -49,7 +49,7 @@ def test_directions_of_rounding_are_none() -> None:
 
 
 def test_roots_stay_orthonormal() -> None:
-    space = Space(N, np.random.SeedSequence(1))
+    space = NeuronSpace(N, np.random.SeedSequence(1))
     first = space.fresh(3)
     x = np.tanh(first)
     space.learn(np.concatenate([x, x[:1] + 1e-12, first]))
@@ -62,7 +62,7 @@ def test_roots_stay_orthonormal() -> None:
 
 def test_roots_among_more_kets_than_fit(capfd: pytest.CaptureFixture[str]) -> None:
     for size, left in ((8, 0), (64, 30)):
-        space = Space(size, np.random.SeedSequence(1))
+        space = NeuronSpace(size, np.random.SeedSequence(1))
         kets = np.random.default_rng(0).standard_normal((40, size))
         root = space.root(space.take(size // 2 - 1 - left), kets)
         np.testing.assert_allclose(gram(root), np.eye(len(root)), atol=1e-9)
@@ -82,7 +82,7 @@ def test_points_are_even_where_it_pays() -> None:
 
 
 def test_initial_operators_are_linear_and_have_transposes() -> None:
-    rows, columns = (Space(N, np.random.SeedSequence(k)) for k in (1, 2))
+    rows, columns = (NeuronSpace(N, np.random.SeedSequence(k)) for k in (1, 2))
     matrix = InitialOperator(rows, columns, 2.0, CUTOFF)
     x, y = np.tanh(columns.fresh(3)), np.tanh(rows.fresh(2))
     image = matrix.image(x, flipped=False)
@@ -101,7 +101,7 @@ def test_initial_operators_are_linear_and_have_transposes() -> None:
 def test_bases_of_kets_that_hardly_move_stay_orthonormal() -> None:
     """Every step adds directions that are a hundredth of their argument: what normalizing them
     magnifies must not add up."""
-    rows, columns = (Space(2048, np.random.SeedSequence(k)) for k in (6, 7))
+    rows, columns = (NeuronSpace(2048, np.random.SeedSequence(k)) for k in (6, 7))
     matrix = InitialOperator(rows, columns, 1.0, CUTOFF)
     x, y = columns.fresh(3), rows.fresh(3)
     rng = np.random.default_rng(8)
@@ -118,7 +118,7 @@ def test_bases_of_kets_that_hardly_move_stay_orthonormal() -> None:
 def test_a_matrix_drawn_as_a_whole_remains_what_it_was() -> None:
     """Images of what it has met are the same, the transpose is the adjoint, and what is new has
     images of its size; entries have variance 1/N."""
-    rows, columns = (Space(N, np.random.SeedSequence(k)) for k in (3, 4))
+    rows, columns = (NeuronSpace(N, np.random.SeedSequence(k)) for k in (3, 4))
     matrix = InitialOperator(rows, columns, 1.0, CUTOFF)
     x, y = np.tanh(columns.fresh(30)), np.tanh(rows.fresh(20))
     image, back = matrix.image(x, flipped=False), matrix.image(y, flipped=True)
@@ -138,7 +138,7 @@ def test_a_matrix_drawn_as_a_whole_remains_what_it_was() -> None:
 
 
 def test_frames_grow() -> None:
-    frame = Frame(4)
+    frame = Basis(4)
     rows = np.arange(400.0).reshape(100, 4)
     frame.append(rows[:70])
     frame.append(rows[70:])
@@ -147,7 +147,7 @@ def test_frames_grow() -> None:
 
 def test_mirrored_samples_have_no_odd_moments() -> None:
     for halves in (False, True):
-        space = Space(N, np.random.SeedSequence(2), halves=halves, mirrored=True, even=2)
+        space = NeuronSpace(N, np.random.SeedSequence(2), halves=halves, mirrored=True, even=2)
         roots = space.fresh(3)
         np.testing.assert_allclose(gram(roots), np.eye(3), atol=1e-12)
         odd = [np.tanh(roots), roots**3, np.sin(roots[:1] + roots[1:])]
@@ -161,7 +161,7 @@ def test_a_matrix_drawn_whole_stays_the_sum_of_its_parts(tied: bool) -> None:
     rng = np.random.default_rng(0)
     program = driver.compile_source(Source("u", "update last(g) { return sign(g) }"))
     signs = Update(program.updates["last"], {})
-    joined, alone = (Pairs(signs, 64, 64, tied=tied) for _ in range(2))
+    joined, alone = (MovedPairs(signs, 64, 64, tied=tied) for _ in range(2))
     whole = rng.standard_normal((64, 64)).astype(np.float32)
     x, kept = rng.standard_normal((3, 64)), 1.0
     for t in range(4):
@@ -172,5 +172,5 @@ def test_a_matrix_drawn_whole_stays_the_sum_of_its_parts(tied: bool) -> None:
             pairs.step(t, left, right, 0.3, 0.9, None)
         kept *= 0.9
     for flipped in (False, True):
-        expected = alone.apply(x, flipped) + kept * product(whole, x, flipped)
+        expected = alone.apply(x, flipped) + kept * pairs_times(whole, x, flipped)
         np.testing.assert_allclose(joined.apply(x, flipped), expected, atol=1e-4)

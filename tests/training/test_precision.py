@@ -10,9 +10,9 @@ import nexort
 from nexort import driver
 from nexort.finite.training.separation import separation
 from nexort.limit.settings import Settings
-from nexort.limit.training.maximal.evaluate import replicates
-from nexort.limit.training.maximal.plan import Plan
-from nexort.limit.training.maximal.run import trajectory
+from nexort.limit.training.maximal.evaluate import maximal_replicates
+from nexort.limit.training.maximal.plan import MaximalPlan
+from nexort.limit.training.maximal.run import maximal_trajectory
 
 SPREADING = """data y = 1
 network f() {
@@ -74,10 +74,10 @@ def test_pairs_are_in_float64_where_float32_would_be_seen() -> None:
 
 def test_what_single_precision_changes_is_part_of_the_error() -> None:
     p = nexort.loads(DRAWN)
-    plan = Plan.of(driver.training(p.program, p._given({})))
-    stages = replicates(plan, Settings())
+    plan = MaximalPlan.of(driver.training(p.program, p._given({})))
+    stages = maximal_replicates(plan, Settings())
     half, _ = stages.stages(256, 4)
-    wide = trajectory(plan, 128, np.random.SeedSequence([0, 128]).spawn(4)[0], "float64")
+    wide = maximal_trajectory(plan, 128, np.random.SeedSequence([0, 128]).spawn(4)[0], "float64")
     apart = np.abs(half.draws["f"][0] - wide.outputs["f"])
     np.testing.assert_array_equal(half.roundings["f"], apart)
     assert 1e-12 < apart.max() < 1e-5

@@ -12,9 +12,9 @@ import nexort
 from nexort import driver
 from nexort.finite.training import train
 from nexort.limit.settings import Settings
-from nexort.limit.training import tangent
-from nexort.limit.training.tangent.plan import Plan
-from nexort.limit.training.tangent.run import trajectory
+from nexort.limit.training.tangent import evaluate_tangent
+from nexort.limit.training.tangent.plan import TangentPlan
+from nexort.limit.training.tangent.run import tangent_trajectory
 from nexort.program.unrolled import Array
 from nexort.training.task import Task
 
@@ -53,10 +53,10 @@ def task(optimizer: str, others: str, error: str = "(f - y) * train", text: str 
 
 def draws(found: Task, size: int, count: int, *, random: bool = True) -> Array:
     """f of some replicates, without the random part of the output where not ``random``."""
-    plan = Plan.of(found)
+    plan = TangentPlan.of(found)
     plan = plan if random else replace(plan, drawn=False)
     seeds = np.random.SeedSequence(3).spawn(count)
-    return np.stack([trajectory(plan, size, s).outputs["f"] for s in seeds])
+    return np.stack([tangent_trajectory(plan, size, s).outputs["f"] for s in seeds])
 
 
 def distance(one: Array, other: Array) -> Array:
@@ -68,7 +68,7 @@ def distance(one: Array, other: Array) -> Array:
 
 def test_reference_momentum() -> None:
     found, case = reference("ntp_L2_tanh_momentum")
-    value = tangent.evaluate(found, Settings())["f"]
+    value = evaluate_tangent(found, Settings())["f"]
     error = np.hypot(value.error, np.asarray(case["limit_sem"]))
     assert value.value.shape == (9, 4)
     assert (np.abs(value.value - case["limit_mean"]) <= 3 * error).all()
@@ -121,7 +121,7 @@ def test_scalar_weights_that_move_the_output(optimizer: str) -> None:
     """An output bias has a gradient that does not vanish: <dc| Q(dc chi) joins K_Q."""
     text = SCALARS.replace("parametrization ntp", f"parametrization {EXPONENTS}")
     found = task(optimizer, "centre", text=text)
-    assert {w.key[0] for w in Plan.of(found).moving} == {"u", "W", "v", "c", "e"}
+    assert {w.key[0] for w in TangentPlan.of(found).moving} == {"u", "W", "v", "c", "e"}
     far = distance(draws(found, 512, 16), train(found, 1024, 16, seed=1)["f"])
     assert np.abs(far).max() < 4.5
 
@@ -143,5 +143,5 @@ f = <v|z>
 def test_given_start(how: str) -> None:
     found = run_of(RESIDUE, DATA, update(how), rate=0.1, steps=3, parametrization="ntp")
     shifted = replace(found, start=found.errors[0].args[0].args[1])  # f_0 = y: nothing to learn
-    value = tangent.evaluate(shifted, Settings(samples=256))["f"]
+    value = evaluate_tangent(shifted, Settings(samples=256))["f"]
     np.testing.assert_allclose(value.value, np.tile(DATA["y"], (4, 1)), atol=1e-12)

@@ -13,7 +13,7 @@ from test_tangent import MLP, task
 import nexort
 from nexort.limit.estimate import LimitValue
 from nexort.limit.settings import Settings
-from nexort.limit.training import tangent
+from nexort.limit.training.tangent import evaluate_tangent
 from nexort.program.unrolled import Array
 from nexort.training.task import Task
 
@@ -87,8 +87,8 @@ def test_recursion_over_kernels_of_neural_tangents(
 
 
 def both(found: Task) -> tuple[dict[str, LimitValue], dict[str, LimitValue]]:
-    exact = tangent.evaluate(found, Settings(replicates=8))
-    return exact, tangent.evaluate(found, Settings(exact=False, samples=1024, replicates=8))
+    exact = evaluate_tangent(found, Settings(replicates=8))
+    return exact, evaluate_tangent(found, Settings(exact=False, samples=1024, replicates=8))
 
 
 @pytest.mark.parametrize("start", ["centre", ""])

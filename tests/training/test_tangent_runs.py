@@ -11,8 +11,8 @@ from test_tangent import ADAM, MLP, draws, task
 
 from nexort.limit.estimate import LimitValue
 from nexort.limit.settings import Settings
-from nexort.limit.training import tangent
-from nexort.limit.training.tangent.plan import Plan
+from nexort.limit.training.tangent import evaluate_tangent
+from nexort.limit.training.tangent.plan import TangentPlan
 from nexort.program.unrolled import Array
 from nexort.support.checkpoint import Checkpoint
 from nexort.support.diagnostics import Diagnostic, NexortError
@@ -33,7 +33,7 @@ def test_growth_without_bound_keeps_the_finite_part(
     found = task(optimizer, "centre", "(f * f * f - y) * train", text)
     told: list[Diagnostic] = []
     settings = Settings(samples=128, replicates=2, exact=exact)
-    value = tangent.evaluate(found, settings, warn=told.append)["f"]
+    value = evaluate_tangent(found, settings, warn=told.append)["f"]
     assert value.method.startswith(method)
     [warning] = told
     assert warning.code == "not-finite"
@@ -54,7 +54,7 @@ def test_states_that_overflow_are_told() -> None:
     text = MLP.replace("steps 4", "steps 8")
     found = task("adagrad(lr=2)", "centre", "exp(f * f)", text)
     told: list[Diagnostic] = []
-    value = tangent.evaluate(found, Settings(samples=128, replicates=2), warn=told.append)["f"]
+    value = evaluate_tangent(found, Settings(samples=128, replicates=2), warn=told.append)["f"]
     assert "after the update" in told[0].message
     assert np.isnan(value.value[-1]).all()
     good = value.value[np.isfinite(value.value[:, 0])]
@@ -64,7 +64,7 @@ def test_states_that_overflow_are_told() -> None:
 def test_threads_do_not_change_results() -> None:
     found = task(ADAM, "")
     one, two = (
-        tangent.evaluate(found, Settings(samples=128, replicates=3, threads=k))["f"] for k in (1, 2)
+        evaluate_tangent(found, Settings(samples=128, replicates=3, threads=k))["f"] for k in (1, 2)
     )
     assert (one.value == two.value).all()
     assert (one.error == two.error).all()
@@ -74,9 +74,9 @@ def test_numbers_do_not_depend_on_what_was_made_before() -> None:
     """Nodes of graphs are shared within a process, and numbered as they are made."""
     found = task(ADAM, "")
     first = draws(found, 64, 1)
-    plan = Plan.of(found)  # keeps its nodes
+    plan = TangentPlan.of(found)  # keeps its nodes
     others = [task(ADAM, "", text=MLP.replace("tanh(W", name + "(W")) for name in ("relu", "sin")]
-    parts = [Plan.of(x) for x in others]
+    parts = [TangentPlan.of(x) for x in others]
     assert (draws(task(ADAM, ""), 64, 1) == first).all()
     assert len(parts) == 2
     assert plan.moving
@@ -106,18 +106,18 @@ class Dying:
 def test_a_killed_run_resumes_bit_by_bit(puts: int, tmp_path: Path) -> None:
     found = task(ADAM, "decay 0.1")
     settings = Settings(samples=128, replicates=2, threads=1)
-    whole = tangent.evaluate(found, settings)["f"]
+    whole = evaluate_tangent(found, settings)["f"]
 
     def store() -> Checkpoint:
         return Checkpoint(tmp_path / "run.npz", fingerprint(found))
 
     with pytest.raises(Killed):
-        tangent.evaluate(found, settings, checkpoint=Dying(store(), puts))
-    again = tangent.evaluate(found, settings, checkpoint=store())["f"]
+        evaluate_tangent(found, settings, checkpoint=Dying(store(), puts))
+    again = evaluate_tangent(found, settings, checkpoint=store())["f"]
     assert (again.value == whole.value).all()
     assert (again.error == whole.error).all()
     # a finished run is read, not repeated
-    assert _same(tangent.evaluate(found, settings, checkpoint=Dying(store(), 0))["f"], whole)
+    assert _same(evaluate_tangent(found, settings, checkpoint=Dying(store(), 0))["f"], whole)
 
 
 def _same(one: LimitValue, other: LimitValue) -> bool:
@@ -126,11 +126,11 @@ def _same(one: LimitValue, other: LimitValue) -> bool:
 
 def test_memory_bounds_the_sample() -> None:
     found = task(ADAM, "centre")
-    plan = Plan.of(found)
+    plan = TangentPlan.of(found)
     small = int(plan.bytes(256))
-    value = tangent.evaluate(found, Settings(memory=small, replicates=2))["f"]
+    value = evaluate_tangent(found, Settings(memory=small, replicates=2))["f"]
     assert value.method == "sampled: 2 x 256 points"
     with pytest.raises(NexortError, match="a sample of 512 points does not fit"):
-        tangent.evaluate(found, Settings(samples=512, memory=small))
+        evaluate_tangent(found, Settings(samples=512, memory=small))
     with pytest.raises(NexortError, match="a sample of 64 points does not fit"):
-        tangent.evaluate(found, Settings(memory=1000))
+        evaluate_tangent(found, Settings(memory=1000))

@@ -9,9 +9,9 @@ from test_tangent import ADAM, DATA, MLP, task
 
 from nexort.limit.exact.solve import solve
 from nexort.limit.settings import Settings
-from nexort.limit.training import tangent
-from nexort.limit.training.tangent.plan import Plan
-from nexort.limit.training.tangent.run import trajectory
+from nexort.limit.training.tangent import evaluate_tangent
+from nexort.limit.training.tangent.plan import TangentPlan
+from nexort.limit.training.tangent.run import tangent_trajectory
 from nexort.limit.training.tangent.sample import Sample
 from nexort.program import build
 from nexort.program.unrolled import UnrolledOutput
@@ -24,7 +24,7 @@ TRANSPOSED = TIED.replace("for l in 2..3", "|x[2]> = tanh(W |x[1]>)\n  for l in 
 
 def test_images_have_their_exact_covariances() -> None:
     found = task(ADAM, "centre")
-    plan = Plan.of(found)
+    plan = TangentPlan.of(found)
     plan = replace(plan, laws=plan.exact_laws(2**30))
     assert {(way[1], way[2]) for way in plan.laws} == {
         ((2,), False), ((3,), False), ((3,), True), ((2,), True)
@@ -43,16 +43,17 @@ def test_images_have_their_exact_covariances() -> None:
 
 
 def test_laws_are_for_matrices_without_dots() -> None:
-    assert Plan.of(task(ADAM, "centre", text=TIED)).exact_laws(2**30)
-    assert not Plan.of(task(ADAM, "centre", text=TRANSPOSED)).exact_laws(2**30)
+    assert TangentPlan.of(task(ADAM, "centre", text=TIED)).exact_laws(2**30)
+    assert not TangentPlan.of(task(ADAM, "centre", text=TRANSPOSED)).exact_laws(2**30)
 
 
 def test_laws_change_noise_alone() -> None:
-    plan = Plan.of(task("sign_sgd(lr=0.1, eps=1e-2)", "centre"))
+    plan = TangentPlan.of(task("sign_sgd(lr=0.1, eps=1e-2)", "centre"))
     plans = plan, replace(plan, laws=plan.exact_laws(2**30))
     seeds = np.random.SeedSequence(3)
     sampled, exact = (
-        np.stack([trajectory(p, 256, s).outputs["f"] for s in seeds.spawn(24)]) for p in plans
+        np.stack([tangent_trajectory(p, 256, s).outputs["f"] for s in seeds.spawn(24)])
+        for p in plans
     )
     error = np.sqrt((sampled.var(axis=0, ddof=1) + exact.var(axis=0, ddof=1)) / 24)[1:]
     far = (sampled.mean(axis=0) - exact.mean(axis=0))[1:] / error
@@ -62,13 +63,13 @@ def test_laws_change_noise_alone() -> None:
 
 def test_accuracy_that_is_asked_for() -> None:
     found = task(ADAM, "centre")
-    one = tangent.evaluate(found, Settings(samples=128, replicates=4))["f"]
-    two = tangent.evaluate(found, Settings(samples=128, replicates=4, rtol=0.005))["f"]
+    one = evaluate_tangent(found, Settings(samples=128, replicates=4))["f"]
+    two = evaluate_tangent(found, Settings(samples=128, replicates=4, rtol=0.005))["f"]
     scale = np.abs(two.value).max()
     assert one.error.max() > 0.007 * scale
     assert two.met
     assert two.error.max() <= 0.005 * scale
-    never = tangent.evaluate(found, Settings(samples=128, replicates=2, rtol=1e-5, max_samples=256))
+    never = evaluate_tangent(found, Settings(samples=128, replicates=2, rtol=1e-5, max_samples=256))
     assert not never["f"].met
     assert "rtol 1e-05 not reached" in never["f"].method
     assert DATA["y"].shape == never["f"].value.shape[1:]

@@ -11,7 +11,7 @@ import pytest
 from nexort import driver, optimizers
 from nexort.data.arrays import LoadedArray
 from nexort.data.given import Given
-from nexort.parametrization.verdict import degree
+from nexort.parametrization.verdict import update_degree
 from nexort.support.diagnostics import Source
 from nexort.training.update import BLOCK, Update
 
@@ -34,7 +34,7 @@ HYPERPARAMETERS: dict[str, dict[str, float]] = {
 
 def made(name: str, **hyperparameters: float) -> Update:
     """An optimizer of the registry."""
-    entry = optimizers.registry()[name]
+    entry = optimizers.optimizer_registry()[name]
     rule = driver.compile_source(Source(name, entry.source)).updates[name]
     defaults = {p: float(d.attr) for p, d in rule.parameters if d is not None}
     assert set(hyperparameters) <= set(defaults)
@@ -96,9 +96,9 @@ def test_sign_sgd_and_lion() -> None:
         m = 0.99 * m + 0.01 * g[t]
 
 
-@pytest.mark.parametrize("name", optimizers.registry())
+@pytest.mark.parametrize("name", optimizers.optimizer_registry())
 def test_every_optimizer_has_a_summary_a_source_and_ranges(name: str) -> None:
-    entry = optimizers.registry()[name]
+    entry = optimizers.optimizer_registry()[name]
     program = driver.compile_source(Source(name, entry.source))
     assert list(program.updates) == [name]
     update = made(name)
@@ -110,7 +110,7 @@ def test_every_optimizer_has_a_summary_a_source_and_ranges(name: str) -> None:
 
 
 def test_ranges() -> None:
-    ranges = optimizers.registry()["adam"].ranges
+    ranges = optimizers.optimizer_registry()["adam"].ranges
     inside = {"beta1": (0, 0.999), "eps": (0, 1e-8, 10)}
     outside = {"beta1": (-0.1, 1, np.nan), "eps": (-1e-9, np.inf, np.nan)}
     for name, values in inside.items():
@@ -118,11 +118,11 @@ def test_ranges() -> None:
     for name, values in outside.items():
         assert not any(ranges[name].holds(v) for v in values)
     assert str(ranges["beta1"]) == "at least 0 and below 1"
-    decays = {n: e.weight_decay for n, e in optimizers.registry().items()}
+    decays = {n: e.weight_decay for n, e in optimizers.optimizer_registry().items()}
     assert {n: d for n, d in decays.items() if d is not None} == {"adamw": 0.01, "lion": 0.0}
 
 
-@pytest.mark.parametrize("name", optimizers.registry())
+@pytest.mark.parametrize("name", optimizers.optimizer_registry())
 def test_gradients_that_are_zero_move_nothing(name: str) -> None:
     """Units that are off have gradients 0 from the first step on."""
     for dtype in ("float64", "float32"):
@@ -136,15 +136,15 @@ def test_coefficients_of_linear_updates() -> None:
         c = update.coefficients(12)
         assert c is not None
         np.testing.assert_allclose(c @ g, path(update, g), rtol=1e-13)
-        assert degree(update) == 1
+        assert update_degree(update) == 1
     assert made("adam").coefficients(3) is None
 
 
 def test_degrees_of_homogeneity() -> None:
-    assert degree(made("sign_sgd")) == 0
-    assert degree(made("adam", eps=0.0)) == 0
-    assert degree(made("adam", eps=1e-3)) is None
-    assert degree(made("lion")) == 0
+    assert update_degree(made("sign_sgd")) == 0
+    assert update_degree(made("adam", eps=0.0)) == 0
+    assert update_degree(made("adam", eps=1e-3)) is None
+    assert update_degree(made("lion")) == 0
 
 
 def test_blocks_and_single_precision_change_nothing_but_rounding() -> None:
@@ -182,7 +182,7 @@ def test_states_that_share_a_value_and_a_result_that_is_old() -> None:
     np.testing.assert_array_equal(path(late, gradients), [[0, 0], [1, 2]])
 
 
-@pytest.mark.parametrize("name", optimizers.registry())
+@pytest.mark.parametrize("name", optimizers.optimizer_registry())
 def test_layouts_do_not_matter(name: str) -> None:
     """Gradients in any order of memory, without axes, and repeated ones."""
     rng = np.random.default_rng(1)
@@ -200,7 +200,7 @@ def test_layouts_do_not_matter(name: str) -> None:
         np.testing.assert_array_equal(found, np.broadcast_to(plain[t, 0], (4, 7)))
 
 
-@pytest.mark.parametrize("name", optimizers.registry())
+@pytest.mark.parametrize("name", optimizers.optimizer_registry())
 def test_threads_may_share_the_states(name: str) -> None:
     rng = np.random.default_rng(2)
     gradients = rng.standard_normal((4, 6, 5000))

@@ -14,13 +14,13 @@ from functools import reduce
 
 import numpy as np
 
-from nexort.finite.arrays import FLOAT64, DType, Place, mixed, raised
+from nexort.finite.arrays import FLOAT64, DType, Place, is_mixed, raise_scalar
 from nexort.finite.averages import Component, components, mixed_nodes
 from nexort.finite.crew import Crew
 from nexort.finite.loops import Loops
 from nexort.finite.nests import Nest, build
-from nexort.finite.training.operations import lowered, summed
-from nexort.finite.training.regions import Region, factor_adjoints
+from nexort.finite.training.operations import lower_adjoint, sum_to_shape
+from nexort.finite.training.regions import PairRegion, factor_adjoints
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array, Unrolled
@@ -44,7 +44,7 @@ class Mean:
     def inputs(self) -> tuple[Node, ...]:
         """The closed values it reads."""
         inside = mixed_nodes(f for p in self.parts for f in p.pairs)
-        read = [a for x in inside for a in x.args if not mixed(a)]
+        read = [a for x in inside for a in x.args if not is_mixed(a)]
         read += [f for p in self.parts for f in (*p.weights, *p.plain)]
         return tuple(sorted(set(read), key=lambda a: a.serial))
 
@@ -82,9 +82,9 @@ class Mean:
         for number, part in enumerate(self.parts):
             others = (w for k, w in enumerate(wide) if k != number)
             bar = reduce(np.multiply, others, adjoint.astype(FLOAT64))
-            bar = summed(bar, wide[number].shape, FLOAT64).reshape(found[part].shape)
+            bar = sum_to_shape(bar, wide[number].shape, FLOAT64).reshape(found[part].shape)
             if part.pairs:
-                region = Region(part, self.step, self.width, self.dtype, needed)
+                region = PairRegion(part, self.step, self.width, self.dtype, needed)
                 some = region.adjoints(values, bar, crew)
             else:
                 some = _adjoints_apart(part, values, bar, self._place(part))
@@ -113,7 +113,7 @@ def means(nodes: Sequence[Node], step: Unrolled, width: int, dtype: DType) -> di
 
 
 def _raised_factors(part: Component, values: Values, place: Place) -> list[Array]:
-    return [raised(f, values[f], place).astype(FLOAT64) for f in part.factors]
+    return [raise_scalar(f, values[f], place).astype(FLOAT64) for f in part.factors]
 
 
 def _apart(part: Component, values: Values, place: Place) -> Array:
@@ -133,7 +133,7 @@ def _adjoints_apart(
     for node, bar, factor in zip(
         part.factors, factor_adjoints(factors, adjoint), factors, strict=True
     ):
-        value = lowered(node, bar, factor.shape)
+        value = lower_adjoint(node, bar, factor.shape)
         if node.type.kind is Kind.KET:
             value = value.astype(place.dtype, copy=False)
         found[node] = found[node] + value if node in found else value

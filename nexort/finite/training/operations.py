@@ -1,5 +1,5 @@
 """Single instructions on arrays, and their adjoints (vector-Jacobian products), of raised values.
-:func:`lowered` brings adjoints back.
+:func:`lower_adjoint` brings adjoints back.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from nexort.finite.arrays import (
     DType,
     Place,
     bare,
-    contract,
+    contract_arrays,
     contract_labels,
-    local,
-    placed,
-    selection,
+    finite_local,
+    finite_selection,
+    with_copies,
 )
-from nexort.finite.training.slopes import slope
+from nexort.finite.training.slopes import partial_slope
 from nexort.program.nodes import Node, Op, Role
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array
 from nexort.support.diagnostics import InternalError
 
 
-def lowered(node: Node, adjoint: Array, shape: tuple[int, ...]) -> Array:
+def lower_adjoint(node: Node, adjoint: Array, shape: tuple[int, ...]) -> Array:
     """The adjoint of a value of that raised shape, from one that was broadcast. Scalars are summed
     in float64 and lose the dimensions behind the axes."""
     if node.type.kind is Kind.SCALAR:
-        total = summed(adjoint, shape, FLOAT64)
+        total = sum_to_shape(adjoint, shape, FLOAT64)
         return total.reshape(shape[: len(node.type.axes)]).astype(FLOAT64, copy=False)
-    return summed(adjoint, shape, adjoint.dtype)
+    return sum_to_shape(adjoint, shape, adjoint.dtype)
 
 
-def summed(value: Array, shape: tuple[int, ...], dtype: DType) -> Array:
+def sum_to_shape(value: Array, shape: tuple[int, ...], dtype: DType) -> Array:
     """The adjoint of broadcasting: the sum over the dimensions that were repeated."""
     extra = value.ndim - len(shape)
     over = (k for k, size in enumerate(shape, start=extra) if size == 1 != value.shape[k])
@@ -46,7 +46,7 @@ def summed(value: Array, shape: tuple[int, ...], dtype: DType) -> Array:
 # ---- values --------------------------------------------------------------------------------------
 
 
-def forward(node: Node, args: Sequence[Array], place: Place) -> Array:
+def forward_value(node: Node, args: Sequence[Array], place: Place) -> Array:
     """A node's value from the raised values of its arguments; no MATMUL, MEAN, FACTOR or leaf."""
     match node.op:
         case Op.INNER:
@@ -57,7 +57,7 @@ def forward(node: Node, args: Sequence[Array], place: Place) -> Array:
         case Op.COPY:
             return args[0]
         case op if op.local:
-            return local(node, args, place)
+            return finite_local(node, args, place)
         case op:
             raise InternalError(f"{op.name} in a network at width n")
 
@@ -67,10 +67,10 @@ def forward(node: Node, args: Sequence[Array], place: Place) -> Array:
 
 def backward(node: Node, args: Sequence[Array], adjoint: Array, place: Place, number: int) -> Array:
     """The part of argument ``number``'s adjoint that comes from this node: the raised arguments'
-    values and the node's adjoint given. It may still have to be :func:`lowered`."""
+    values and the node's adjoint given. It may still have to be :func:`lower_adjoint`."""
     match node.op:
         case Op.CALL:
-            by = slope(str(node.attr), number, args)
+            by = partial_slope(str(node.attr), number, args)
             return adjoint if isinstance(by, float) and by == 1 else np.asarray(adjoint * by)
         case Op.CONTRACT:
             return _contracted(node, args, adjoint, place, number)
@@ -85,7 +85,7 @@ def backward(node: Node, args: Sequence[Array], adjoint: Array, place: Place, nu
             return np.broadcast_to((adjoint / n).astype(args[0].dtype)[..., None], args[0].shape)
         case op if op.role is Role.SELECTION:
             full = np.zeros(args[0].shape, adjoint.dtype)
-            selection(node, full)[...] = adjoint
+            finite_selection(node, full)[...] = adjoint
             return full
         case op:
             raise InternalError(f"the adjoint of {op.name} at width n")
@@ -99,8 +99,8 @@ def _contracted(
     other = 1 - number
     y = bare(node.args[other], args[other], place)
     z = bare(node, adjoint, place)
-    return placed(
-        contract(z, labels[2], y, labels[other], labels[number]), node.args[number], place
+    return with_copies(
+        contract_arrays(z, labels[2], y, labels[other], labels[number]), node.args[number], place
     )
 
 

@@ -35,12 +35,12 @@ BLOCK = 2**15
 """Entries of a tile that an update function works on at once."""
 
 
-def power(width: int, exponent: Fraction) -> float:
+def width_power(width: int, exponent: Fraction) -> float:
     """n^exponent."""
     return math.pow(width, exponent)
 
 
-class Matrix:
+class MatrixParameter:
     """An n x n matrix. Without a weight it is an initial matrix, of variance 1/n, that stays."""
 
     def __init__(
@@ -53,8 +53,8 @@ class Matrix:
         self.states: list[Array] = []
         if weight is not None:
             e = weight.exponents
-            self.factor, mean = power(n, -e.a), float(weight.mean)
-            scale = float(weight.scale) * power(n, -e.b)
+            self.factor, mean = width_power(n, -e.a), float(weight.mean)
+            scale = float(weight.scale) * width_power(n, -e.b)
             # tile after tile, so that a tile's states are contiguous
             self.states = weight.update.start((n * n,), dtype.name)
 
@@ -94,7 +94,9 @@ class Matrix:
                 rate /= _divisor(weight, t, _norm(self.w), self.width)
             else:
                 pending = np.empty(self.width**2, self.dtype)
-        left = (left * (self.factor * power(self.width, weight.exponents.d))).astype(self.dtype)
+        left = (left * (self.factor * width_power(self.width, weight.exponents.d))).astype(
+            self.dtype
+        )
 
         def tiles(rows: slice) -> None:
             run = weight.update.runner(t, BLOCK, self.dtype)
@@ -134,7 +136,7 @@ class Matrix:
         tile -= q.reshape(tile.shape)
 
 
-class Entries:
+class EntriesParameter:
     """A vector of shape (*axes, n), or a scalar of shape (*axes)."""
 
     def __init__(self, drawn: Array, weight: Weight | None, width: int) -> None:
@@ -143,9 +145,11 @@ class Entries:
         self.states: list[Array] = []
         if weight is not None:
             e = weight.exponents
-            scale = 0.0 if weight.kind == "scalar" else float(weight.scale) * power(width, -e.b)
+            scale = (
+                0.0 if weight.kind == "scalar" else float(weight.scale) * width_power(width, -e.b)
+            )
             self.w = np.asarray(drawn * scale + float(weight.mean))
-            self.factor = power(width, -e.a)
+            self.factor = width_power(width, -e.a)
             self.states = weight.update.start(drawn.shape, drawn.dtype.name)
 
     def value(self) -> Array:
@@ -157,7 +161,7 @@ class Entries:
         weight = self.weight
         assert weight is not None
         keep, rate = _step(weight, t, self.width)
-        scale = self.factor * power(self.width, weight.exponents.d)
+        scale = self.factor * width_power(self.width, weight.exponents.d)
         q = weight.update.step(t, np.asarray(gradient * scale), self.states)
         if weight.norm is not None:
             size = _norm(self.w if weight.norm.kind == "weights" else np.asarray(q))
@@ -167,7 +171,7 @@ class Entries:
 
 def _step(weight: Weight, t: int, width: int) -> tuple[float, float]:
     """What w <- keep w - rate Q_t(g) has at time t."""
-    rate = float(weight.rates[t]) * power(width, -weight.exponents.c)
+    rate = float(weight.rates[t]) * width_power(width, -weight.exponents.c)
     return 1 - float(weight.decay[t]), rate
 
 
@@ -187,7 +191,7 @@ def _divisor(weight: Weight, t: int, size: float, width: int) -> float:
     norm = weight.norm
     assert norm is not None
     if norm.thresholds is not None:
-        threshold = float(norm.thresholds[t]) * power(width, SIZES[weight.kind])
+        threshold = float(norm.thresholds[t]) * width_power(width, SIZES[weight.kind])
         if norm.kind == "clip":
             return max(1.0, size / threshold)
         size = min(size, threshold)

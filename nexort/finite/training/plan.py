@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import prod
 
-from nexort.finite.arrays import DType, mixed
+from nexort.finite.arrays import DType, is_mixed
 from nexort.finite.streams import Symbol
 from nexort.finite.training.means import Mean, means
 from nexort.program.nodes import Node, Op, walk
@@ -17,7 +17,7 @@ INITIAL = (Op.INIT_VECTOR, Op.INIT_SCALAR)
 
 
 @dataclass(frozen=True)
-class Plan:
+class FinitePlan:
     """``moving`` are the nodes that depend on a weight, ``still`` those that do not: computed once.
     ``leaves`` are the initial vectors and scalars, ``matrices`` the initial matrices of the
     network; a matrix that moves but is applied nowhere is among ``matrices`` too."""
@@ -73,7 +73,7 @@ def symbol_of(node: Node) -> Key:
     return str(name), tuple(indices)
 
 
-def plan(task: Task, width: int, dtype: DType) -> Plan:
+def plan(task: Task, width: int, dtype: DType) -> FinitePlan:
     """The plan of a task."""
     roots = [task.out, *dict.fromkeys(node for node, _ in task.moments.values())]
     everything = walk(roots)
@@ -83,8 +83,8 @@ def plan(task: Task, width: int, dtype: DType) -> Plan:
         own = x.op in (*INITIAL, Op.MATMUL) and symbol_of(x) in weights
         if own or any(a in moving for a in x.args):
             moving.add(x)
-    closed = tuple(x for x in everything if not mixed(x))
+    closed = tuple(x for x in everything if not is_mixed(x))
     leaves = tuple(x for x in closed if x.op in INITIAL)
     matrices = tuple(dict.fromkeys(symbol_of(x) for x in closed if x.op is Op.MATMUL))
     found = means(everything, task.step, width, dtype)
-    return Plan(task, width, dtype, closed, frozenset(moving), found, leaves, matrices)
+    return FinitePlan(task, width, dtype, closed, frozenset(moving), found, leaves, matrices)

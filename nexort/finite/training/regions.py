@@ -14,10 +14,10 @@ from math import prod
 
 import numpy as np
 
-from nexort.finite.arrays import FLOAT64, DType, Place, mixed
+from nexort.finite.arrays import FLOAT64, DType, Place, is_mixed
 from nexort.finite.averages import Component, mixed_nodes
 from nexort.finite.crew import Crew
-from nexort.finite.training.operations import backward, forward, lowered
+from nexort.finite.training.operations import backward, forward_value, lower_adjoint
 from nexort.program.nodes import Node
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array, Unrolled
@@ -37,7 +37,7 @@ def factor_adjoints(factors: Sequence[Array], adjoint: Array) -> Iterator[Array]
         yield np.broadcast_to(reduce(np.multiply, others, adjoint), whole)
 
 
-class Region:
+class PairRegion:
     """The functions of several copies behind an average on pairs. ``needed`` are the closed values
     whose adjoints are wanted."""
 
@@ -46,7 +46,7 @@ class Region:
     ) -> None:
         self.part, self.width, self.dtype = part, width, dtype
         self.inside = sorted(mixed_nodes(part.pairs), key=lambda x: x.serial)
-        read = [a for x in self.inside for a in x.args if not mixed(a)]
+        read = [a for x in self.inside for a in x.args if not is_mixed(a)]
         self.leaves = tuple(dict.fromkeys((*read, *part.weights)))
         self.shapes = {x: step.shape(x.type.axes) for x in (*self.inside, *self.leaves)}
         self.needed = needed.intersection(self.leaves)
@@ -96,7 +96,7 @@ class Region:
         here = dict(zip(copies, spans, strict=True))
         known = {x: self._cut(x, values[x], here) for x in self.leaves}
         for x in self.inside:
-            found = forward(x, [known[a] for a in x.args], self._place(x, here))
+            found = forward_value(x, [known[a] for a in x.args], self._place(x, here))
             known[x] = found.astype(self.dtype, copy=False)
         scale = float(self.width) ** -len(self.part.averaged)
         if 0 in copies:
@@ -130,7 +130,7 @@ class Region:
     ) -> None:
         """Add to an adjoint, if it is wanted."""
         if x in self.active:
-            part = lowered(x, value, known[x].shape)
+            part = lower_adjoint(x, value, known[x].shape)
             bars[x] = bars[x] + part if x in bars else part
 
     def _cut(self, x: Node, value: Array, here: Mapping[int, tuple[int, int]]) -> Array:

@@ -11,16 +11,16 @@ from typing import Protocol
 
 import numpy as np
 
-from nexort.finite.arrays import Place, factor, mixed, raised
+from nexort.finite.arrays import Place, is_mixed, matrix_factor, raise_scalar
 from nexort.finite.crew import Crew
 from nexort.finite.streams import Law, Streams
-from nexort.finite.training.operations import backward, forward, lowered
-from nexort.finite.training.parameters import Entries, Matrix, power
-from nexort.finite.training.plan import Plan, symbol_of
+from nexort.finite.training.operations import backward, forward_value, lower_adjoint
+from nexort.finite.training.parameters import EntriesParameter, MatrixParameter, width_power
+from nexort.finite.training.plan import FinitePlan, symbol_of
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array
-from nexort.training.recorder import Recorder
+from nexort.training.recorder import MomentRecorder
 from nexort.training.scalars import scalar_value
 from nexort.training.task import Key, Weight
 
@@ -38,26 +38,26 @@ class Watch(Protocol):
     nodes: Collection[Node]
     weights: Mapping[Key, Weight]
 
-    def values(self, run: Run, t: int, values: Values, f: Array) -> None: ...
+    def values(self, run: TrainingRun, t: int, values: Values, f: Array) -> None: ...
     def gradients(
         self,
-        run: Run,
+        run: TrainingRun,
         t: int,
         chi: Array,
         by_nodes: Values,
         by_weights: tuple[Mapping[Key, Array], Mapping[Key, Pair]],
     ) -> None: ...
-    def moved(self, run: Run, t: int) -> None: ...
+    def moved(self, run: TrainingRun, t: int) -> None: ...
     def finished(self) -> None: ...
 
 
-class Run:
+class TrainingRun:
     """The weights of one draw, from the start on. ``laws`` gives the law of a matrix's entries by
     its name. ``stopped`` is the step at which a run overflowed, and the first value that did."""
 
     def __init__(
         self,
-        plan: Plan,
+        plan: FinitePlan,
         streams: Streams,
         laws: Mapping[str, Law],
         crew: Crew,
@@ -69,23 +69,24 @@ class Run:
         self.streams, self.width = streams, streams.width
         weights = self.task.weights if watch is None else watch.weights
         self.matrices = {
-            key: Matrix(streams, key, laws[key[0]], weights.get(key), crew) for key in plan.matrices
+            key: MatrixParameter(streams, key, laws[key[0]], weights.get(key), crew)
+            for key in plan.matrices
         }
-        self.entries: dict[Key, Entries] = {}
+        self.entries: dict[Key, EntriesParameter] = {}
         for x in plan.leaves:
             key, shape = symbol_of(x), self._shape(x)
             draw = streams.vector if x.op is Op.INIT_VECTOR else streams.scalar
-            self.entries[key] = Entries(draw(key, shape), weights.get(key), self.width)
+            self.entries[key] = EntriesParameter(draw(key, shape), weights.get(key), self.width)
         self.still: Values = {}
         for x in plan.still:
             self.still[x] = self._value(x, self.still)
-        self.scale = power(self.width, 1 - self.task.output_exponent)
+        self.scale = width_power(self.width, 1 - self.task.output_exponent)
         self.stopped: tuple[int, Node] | None = None
 
     def outputs(self) -> dict[str, Array]:
         """Train; every output, shape family_shape + axes. What is not reached before the outputs or
         error signals overflow is nan."""
-        task, recorder = self.task, Recorder(self.task)
+        task, recorder = self.task, MomentRecorder(self.task)
         shift: Array | float = 0.0
         for t in range(task.steps + 1):
             self.crew.check()
@@ -149,9 +150,9 @@ class Run:
             case Op.MEAN:
                 return self.plan.means[x].value(values, self.crew)
             case Op.FACTOR:
-                return factor(values[x.args[0]], self.task.step.spans.get(x))
+                return matrix_factor(values[x.args[0]], self.task.step.spans.get(x))
         place = self._place(x)
-        value = forward(x, [raised(a, values[a], place) for a in x.args], place)
+        value = forward_value(x, [raise_scalar(a, values[a], place) for a in x.args], place)
         if x.type.kind is Kind.SCALAR:
             return np.asarray(value, np.float64)
         return np.ascontiguousarray(value, self.streams.dtype)
@@ -203,12 +204,12 @@ class Run:
                 return []
             return [(a, self.matrices[symbol_of(x)].apply(bar, not x.attr[2], self.crew))]
         place = self._place(x)
-        args = [raised(a, values[a], place) for a in x.args]
+        args = [raise_scalar(a, values[a], place) for a in x.args]
         found = []
         for k, a in enumerate(x.args):
-            if a in moving and not mixed(a):
+            if a in moving and not is_mixed(a):
                 part = backward(x, args, bar, place, k)
-                found.append((a, lowered(a, part, args[k].shape)))
+                found.append((a, lower_adjoint(a, part, args[k].shape)))
         return found
 
     def _joined(self, some: list[Pair]) -> Pair:

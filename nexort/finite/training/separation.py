@@ -78,7 +78,7 @@ def _growth(one: list[Array], other: list[Array]) -> float:
     return float(apart.max() / apart[0]) if len(apart) else 1.0
 
 
-def separates(task: Task, seed: int = 0) -> float | None:
+def separation_of(task: Task, seed: int = 0) -> float | None:
     """The :func:`separation` where networks separate, else None."""
     found = separation(task, seed)
     return found if found > np.sqrt(WIDTH) else None

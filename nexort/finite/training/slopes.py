@@ -27,7 +27,7 @@ _OPERATORS: Mapping[type[ast.operator], str] = {
 }  # fmt: skip
 
 
-def slope(name: str, position: int, args: Sequence[Array]) -> Value:
+def partial_slope(name: str, position: int, args: Sequence[Array]) -> Value:
     """The derivative of a function by one of its arguments, right almost everywhere; a float where
     it is constant."""
     if name == "pow" and position == 0 and not args[1].any():

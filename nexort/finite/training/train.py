@@ -8,9 +8,9 @@ import numpy as np
 
 from nexort.finite.arrays import DType
 from nexort.finite.crew import Crew, available_threads
-from nexort.finite.streams import Law, Streams, gaussian, graph_law, named_law
-from nexort.finite.training.plan import Plan, plan
-from nexort.finite.training.run import Run, Watch
+from nexort.finite.streams import Law, Streams, gaussian_draw, graph_law, named_law
+from nexort.finite.training.plan import FinitePlan, plan
+from nexort.finite.training.run import TrainingRun, Watch
 from nexort.program.nodes import Node
 from nexort.program.unrolled import Array
 from nexort.support.checkpoint import Store
@@ -60,7 +60,7 @@ def train(  # noqa: PLR0913 - the options of a command
         def run(number: int) -> dict[str, Array]:
             streams = Streams(seed, missing[number], width, kind)
             watching = None if watch is None else watch(missing[number])
-            return Run(planned, streams, laws, crew, watching).outputs()
+            return TrainingRun(planned, streams, laws, crew, watching).outputs()
 
         for number, found in crew.runs(run, len(missing)):
             done[missing[number]] = found
@@ -74,7 +74,7 @@ def train(  # noqa: PLR0913 - the options of a command
     }
 
 
-def first_nonfinite(
+def first_nonfinite_step(
     task: Task,
     width: int,
     *,
@@ -89,7 +89,7 @@ def first_nonfinite(
     planned = plan(task, width, kind)
     with Crew(1, available_threads()) as crew, np.errstate(all="ignore"):
         streams = Streams(seed, run, width, kind)
-        one = Run(planned, streams, _laws(planned, entries), crew)
+        one = TrainingRun(planned, streams, _laws(planned, entries), crew)
         one.outputs()
     return one.stopped
 
@@ -101,16 +101,16 @@ def _dtype(name: str) -> DType:
     return np.dtype(name)
 
 
-def _laws(planned: Plan, entries: str | None) -> dict[str, Law]:
+def _laws(planned: FinitePlan, entries: str | None) -> dict[str, Law]:
     """The law of every matrix's entries by the matrix's name."""
     names = {name for name, _ in planned.matrices}
     if entries is not None:
         return dict.fromkeys(names, named_law(entries))
     roots = planned.task.step.matrix_laws
-    return {name: graph_law(roots[name]) if name in roots else gaussian for name in names}
+    return {name: graph_law(roots[name]) if name in roots else gaussian_draw for name in names}
 
 
-def _share(planned: Plan, one: int, seeds: int, threads: int, memory: int) -> tuple[int, int]:
+def _share(planned: FinitePlan, one: int, seeds: int, threads: int, memory: int) -> tuple[int, int]:
     """Runs at a time, of ``one`` byte count each, and the threads of each. Raises NexortError."""
     if one > memory:
         message = f"one run takes {one / 2**30:.2g} GiB at width {planned.width}"

@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from nexort.limit.derive.arithmetic import add, mul, number, power
-from nexort.limit.derive.folding import applied
+from nexort.limit.derive.folding import apply_function
 from nexort.limit.derive.formula import (
     ONE,
     ZERO,
@@ -44,7 +44,7 @@ def rebuilt(formula: Formula, rule: Callable[[Formula], Formula]) -> Formula:
         case Power(base, exponent):
             return power(rule(base), rule(exponent))
         case Apply(name, args):
-            return applied(name, tuple(rule(a) for a in args))
+            return apply_function(name, tuple(rule(a) for a in args))
         case Fold(_, _, _, body):
             return replace(formula, body=rule(body))
         case LoopSum(var, first, last, body):
@@ -73,7 +73,7 @@ def rebuilt(formula: Formula, rule: Callable[[Formula], Formula]) -> Formula:
 Env = Mapping[str, Affine]
 
 
-def place(index: Affine, env: Env) -> Affine:
+def substitute(index: Affine, env: Env) -> Affine:
     """An index with variables replaced."""
     if not any(name in env for name, _ in index.terms):
         return index
@@ -85,34 +85,36 @@ def place(index: Affine, env: Env) -> Affine:
 
 def _placed(value: Any, env: Env) -> Any:
     if isinstance(value, Affine):
-        return place(value, env)
+        return substitute(value, env)
     if isinstance(value, tuple):
         return tuple(_placed(v, env) for v in value)
     return value
 
 
-def reindexed(formula: Formula, env: Env) -> Formula:
+def reindex(formula: Formula, env: Env) -> Formula:
     """A formula with index variables and labels replaced. Bound names are unique, so that nothing
-    is captured (:class:`Names`)."""
+    is captured (:class:`BoundNames`)."""
     if not env:
         return formula
     match formula:
         case LoopSum(var, first, last, body):
             inner = {k: v for k, v in env.items() if k != var}
-            return loop_sum(var, place(first, env), place(last, env), reindexed(body, inner))
+            return loop_sum(
+                var, substitute(first, env), substitute(last, env), reindex(body, inner)
+            )
         case AxisSum(label, axis, body):
             inner = {k: v for k, v in env.items() if k != label}
-            return axis_sum(label, axis, reindexed(body, inner))
+            return axis_sum(label, axis, reindex(body, inner))
         case Fold(_, var, last, body):
             inner = {k: v for k, v in env.items() if k != var}
-            return replace(formula, last=place(last, env), body=reindexed(body, inner))
+            return replace(formula, last=substitute(last, env), body=reindex(body, inner))
         case Delta(left, right):
-            return delta(place(left, env), place(right, env))
+            return delta(substitute(left, env), substitute(right, env))
         case IndexNumber(index):
-            found = place(index, env)
+            found = substitute(index, env)
             return IndexNumber(found) if found.terms else number(found.constant)
         case Sum() | Product() | Power() | Apply() | CopyMean() | Expectation():
-            return rebuilt(formula, lambda f: reindexed(f, env))
+            return rebuilt(formula, lambda f: reindex(f, env))
         case Number():
             return formula
         case _:
@@ -122,7 +124,7 @@ def reindexed(formula: Formula, env: Env) -> Formula:
                 if isinstance(value, Affine | tuple):
                     changed[field.name] = _placed(value, env)
                 elif hasattr(value, "__dataclass_fields__"):
-                    changed[field.name] = reindexed(value, env)
+                    changed[field.name] = reindex(value, env)
             return replace(formula, **changed)
 
 
@@ -166,7 +168,7 @@ def loop_sum(var: str, first: Affine, last: Affine, body: Formula) -> Formula:
     if body == ZERO:
         return ZERO
     if first == last:
-        return reindexed(body, {var: first})
+        return reindex(body, {var: first})
     return LoopSum(var, first, last, body)
 
 
@@ -182,7 +184,7 @@ def axis_sum(label: str, axis: str, body: Formula) -> Formula:
             solved = _solved(factor, label)
             if solved is not None:
                 rest = mul(*(f for f in factors if f is not factor))
-                return reindexed(rest, {label: solved})
+                return reindex(rest, {label: solved})
     outside = [f for f in factors if label not in index_names(f)]
     if outside:
         inside = [f for f in factors if label in index_names(f)]
@@ -202,7 +204,7 @@ def _solved(equal: Delta, label: str) -> Affine | None:
 # ---- names ---------------------------------------------------------------------------------------
 
 
-class Names:
+class BoundNames:
     """Fresh names for bound variables: ``%1:l``, ``%2:``, ... (no program can have them). What is
     behind the colon is the name that a reader would like to see."""
 
@@ -231,20 +233,20 @@ def through(formula: Formula, rule: Callable[[Formula], Formula]) -> Formula | N
             return None
 
 
-def unbound(formula: Formula, names: Names) -> Formula:
+def unbound(formula: Formula, names: BoundNames) -> Formula:
     """The same formula with fresh names for everything bound, so that it can be multiplied."""
     match formula:
         case LoopSum(var, first, last, body):
             new = names.fresh(var)
-            inner = reindexed(body, {var: Affine.variable(new)})
+            inner = reindex(body, {var: Affine.variable(new)})
             return LoopSum(new, first, last, unbound(inner, names))
         case Fold(_, var, _, body):
             new = names.fresh(var)
-            inner = reindexed(body, {var: Affine.variable(new)})
+            inner = reindex(body, {var: Affine.variable(new)})
             return replace(formula, var=new, body=unbound(inner, names))
         case AxisSum(label, axis, body):
             new = names.fresh()
-            inner = reindexed(body, {label: Affine.variable(new)})
+            inner = reindex(body, {label: Affine.variable(new)})
             return AxisSum(new, axis, unbound(inner, names))
         case _:
             return rebuilt(formula, lambda f: unbound(f, names))

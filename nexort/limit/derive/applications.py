@@ -6,19 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from nexort.limit.derive.algebra import (
+    BoundNames,
     Env,
-    Names,
     axis_sum,
     index_names,
     loop_sum,
-    place,
-    reindexed,
+    reindex,
+    substitute,
 )
 from nexort.limit.derive.arithmetic import add, mul
 from nexort.limit.derive.copies import copy_mean
 from nexort.limit.derive.cutting import is_within
-from nexort.limit.derive.derivation import Range
-from nexort.limit.derive.folding import NORMAL, applied
+from nexort.limit.derive.derivation import IndexRange
+from nexort.limit.derive.folding import NORMAL, apply_function
 from nexort.limit.derive.formula import (
     ONE,
     ZERO,
@@ -32,26 +32,28 @@ from nexort.limit.derive.formula import (
     Outer,
     Symbol,
 )
-from nexort.limit.derive.indexing import Indexer, common, ends, on_copy
+from nexort.limit.derive.indexing import Indexer, common, loop_ends, on_copy
 from nexort.limit.derive.lines import Acting, Line, System
-from nexort.limit.derive.naming import Naming, labelled
+from nexort.limit.derive.naming import Naming, label_axes
 from nexort.limit.derive.recurrences import Recurrence, SingleRule, definitions
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.limit.derive.updates import UpdateFunctions, over_history
-from nexort.limit.derive.walking import factors_of, walk
+from nexort.limit.derive.walking import factors_of, walk_formula
 from nexort.program import build
 from nexort.program.declarations import UpdateRule
 from nexort.program.index import Affine, Loop
 from nexort.program.nodes import Node, Op
 from nexort.program.program import Program
-from nexort.program.shifting import NotSymbolicError, shifted
+from nexort.program.shifting import NotSymbolicError, shift_graph
 from nexort.program.types import Kind, scalar
 
 
 class Applications(Naming):
     """What operators do to kets."""
 
-    def __init__(self, program: Program, names: Names, system: System, taken: set[str]) -> None:
+    def __init__(
+        self, program: Program, names: BoundNames, system: System, taken: set[str]
+    ) -> None:
         super().__init__(Indexer(program, names, self.apply), system, taken)
         self.program, self.names = program, names
         self.functions = UpdateFunctions(program, names)
@@ -128,8 +130,8 @@ class Applications(Naming):
         name, indices = node.attr
         found = self.definitions(name)
         if len(found) > 1:
-            at = tuple(place(i, env) for i in indices)
-            bound = (Range(b, *ends) for b, ends in self.indexer.bound.items())
+            at = tuple(substitute(i, env) for i in indices)
+            bound = (IndexRange(b, *ends) for b, ends in self.indexer.bound.items())
             ranges = (*self.place.ranges, *bound)
             found = [x for x in found if is_within(x.others(at), x.box, ranges)]
         if len(found) == 1:
@@ -157,8 +159,8 @@ class Applications(Naming):
             value = self.indexer.formula(factor, (), {loop.var: before})
             [(start, _)], [(now, _)] = s.terms, t.terms
             end = loop.interval.last + Affine(1)
-            whole = Range(start, loop.interval.first, end)
-            later = Range(now, s + Affine(1), end)
+            whole = IndexRange(start, loop.interval.first, end)
+            later = IndexRange(now, s + Affine(1), end)
             span = self.place.span
             self.system.scalars[fresh] = [
                 Line(fresh, (s, s), (whole,), (), ONE, span),
@@ -171,11 +173,11 @@ class Applications(Naming):
 
     def each(self, loop: Loop, body: Node, env: Env) -> tuple[str, Affine, Affine, Node]:
         """A sum over a loop with a variable of its own: it, the ends, and the body with it."""
-        first, last = ends(loop, env)
+        first, last = loop_ends(loop, env)
         name = self.names.fresh(loop.var)
         self.indexer.bound[name] = first, last
         try:
-            return name, first, last, shifted(body, {loop.var: Affine.variable(name)})
+            return name, first, last, shift_graph(body, {loop.var: Affine.variable(name)})
         except NotSymbolicError:
             raise Unsupported("a sum inside of a sum over the same variable") from None
 
@@ -241,8 +243,8 @@ class Applications(Naming):
     def copied(self, value: Node, labels: Indices, env: Env) -> Formula:
         """A ket on copy 1; one with averages over copies gets a name."""
         found = self.indexer.formula(value, labels, env)
-        if any(isinstance(x, CopyMean) for x in walk(found)):
-            own = labelled(value.type.axes)
+        if any(isinstance(x, CopyMean) for x in walk_formula(found)):
+            own = label_axes(value.type.axes)
             here = tuple(Affine.variable(x.label) for x in own)
             named = self.auxiliary_argument(self.indexer.formula(value, here, env), own)
             found = replace(named, axes=labels)
@@ -291,7 +293,7 @@ class Applications(Naming):
                 return self.operator(self.member(node, env), env)
             case Op.REF | Op.INIT_MATRIX:
                 name, indices = node.attr
-                return Operator(Matrix(name, tuple(place(i, env) for i in indices)))
+                return Operator(Matrix(name, tuple(substitute(i, env) for i in indices)))
             case Op.OP_SUM:
                 name, low, high, inside = self.each(node.attr, node.args[0], env)
                 return loop_sum(name, low, high, self.operator(inside, env))
@@ -311,7 +313,7 @@ class Applications(Naming):
     def outer_product(self, leaf: Node, env: Env) -> Formula:
         """|x> Diag(chi) <y| as a sum of Outers."""
         x, chi, y = leaf.args
-        labels = labelled(x.type.axes)
+        labels = label_axes(x.type.axes)
         at = tuple(Affine.variable(a.label) for a in labels)
         sides = []
         for side in (x, y):
@@ -324,7 +326,7 @@ class Applications(Naming):
         )
         for label, a, b in zip(labels, x.type.axes, y.type.axes, strict=True):
             fresh = self.names.fresh()
-            body = reindexed(body, {label.label: Affine.variable(fresh)})
+            body = reindex(body, {label.label: Affine.variable(fresh)})
             body = axis_sum(fresh, common(a, b), body)
         return body
 
@@ -334,7 +336,7 @@ class Applications(Naming):
     ) -> Formula:  # fmt: skip
         """The line of A |x>, A of a family that follows a recurrence, for a rule of the ``name`` or
         as a part; its value where no initial matrix acts."""
-        inner = labelled(value.type.axes)
+        inner = label_axes(value.type.axes)
         here = tuple(Affine.variable(x.label) for x in inner)
         body: Formula = ZERO
         initial: Ket | None = None
@@ -353,7 +355,7 @@ class Applications(Naming):
         [argument] = {x.value for x in self.system.kets[initial.name] if x.ket == initial}
         assert isinstance(argument, Ket)
         own, indices = node.attr
-        matrix = Matrix(own, tuple(place(i, env) for i in indices), turned)
+        matrix = Matrix(own, tuple(substitute(i, env) for i in indices), turned)
         line = self.part("z", body, inner)
         line = replace(line, acting=Acting(matrix, argument, initial))
         if name is not None:
@@ -376,23 +378,23 @@ class Applications(Naming):
         """The line of W |x>, of a ``name`` or as a part; the ket it acts on gets a name if it has
         none."""
         outside = len(leaf.type.axes)
-        labels = labelled(leaf.type.axes + value.type.axes)
+        labels = label_axes(leaf.type.axes + value.type.axes)
         at = tuple(Affine.variable(x.label) for x in labels)
-        inner = labelled(value.type.axes)
+        inner = label_axes(value.type.axes)
         here = tuple(Affine.variable(x.label) for x in inner)
         argument = self.indexer.formula(value, here, env)
         if not isinstance(argument, Ket):
             argument = self.named_arguments(argument, inner)
             argument = replace(self.auxiliary_argument(argument, inner), axes=here)
         moved = dict(zip((x.label for x in inner), at[outside:], strict=True))
-        argument = reindexed(argument, moved)
+        argument = reindex(argument, moved)
         matrix = _matrix(leaf, at[:outside], turned, env)
         place_ = self.place
         bound = sorted(
             (index_names(argument) | {n for i in matrix.indices for n in i.names})
             & set(self.indexer.bound)
         )
-        ranges = place_.ranges + tuple(Range(b, *self.indexer.bound[b]) for b in bound)
+        ranges = place_.ranges + tuple(IndexRange(b, *self.indexer.bound[b]) for b in bound)
         indices = place_.indices + tuple(Affine.variable(b) for b in bound)
         line = Line(
             name or self.fresh_name(base, labels), indices, ranges, labels, argument, place_.span,
@@ -408,14 +410,14 @@ def _matrix(leaf: Node, labels: Indices, turned: bool, env: Env) -> Matrix:
     """An initial matrix, one of a stack over axes by a label or an entry."""
     if leaf.op is Op.INIT_MATRIX:
         name, indices = leaf.attr
-        return Matrix(name, tuple(place(i, env) for i in indices) + labels, turned)
+        return Matrix(name, tuple(substitute(i, env) for i in indices) + labels, turned)
     [stack] = leaf.args
     if stack.op is not Op.INIT_MATRIX:
         raise Unsupported("an entry of operators over an axis has no symbolic form")
     name, indices = stack.attr
     rest = iter(labels)
-    items = tuple(next(rest) if i is None else place(i, env) for i in leaf.attr)
-    return Matrix(name, tuple(place(i, env) for i in indices) + items, turned)
+    items = tuple(next(rest) if i is None else substitute(i, env) for i in leaf.attr)
+    return Matrix(name, tuple(substitute(i, env) for i in indices) + items, turned)
 
 
 def _turn(node: Node, turned: bool) -> Node:
@@ -425,4 +427,4 @@ def _turn(node: Node, turned: bool) -> Node:
 
 
 def _called(name: str, args: list[Formula]) -> Formula:
-    return NORMAL[name](*args) if name in NORMAL else applied(name, tuple(args))
+    return NORMAL[name](*args) if name in NORMAL else apply_function(name, tuple(args))

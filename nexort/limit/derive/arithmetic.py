@@ -32,7 +32,7 @@ HALF = Number(Fraction(1, 2))
 MINUS_ONE = Number(Fraction(-1))
 
 
-def order(formula: Formula) -> tuple[int, str]:
+def factor_order(formula: Formula) -> tuple[int, str]:
     """A canonical order of factors: numbers, symbols, known numbers, sums, random variables."""
     rank = _RANKS.index(type(formula).__name__) + (20 if is_random(formula) else 0)
     return rank, _text(formula)
@@ -107,7 +107,7 @@ def mul(*factors: Formula) -> Formula:
             powers.extend(factors_of(joined))
     if any(isinstance(p, Number) for p in powers):
         return mul(Number(coefficient), *powers)
-    powers.sort(key=order)
+    powers.sort(key=factor_order)
     if not powers:
         return Number(coefficient)
     if coefficient != 1:

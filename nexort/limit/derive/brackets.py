@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from nexort.limit.derive.algebra import Names, axis_sum, delta, loop_sum, place
+from nexort.limit.derive.algebra import BoundNames, axis_sum, delta, loop_sum, substitute
 from nexort.limit.derive.arithmetic import add, mul
-from nexort.limit.derive.dependence import shortened
-from nexort.limit.derive.derivation import Range
+from nexort.limit.derive.dependence import shorten_loops
+from nexort.limit.derive.derivation import IndexRange
 from nexort.limit.derive.formula import (
     ZERO,
     Bracket,
@@ -23,7 +23,7 @@ from nexort.limit.derive.structure import Structure
 from nexort.limit.derive.trace import Trace
 from nexort.program.index import Affine
 
-Ranges = tuple[Range, ...]
+Ranges = tuple[IndexRange, ...]
 Demand = Callable[[Formula], None]
 
 
@@ -44,7 +44,7 @@ class Brackets:
     def __init__(
         self,
         structure: Structure,
-        names: Names,
+        names: BoundNames,
         trace: Trace,
         demand: Demand,
         value: Callable[[Line], Formula],
@@ -118,11 +118,11 @@ class Brackets:
                 continue
             var = {r.var: Affine.variable(self.names.fresh(r.var)) for r in line.ranges}
             loops = tuple(
-                Range(var[r.var].terms[0][0], reindex(r.first, var), reindex(r.last, var))
+                IndexRange(var[r.var].terms[0][0], reindex(r.first, var), reindex(r.last, var))
                 for r in line.ranges
             )
             indices = tuple(reindex(i, var) for i in line.indices)
-            loops = shortened(loops, indices, other.indices, depends, ranges)
+            loops = shorten_loops(loops, indices, other.indices, depends, ranges)
             fresh = [self.names.fresh() for _ in line.labels]
             there = Ket(line.name, indices, tuple(map(Affine.variable, fresh)), "hat")
             response = Response(replace(other, copy=0), there)
@@ -179,7 +179,7 @@ def canonical_bracket(left: Ket, right: Ket) -> Bracket:
 
 def reindex(index: Affine, env: object) -> Affine:
     """An index with variables replaced."""
-    return place(index, env)  # type: ignore[arg-type]
+    return substitute(index, env)  # type: ignore[arg-type]
 
 
 def _same_symbol(a: Line, b: Line) -> bool:

@@ -24,14 +24,14 @@ from nexort.limit.derive.algebra import rebuilt
 from nexort.limit.derive.arithmetic import HALF, mul, number, power
 from nexort.limit.derive.families import BIVARIATE, PI, C, P, Q
 from nexort.limit.derive.formula import ONE, ZERO, Apply, Formula
-from nexort.limit.derive.walking import walk
+from nexort.limit.derive.walking import walk_formula
 from nexort.program import build
 from nexort.program.nodes import Node, Op
 from nexort.program.nodes import walk as nodes_of
-from nexort.program.partials import filled
+from nexort.program.partials import fill_expression
 from nexort.program.types import scalar
 
-__all__ = ["C", "Closed", "P", "Q", "mean", "pair"]
+__all__ = ["C", "Closed", "P", "Q", "closed_mean", "closed_pair"]
 
 TINY = 1e-200
 """Beside 0: no function of the registry changes between."""
@@ -53,12 +53,14 @@ class Closed:
     @property
     def has_bivariate(self) -> bool:
         """Whether it has the bivariate normal distribution function."""
-        return any(isinstance(x, Apply) and x.function == BIVARIATE for x in walk(self.formula))
+        return any(
+            isinstance(x, Apply) and x.function == BIVARIATE for x in walk_formula(self.formula)
+        )
 
     @property
     def divides(self) -> bool:
         """Whether it divides by variances: where one is 0, so is c, and the quotient is 0."""
-        return any(families.divides(x) for x in walk(self.formula))
+        return any(families.divides(x) for x in walk_formula(self.formula))
 
 
 def _placed(formula: Formula, values: Mapping[Formula, Formula]) -> Formula:
@@ -66,7 +68,7 @@ def _placed(formula: Formula, values: Mapping[Formula, Formula]) -> Formula:
 
 
 @lru_cache(1024)
-def pair(f: Node, g: Node) -> Closed | None:
+def closed_pair(f: Node, g: Node) -> Closed | None:
     """E f(y) g(z), or None where it has no closed form."""
     (a, first), (b, second) = _scaled(f), _scaled(g)
     found = _pair(first, second)
@@ -74,7 +76,7 @@ def pair(f: Node, g: Node) -> Closed | None:
 
 
 @lru_cache(1024)
-def mean(f: Node) -> Closed | None:
+def closed_mean(f: Node) -> Closed | None:
     """E f(y), or None where it has no closed form."""
     factor, bare = _scaled(f)
     found = _mean(bare)
@@ -92,7 +94,7 @@ def _scaled(f: Node) -> tuple[Formula, Node]:
             own, other = f.args if constant[1] else reversed(f.args)
             factor, rest = _scaled(own)
             known = graphs.at(other, ZERO)
-            return mul(factor, known if f.attr == "mul" else families.over(known)), rest
+            return mul(factor, known if f.attr == "mul" else families.reciprocal(known)), rest
     return ONE, f
 
 
@@ -102,13 +104,13 @@ def _pair(f: Node, g: Node) -> Closed | None:
     if _has_params(f, g):
         return None
     left, right = Univariate(f), Univariate(g)
-    if pairs.evaluator(left, right) is not None:
+    if pairs.pair_evaluator(left, right) is not None:
         return _of_atoms(left, right)
     first, second = _pieces(left), _pieces(right)
     if first is None or second is None:
         return None
     citation = catalogue.ROSENBAUM if left.kinks or right.kinks else catalogue.INTEGRAL
-    formula = halves.pair(first, second)
+    formula = halves.pieces_pair(first, second)
     return None if formula is None else Closed(formula, catalogue.short(citation))
 
 
@@ -136,7 +138,7 @@ def _of_atoms(left: Univariate, right: Univariate) -> Closed | None:
     terms = [normal_form(x.node) for x in (left, right)]
     if any(a.tilt < 0 for h in terms for a in h):
         return None  # the formula is a number also where there is no expectation
-    return Closed(families.expectation(*terms), source)
+    return Closed(families.terms_expectation(*terms), source)
 
 
 def _source(f: Univariate, g: Univariate) -> str:
@@ -147,7 +149,7 @@ def _source(f: Univariate, g: Univariate) -> str:
 
 def _listed(f: Node) -> Closed | None:
     """E f(y) f(z) as the registry writes it, f with a param or a number for its second argument."""
-    known = expectations.registry().get(str(f.attr)) if f.op is Op.CALL else None
+    known = expectations.known_expectations().get(str(f.attr)) if f.op is Op.CALL else None
     if known is None or not known.square or f.args[0] is not SLOT:
         return None
     slots = {"y": graphs.at(f.args[1], ZERO)} if len(f.args) > 1 else {}
@@ -157,17 +159,17 @@ def _listed(f: Node) -> Closed | None:
 
 def _multiple(slope: bool, factor: float, scale: float) -> Formula:
     """E f(y) f(z) of f(z) = factor h(scale z), h gelu or its derivative."""
-    known = expectations.registry()["gelu"]
+    known = expectations.known_expectations()["gelu"]
     formula = _written(known.slope if slope else known.square, {})
-    square = power(families.exact(scale), number(2))
+    square = power(families.recognise_exact(scale), number(2))
     inner = _placed(formula, {v: mul(square, v) for v in (P, C, Q)}) if scale != 1 else formula
-    return mul(power(families.exact(factor), number(2)), inner)
+    return mul(power(families.recognise_exact(factor), number(2)), inner)
 
 
 def _written(text: str, slots: Mapping[str, Formula]) -> Formula:
     """A formula of the registry."""
     known = {"p": P, "c": C, "q": Q, "pi": PI, **slots}
-    return _roots(graphs.filled(filled(text, SLOTS), known))
+    return _roots(graphs.graph_formula(fill_expression(text, SLOTS), known))
 
 
 def _roots(formula: Formula) -> Formula:
@@ -182,16 +184,16 @@ def _roots(formula: Formula) -> Formula:
 def _mean(f: Node) -> Closed | None:
     if f.op is Op.CALL and f.attr == "pow" and build.is_number(f.args[1], 2):
         base = f.args[0]
-        found = pair(base, base)
+        found = closed_pair(base, base)
         if found is not None and pairs_up(base):
             return Closed(found.at({C: P, Q: P}), found.source)
     if _has_params(f):
         return None
     whole, one = Univariate(f), Univariate(build.constant(1))
-    if pairs.evaluator(whole, one) is not None:
+    if pairs.pair_evaluator(whole, one) is not None:
         return _of_atoms(whole, one)
     parts = _pieces(whole)
-    return None if parts is None else Closed(halves.mean(parts), catalogue.INTEGRAL)
+    return None if parts is None else Closed(halves.pieces_mean(parts), catalogue.INTEGRAL)
 
 
 def pairs_up(f: Node) -> bool:
@@ -199,5 +201,5 @@ def pairs_up(f: Node) -> bool:
     if _has_params(f):
         return True
     square = Univariate(build.call("mul", f, f))
-    shorter = pairs.evaluator(square, Univariate(build.constant(1)))
+    shorter = pairs.pair_evaluator(square, Univariate(build.constant(1)))
     return shorter is None and _pieces(square) is None

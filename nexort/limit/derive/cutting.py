@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cmp_to_key, partial
 from itertools import pairwise
 
-from nexort.limit.derive.derivation import Range
+from nexort.limit.derive.derivation import IndexRange
 from nexort.limit.derive.formula import Indices
 from nexort.limit.derive.lines import largest, least
 from nexort.limit.derive.recurrences import Recurrence, SingleRule
@@ -19,7 +19,7 @@ from nexort.program import build
 from nexort.program.declarations import Rule
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.nodes import Node, Op, rewrite, walk
-from nexort.program.shifting import NotSymbolicError, placed_all, shifted, within
+from nexort.program.shifting import NotSymbolicError, placed_all, shift_graph, within
 
 ONE = Affine(1)
 Find = Callable[[str], Sequence[SingleRule | Recurrence]]
@@ -37,7 +37,7 @@ def compare(a: Affine, b: Affine) -> int:
 
 
 def is_within(
-    indices: Indices, box: Sequence[tuple[Affine, Affine]], ranges: tuple[Range, ...]
+    indices: Indices, box: Sequence[tuple[Affine, Affine]], ranges: tuple[IndexRange, ...]
 ) -> bool:
     """Whether indices lie in a box, its ends included, for all values of the ranges."""
     return all(
@@ -46,7 +46,9 @@ def is_within(
     )
 
 
-def cut(loops: tuple[Loop, ...], rule: Rule, find: Find) -> Iterator[tuple[tuple[Loop, ...], Rule]]:
+def cut_rule(
+    loops: tuple[Loop, ...], rule: Rule, find: Find
+) -> Iterator[tuple[tuple[Loop, ...], Rule]]:
     """The pieces of a rule, in each of which every operator is defined in one way; ``find`` has the
     definitions of a family."""
     if not _operators(rule.value):
@@ -58,7 +60,7 @@ def cut(loops: tuple[Loop, ...], rule: Rule, find: Find) -> Iterator[tuple[tuple
         pieces = list(_pieces(loop, points))
         if len(pieces) > 1:
             for piece in pieces:
-                yield from cut(*_placed(loops, k, piece, rule), find)
+                yield from cut_rule(*_placed(loops, k, piece, rule), find)
             return
     yield loops, rule
 
@@ -74,7 +76,7 @@ def _within(root: Node, find: Find) -> Node:
         terms = []
         for piece in _pieces(loop, points):
             if piece.first == piece.last:
-                terms.append(shifted(body, {loop.var: piece.first}))
+                terms.append(shift_graph(body, {loop.var: piece.first}))
             else:
                 terms.append(Node(x.op, x.args, replace(loop, interval=piece), x.type))
         total = terms[0]
@@ -136,7 +138,7 @@ def _placed(
     mapped = {loop.var: piece.first}
     inner = tuple(replace(x, interval=within(x.interval, mapped)) for x in loops[k + 1 :])
     try:
-        value = shifted(rule.value, mapped)
+        value = shift_graph(rule.value, mapped)
     except NotSymbolicError:
         raise Unsupported("a sum inside of a loop over the same variable") from None
     return (*loops[:k], *inner), replace(

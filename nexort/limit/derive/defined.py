@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from nexort.limit.derive.derivation import Derivation, Equation, Range
+from nexort.limit.derive.derivation import Derivation, Equation, IndexRange
 from nexort.limit.derive.formula import (
     Bracket,
     Fold,
@@ -30,16 +30,16 @@ MOST_MEMBERS = 6000
 """Members that are followed; beyond, nothing is said to be defined."""
 
 
-class Undecided(Exception):
+class TooMany(Exception):
     """Too many members to follow."""
 
 
-def undefined(derivation: Derivation) -> tuple[Formula, ...] | None:
+def first_undefined(derivation: Derivation) -> tuple[Formula, ...] | None:
     """A member of every family that is read and has no equation there; None if that is not
     known."""
     try:
         return _Following(derivation).run()
-    except Undecided:
+    except TooMany:
         return None
 
 
@@ -48,7 +48,7 @@ class _Following:
         self.derivation = derivation
         self.base = _numbers(derivation)
         self.equations = Equations((*derivation.equations, *_more(derivation)), self.base)
-        self.kets: list[tuple[Ket, tuple[Range, ...], tuple[Formula, ...]]] = [
+        self.kets: list[tuple[Ket, tuple[IndexRange, ...], tuple[Formula, ...]]] = [
             (k.ket, k.ranges, (k.value,)) for k in derivation.kets
         ]
         for w in derivation.weights:
@@ -91,7 +91,7 @@ class _Following:
             return False
         self.seen.add(key)
         if len(self.seen) > MOST_MEMBERS:
-            raise Undecided
+            raise TooMany
         return True
 
     def _unknown(self, item: Formula, key: Key) -> None:

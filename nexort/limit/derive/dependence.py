@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import inf
 
-from nexort.limit.derive.algebra import place
-from nexort.limit.derive.derivation import Range
+from nexort.limit.derive.algebra import substitute
+from nexort.limit.derive.derivation import IndexRange
 from nexort.limit.derive.formula import (
     AxisSum,
     CopyMean,
@@ -41,19 +41,19 @@ Root = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class DotSource:
     """An application ``W^T |y>`` that gives a dot of an application of W: the line, its index
     (solved from the matrix where it can be), loops over what is left of it, and a condition."""
 
     line: Line
     indices: Indices
-    loops: tuple[Range, ...]
+    loops: tuple[IndexRange, ...]
     condition: tuple[tuple[Affine, Affine], ...] = ()
 
 
 def uses(
-    formula: Formula, ranges: tuple[Range, ...] = ()
-) -> Iterator[tuple[Ket, tuple[Range, ...]]]:
+    formula: Formula, ranges: tuple[IndexRange, ...] = ()
+) -> Iterator[tuple[Ket, tuple[IndexRange, ...]]]:
     """The kets that a formula is a function of, with the loops around them."""
     match formula:
         case Ket():
@@ -62,9 +62,9 @@ def uses(
         case Expectation() | GaussianPair() | GaussianMean():
             return
         case LoopSum(var, first, last, body):
-            yield from uses(body, (*ranges, Range(var, first, last)))
+            yield from uses(body, (*ranges, IndexRange(var, first, last)))
         case Fold(_, var, last, body):
-            yield from uses(body, (*ranges, Range(var, Affine(), last)))
+            yield from uses(body, (*ranges, IndexRange(var, Affine(), last)))
         case AxisSum() | CopyMean():
             yield from uses(formula.body, ranges)
         case _:
@@ -73,7 +73,7 @@ def uses(
                     yield from uses(part, ranges)
 
 
-def _edges(line: Line, sources: Iterable[Source]) -> Iterator[tuple[Line, str, Offsets]]:
+def _edges(line: Line, sources: Iterable[DotSource]) -> Iterator[tuple[Line, str, Offsets]]:
     """The families that a line reads, and at which offsets; of an application those of its dot."""
     if line.matrix is None:
         for ket, loops in uses(line.value):
@@ -83,14 +83,14 @@ def _edges(line: Line, sources: Iterable[Source]) -> Iterator[tuple[Line, str, O
         argument = source.line.value
         assert isinstance(argument, Ket)
         env = source.line.env(source.indices, source.line.axes)
-        indices = tuple(place(i, env) for i in argument.indices)
+        indices = tuple(substitute(i, env) for i in argument.indices)
         yield line, argument.name, offsets(line.indices, indices, line.ranges + source.loops)
 
 
 class Dependence:
     """Roots of every family, given the dots that may arise."""
 
-    def __init__(self, system: System, dots: dict[Line, list[Source]]) -> None:
+    def __init__(self, system: System, dots: dict[Line, list[DotSource]]) -> None:
         self.system = system
         self.found: dict[str, dict[Root, Offsets]] = {
             name: {("vector", system.group(name)): own(len(ranges))}
@@ -133,7 +133,7 @@ class Dependence:
         """The offsets at which a family depends on hats of an application; None: not at all."""
         return self.found[name].get(("hat", application))
 
-    def linked(self, left: Ket, right: Ket, ranges: tuple[Range, ...]) -> bool:
+    def linked(self, left: Ket, right: Ket, ranges: tuple[IndexRange, ...]) -> bool:
         """Whether two kets may be dependent: a common initial vector, or hats of one matrix."""
         if left.copy != right.copy:
             return False
@@ -150,7 +150,7 @@ class Dependence:
 
     def _meet(
         self, a: Root, oa: Offsets, left: Ket, b: Root, ob: Offsets, right: Ket,
-        ranges: tuple[Range, ...],
+        ranges: tuple[IndexRange, ...],
     ) -> bool:  # fmt: skip
         if a[0] != b[0]:
             return False
@@ -179,7 +179,7 @@ Shifts = tuple[tuple[int, int] | None, ...]
 
 def _overlap(
     left: Ket, oa: Offsets, sa: Shifts, right: Ket, ob: Offsets, sb: Shifts,
-    ranges: tuple[Range, ...],
+    ranges: tuple[IndexRange, ...],
 ) -> bool:  # fmt: skip
     """Whether two roots may be at one index of their vector family or matrix family."""
     for a, b in zip(sa, sb, strict=True):
@@ -193,7 +193,13 @@ def _overlap(
 
 
 def _apart(
-    i: Affine, oi: Interval, ci: int, j: Affine, oj: Interval, cj: int, ranges: tuple[Range, ...]
+    i: Affine,
+    oi: Interval,
+    ci: int,
+    j: Affine,
+    oj: Interval,
+    cj: int,
+    ranges: tuple[IndexRange, ...],
 ) -> bool:
     """Whether i + [oi] + ci and j + [oj] + cj surely have no index in common."""
 
@@ -227,12 +233,12 @@ def own(count: int) -> Offsets:
 
 
 @lru_cache(4096)
-def offsets(base: Indices, of: Indices, ranges: tuple[Range, ...]) -> Offsets:
+def offsets(base: Indices, of: Indices, ranges: tuple[IndexRange, ...]) -> Offsets:
     """How far the indices ``of`` lie from those of ``base``, over all values of the ranges."""
     return tuple(tuple(_difference(o - b, ranges) for b in base) for o in of)
 
 
-def _difference(gap: Affine, ranges: tuple[Range, ...]) -> Interval:
+def _difference(gap: Affine, ranges: tuple[IndexRange, ...]) -> Interval:
     low, high = least(gap, ranges), largest(gap, ranges)
     return -inf if low.terms else low.constant, inf if high.terms else high.constant
 
@@ -268,7 +274,7 @@ def _widened(known: Interval, joined: Interval) -> Interval:
     )
 
 
-def outside(base: Indices, of: Indices, depends: Offsets, ranges: tuple[Range, ...]) -> bool:
+def outside(base: Indices, of: Indices, depends: Offsets, ranges: tuple[IndexRange, ...]) -> bool:
     """Whether an index surely lies outside of the offsets from another."""
     for j, row in zip(of, depends, strict=True):
         for i, (low, high) in zip(base, row, strict=True):
@@ -279,14 +285,14 @@ def outside(base: Indices, of: Indices, depends: Offsets, ranges: tuple[Range, .
     return False
 
 
-def shortened(
-    loops: tuple[Range, ...],
+def shorten_loops(
+    loops: tuple[IndexRange, ...],
     indices: Indices,
     base: Indices,
     depends: Offsets,
-    ranges: tuple[Range, ...],
+    ranges: tuple[IndexRange, ...],
     loose: Set[tuple[str, str]] = frozenset(),
-) -> tuple[Range, ...]:
+) -> tuple[IndexRange, ...]:
     """Loops over a root's ``indices``, cut to those that something at ``base`` depends on; but for
     the ends that are ``loose``, as (variable, "first" or "last")."""
     found = {r.var: r for r in loops}
@@ -302,5 +308,5 @@ def shortened(
             if low != -inf and (loop.var, "first") not in loose:
                 start = mine + Affine(int(low))
                 first = start if surely_at_most(first, start, ranges) else first
-        found[loop.var] = Range(loop.var, first, last)
+        found[loop.var] = IndexRange(loop.var, first, last)
     return tuple(found[r.var] for r in loops)

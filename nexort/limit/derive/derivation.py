@@ -9,24 +9,24 @@ from nexort.program.index import Affine
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class IndexRange:
     """``var = first..last``, both ends included; the values of an index for which a line holds."""
 
     var: str
     first: Affine
     last: Affine
 
-    def forward(self) -> tuple[dict[str, Affine], Range]:
+    def forward(self) -> tuple[dict[str, Affine], IndexRange]:
         """The variable plus one, and the range of values that then has: x_t by x_{t-1} for
         t = 1..T as x_{t+1} by x_t for t = 0..T-1."""
         one = Affine(1)
-        return {self.var: Affine.variable(self.var) + one}, Range(
+        return {self.var: Affine.variable(self.var) + one}, IndexRange(
             self.var, self.first - one, self.last - one
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class AxisLabel:
     """``label`` runs over the axis of that name (``a`` over ``M``)."""
 
     label: str
@@ -46,8 +46,8 @@ class KetDefinition:
     """
 
     ket: Ket
-    ranges: tuple[Range, ...]
-    labels: tuple[Label, ...]
+    ranges: tuple[IndexRange, ...]
+    labels: tuple[AxisLabel, ...]
     value: Formula
     matrix: Matrix | None = None
     argument: Formula | None = None
@@ -69,8 +69,8 @@ class GaussianFamily:
     left: Ket | Symbol
     right: Ket | Symbol
     covariance: Formula
-    ranges: tuple[Range, ...]
-    labels: tuple[Label, ...]
+    ranges: tuple[IndexRange, ...]
+    labels: tuple[AxisLabel, ...]
     reason: str
 
 
@@ -85,8 +85,8 @@ class Equation:
 
     left: Formula
     right: Formula
-    ranges: tuple[Range, ...]
-    labels: tuple[Label, ...]
+    ranges: tuple[IndexRange, ...]
+    labels: tuple[AxisLabel, ...]
     closed: bool
 
 
@@ -97,8 +97,8 @@ class WeightUpdate:
     update functions of Outers."""
 
     weight: Formula
-    ranges: tuple[Range, ...]
-    labels: tuple[Label, ...]
+    ranges: tuple[IndexRange, ...]
+    labels: tuple[AxisLabel, ...]
     value: Formula
 
 
@@ -107,7 +107,7 @@ HISTORY = "g"
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class UpdateState:
     """``name_t = value``, a state of an update function, ``start`` before the first step; None for
     what a step finds anew. Values read states that come before at t, others at t - 1."""
 
@@ -122,7 +122,7 @@ class UpdateFunction:
     of kind 'state', all with the step ``t`` for an axis; ``linear`` in the arguments or not."""
 
     name: str
-    states: tuple[State, ...]
+    states: tuple[UpdateState, ...]
     result: Formula
     linear: bool = False
 
@@ -136,13 +136,13 @@ class OutputFormula:
     indices: Indices
     axes: Indices
     value: Formula
-    ranges: tuple[Range, ...]
-    labels: tuple[Label, ...]
+    ranges: tuple[IndexRange, ...]
+    labels: tuple[AxisLabel, ...]
     given: Formula | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Rewrite:
     """One rewrite: the rule's name, its place in the paper, and the formula before and after.
 
     ``before`` and ``after`` are None for a step that is about a statement, told by ``note``.
@@ -170,7 +170,7 @@ class Derivation:
     equations: tuple[Equation, ...]
     kets: tuple[KetDefinition, ...]
     gaussians: tuple[GaussianFamily, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[Rewrite, ...]
     closed: bool
     regime: str = ""
     weights: tuple[WeightUpdate, ...] = ()

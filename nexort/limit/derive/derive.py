@@ -5,7 +5,7 @@ from __future__ import annotations
 from nexort.limit.derive.derivation import Derivation
 from nexort.limit.derive.engine import Engine
 from nexort.limit.derive.tables import gaussian_families, ket_definitions
-from nexort.limit.derive.writing import written
+from nexort.limit.derive.writing import with_readable_names
 from nexort.program.program import Program
 from nexort.support.diagnostics import fail
 
@@ -44,4 +44,4 @@ def equations_of(engine: Engine) -> Derivation:
         False,
         updates=engine.functions(),
     )
-    return written(derivation, engine.program, engine.responses.unknown)
+    return with_readable_names(derivation, engine.program, engine.responses.unknown)

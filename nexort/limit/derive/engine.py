@@ -11,17 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from nexort.limit.derive.algebra import Names, rebuilt, reindexed, unbound
+from nexort.limit.derive.algebra import BoundNames, rebuilt, reindex, unbound
 from nexort.limit.derive.arithmetic import add, mul
 from nexort.limit.derive.derivation import (
+    AxisLabel,
     Equation,
     GaussianFamily,
-    Label,
+    IndexRange,
     OutputFormula,
-    Range,
     UpdateFunction,
 )
-from nexort.limit.derive.expectation import Expectations
+from nexort.limit.derive.expectation import ExpectationRules
 from nexort.limit.derive.formula import (
     ZERO,
     Average,
@@ -35,20 +35,20 @@ from nexort.limit.derive.formula import (
     Symbol,
 )
 from nexort.limit.derive.lines import Line, System
-from nexort.limit.derive.naming import is_affine
-from nexort.limit.derive.normal import normalized
+from nexort.limit.derive.naming import is_affine_formula
+from nexort.limit.derive.normal import normalize
 from nexort.limit.derive.patterns import (
-    Member,
-    Pattern,
+    CaseSide,
     Undecided,
-    aligned,
+    UnknownPattern,
+    align_sides,
     members,
     pattern_of,
 )
 from nexort.limit.derive.responses import Responses
 from nexort.limit.derive.structure import Structure
 from nexort.limit.derive.trace import Trace
-from nexort.limit.derive.walking import is_random, kets_of, walk
+from nexort.limit.derive.walking import is_random, kets_of, walk_formula
 from nexort.program.declarations import OutputRule
 from nexort.program.index import Affine
 from nexort.program.program import Program
@@ -62,13 +62,13 @@ class Engine:
     """One derivation."""
 
     def __init__(
-        self, program: Program, system: System | None = None, names: Names | None = None
+        self, program: Program, system: System | None = None, names: BoundNames | None = None
     ) -> None:
         """``system`` are the program's lines if they are known, with the names they use."""
         self.program = program
-        self.names = names or Names()
+        self.names = names or BoundNames()
         self.trace = Trace()
-        self.system = system or normalized(program, self.names)
+        self.system = system or normalize(program, self.names)
         self.processes: dict[str, Callable[[], GaussianFamily]] = {}
         """Laws of numbers that are Gaussian at the start, by name; those that are read are asked
         for."""
@@ -76,11 +76,11 @@ class Engine:
         for before, after in self.structure.dropped:
             self.trace.record("vanishing odd moment", before, after)
         self.values: dict[Line, Formula] = {}
-        self.waiting: list[Pattern] = []
-        self.seen: set[Pattern] = set()
+        self.waiting: list[UnknownPattern] = []
+        self.seen: set[UnknownPattern] = set()
         self.offsets: dict[tuple[str, str, str], set[object]] = {}
-        self.equations: dict[Pattern, list[Equation]] = {}
-        self.rules = Expectations(
+        self.equations: dict[UnknownPattern, list[Equation]] = {}
+        self.rules = ExpectationRules(
             self.structure, self.names, self.trace, self.demand, self.value, self
         )
         self.responses = Responses(self.rules)
@@ -136,7 +136,7 @@ class Engine:
             pattern = free
         self._ask(pattern)
 
-    def _ask(self, pattern: Pattern) -> None:
+    def _ask(self, pattern: UnknownPattern) -> None:
         if pattern in self.seen:
             return
         self.seen.add(pattern)
@@ -175,7 +175,7 @@ class Engine:
             if line.matrix is not None:
                 hat = replace(line.ket, part="hat")
                 dot = self.structure.dot(line)
-                for item in walk(dot):
+                for item in walk_formula(dot):
                     if isinstance(item, Response):
                         self.demand(item)
                 self.values[line] = add(hat, dot)
@@ -183,7 +183,7 @@ class Engine:
                 self.values[line] = self.numbers(line.value, line.ranges)
         return self.values[line]
 
-    def numbers(self, formula: Formula, ranges: tuple[Range, ...]) -> Formula:
+    def numbers(self, formula: Formula, ranges: tuple[IndexRange, ...]) -> Formula:
         """A formula with the scalars in it evaluated by the rules."""
         match formula:
             case Expectation(body):
@@ -192,10 +192,10 @@ class Engine:
                 self.need(name)
                 return formula
             case LoopSum(var, first, last, body):
-                inner = self.numbers(body, (*ranges, Range(var, first, last)))
+                inner = self.numbers(body, (*ranges, IndexRange(var, first, last)))
                 return rebuilt(formula, lambda _: inner)
             case Fold(_, var, last, body):
-                inner = self.numbers(body, (*ranges, Range(var, Affine(), last)))
+                inner = self.numbers(body, (*ranges, IndexRange(var, Affine(), last)))
                 return rebuilt(formula, lambda _: inner)
             case _:
                 return rebuilt(formula, lambda f: self.numbers(f, ranges))
@@ -221,7 +221,7 @@ class Engine:
 
     def output(self, output: OutputRule) -> OutputFormula:
         """The limit of an output, the equations it needs asked for."""
-        labels = tuple(Label(f"${k}", a.name) for k, a in enumerate(output.axes))
+        labels = tuple(AxisLabel(f"${k}", a.name) for k, a in enumerate(output.axes))
         axes = tuple(Affine.variable(x.label) for x in labels)
         if output.family is not None:
             line = self.system.scalars[output.family][0]
@@ -251,7 +251,7 @@ class Engine:
             output.name, line.indices, line.axes, value, line.ranges, line.labels, given
         )
 
-    def _hull(self, lines: list[Line]) -> tuple[Range, ...]:
+    def _hull(self, lines: list[Line]) -> tuple[IndexRange, ...]:
         """The index of a family that several rules define, where they follow one another."""
         if any(len(x.indices) != 1 for x in lines):
             raise fail(
@@ -272,11 +272,11 @@ class Engine:
         first = next(e for e in ends if not any(e[0] == f[1] + Affine(1) for f in ordered))
         last = next(e for e in ends if not any(e[1] + Affine(1) == f[0] for f in ordered))
         var = next((x.ranges[0].var for x in lines if x.ranges), "k")
-        return (Range(var, first[0], last[1]),)
+        return (IndexRange(var, first[0], last[1]),)
 
     # ---- equations -----------------------------------------------------------------------------
 
-    def _equations(self, pattern: Pattern) -> list[Equation]:
+    def _equations(self, pattern: UnknownPattern) -> list[Equation]:
         match pattern.kind:
             case "bracket":
                 return self._brackets(pattern)
@@ -286,7 +286,7 @@ class Engine:
             case _:
                 return self._responses(pattern)
 
-    def pairs(self, pattern: Pattern) -> list[tuple[Member, Member]]:
+    def pairs(self, pattern: UnknownPattern) -> list[tuple[CaseSide, CaseSide]]:
         """Every pair of rules that may meet, at the pattern's offset."""
         lefts = members(self.system, pattern.left, "l", self.names)
         rights = members(self.system, pattern.right, "r", self.names)
@@ -301,12 +301,12 @@ class Engine:
         found = []
         for a in lefts:
             for b in rights:
-                pair = aligned(a, b, pattern.offset)
+                pair = align_sides(a, b, pattern.offset)
                 if pair is not None:
                     found.append(pair)
         return found
 
-    def cases(self, pattern: Pattern) -> list[tuple[Member, Member]]:
+    def cases(self, pattern: UnknownPattern) -> list[tuple[CaseSide, CaseSide]]:
         """The same; where ranges do not tell, all pairs with both indices free."""
         try:
             return self.pairs(pattern)
@@ -315,10 +315,10 @@ class Engine:
             self._ask(free)
             return []
 
-    def _brackets(self, pattern: Pattern) -> list[Equation]:
+    def _brackets(self, pattern: UnknownPattern) -> list[Equation]:
         return [self._bracket(a, b) for a, b in self.cases(pattern)]
 
-    def _bracket(self, a: Member, b: Member) -> Equation:
+    def _bracket(self, a: CaseSide, b: CaseSide) -> Equation:
         """<x|y> of two rules: Gaussian kets stay unless both are, and then both expand; of a
         linear combination and a nonlinear function only the combination does."""
         ranges = a.ranges + b.ranges
@@ -336,27 +336,27 @@ class Engine:
         labels = self.labels(a.ket) + self.labels(b.ket)
         return Equation(left, right, ranges, labels, closed=False)
 
-    def _is_combination(self, side: Member) -> bool:
+    def _is_combination(self, side: CaseSide) -> bool:
         """Whether a rule is a linear combination of kets that are not all Gaussian."""
         if side.line is None or side.line.matrix is not None:
             return False
         kets = {k.name for k in kets_of(side.line.value)}
-        return is_affine(side.line.value) and not kets <= self.structure.gaussian
+        return is_affine_formula(side.line.value) and not kets <= self.structure.gaussian
 
-    def expanded(self, side: Member) -> Formula:
+    def expanded(self, side: CaseSide) -> Formula:
         """The right side of a member's rule at its index and labels."""
         assert side.line is not None
         value = unbound(self.value(side.line), self.names)
-        return reindexed(value, side.line.env(side.ket.indices, side.ket.axes))
+        return reindex(value, side.line.env(side.ket.indices, side.ket.axes))
 
-    def _average(self, side: Member) -> Equation:
+    def _average(self, side: CaseSide) -> Equation:
         left = Average(side.ket)
         value = side.ket if side.line is None else self.expanded(side)
         self.trace.record("definition", left, Expectation(value) if is_random(value) else value)
         right = self.rules.of(value, side.ranges) if value != ZERO else ZERO
         return Equation(left, right, side.ranges, self.labels(side.ket), closed=False)
 
-    def _responses(self, pattern: Pattern) -> list[Equation]:
+    def _responses(self, pattern: UnknownPattern) -> list[Equation]:
         """One equation for each rule of the ket and each application that has the hat."""
         found = []
         for a, b in self.cases(pattern):
@@ -369,21 +369,21 @@ class Engine:
                 found.append(equation)
         return found
 
-    def _response(self, a: Member, b: Member) -> Equation | None:
+    def _response(self, a: CaseSide, b: CaseSide) -> Equation | None:
         hat = replace(b.ket, part="hat")
         ranges = a.ranges + b.ranges
         left = Response(a.ket, hat)
         value = self.expanded(a)
         mark = self.begin()
         right = self.responses.slope(value, hat, ranges)
-        if right is None or any(isinstance(x, Expectation) for x in walk(right)):
+        if right is None or any(isinstance(x, Expectation) for x in walk_formula(right)):
             self.undo(mark)
             return None
         self.trace.record("chain rule", left, right)
         labels = self.labels(a.ket) + self.labels(b.ket)
         return Equation(left, right, ranges, labels, closed=False)
 
-    def labels(self, ket: Ket) -> tuple[Label, ...]:
+    def labels(self, ket: Ket) -> tuple[AxisLabel, ...]:
         """The labels of a ket whose axes are all free."""
         axes = self.system.axes[ket.name]
-        return tuple(Label(a.terms[0][0], name) for a, name in zip(ket.axes, axes, strict=True))
+        return tuple(AxisLabel(a.terms[0][0], name) for a, name in zip(ket.axes, axes, strict=True))

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
-from nexort.limit.derive.algebra import axis_sum, loop_sum, rebuilt, reindexed, unbound
+from nexort.limit.derive.algebra import axis_sum, loop_sum, rebuilt, reindex, unbound
 from nexort.limit.derive.arithmetic import add, mul
 from nexort.limit.derive.brackets import Ranges
-from nexort.limit.derive.derivation import Range
+from nexort.limit.derive.derivation import IndexRange
 from nexort.limit.derive.formula import (
     ZERO,
     Average,
@@ -34,7 +34,7 @@ from nexort.limit.derive.formula import (
 from nexort.limit.derive.gaussians import Gaussians
 from nexort.limit.derive.indexing import on_copy
 from nexort.limit.derive.poles import separable
-from nexort.limit.derive.walking import is_random, kets_of, walk
+from nexort.limit.derive.walking import is_random, kets_of, walk_formula
 from nexort.program.index import Affine
 from nexort.support.diagnostics import fail
 
@@ -43,7 +43,7 @@ MOST_PRODUCTS = 20_000
 """Terms of all expectations together."""
 
 
-class Expectations(Gaussians):
+class ExpectationRules(Gaussians):
     """All rules over one program."""
 
     def of(self, formula: Formula, ranges: Ranges) -> Formula:
@@ -97,19 +97,19 @@ class Expectations(Gaussians):
                     return self._product([*self._factors(factor), *known, *others], ranges)
                 case LoopSum(var, first, last, body):
                     new = self.names.fresh(var)
-                    inner = unbound(reindexed(body, {var: Affine.variable(new)}), self.names)
-                    wider = (*ranges, Range(new, first, last))
+                    inner = unbound(reindex(body, {var: Affine.variable(new)}), self.names)
+                    wider = (*ranges, IndexRange(new, first, last))
                     rest = [*known, *others, *self._factors(inner)]
                     return loop_sum(new, first, last, self._product(rest, wider))
                 case AxisSum(label, axis, body):
                     new = self.names.fresh()
-                    inner = unbound(reindexed(body, {label: Affine.variable(new)}), self.names)
+                    inner = unbound(reindex(body, {label: Affine.variable(new)}), self.names)
                     rest = [*known, *others, *self._factors(inner)]
                     return axis_sum(new, axis, self._product(rest, ranges))
                 case Fold(_, var, last, body, linear=True):
                     new = self.names.fresh(var)
-                    inner = unbound(reindexed(body, {var: Affine.variable(new)}), self.names)
-                    wider = (*ranges, Range(new, Affine(), last))
+                    inner = unbound(reindex(body, {var: Affine.variable(new)}), self.names)
+                    wider = (*ranges, IndexRange(new, Affine(), last))
                     whole = self._product([*others, *self._factors(inner)], wider)
                     return mul(*known, replace(factor, var=new, body=whole))
                 case CopyMean(copies, body):
@@ -129,7 +129,7 @@ class Expectations(Gaussians):
     ) -> Formula:
         """E_copy[f] g has the expectation of f on copies that g does not use."""
         used = max((k.copy for o in others for k in _deep_kets(o)), default=0)
-        return recopied(body, {c: used + n + 1 for n, c in enumerate(copies)})
+        return renumber_copies(body, {c: used + n + 1 for n, c in enumerate(copies)})
 
     def _independent(self, factors: list[Formula], ranges: Ranges) -> Formula:
         """E[X Y] = E[X] E[Y] for independent X and Y: functions of different initial vectors and
@@ -219,8 +219,8 @@ class Expectations(Gaussians):
         if line is None or ket.part == "hat":
             return None
         value = unbound(self.value(line), self.names)
-        value = reindexed(value, line.env(ket.indices, ket.axes))
-        if ket.copy and any(isinstance(x, CopyMean) for x in walk(value)):
+        value = reindex(value, line.env(ket.indices, ket.axes))
+        if ket.copy and any(isinstance(x, CopyMean) for x in walk_formula(value)):
             return None
         return _on_copy(value, ket.copy) if ket.copy else value
 
@@ -237,26 +237,26 @@ class Expectations(Gaussians):
             return None
         outer = self.unfolding
         self.unfolding = (*outer, *(k.name for k in env))
-        replaced = substituted(whole, env)
+        replaced = substitute_kets(whole, env)
         attempt = self.attempts.begin()
         self.trace.record("definition", Expectation(whole), Expectation(replaced))
         try:
             result = self.of(replaced, ranges)
         finally:
             self.unfolding = outer
-        if any(isinstance(x, Expectation) for x in walk(result)):
+        if any(isinstance(x, Expectation) for x in walk_formula(result)):
             self.attempts.undo(attempt)  # the shorter one is as good
             return None
         return result
 
 
-def substituted(formula: Formula, env: dict[Ket, Formula]) -> Formula:
+def substitute_kets(formula: Formula, env: dict[Ket, Formula]) -> Formula:
     """A random formula with kets replaced."""
     if isinstance(formula, Ket):
         return env.get(formula, formula)
     if isinstance(formula, Expectation | GaussianPair | GaussianMean):
         return formula
-    return rebuilt(formula, lambda f: substituted(f, env))
+    return rebuilt(formula, lambda f: substitute_kets(f, env))
 
 
 def _expands(formula: Sum) -> bool:
@@ -267,13 +267,13 @@ def _deep_kets(formula: Formula) -> list[Ket]:
     return kets_of(formula)
 
 
-def recopied(formula: Formula, numbers: dict[int, int]) -> Formula:
+def renumber_copies(formula: Formula, numbers: dict[int, int]) -> Formula:
     """A random formula with its copies renumbered."""
     if isinstance(formula, Ket):
         return replace(formula, copy=numbers.get(formula.copy, formula.copy))
     if isinstance(formula, Expectation):
         return formula
-    return rebuilt(formula, lambda f: recopied(f, numbers))
+    return rebuilt(formula, lambda f: renumber_copies(f, numbers))
 
 
 def _on_copy(formula: Formula, copy: int) -> Formula:

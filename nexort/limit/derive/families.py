@@ -44,12 +44,12 @@ PI = Symbol("pi", kind="constant")
 TWO = number(2)
 
 
-def over(x: Formula) -> Formula:
+def reciprocal(x: Formula) -> Formula:
     """1 / x."""
     return power(x, MINUS_ONE)
 
 
-def root(x: Formula, sign: int = 1) -> Formula:
+def root_formula(x: Formula, sign: int = 1) -> Formula:
     """x^(1/2), or x^(-1/2)."""
     return power(x, Number(Fraction(sign, 2)))
 
@@ -62,9 +62,9 @@ def exp(x: Formula) -> Formula:
 DETERMINANT = add(mul(P, Q), neg(power(C, TWO)))
 """p q - c^2"""
 
-ORTHOGONAL = root(DETERMINANT)
+ORTHOGONAL = root_formula(DETERMINANT)
 
-CORRELATION = mul(C, root(mul(P, Q), -1))
+CORRELATION = mul(C, root_formula(mul(P, Q), -1))
 
 ANGLE = Apply("arccos", (CORRELATION,))
 """The angle between y and z."""
@@ -77,15 +77,15 @@ BIVARIATE = "Phi_2"
 """P(u < x, v < y) of standard Gaussians u, v of correlation r, as a function of x, y and r."""
 
 
-def exact(value: float) -> Formula:
+def recognise_exact(value: float) -> Formula:
     """The rational x, its root, x / pi or (x / pi)^(1/2) that a float is the nearest to."""
     if value == 0:
         return ZERO
     shapes: tuple[tuple[float, Callable[[Number], Formula]], ...] = (
         (abs(value), lambda x: x),
-        (value * value, root),
-        (abs(value) * math.pi, lambda x: mul(x, over(PI))),
-        (value * value * math.pi, lambda x: root(mul(x, over(PI)))),
+        (value * value, root_formula),
+        (abs(value) * math.pi, lambda x: mul(x, reciprocal(PI))),
+        (value * value * math.pi, lambda x: root_formula(mul(x, reciprocal(PI)))),
     )
     for k, (target, shape) in enumerate(shapes):
         found = Fraction(target).limit_denominator(5000)
@@ -118,7 +118,7 @@ def vanishes(x: Formula, variance: Formula) -> bool:
             return x in (variance, C)
 
 
-def expectation(f: Terms, g: Terms) -> Formula:
+def terms_expectation(f: Terms, g: Terms) -> Formula:
     """E f(y) g(z), for sums of which all pairs of atoms have a closed form."""
     bent = [{a: x for a, x in h.items() if a.kink} for h in (f, g)]
     smooth = [{a: x for a, x in h.items() if not a.kink} for h in (f, g)]
@@ -129,7 +129,9 @@ def expectation(f: Terms, g: Terms) -> Formula:
         for b, y in right.items()
     )
     first = piecewise(*bent)
-    return add(first, *(mul(exact(x), exact(y), _pair(a, b)) for a, x, b, y in others))
+    return add(
+        first, *(mul(recognise_exact(x), recognise_exact(y), _pair(a, b)) for a, x, b, y in others)
+    )
 
 
 # ---- piecewise polynomials -----------------------------------------------------------------------
@@ -150,7 +152,7 @@ class _Sum:
 
     def over(self, factor: Formula) -> Formula:
         """The sum over a number."""
-        return add(*(mul(c, over(factor), term) for c, term in self.terms))
+        return add(*(mul(c, reciprocal(factor), term) for c, term in self.terms))
 
 
 def piecewise(f: Terms, g: Terms) -> Formula:
@@ -158,9 +160,9 @@ def piecewise(f: Terms, g: Terms) -> Formula:
     even, half, angle, sine = (_Sum() for _ in range(4))
     for a, x in f.items():
         for b, y in g.items():
-            factor, j, k = mul(exact(x), exact(y)), a.power, b.power
+            factor, j, k = mul(recognise_exact(x), recognise_exact(y)), a.power, b.power
             if a.edge and b.edge:
-                first, second = orthant.signed(j, k)
+                first, second = orthant.sign_recursion(j, k)
                 angle.put(factor, first, j, k)
                 sine.put(factor, second, j - 1, k - 1)
             elif a.edge or b.edge:
@@ -174,7 +176,7 @@ def piecewise(f: Terms, g: Terms) -> Formula:
     if bent != ZERO and plain == angle.over(ONE):  # B (pi / 2 + arcsin(rho))
         plain, arcs = ZERO, add(PI, neg(ANGLE))
     inner = add(mul(sine.over(scale), ORTHOGONAL), mul(bent, arcs))
-    return add(plain, _half(half), mul(scale, TWO, over(PI), inner))
+    return add(plain, _half(half), mul(scale, TWO, reciprocal(PI), inner))
 
 
 def _half(terms: _Sum) -> Formula:
@@ -182,10 +184,10 @@ def _half(terms: _Sum) -> Formula:
     scale = _common(terms.terms)
     total = terms.over(scale)
     for own in (P, Q):
-        if total in (root(own), neg(root(own))):
-            size = root(mul(scale, scale, TWO, own, over(PI)))
-            return size if total == root(own) else neg(size)
-    return mul(scale, TWO, root(mul(TWO, PI), -1), total)
+        if total in (root_formula(own), neg(root_formula(own))):
+            size = root_formula(mul(scale, scale, TWO, own, reciprocal(PI)))
+            return size if total == root_formula(own) else neg(size)
+    return mul(scale, TWO, root_formula(mul(TWO, PI), -1), total)
 
 
 def _common(terms: Iterable[tuple[Formula, Formula]]) -> Formula:
@@ -203,7 +205,7 @@ def _common(terms: Iterable[tuple[Formula, Formula]]) -> Formula:
 
 def _pair(a: Atom, b: Atom) -> Formula:
     if a.edges and b.edges:
-        law = _Law(exact(a.tilt), exact(b.tilt))
+        law = _Law(recognise_exact(a.tilt), recognise_exact(b.tilt))
         found: Formula = stein.edge_moment(a.power, a.edge, b.power, b.edge, law)
     elif a.waves and b.waves:
         found = _waves(a, b)
@@ -240,7 +242,7 @@ class _Law:
     @property
     def weight(self) -> Formula:
         """The mean of the weight."""
-        return root(self.scale, -1)
+        return root_formula(self.scale, -1)
 
     @property
     def variance(self) -> Formula:
@@ -249,12 +251,12 @@ class _Law:
             return ZERO
         own, _ = self.variances
         top = DETERMINANT if self.w is None else add(own, mul(self.w, DETERMINANT))
-        return mul(top, over(self.scale))
+        return mul(top, reciprocal(self.scale))
 
     @property
     def cross(self) -> Formula:
         """c'."""
-        return ZERO if self.x is None or self.w is None else mul(C, over(self.scale))
+        return ZERO if self.x is None or self.w is None else mul(C, reciprocal(self.scale))
 
     def total(self, terms: stein.Terms) -> Formula:
         """A sum of products."""
@@ -271,8 +273,8 @@ class _Law:
     def arcsine(self, u: float, v: float) -> Formula:
         """E erf(u y) erf(v z)."""
         sides = mul(self.tilted(u, 0).scale, self.tilted(0, v).scale)
-        sine = mul(root(mul(_rate(u), _rate(v))), C, root(sides, -1))
-        return mul(TWO, over(PI), Apply("arcsin", (sine,)), self.weight)
+        sine = mul(root_formula(mul(_rate(u), _rate(v))), C, root_formula(sides, -1))
+        return mul(TWO, reciprocal(PI), Apply("arcsin", (sine,)), self.weight)
 
     def left_edge(self, u: float) -> tuple[Formula, _Law]:
         """p' (2 t / pi)^(1/2), and the law with the weight of the slope of erf(u y)."""
@@ -284,7 +286,7 @@ class _Law:
 
 
 def _total(terms: stein.Terms) -> Formula:
-    return add(*(mul(exact(n), x, y) for n, x, y in terms))
+    return add(*(mul(recognise_exact(n), x, y) for n, x, y in terms))
 
 
 def _tilted(x: Formula | None, edge: float) -> Formula | None:
@@ -295,12 +297,12 @@ def _tilted(x: Formula | None, edge: float) -> Formula | None:
 
 def _rate(edge: float) -> Formula:
     """t = 2 u^2 of erf(u y), 1 of the sign."""
-    return ONE if math.isinf(edge) else mul(TWO, power(exact(edge), TWO))
+    return ONE if math.isinf(edge) else mul(TWO, power(recognise_exact(edge), TWO))
 
 
 def _slope(edge: float) -> Formula:
     """(2 t / pi)^(1/2)."""
-    return root(mul(TWO, _rate(edge), over(PI)))
+    return root_formula(mul(TWO, _rate(edge), reciprocal(PI)))
 
 
 # ---- exponentials and waves ----------------------------------------------------------------------
@@ -310,7 +312,7 @@ def _waves(a: Atom, b: Atom) -> Formula:
     kinds = {a.wave, b.wave}
     if kinds == {"sin", "cos"}:
         return ZERO
-    rates = [exact(z.frequency if z.wave else z.slope) for z in (a, b)]
+    rates = [recognise_exact(z.frequency if z.wave else z.slope) for z in (a, b)]
     squares = [
         mul(neg(HALF) if z.wave else HALF, power(r, TWO), v)
         for z, r, v in zip((a, b), rates, (P, Q), strict=True)
@@ -341,4 +343,6 @@ class _Waves:
         if wave.wave == "sin":
             return ZERO
         rate = wave.frequency if wave.wave else wave.slope
-        return exp(mul(neg(HALF) if wave.wave else HALF, power(exact(rate), TWO), self.other))
+        return exp(
+            mul(neg(HALF) if wave.wave else HALF, power(recognise_exact(rate), TWO), self.other)
+        )

@@ -22,7 +22,7 @@ from nexort.limit.derive.formula import (
     Product,
     Symbol,
 )
-from nexort.limit.derive.walking import is_random, walk
+from nexort.limit.derive.walking import is_random, walk_formula
 
 NORMAL: dict[str, Callable[..., Formula]] = {
     "add": add,
@@ -40,7 +40,7 @@ PARTIAL = frozenset((*NORMAL, "log", "sqrt"))
 Condition = tuple[str, Formula]
 
 
-def folded(name: str, args: tuple[Formula, ...], *, kets_exist: bool = False) -> Formula:
+def normal_form(name: str, args: tuple[Formula, ...], *, kets_exist: bool = False) -> Formula:
     """An operation in its normal form if that has all of the operation's conditions; else an
     :class:`Apply`. ``kets_exist``: functions of kets do, as they are written."""
     found = NORMAL[name](*args)
@@ -58,14 +58,14 @@ MULTIPLICATIVE = frozenset(("sign", "abs"))
 """f(x y) = f(x) f(y)."""
 
 
-def applied(name: str, args: tuple[Formula, ...]) -> Formula:
+def apply_function(name: str, args: tuple[Formula, ...]) -> Formula:
     """An entrywise function, an operation in its normal form where that exists as it does;
     sign(x y) = sign(x) sign(y), and the same for abs."""
     if name in NORMAL:
-        return folded(name, args)
+        return normal_form(name, args)
     [first, *rest] = args
     if name in MULTIPLICATIVE and not rest and isinstance(first, Product):
-        return mul(*(applied(name, (f,)) for f in first.factors))
+        return mul(*(apply_function(name, (f,)) for f in first.factors))
     if name in MULTIPLICATIVE and isinstance(first, Number):
         if name == "sign":
             return Number(Fraction((first.value > 0) - (first.value < 0)))
@@ -77,7 +77,7 @@ def _conditions(formulas: Iterable[Formula]) -> set[Condition]:
     """What has to hold for formulas to exist."""
     found: set[Condition] = set()
     for formula in formulas:
-        for x in walk(formula):
+        for x in walk_formula(formula):
             match x:
                 case Symbol(kind="scalar") | Bracket() | Average() | Expectation():
                     found.add(("exists", x))

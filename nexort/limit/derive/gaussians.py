@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import reduce
 
 from nexort.limit.derive import univariate as u
-from nexort.limit.derive.arithmetic import add, mul, number, order, power
+from nexort.limit.derive.arithmetic import add, factor_order, mul, number, power
 from nexort.limit.derive.brackets import Brackets, Ranges
 from nexort.limit.derive.formula import (
     ONE,
@@ -61,16 +61,16 @@ class Gaussians(Brackets):
             inside = kets_of(f)
             if len(inside) != 1:
                 return None
-            node = u.graph(f, inside[0])
+            node = u.function_graph(f, inside[0])
             if node is None:
                 return None
-            graphs[inside[0]] = u.times(graphs.get(inside[0], u.power_of_z(0)), node)
+            graphs[inside[0]] = u.product_graph(graphs.get(inside[0], u.power_of_z(0)), node)
         if len(graphs) > 2:
             return None
         outside = [k for k in raw if k not in graphs]
         for k in raw:
             if k in graphs:
-                graphs[k] = u.times(u.power_of_z(1), graphs[k])
+                graphs[k] = u.product_graph(u.power_of_z(1), graphs[k])
         if not outside:
             return self._dual(list(graphs.items()), ranges)
         return self._stein(outside, graphs, ranges)
@@ -81,7 +81,7 @@ class Gaussians(Brackets):
         if len(kets) != 1:
             return None
         [ket] = kets
-        f, g = (u.graph(x, ket) for x in functions)
+        f, g = (u.function_graph(x, ket) for x in functions)
         if f is None or g is None or not u.has_closed_form(f, g):
             return None
         ket = replace(ket, copy=0)
@@ -90,12 +90,12 @@ class Gaussians(Brackets):
 
     def _dual(self, graphs: list[tuple[Ket, Node]], ranges: Ranges) -> Formula:
         """E f(z_a) g(z_b), a function of the covariance: the dual activation."""
-        constants = [f for _, f in graphs if u.constant_value(f)]
-        graphs = [(k, f) for k, f in graphs if not u.constant_value(f)]
+        constants = [f for _, f in graphs if u.is_constant_function(f)]
+        graphs = [(k, f) for k, f in graphs if not u.is_constant_function(f)]
         known = [number(f.attr) if f.op is Op.CONST else None for f in constants]
         if None in known and graphs:
             (k, f), *others = graphs
-            graphs = [(k, reduce(u.times, constants, f)), *others]
+            graphs = [(k, reduce(u.product_graph, constants, f)), *others]
         elif constants and None not in known:
             rest = self._dual(graphs, ranges) if graphs else ONE
             return mul(*(k for k in known if k is not None), rest)
@@ -107,7 +107,7 @@ class Gaussians(Brackets):
             [(ket, f)] = graphs
             ket = replace(ket, copy=0)
             return GaussianMean(f, self.bracket(ket, ket, ranges), ket)
-        (a, f), (b, g) = sorted(graphs, key=lambda pair: order(pair[0]))
+        (a, f), (b, g) = sorted(graphs, key=lambda pair: factor_order(pair[0]))
         return GaussianPair(
             f, g, self.bracket(a, a, ranges), self.bracket(a, b, ranges),
             self.bracket(b, b, ranges), replace(a, copy=0), replace(b, copy=0),
@@ -130,12 +130,12 @@ class Gaussians(Brackets):
             if others or len(graphs) > 1:
                 return None
             [(k, f)] = graphs.items()
-            moment = self._dual([(k, u.times(u.power_of_z(1), f))], ranges)
+            moment = self._dual([(k, u.product_graph(u.power_of_z(1), f))], ranges)
             variance = power(self.bracket(k, k, ranges), Number(Fraction(-1)))
             return mul(self.bracket(z, k, ranges), variance, moment)
         terms = []
         for k, f in graphs.items():
-            slope = u.slope(f)
+            slope = u.slope_graph(f)
             if _is_zero(slope):
                 continue
             smoother = {**graphs, k: slope}
@@ -175,7 +175,7 @@ class Gaussians(Brackets):
 
     def slope_by_stein(self, ket: Ket, f: Node, ranges: Ranges) -> Formula:
         """E f'(z) = E z f(z) / Var(z), also where f jumps."""
-        moment = self._dual([(ket, u.times(u.power_of_z(1), f))], ranges)
+        moment = self._dual([(ket, u.product_graph(u.power_of_z(1), f))], ranges)
         return mul(power(self.bracket(ket, ket, ranges), Number(Fraction(-1))), moment)
 
 

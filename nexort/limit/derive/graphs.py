@@ -32,13 +32,13 @@ def at(graph: Node, argument: Formula) -> Formula:
             return at(graph.args[0], argument)
 
 
-def filled(graph: Node, slots: Mapping[str, Formula]) -> Formula:
+def graph_formula(graph: Node, slots: Mapping[str, Formula]) -> Formula:
     """A graph over slots at formulas, by the slots' names."""
     match graph.op:
         case Op.SLOT:
             return slots[str(graph.attr[0])]
         case Op.CALL:
-            return _call(str(graph.attr), [filled(a, slots) for a in graph.args])
+            return _call(str(graph.attr), [graph_formula(a, slots) for a in graph.args])
         case _:
             return at(graph, arithmetic.number(0))
 
@@ -63,7 +63,7 @@ def _call(name: str, args: list[Formula]) -> Formula:
             return Apply(name, tuple(args))
 
 
-def over_kets(formula: GaussianPair | GaussianMean) -> Formula:
+def pair_over_kets(formula: GaussianPair | GaussianMean) -> Formula:
     """``f(|z_a>) g(|z_b>)``: what a Gaussian expectation is the mean of."""
     if isinstance(formula, GaussianMean):
         return at(formula.function, formula.ket)

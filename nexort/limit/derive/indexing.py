@@ -8,9 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from nexort.limit.derive.algebra import Env, Names, axis_sum, delta, loop_sum, place, rebuilt
+from nexort.limit.derive.algebra import (
+    BoundNames,
+    Env,
+    axis_sum,
+    delta,
+    loop_sum,
+    rebuilt,
+    substitute,
+)
 from nexort.limit.derive.arithmetic import HALF, add, mul, number, power
-from nexort.limit.derive.folding import NORMAL, applied, folded
+from nexort.limit.derive.folding import NORMAL, apply_function, normal_form
 from nexort.limit.derive.formula import (
     ZERO,
     Apply,
@@ -48,7 +56,7 @@ Acts = Callable[["Indexer", Node, Node, Indices, Env], Formula]
 class Indexer:
     """Formulas of one rule's graph. ``acts`` expands an application of an operator."""
 
-    def __init__(self, program: Program, names: Names, acts: Acts) -> None:
+    def __init__(self, program: Program, names: BoundNames, acts: Acts) -> None:
         self.program = program
         self.names = names
         self.acts = acts
@@ -73,7 +81,7 @@ class Indexer:
                 return self._stack(node, labels, env)
             case op if op.role is Role.SELECTION:
                 [value] = node.args
-                return self.formula(value, source(node, labels, lambda i: place(i, env)), env)
+                return self.formula(value, source(node, labels, lambda i: substitute(i, env)), env)
             case Op.SUM:
                 return self._sum(node, labels, env)
             case Op.INNER | Op.AVERAGE | Op.COPY | Op.MEAN:
@@ -95,7 +103,7 @@ class Indexer:
                 return Symbol(str(node.attr), kind="size")
             case Op.INDEX:
                 assert isinstance(node.attr, Affine)
-                index = place(node.attr, env)
+                index = substitute(node.attr, env)
                 return IndexNumber(index) if index.terms else number(index.constant)
             case Op.DATA:
                 return Symbol(str(node.attr), axes=labels, kind="data")
@@ -129,7 +137,7 @@ class Indexer:
 
     def _member(self, node: Node, labels: Indices, env: Env) -> Formula:
         name, indices = node.attr
-        at = tuple(place(i, env) for i in indices)
+        at = tuple(substitute(i, env) for i in indices)
         if node.type.kind is Kind.SCALAR:
             return Symbol(name, at, labels)
         return Ket(name, at, labels)
@@ -140,10 +148,10 @@ class Indexer:
             return self._member(node.args[1], labels[len(labels) - len(node.type.axes) :], env)
         args = [self.formula(a, labels[len(labels) - len(a.type.axes) :], env) for a in node.args]
         if name in NORMAL:
-            return folded(name, tuple(args), kets_exist=self.kets_exist)
+            return normal_form(name, tuple(args), kets_exist=self.kets_exist)
         if name == "sqrt" and not is_random(args[0]):
             return power(args[0], HALF)
-        return applied(name, tuple(args))
+        return apply_function(name, tuple(args))
 
     def is_declared(self, node: Node) -> bool:
         """Whether sqrt(c) |z> is a declared vector of variance c."""
@@ -192,7 +200,7 @@ class Indexer:
         term."""
         loop = node.attr
         assert isinstance(loop, Loop)
-        first, last = ends(loop, env)
+        first, last = loop_ends(loop, env)
         name = self.names.fresh(loop.var)
         self.bound[name] = first, last
         inner = {**env, loop.var: Affine.variable(name)}
@@ -222,7 +230,7 @@ class Indexer:
         if len(items) > 1 or items[0].args[0].op is Op.GENERATE or self.functions is None:
             raise Unsupported("a history of several loops has no symbolic form")
         [item] = items
-        first, last = ends(item.attr, env)
+        first, last = loop_ends(item.attr, env)
         if first != Affine() or item.attr.interval.step != 1:
             raise Unsupported("a history that does not begin with 0 has no symbolic form")
         var = self.names.fresh(item.attr.var)
@@ -235,9 +243,9 @@ class Indexer:
         return self.functions(rule, given, var, last, body)
 
 
-def ends(loop: Loop, env: Env) -> tuple[Affine, Affine]:
+def loop_ends(loop: Loop, env: Env) -> tuple[Affine, Affine]:
     """The lowest and the highest value of a loop, which goes up or down by one."""
-    first, last = place(loop.interval.first, env), place(loop.interval.last, env)
+    first, last = substitute(loop.interval.first, env), substitute(loop.interval.last, env)
     match loop.interval.step:
         case 1:
             return first, last

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from nexort.limit.derive.algebra import Names, delta
+from nexort.limit.derive.algebra import BoundNames, delta
 from nexort.limit.derive.arithmetic import mul
-from nexort.limit.derive.derivation import Range
+from nexort.limit.derive.derivation import IndexRange
 from nexort.limit.derive.formula import ONE, ZERO, Formula, Indices, Ket
 from nexort.limit.derive.indexing import Indexer, is_scaled_vector, joint_names, joint_vector
 from nexort.limit.derive.lines import System
@@ -16,7 +16,7 @@ from nexort.program.nodes import Node, Op, walk
 from nexort.program.program import Program
 
 
-def initial_families(program: Program, names: Names) -> System:
+def initial_families(program: Program, names: BoundNames) -> System:
     """A system with the initial vectors of a program only."""
     system = System()
 
@@ -35,10 +35,10 @@ def initial_families(program: Program, names: Names) -> System:
                 continue  # each has a name of its own
             system.axes.setdefault(name, tuple(a.name for a in node.type.axes))
             ranges = tuple(
-                Range(f"%{name}{k}", r.first, r.last) for k, r in enumerate(declared.ranges)
+                IndexRange(f"%{name}{k}", r.first, r.last) for k, r in enumerate(declared.ranges)
             )
             system.initial_ranges.setdefault(name, ranges)
-            system.initial.setdefault(name, standard)
+            system.initial.setdefault(name, standard_covariance)
         scaled = is_scaled_vector(declared.value)
         if scaled and not any(
             x.op in (Op.SLOT, Op.INDEX, Op.REF) for x in walk([declared.value.args[0]])
@@ -59,7 +59,7 @@ def initial_families(program: Program, names: Names) -> System:
     return system
 
 
-def standard(left: Ket, right: Ket) -> Formula:
+def standard_covariance(left: Ket, right: Ket) -> Formula:
     """E |u_i> |u_j> = delta_ij for a standard normal family, at every index and axis."""
     pairs = zip(left.indices + left.axes, right.indices + right.axes, strict=True)
     result: Formula = ONE if left.copy == right.copy else ZERO
@@ -70,7 +70,7 @@ def standard(left: Ket, right: Ket) -> Formula:
 
 def _scaled(variance: Formula, left: Ket, right: Ket) -> Formula:
     """A family of variance c."""
-    return mul(variance, standard(left, right))
+    return mul(variance, standard_covariance(left, right))
 
 
 def _joint(indexer: Indexer, matrix: Node, left: Ket, right: Ket) -> Formula:
@@ -90,6 +90,6 @@ def _together(
     return indexer.formula(matrix, at, {})
 
 
-def fixed(index: Affine) -> bool:
+def is_fixed(index: Affine) -> bool:
     """Whether an index is a number."""
     return not index.terms

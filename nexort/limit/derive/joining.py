@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nexort.limit.derive.algebra import (
+    BoundNames,
     Env,
-    Names,
-    place,
     rebuilt,
-    reindexed,
+    reindex,
+    substitute,
 )
-from nexort.limit.derive.derivation import Range
+from nexort.limit.derive.derivation import IndexRange
 from nexort.limit.derive.formula import AxisSum, Fold, Formula, LoopSum, Matrix
 from nexort.limit.derive.lines import Line
 from nexort.program.index import Affine
@@ -19,7 +19,7 @@ from nexort.program.index import Affine
 ONE = Affine(1)
 
 
-def joined(lines: list[Line], names: Names) -> list[Line]:
+def join_rules(lines: list[Line], names: BoundNames) -> list[Line]:
     """Rules of one form over ranges that touch become one: l = 1 and l = 2..L is l = 1..L."""
     result: list[Line] = []
     for line in lines:
@@ -46,9 +46,9 @@ def _join(low: Line, high: Line) -> Line | None:
         mine = _range(low, low.indices[at])
         first, last = (mine.first, mine.last) if mine is not None else (low.indices[at],) * 2
         if last + ONE == span.first:
-            whole = Range(span.var, first, span.last)
+            whole = IndexRange(span.var, first, span.last)
         elif first == span.last + ONE and mine is None:
-            whole = Range(span.var, span.first, last)
+            whole = IndexRange(span.var, span.first, last)
         else:
             continue
         if _same(low, high, {**env, span.var: low.indices[at]}):
@@ -56,7 +56,7 @@ def _join(low: Line, high: Line) -> Line | None:
     return None
 
 
-def _range(line: Line, index: Affine) -> Range | None:
+def _range(line: Line, index: Affine) -> IndexRange | None:
     """The range of which an index is the variable."""
     return next((r for r in line.ranges if index == Affine.variable(r.var)), None)
 
@@ -72,7 +72,10 @@ def _alike(low: Line, high: Line, at: int) -> Env | None:
         if (mine is None) != (theirs is None) or (mine is None and i != j):
             return None
         if mine is not None and theirs is not None:
-            if (mine.first, mine.last) != (place(theirs.first, env), place(theirs.last, env)):
+            if (mine.first, mine.last) != (
+                substitute(theirs.first, env),
+                substitute(theirs.last, env),
+            ):
                 return None
             env[theirs.var] = i
     told = {r.var for r in high.ranges if r.var not in env}
@@ -87,17 +90,17 @@ def _same(low: Line, high: Line, env: Env) -> bool:
         if (mine is None) != (theirs is None):
             return False
         if mine is not None and theirs is not None:
-            placed = tuple(place(i, env) for i in theirs.indices)
+            placed = tuple(substitute(i, env) for i in theirs.indices)
             if mine != replace(theirs, indices=placed):
                 return False
-    return canonical(reindexed(high.value, env)) == canonical(low.value)
+    return canonical_formula(reindex(high.value, env)) == canonical_formula(low.value)
 
 
 def _acting(line: Line) -> Matrix | None:
     return None if line.acting is None else line.acting.matrix
 
 
-def canonical(formula: Formula) -> Formula:
+def canonical_formula(formula: Formula) -> Formula:
     """A formula with its bound names in order of appearance, to compare."""
     count = 0
 
@@ -108,17 +111,17 @@ def canonical(formula: Formula) -> Formula:
                 count += 1
                 name = f"!{count}"
                 return LoopSum(
-                    name, first, last, visit(reindexed(body, {var: Affine.variable(name)}))
+                    name, first, last, visit(reindex(body, {var: Affine.variable(name)}))
                 )
             case Fold(_, var, _, body):
                 count += 1
                 name = f"!{count}"
-                inner = visit(reindexed(body, {var: Affine.variable(name)}))
+                inner = visit(reindex(body, {var: Affine.variable(name)}))
                 return replace(item, var=name, body=inner)
             case AxisSum(label, axis, body):
                 count += 1
                 name = f"!{count}"
-                return AxisSum(name, axis, visit(reindexed(body, {label: Affine.variable(name)})))
+                return AxisSum(name, axis, visit(reindex(body, {label: Affine.variable(name)})))
             case _:
                 return rebuilt(item, visit)
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from nexort.limit.derive.algebra import Env, place, reindexed
-from nexort.limit.derive.derivation import Label, Range, UpdateFunction
+from nexort.limit.derive.algebra import Env, reindex, substitute
+from nexort.limit.derive.derivation import AxisLabel, IndexRange, UpdateFunction
 from nexort.limit.derive.formula import ONE, Formula, Indices, Ket, Matrix
 from nexort.program.index import Affine
 from nexort.support.diagnostics import Span
@@ -35,8 +35,8 @@ class Line:
 
     name: str
     indices: Indices
-    ranges: tuple[Range, ...]
-    labels: tuple[Label, ...]
+    ranges: tuple[IndexRange, ...]
+    labels: tuple[AxisLabel, ...]
     value: Formula
     span: Span
     matrix: Matrix | None = None
@@ -64,7 +64,7 @@ class Line:
 
     def at(self, indices: Indices, axes: Indices) -> Formula:
         """The value of a member."""
-        return reindexed(self.value, self.env(indices, axes))
+        return reindex(self.value, self.env(indices, axes))
 
 
 Covariance = Callable[[Ket, Ket], Formula]
@@ -79,7 +79,7 @@ class System:
     initial: dict[str, Covariance] = field(default_factory=dict)
     axes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Names of the axes of every ket family, the initial ones too."""
-    initial_ranges: dict[str, tuple[Range, ...]] = field(default_factory=dict)
+    initial_ranges: dict[str, tuple[IndexRange, ...]] = field(default_factory=dict)
     outputs: dict[str, Formula] = field(default_factory=dict)
     """Outputs that are not families, at the labels $0, $1, ..."""
     given: dict[str, Formula] = field(default_factory=dict)
@@ -104,17 +104,17 @@ class System:
 # ---- what is known of indices --------------------------------------------------------------------
 
 
-def least(value: Affine, ranges: tuple[Range, ...]) -> Affine:
+def least(value: Affine, ranges: tuple[IndexRange, ...]) -> Affine:
     """The smallest value over the ranges (inner ones first: their ends may use outer ones)."""
     return _extreme(value, ranges, lower=True)
 
 
-def largest(value: Affine, ranges: tuple[Range, ...]) -> Affine:
+def largest(value: Affine, ranges: tuple[IndexRange, ...]) -> Affine:
     """The largest value over the ranges."""
     return _extreme(value, ranges, lower=False)
 
 
-def _extreme(value: Affine, ranges: tuple[Range, ...], lower: bool) -> Affine:
+def _extreme(value: Affine, ranges: tuple[IndexRange, ...], lower: bool) -> Affine:
     for r in reversed(ranges):
         coefficient = dict(value.terms).get(r.var, 0)
         if coefficient:
@@ -123,13 +123,13 @@ def _extreme(value: Affine, ranges: tuple[Range, ...], lower: bool) -> Affine:
     return value
 
 
-def surely_at_most(low: Affine, high: Affine, ranges: tuple[Range, ...]) -> bool:
+def surely_at_most(low: Affine, high: Affine, ranges: tuple[IndexRange, ...]) -> bool:
     """Whether low <= high for all values of the ranges, as far as their ends tell."""
     gap = least(high - low, ranges)
     return not gap.terms and gap.constant >= 0
 
 
-def covers(line: Line, indices: Indices, ranges: tuple[Range, ...]) -> bool:
+def covers(line: Line, indices: Indices, ranges: tuple[IndexRange, ...]) -> bool:
     """Whether a line surely defines a member at these indices."""
     env = line.env(indices, line.axes)
     for own, given in zip(line.indices, indices, strict=True):
@@ -138,7 +138,7 @@ def covers(line: Line, indices: Indices, ranges: tuple[Range, ...]) -> bool:
             if own != given:
                 return False
             continue
-        first, last = place(mine.first, env), place(mine.last, env)
+        first, last = substitute(mine.first, env), substitute(mine.last, env)
         if not (surely_at_most(first, given, ranges) and surely_at_most(given, last, ranges)):
             return False
     return True

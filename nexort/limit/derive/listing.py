@@ -31,7 +31,7 @@ LONGEST = 75
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FunctionRow:
     """A function f: its ``route`` is that of E f(y) f(z) for correlated Gaussians y, z; ``mean``,
     ``square`` and ``slope`` are E f(y), E f(y) f(z) and E f'(y) f'(z) in the variances p of y and q
     of z and their covariance c, where they have closed forms."""
@@ -69,22 +69,22 @@ class Row:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def rows() -> list[Row]:
+def function_rows() -> list[FunctionRow]:
     """Every function with a name, in alphabetical order."""
-    return [row(f) for f in activations.registry().values() if f.name not in OPERATORS]
+    return [function_row(f) for f in activations.registry().values() if f.name not in OPERATORS]
 
 
-def row(f: Function) -> Row:
+def function_row(f: Function) -> FunctionRow:
     """What is known of one function."""
     letters = ("x", "y") if f.name in ("max", "min") else ("x", "a")
-    partials = tuple(renamed(p, letters[1]) for p in f.partials)
+    partials = tuple(rename_argument(p, letters[1]) for p in f.partials)
     known = (f.name, letters[: f.arity], f.summary, partials, f.parity, f.kinks, f.jumps)
     if f.name in ("max", "min") or not _everywhere(f):
-        return Row(*known, None, None, None, None, None)
+        return FunctionRow(*known, None, None, None, None, None)
     one = function(f.name, *[catalogue.SLOPE] * (f.arity - 1))
     source = catalogue.closed_form(one, one)
     graph = build.call(f.name, SLOT, *[PARAM] * (f.arity - 1))
-    return Row(
+    return FunctionRow(
         *known,
         method_of(one, one),
         None if source is None else catalogue.short(source[1]),
@@ -95,7 +95,7 @@ def row(f: Function) -> Row:
 PARAM = Node(Op.PARAM, (), "a", scalar())
 
 
-def renamed(text: str, letter: str) -> str:
+def rename_argument(text: str, letter: str) -> str:
     """A partial with its second argument by another letter."""
     return re.sub(r"\by\b", letter, text)
 
@@ -110,14 +110,14 @@ def _formulas(graph: Node, f: Function) -> tuple[str | None, str | None, str | N
     slope = None
     if f.arity == 1:
         derivative = function(f.name).derivative().node
-        slope = closed.pair(derivative, derivative)
-    mean = closed.mean(graph)
-    square = closed.pair(graph, graph)
-    shown = (None if x is None else text(x.formula) for x in (mean, square, slope))
+        slope = closed.closed_pair(derivative, derivative)
+    mean = closed.closed_mean(graph)
+    square = closed.closed_pair(graph, graph)
+    shown = (None if x is None else formula_text(x.formula) for x in (mean, square, slope))
     first, second, third = shown
     return first, second, third
 
 
-def text(formula: Formula) -> str:
+def formula_text(formula: Formula) -> str:
     """A closed form on one line."""
-    return str(text_boxes.inline(Notation().box(formula)))
+    return str(text_boxes.text_inline(Notation().box(formula)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from nexort.limit.derive.derivation import Equation, Range
+from nexort.limit.derive.derivation import Equation, IndexRange
 from nexort.limit.derive.formula import Average, Bracket, Formula, Indices, Response, Symbol
 from nexort.program.index import Affine
 from nexort.support.diagnostics import InternalError
@@ -14,7 +14,7 @@ Key = tuple[str, Members]
 """Kind and, for each ket (or the scalar), name and numeric indices."""
 
 
-def members_of(formula: Formula) -> tuple[str, tuple[tuple[str, Indices], ...]]:
+def unknown_members(formula: Formula) -> tuple[str, tuple[tuple[str, Indices], ...]]:
     """The kind of an unknown, and its names with their indices."""
     match formula:
         case Bracket(left, right):
@@ -53,7 +53,7 @@ def is_unknown(formula: Formula) -> bool:
 
 def key_of(formula: Formula, numbers: Mapping[str, int]) -> Key:
     """An unknown with numbers for its indices."""
-    kind, members = members_of(formula)
+    kind, members = unknown_members(formula)
     return kind, tuple((n, tuple(i.value(numbers) for i in indices)) for n, indices in members)
 
 
@@ -64,7 +64,7 @@ class Equations:
         self.base = base
         self.found: dict[tuple[str, tuple[str, ...]], list[Equation]] = {}
         for equation in equations:
-            kind, members = members_of(equation.left)
+            kind, members = unknown_members(equation.left)
             names = tuple(name for name, _ in members)
             self.found.setdefault((kind, names), []).append(equation)
 
@@ -80,7 +80,7 @@ class Equations:
     def match(self, equation: Equation, members: Members) -> dict[str, int] | None:
         """The index variables of an equation at an unknown's indices; None if it is not there."""
         env: dict[str, int] = {}
-        _, patterns = members_of(equation.left)
+        _, patterns = unknown_members(equation.left)
         free = {r.var for r in equation.ranges}
         for (_, indices), (_, given) in zip(patterns, members, strict=True):
             for index, number in zip(indices, given, strict=True):
@@ -109,7 +109,7 @@ def _bind(
     return True
 
 
-def grid(ranges: tuple[Range, ...], base: Mapping[str, int]) -> list[dict[str, int]]:
+def grid(ranges: tuple[IndexRange, ...], base: Mapping[str, int]) -> list[dict[str, int]]:
     """All values of the ranges, the last one fastest."""
     found: list[dict[str, int]] = [{}]
     for r in ranges:

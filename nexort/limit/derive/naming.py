@@ -9,7 +9,7 @@ from nexort.limit.derive.algebra import (
     index_names,
     rebuilt,
 )
-from nexort.limit.derive.derivation import Label, Range
+from nexort.limit.derive.derivation import AxisLabel, IndexRange
 from nexort.limit.derive.formula import (
     Apply,
     AxisSum,
@@ -22,7 +22,7 @@ from nexort.limit.derive.formula import (
     Sum,
 )
 from nexort.limit.derive.indexing import Indexer
-from nexort.limit.derive.joining import canonical
+from nexort.limit.derive.joining import canonical_formula
 from nexort.limit.derive.lines import Line, System
 from nexort.limit.derive.walking import is_random
 from nexort.program.index import Affine
@@ -31,12 +31,12 @@ from nexort.support.diagnostics import Span
 
 
 @dataclass
-class Place:
+class RulePlace:
     """The rule that is being read: its index, and how many names its parts got so far."""
 
     name: str
     indices: Indices
-    ranges: tuple[Range, ...]
+    ranges: tuple[IndexRange, ...]
     span: Span
     count: dict[str, int] = field(default_factory=dict)
 
@@ -44,14 +44,14 @@ class Place:
 class Naming:
     """Lines of parts, each known once; ``place`` is the rule that is being read."""
 
-    place: Place
+    place: RulePlace
 
     def __init__(self, indexer: Indexer, system: System, taken: set[str]) -> None:
         self.indexer, self.system, self.taken = indexer, system, taken
         self.auxiliary: dict[tuple[str, str, tuple[str, ...], int], str] = {}
         self.known: dict[tuple[object, ...], str] = {}
 
-    def named_arguments(self, value: Formula, labels: tuple[Label, ...]) -> Formula:
+    def named_arguments(self, value: Formula, labels: tuple[AxisLabel, ...]) -> Formula:
         """f(|u> a + |b>) as f(|g>) with |g> = |u> a + |b>: sums inside of functions get names."""
         found: dict[Formula, Formula] = {}
         if u.of_one_ket(value, params=False):
@@ -70,7 +70,7 @@ class Naming:
             args = []
             for arg in formula.args:
                 inline = arg in found or u.of_one_ket(arg, params=False)
-                if is_affine(arg) and not inline:
+                if is_affine_formula(arg) and not inline:
                     found[arg] = self.auxiliary_ket(arg, labels)
                 args.append(found.get(arg, arg))
             return Apply(formula.function, tuple(args))
@@ -81,26 +81,26 @@ class Naming:
         value = name(value)
         return again(value) if found else value
 
-    def part(self, base: str, value: Formula, labels: tuple[Label, ...]) -> Line:
+    def part(self, base: str, value: Formula, labels: tuple[AxisLabel, ...]) -> Line:
         """A line for a part of the rule, over the labels and the variables that it has."""
         bound = sorted(index_names(value) & set(self.indexer.bound))
-        ranges = self.place.ranges + tuple(Range(b, *self.indexer.bound[b]) for b in bound)
+        ranges = self.place.ranges + tuple(IndexRange(b, *self.indexer.bound[b]) for b in bound)
         indices = self.place.indices + tuple(Affine.variable(b) for b in bound)
         name = self.fresh_name(base, labels)
         return Line(name, indices, ranges, labels, value, self.place.span, auxiliary=True)
 
-    def auxiliary_ket(self, value: Formula, labels: tuple[Label, ...]) -> Ket:
+    def auxiliary_ket(self, value: Formula, labels: tuple[AxisLabel, ...]) -> Ket:
         """A family of its own for a part of the rule; it keeps the labels that occur."""
         used = index_names(value)
         mine = tuple(x for x in labels if x.label in used)
         return self.add_auxiliary(self.part("g", value, mine))
 
-    def auxiliary_argument(self, value: Formula, labels: tuple[Label, ...]) -> Ket:
+    def auxiliary_argument(self, value: Formula, labels: tuple[AxisLabel, ...]) -> Ket:
         """A name for what a matrix acts on, with all of its axes."""
         return self.add_auxiliary(self.part("y", value, labels))
 
     def add_auxiliary(self, line: Line) -> Ket:
-        value = canonical(line.value)
+        value = canonical_formula(line.value)
         key = (line.indices, line.ranges, line.labels, value, line.matrix, line.scale)
         if key in self.known:
             return replace(line, name=self.known[key]).ket
@@ -109,7 +109,7 @@ class Naming:
         self.system.kets.setdefault(line.name, []).append(line)
         return line.ket
 
-    def fresh_name(self, base: str, labels: tuple[Label, ...]) -> str:
+    def fresh_name(self, base: str, labels: tuple[AxisLabel, ...]) -> str:
         """The name of the next part: the same for parts at the same place of a family's rules."""
         axes = tuple(x.axis for x in labels)
         count = self.place.count[base] = self.place.count.get(base, 0) + 1
@@ -127,22 +127,24 @@ class Naming:
         return name
 
 
-def is_affine(formula: Formula) -> bool:
+def is_affine_formula(formula: Formula) -> bool:
     """Whether a random formula is a linear combination of kets, plus a number."""
     match formula:
         case Ket():
             return formula.copy == 0
         case Sum(terms):
-            return is_random(formula) and all(not is_random(t) or is_affine(t) for t in terms)
+            return is_random(formula) and all(
+                not is_random(t) or is_affine_formula(t) for t in terms
+            )
         case Product(factors):
             random = [f for f in factors if is_random(f)]
-            return len(random) == 1 and is_affine(random[0])
+            return len(random) == 1 and is_affine_formula(random[0])
         case LoopSum() | AxisSum():
-            return is_affine(formula.body)
+            return is_affine_formula(formula.body)
         case _:
             return False
 
 
-def labelled(axes: Axes) -> tuple[Label, ...]:
+def label_axes(axes: Axes) -> tuple[AxisLabel, ...]:
     """Labels of the axes of a family: the same for all of its rules."""
-    return tuple(Label(f"${k}", a.name) for k, a in enumerate(axes))
+    return tuple(AxisLabel(f"${k}", a.name) for k, a in enumerate(axes))

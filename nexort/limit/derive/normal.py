@@ -6,19 +6,19 @@ from collections.abc import Set
 from dataclasses import replace
 
 from nexort.limit.derive.algebra import (
-    Names,
-    place,
+    BoundNames,
     rebuilt,
+    substitute,
 )
 from nexort.limit.derive.applications import Applications
-from nexort.limit.derive.cutting import cut
-from nexort.limit.derive.derivation import Range
+from nexort.limit.derive.cutting import cut_rule
+from nexort.limit.derive.derivation import IndexRange
 from nexort.limit.derive.formula import ONE, Expectation, Formula, Indices, Ket
-from nexort.limit.derive.indexing import ends
+from nexort.limit.derive.indexing import loop_ends
 from nexort.limit.derive.initials import initial_families
-from nexort.limit.derive.joining import joined
+from nexort.limit.derive.joining import join_rules
 from nexort.limit.derive.lines import Line, System
-from nexort.limit.derive.naming import Place, is_affine, labelled
+from nexort.limit.derive.naming import RulePlace, is_affine_formula, label_axes
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.program.declarations import OutputRule, Rule
 from nexort.program.index import Affine, Loop
@@ -28,8 +28,12 @@ from nexort.program.types import Kind
 from nexort.support.diagnostics import fail
 
 
-def normalized(
-    program: Program, names: Names, *, kets_exist: bool = True, operators: Set[str] = frozenset()
+def normalize(
+    program: Program,
+    names: BoundNames,
+    *,
+    kets_exist: bool = True,
+    operators: Set[str] = frozenset(),
 ) -> System:
     """The lines of a program; ``kets_exist``: functions of kets are known to, as they are written.
     Of ``operators`` there are lines too.
@@ -45,7 +49,7 @@ def normalized(
         if whole and rule.name not in operators:
             continue
         try:
-            for piece in cut(loops, rule, maker.definitions):
+            for piece in cut_rule(loops, rule, maker.definitions):
                 maker.add(*piece)
         except Unsupported as problem:
             raise fail(
@@ -64,15 +68,15 @@ def normalized(
                 output.span, help="nexort eval and nexort verify still evaluate it",
             ) from None  # fmt: skip
     for name, lines in system.kets.items():
-        system.kets[name] = joined(lines, names)
+        system.kets[name] = join_rules(lines, names)
     _place_fixed_members(system)
     system.updates = maker.functions.functions
     for name, lines in system.scalars.items():
-        system.scalars[name] = joined(lines, names)
+        system.scalars[name] = join_rules(lines, names)
     return system
 
 
-def as_written(program: Program, names: Names) -> dict[str, Formula]:
+def as_written(program: Program, names: BoundNames) -> dict[str, Formula]:
     """The outputs that are not families, as the program writes them."""
     maker = _Maker(program, names, System(), set())
     return {
@@ -87,7 +91,7 @@ def _place_fixed_members(system: System) -> None:
         (x.name, x.indices): x
         for lines in system.kets.values()
         for x in lines
-        if x.indices and not x.ranges and x.matrix is None and is_affine(x.value)
+        if x.indices and not x.ranges and x.matrix is None and is_affine_formula(x.value)
     }
 
     def visit(formula: Formula) -> Formula:
@@ -99,7 +103,7 @@ def _place_fixed_members(system: System) -> None:
         return formula if isinstance(formula, Expectation) else rebuilt(formula, visit)
 
     def is_sum(line: Line) -> bool:
-        return line.matrix is None and bool(line.ranges) and is_affine(line.value)
+        return line.matrix is None and bool(line.ranges) and is_affine_formula(line.value)
 
     for name, lines in system.kets.items():
         system.kets[name] = [
@@ -112,14 +116,14 @@ class _Maker(Applications):
 
     def add(self, loops: tuple[Loop, ...], rule: Rule) -> None:
         """The line of one rule, and those of its parts."""
-        env, ranges, indices = oriented(loops, rule.indices)
-        self.place = Place(rule.name, indices, ranges, rule.span)
+        env, ranges, indices = orient_loops(loops, rule.indices)
+        self.place = RulePlace(rule.name, indices, ranges, rule.span)
         if rule.value.type.kind is Kind.OPERATOR:
             value = self.operator(rule.value, env)
             line = Line(rule.name, indices, ranges, (), value, rule.span)
             self.system.operators.setdefault(rule.name, []).append(line)
             return
-        labels = labelled(rule.value.type.axes)
+        labels = label_axes(rule.value.type.axes)
         at = tuple(Affine.variable(x.label) for x in labels)
         if rule.value.type.kind is Kind.SCALAR:
             value = self.indexer.formula(rule.value, at, env)
@@ -163,8 +167,8 @@ class _Maker(Applications):
     def output(self, output: OutputRule, as_written: bool = False) -> Formula:
         """The formula of an output that is not a family."""
         assert output.value is not None
-        self.place = Place("", (), (), output.span)
-        labels = labelled(output.value.type.axes)
+        self.place = RulePlace("", (), (), output.span)
+        labels = label_axes(output.value.type.axes)
         at = tuple(Affine.variable(x.label) for x in labels)
         self.indexer.as_written = as_written
         try:
@@ -173,15 +177,15 @@ class _Maker(Applications):
             self.indexer.as_written = False
 
 
-def oriented(
+def orient_loops(
     loops: tuple[Loop, ...], indices: Indices
-) -> tuple[dict[str, Affine], tuple[Range, ...], Indices]:
+) -> tuple[dict[str, Affine], tuple[IndexRange, ...], Indices]:
     """Loops rewritten so that an index is a loop's variable: for l in L..2 and the index l - 1, l
     becomes l + 1, l = 1..L-1. Returns what loop variables stand for, the ranges, the indices."""
     env: dict[str, Affine] = {}
-    ranges: list[Range] = []
+    ranges: list[IndexRange] = []
     for loop in loops:
-        first, last = ends(loop, env)
+        first, last = loop_ends(loop, env)
         var = Affine.variable(loop.var)
         own = next((i for i in indices if dict(i.terms).get(loop.var) in (1, -1)), None)
         if own is None:
@@ -192,8 +196,8 @@ def oriented(
             raise Unsupported("an index mixes loop variables")
         env[loop.var] = (var - rest).scaled(sign)
         one, other = first.scaled(sign) + rest, last.scaled(sign) + rest
-        ranges.append(Range(loop.var, *((one, other) if sign > 0 else (other, one))))
-    at = tuple(place(i, env) for i in indices)
+        ranges.append(IndexRange(loop.var, *((one, other) if sign > 0 else (other, one))))
+    at = tuple(substitute(i, env) for i in indices)
     names = [r.var for r in ranges]
     for index in at:
         mixed = index.names & set(names)

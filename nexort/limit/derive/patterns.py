@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from nexort.limit.derive.algebra import Names, place
-from nexort.limit.derive.derivation import Range
+from nexort.limit.derive.algebra import BoundNames, substitute
+from nexort.limit.derive.derivation import IndexRange
 from nexort.limit.derive.formula import Average, Bracket, Formula, Indices, Ket, Response
 from nexort.limit.derive.lines import Line, System
 from nexort.program.index import Affine
@@ -18,7 +18,7 @@ Offset = tuple[int, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Pattern:
+class UnknownPattern:
     """``kind`` 'bracket', 'average' or 'response'; ``offset`` is right minus left, None if free."""
 
     kind: str
@@ -27,15 +27,17 @@ class Pattern:
     offset: Offset = None
 
 
-def pattern_of(unknown: Formula) -> Pattern | None:
+def pattern_of(unknown: Formula) -> UnknownPattern | None:
     """The pattern of an unknown."""
     match unknown:
         case Bracket(left, right):
-            return Pattern("bracket", left.name, right.name, _offset(left.indices, right.indices))
+            return UnknownPattern(
+                "bracket", left.name, right.name, _offset(left.indices, right.indices)
+            )
         case Average(ket):
-            return Pattern("average", ket.name)
+            return UnknownPattern("average", ket.name)
         case Response(ket, by):
-            return Pattern("response", ket.name, by.name, _offset(ket.indices, by.indices))
+            return UnknownPattern("response", ket.name, by.name, _offset(ket.indices, by.indices))
         case _:
             return None
 
@@ -48,36 +50,38 @@ def _offset(left: Indices, right: Indices) -> Offset:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class CaseSide:
     """One side of a case: a rule (None for an initial vector) and the index it is taken at."""
 
     line: Line | None
     ket: Ket
-    ranges: tuple[Range, ...]
+    ranges: tuple[IndexRange, ...]
 
 
-def members(system: System, name: str, side: str, names: Names) -> list[Member]:
+def members(system: System, name: str, side: str, names: BoundNames) -> list[CaseSide]:
     """Every rule of a family as a side of a bra-ket, with labels and variables of its own."""
     labels = tuple(Affine.variable(f"${side}{k}") for k in range(len(system.axes[name])))
     if name in system.initial:
         ranges = tuple(
-            Range(names.fresh("l"), r.first, r.last) for r in system.initial_ranges[name]
+            IndexRange(names.fresh("l"), r.first, r.last) for r in system.initial_ranges[name]
         )
         indices = tuple(Affine.variable(r.var) for r in ranges)
-        return [Member(None, Ket(name, indices, labels), ranges)]
+        return [CaseSide(None, Ket(name, indices, labels), ranges)]
     found = []
     for line in system.kets[name]:
         env = {r.var: Affine.variable(names.fresh(r.var)) for r in line.ranges}
         ranges = tuple(
-            Range(env[r.var].terms[0][0], place(r.first, env), place(r.last, env))
+            IndexRange(env[r.var].terms[0][0], substitute(r.first, env), substitute(r.last, env))
             for r in line.ranges
         )
-        indices = tuple(place(i, env) for i in line.indices)
-        found.append(Member(line, Ket(name, indices, labels), ranges))
+        indices = tuple(substitute(i, env) for i in line.indices)
+        found.append(CaseSide(line, Ket(name, indices, labels), ranges))
     return found
 
 
-def aligned(left: Member, right: Member, offset: tuple[int, ...]) -> tuple[Member, Member] | None:
+def align_sides(
+    left: CaseSide, right: CaseSide, offset: tuple[int, ...]
+) -> tuple[CaseSide, CaseSide] | None:
     """Two sides where the right's index is the left's plus the offset; None if that is never so.
 
     Raises Undecided where the ends of ranges do not tell.
@@ -125,7 +129,7 @@ class Undecided(Exception):
 
 
 def _at(ket: Ket, env: dict[str, Affine]) -> Ket:
-    return replace(ket, indices=tuple(place(i, env) for i in ket.indices))
+    return replace(ket, indices=tuple(substitute(i, env) for i in ket.indices))
 
 
 def _compare(a: Affine, b: Affine) -> bool:
@@ -151,10 +155,10 @@ def _within(value: Affine, first: Affine, last: Affine) -> bool:
     return True
 
 
-def _cut(mine: Range, first: Affine, last: Affine) -> Range | None:
+def _cut(mine: IndexRange, first: Affine, last: Affine) -> IndexRange | None:
     low = first if _compare(mine.first, first) else mine.first
     high = mine.last if _compare(mine.last, last) else last
     gap = high - low
     if not gap.terms and gap.constant < 0:
         return None
-    return Range(mine.var, low, high)
+    return IndexRange(mine.var, low, high)

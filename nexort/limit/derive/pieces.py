@@ -36,10 +36,10 @@ from nexort.limit.derive.families import (
     C,
     P,
     Q,
-    exact,
     exp,
-    over,
-    root,
+    reciprocal,
+    recognise_exact,
+    root_formula,
 )
 from nexort.limit.derive.formula import ONE, ZERO, Apply, Formula, Number, Sum
 from nexort.limit.derive.walking import factors_of
@@ -57,12 +57,12 @@ WHOLE = Half(0.0, 0.0, 0)
 """The line."""
 
 
-def mean(f: Pieces) -> Formula:
+def pieces_mean(f: Pieces) -> Formula:
     """E f(y)."""
     return _expectation(f.halves, {WHOLE: {0: 1.0}})
 
 
-def pair(f: Pieces, g: Pieces) -> Formula | None:
+def pieces_pair(f: Pieces, g: Pieces) -> Formula | None:
     """E f(y) g(z); None where it would fill pages."""
     first, second = (_outward(h.halves) for h in (f, g))
     terms = (sum(k + 1 for powers in h.values() for k in powers) for h in (first, second))
@@ -88,7 +88,7 @@ def _expectation(f: Halves, g: Halves) -> Formula:
             corner = _Corner(_Side(a, P), _Side(b, Q))
             for i, x in powers.items():
                 for j, y in others.items():
-                    _put(total, _moment(corner, i, j), mul(exact(x), exact(y)))
+                    _put(total, _moment(corner, i, j), mul(recognise_exact(x), recognise_exact(y)))
     return add(*(mul(factor, base) for base, factor in total.items()))
 
 
@@ -108,11 +108,11 @@ class _Side:
 
     @property
     def slope(self) -> Formula:
-        return exact(self.half.slope)
+        return recognise_exact(self.half.slope)
 
     @property
     def edge(self) -> Formula:
-        return exact(self.half.edge)
+        return recognise_exact(self.half.edge)
 
     @property
     def sign(self) -> Formula:
@@ -143,42 +143,43 @@ class _Corner:
     def variance(self) -> tuple[Formula, Formula]:
         """w = q - c^2 / p."""
         y, z = self.left, self.right
-        return z.variance, neg(mul(power(C, TWO), over(y.variance)))
+        return z.variance, neg(mul(power(C, TWO), reciprocal(y.variance)))
 
     def on_edge_alone(self) -> Sums:
         """S_0 = p phi(h) exp(a h + b m + b^2 w / 2) P(z > k) of z with mean m + b w."""
         y, z = self.left, self.right
         p = y.variance
         half = mul(HALF, power(z.slope, TWO))
-        shift = mul(z.slope, C, y.edge, over(p))
+        shift = mul(z.slope, C, y.edge, reciprocal(p))
         size = add(
-            mul(y.slope, y.edge), neg(mul(HALF, power(y.edge, TWO), over(p))), shift,
+            mul(y.slope, y.edge), neg(mul(HALF, power(y.edge, TWO), reciprocal(p))), shift,
             *(mul(half, part) for part in self.variance()),
         )  # fmt: skip
-        base = mul(root(mul(p, over(mul(TWO, PI)))), _exp(size))
+        base = mul(root_formula(mul(p, reciprocal(mul(TWO, PI)))), _exp(size))
         if not z.half.side:
             return {base: ONE}
         apart = mul(z.sign, add(mul(z.edge, p), neg(mul(C, y.edge))))
         whole = isinstance(apart, Sum)
-        scaled = mul(apart, root(mul(TWO, p), -1)) if whole else _over_root(apart, p)
-        shift = mul(neg(z.sign), z.slope, ORTHOGONAL, root(mul(TWO, p), -1))
-        beyond = _beyond(add(mul(scaled, root(DETERMINANT, -1)), shift))
+        scaled = mul(apart, root_formula(mul(TWO, p), -1)) if whole else _over_root(apart, p)
+        shift = mul(neg(z.sign), z.slope, ORTHOGONAL, root_formula(mul(TWO, p), -1))
+        beyond = _beyond(add(mul(scaled, root_formula(DETERMINANT, -1)), shift))
         return {mul(base, k): x for k, x in beyond.items()}
 
     def at_corner(self) -> Formula:
         """T, the exponent in one fraction where an edge is 0."""
         y, z = self.ordered.left, self.ordered.right
         sizes = [
-            mul(power(a.edge, TWO), b.variance, over(DETERMINANT)) for a, b in ((y, z), (z, y))
+            mul(power(a.edge, TWO), b.variance, reciprocal(DETERMINANT))
+            for a, b in ((y, z), (z, y))
         ]
         if ZERO not in sizes:
             sign = number(-1 if z.half.edge < 0 else 1)
             apart = add(mul(sign, P, z.edge), neg(mul(sign, C, y.edge)))
-            sizes = [mul(power(x, TWO), over(P)) for x in (y.edge, apart)]
-            sizes[1] = mul(sizes[1], over(DETERMINANT))
+            sizes = [mul(power(x, TWO), reciprocal(P)) for x in (y.edge, apart)]
+            sizes[1] = mul(sizes[1], reciprocal(DETERMINANT))
         shifts = (mul(x.slope, x.edge) for x in (y, z))
         size = add(*shifts, *(mul(neg(HALF), x) for x in sizes))
-        return mul(over(mul(TWO, PI)), ORTHOGONAL, _exp(size))
+        return mul(reciprocal(mul(TWO, PI)), ORTHOGONAL, _exp(size))
 
     def probability(self) -> Sums:
         """exp(E (a y + b z)^2 / 2) P(y > h - a p - b c, z > k - a c - b q)."""
@@ -204,7 +205,7 @@ class _Corner:
         apart = self._apart()
         if y.half.slope or self.right.half.slope or not y.half.edge:
             return _beyond(_over_root(apart, y.variance))
-        distance = mul(exact(abs(y.half.edge)), root(mul(TWO, y.variance), -1))
+        distance = mul(recognise_exact(abs(y.half.edge)), root_formula(mul(TWO, y.variance), -1))
         sign = -y.half.side if y.half.edge > 0 else y.half.side
         return {ONE: HALF, Apply("erf", (distance,)): mul(number(sign), HALF)}
 
@@ -214,7 +215,7 @@ class _Corner:
         sign = mul(y.left.sign, z.left.sign)
         scaled = tuple(neg(_over_root(x._apart(), x.left.variance, ONE)) for x in (y, z))
         if scaled == (ZERO, ZERO):
-            return {ONE: Number(Fraction(1, 4)), mul(over(mul(TWO, PI)), ARCSINE): sign}
+            return {ONE: Number(Fraction(1, 4)), mul(reciprocal(mul(TWO, PI)), ARCSINE): sign}
         return {Apply(BIVARIATE, (*scaled, mul(sign, CORRELATION))): ONE}
 
 
@@ -235,7 +236,7 @@ def _moment(corner: _Corner, i: int, j: int) -> Sums:
     if y.half.side:
         _put(total, _on_edge(corner, j), y.to_edge(i - 1))
     if z.half.side:
-        share = mul(C, over(z.variance), z.to_edge(j))
+        share = mul(C, reciprocal(z.variance), z.to_edge(j))
         _put(total, _on_edge(corner.turned, i - 1), share)
     return total
 
@@ -248,7 +249,7 @@ def _on_edge(corner: _Corner, j: int) -> Sums:
         return corner.on_edge_alone()
     total: Sums = defaultdict(lambda: ZERO)
     before = _on_edge(corner, j - 1)
-    _put(total, before, mul(C, y.edge, over(y.variance)))
+    _put(total, before, mul(C, y.edge, reciprocal(y.variance)))
     for part in corner.variance():
         _put(total, before, mul(z.slope, part))
         if j > 1:
@@ -264,11 +265,11 @@ def _exp(x: Formula) -> Formula:
 
 def _over_root(x: Formula, variance: Formula, factor: Formula = TWO) -> Formula:
     """x / (factor variance)^(1/2), term by term."""
-    under = root(mul(factor, variance), -1)
+    under = root_formula(mul(factor, variance), -1)
     terms = x.terms if isinstance(x, Sum) else (x,)
-    above = root(mul(over(factor), variance))
+    above = root_formula(mul(reciprocal(factor), variance))
     return add(
-        *(mul(t, over(variance), above) if variance in factors_of(t) else mul(t, under)
+        *(mul(t, reciprocal(variance), above) if variance in factors_of(t) else mul(t, under)
           for t in terms)
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from nexort import activations
 from nexort.limit.derive.arithmetic import add
 from nexort.limit.derive.formula import Apply, Formula, Ket, Number, Power, Product, Sum
-from nexort.limit.derive.walking import is_random, kets_of, terms_of, walk
+from nexort.limit.derive.walking import is_random, kets_of, terms_of, walk_formula
 
 
 def separable(
@@ -41,7 +41,7 @@ def has_pole(formula: Formula) -> bool:
         and x.exponent.value < 0
         and is_random(x.base)
         and _least(x.base) != 1
-        for x in walk(formula)
+        for x in walk_formula(formula)
     )
 
 

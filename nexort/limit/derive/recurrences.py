@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from nexort.limit.derive.algebra import Names
+from nexort.limit.derive.algebra import BoundNames
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.program import build
 from nexort.program.declarations import Rule
 from nexort.program.index import Affine, Interval, Loop
 from nexort.program.nodes import MEMBERS, Node, Op, walk
 from nexort.program.program import Program
-from nexort.program.shifting import NotSymbolicError, placed, shifted, solved
+from nexort.program.shifting import NotSymbolicError, shift_graph, solve_key, substitute_index
 from nexort.program.types import scalar
 
 Indices = tuple[Affine, ...]
@@ -45,7 +45,7 @@ class Recurrence:
         """The indices but for that of the step."""
         return (*indices[: self.at], *indices[self.at + 1 :])
 
-    def member(self, indices: Indices, names: Names, product: Product) -> Node:
+    def member(self, indices: Indices, names: BoundNames, product: Product) -> Node:
         """The operator at some indices, without the family's own name; ``product`` names products
         of factors that change."""
         start = self._start(indices)
@@ -119,7 +119,7 @@ def _box(loops: tuple[Loop, ...], indices: Indices) -> Box:
             found.append((index, index))
             continue
         interval = ranges[own[0]]
-        ends = [placed(index, {own[0]: end}) for end in (interval.first, interval.last)]
+        ends = [substitute_index(index, {own[0]: end}) for end in (interval.first, interval.last)]
         up = (interval.step > 0) == (dict(index.terms)[own[0]] > 0)
         found.append((ends[0], ends[1]) if up else (ends[1], ends[0]))
     return tuple(found)
@@ -225,9 +225,11 @@ def _at(
     loops, rule = placed_rule
     own, wanted = (tuple(i for k, i in enumerate(x) if k != at) for x in (rule.indices, indices))
     try:
-        mapped = solved(own, [x.var for x in loops if x.var not in more], wanted)
-        if any((placed(i, mapped) - j).constant for i, j in zip(own, wanted, strict=True)):
+        mapped = solve_key(own, [x.var for x in loops if x.var not in more], wanted)
+        if any(
+            (substitute_index(i, mapped) - j).constant for i, j in zip(own, wanted, strict=True)
+        ):
             raise Unsupported(f"the operators {rule.name}[...] form a family")
-        return shifted(rule.value if value is None else value, {**mapped, **more})
+        return shift_graph(rule.value if value is None else value, {**mapped, **more})
     except NotSymbolicError:
         raise Unsupported(f"the operators {rule.name}[...] form a family") from None

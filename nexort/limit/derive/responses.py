@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from nexort.limit.derive import univariate as u
-from nexort.limit.derive.algebra import axis_sum, delta, loop_sum, reindexed, unbound
+from nexort.limit.derive.algebra import axis_sum, delta, loop_sum, reindex, unbound
 from nexort.limit.derive.arithmetic import add, mul
 from nexort.limit.derive.dependence import outside
-from nexort.limit.derive.derivation import Range
-from nexort.limit.derive.expectation import Expectations, substituted
+from nexort.limit.derive.derivation import IndexRange
+from nexort.limit.derive.expectation import ExpectationRules, substitute_kets
 from nexort.limit.derive.formula import (
     ONE,
     ZERO,
@@ -29,14 +29,14 @@ MOST_DEFINITIONS = 4
 class Responses:
     """The derivative by a hat, in expectation."""
 
-    def __init__(self, rules: Expectations) -> None:
+    def __init__(self, rules: ExpectationRules) -> None:
         self.rules = rules
         self.structure = rules.structure
         self.depth = 0
         self.unknown: set[tuple[str, str]] = set()
         """Families and hats of responses that some rule leaves explicit."""
 
-    def slope(self, value: Formula, hat: Ket, ranges: tuple[Range, ...]) -> Formula | None:
+    def slope(self, value: Formula, hat: Ket, ranges: tuple[IndexRange, ...]) -> Formula | None:
         """E[d value / d hat]; None where it is an expectation of products of slopes."""
         if not is_random(value):
             return ZERO
@@ -48,7 +48,7 @@ class Responses:
                 known = [p for p in parts if p is not None]
                 return add(*known) if len(known) == len(parts) else None
             case LoopSum(var, first, last, body):
-                inner = self.slope(body, hat, (*ranges, Range(var, first, last)))
+                inner = self.slope(body, hat, (*ranges, IndexRange(var, first, last)))
                 return None if inner is None else loop_sum(var, first, last, inner)
             case AxisSum(label, axis, body):
                 inner = self.slope(body, hat, ranges)
@@ -64,7 +64,7 @@ class Responses:
                 return self._of_function(value, hat, ranges)
 
     def _of_product(
-        self, factors: list[Formula], hat: Ket, ranges: tuple[Range, ...]
+        self, factors: list[Formula], hat: Ket, ranges: tuple[IndexRange, ...]
     ) -> Formula | None:
         """Sums multiplied out, then the product rule."""
         names = self.rules.names
@@ -77,18 +77,18 @@ class Responses:
                     return self.slope(add(*(mul(t, *rest) for t in terms)), hat, ranges)
                 case LoopSum(var, first, last, body):
                     new = names.fresh(var)
-                    inner = unbound(reindexed(body, {var: Affine.variable(new)}), names)
+                    inner = unbound(reindex(body, {var: Affine.variable(new)}), names)
                     whole = LoopSum(new, first, last, mul(inner, *rest))
                     return self.slope(whole, hat, ranges)
                 case AxisSum(label, axis, body):
                     new = names.fresh()
-                    inner = unbound(reindexed(body, {label: Affine.variable(new)}), names)
+                    inner = unbound(reindex(body, {label: Affine.variable(new)}), names)
                     return self.slope(AxisSum(new, axis, mul(inner, *rest)), hat, ranges)
                 case _:
                     pass
         return self._of_function(mul(*factors), hat, ranges)
 
-    def _unfolded(self, value: Formula, ranges: tuple[Range, ...]) -> Formula | None:
+    def _unfolded(self, value: Formula, ranges: tuple[IndexRange, ...]) -> Formula | None:
         """The value with kets that are not Gaussian replaced by their definitions, once."""
         if self.depth > MOST_DEFINITIONS:
             return None
@@ -98,9 +98,9 @@ class Responses:
                 found = self.rules.definition(ket, ranges)
                 if found is not None:
                     env[ket] = found
-        return substituted(value, env) if env else None
+        return substitute_kets(value, env) if env else None
 
-    def _of_ket(self, ket: Ket, hat: Ket, ranges: tuple[Range, ...]) -> Formula:
+    def _of_ket(self, ket: Ket, hat: Ket, ranges: tuple[IndexRange, ...]) -> Formula:
         """d hat(y) / d hat(y) = 1; a ket that does not depend on the hat has slope 0."""
         if ket.copy:
             return ZERO
@@ -120,7 +120,9 @@ class Responses:
         self.rules.demand(response)
         return response
 
-    def _of_function(self, value: Formula, hat: Ket, ranges: tuple[Range, ...]) -> Formula | None:
+    def _of_function(
+        self, value: Formula, hat: Ket, ranges: tuple[IndexRange, ...]
+    ) -> Formula | None:
         """E[d f(z) g(w) .. / d hat] = sum over kets of E[df/dz ...] dz/dhat, where the kets that
         depend on the hat are Gaussian: their slopes are numbers."""
         gaussian = self.structure.gaussian
@@ -144,7 +146,9 @@ class Responses:
                 parts.append(mul(outer, inner))
         return add(*parts) if parts else ZERO
 
-    def _by_definition(self, value: Formula, hat: Ket, ranges: tuple[Range, ...]) -> Formula | None:
+    def _by_definition(
+        self, value: Formula, hat: Ket, ranges: tuple[IndexRange, ...]
+    ) -> Formula | None:
         replaced = self._unfolded(value, ranges)
         if replaced is None:
             return None
@@ -155,16 +159,16 @@ class Responses:
             self.depth -= 1
 
     def _partial(
-        self, factor: Formula, ket: Ket, rest: list[Formula], ranges: tuple[Range, ...]
+        self, factor: Formula, ket: Ket, rest: list[Formula], ranges: tuple[IndexRange, ...]
     ) -> Formula | None:
         """E[d factor / d ket * rest]."""
         if isinstance(factor, Ket):
             return self.rules.of(mul(*rest), ranges) if rest else ONE
-        f = u.graph(factor, ket)
+        f = u.function_graph(factor, ket)
         if f is None:
             return None
         if u.is_continuous(f):
-            return self.rules.function(ket, u.slope(f), rest, ranges)
+            return self.rules.function(ket, u.slope_graph(f), rest, ranges)
         if any(is_random(r) for r in rest):
             return None
         return mul(*rest, self.rules.slope_by_stein(ket, f, ranges))

@@ -19,44 +19,44 @@ from nexort.limit.derive.formula import (
     Power,
     Product,
 )
-from nexort.limit.derive.walking import factors_of, is_random, walk
+from nexort.limit.derive.walking import factors_of, is_random, walk_formula
 
 
-def settled(formula: Formula) -> Formula:
+def settle_expectations(formula: Formula) -> Formula:
     """A formula whose expectations are bra-kets and averages where they are of one product of two
     kets, or of one; numbers move out."""
     match formula:
         case Expectation(body):
-            return mean(body)
+            return linear_mean(body)
         case _:
-            return rebuilt(formula, settled)
+            return rebuilt(formula, settle_expectations)
 
 
-def mean(body: Formula) -> Formula:
+def linear_mean(body: Formula) -> Formula:
     """E[body] by linearity: <x|y>, <1|x>, or explicit."""
     if not is_random(body):
-        return settled(body)
+        return settle_expectations(body)
     if isinstance(body, CopyMean):
-        return Expectation(settled(body.body))
-    inside = through(body, mean)
+        return Expectation(settle_expectations(body.body))
+    inside = through(body, linear_mean)
     if inside is not None:
         return inside
     factors = factors_of(body)
-    known = [settled(f) for f in factors if not is_random(f)]
+    known = [settle_expectations(f) for f in factors if not is_random(f)]
     random = [f for f in factors if is_random(f)]
     if known or (len(random) == 1 and isinstance(random[0], Product)):
-        return mul(*known, mean(mul(*random)))
+        return mul(*known, linear_mean(mul(*random)))
     return _product(random)
 
 
 def _product(factors: list[Formula]) -> Formula:
     """The mean of a product of random factors."""
-    whole = Expectation(settled(mul(*factors)))
+    whole = Expectation(settle_expectations(mul(*factors)))
     for k, factor in enumerate(factors):
         rest = factors[:k] + factors[k + 1 :]
         found = through(factor, partial(_mean_times, rest)) if rest else None
         if found is not None:
-            explicit = any(isinstance(x, Expectation) for x in walk(found))
+            explicit = any(isinstance(x, Expectation) for x in walk_formula(found))
             return whole if explicit else found
     kets: list[Ket] = []
     for f in factors:
@@ -77,4 +77,4 @@ def _product(factors: list[Formula]) -> Formula:
 
 
 def _mean_times(rest: list[Formula], factor: Formula) -> Formula:
-    return mean(mul(factor, *rest))
+    return linear_mean(mul(factor, *rest))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nexort.limit.derive.algebra import Names, axis_sum, delta, loop_sum, place, rebuilt
+from nexort.limit.derive.algebra import BoundNames, axis_sum, delta, loop_sum, rebuilt, substitute
 from nexort.limit.derive.arithmetic import add, mul
-from nexort.limit.derive.dependence import Dependence, Offsets, Source, outside, shortened
-from nexort.limit.derive.derivation import Range
+from nexort.limit.derive.dependence import Dependence, DotSource, Offsets, outside, shorten_loops
+from nexort.limit.derive.derivation import IndexRange
 from nexort.limit.derive.formula import (
     ZERO,
     AxisSum,
@@ -31,7 +31,7 @@ THERE = "@"
 class Structure:
     """Everything that the rules of expectations ask about families."""
 
-    def __init__(self, system: System, names: Names) -> None:
+    def __init__(self, system: System, names: BoundNames) -> None:
         self.system, self.names = system, names
         self.parities = Parities(system)
         self.dropped: list[tuple[Formula, Formula]] = []
@@ -42,7 +42,7 @@ class Structure:
             line: [s for b in system.applications() for s in self._sources(line, b)]
             for line in system.applications()
         }
-        self.dots: dict[Line, list[Source]] = {line: [] for line in self.candidates}
+        self.dots: dict[Line, list[DotSource]] = {line: [] for line in self.candidates}
         self.unbounded: set[tuple[str, str]] = set()
         self._find_dots()
         self.gaussian = self._gaussian_families()
@@ -84,7 +84,7 @@ class Structure:
                     self._give_up(found, self.dots[line])
             self.dots = kept
 
-    def _give_up(self, now: list[Source], before: list[Source]) -> None:
+    def _give_up(self, now: list[DotSource], before: list[DotSource]) -> None:
         known = {(s.line.name, r.var): r for s in before for r in s.loops}
         for source in now:
             for loop in source.loops:
@@ -94,7 +94,7 @@ class Structure:
                 if last is not None and last.last != loop.last:
                     self.unbounded.add((loop.var, "last"))
 
-    def _sources(self, line: Line, other: Line) -> list[Source]:
+    def _sources(self, line: Line, other: Line) -> list[DotSource]:
         """Applications of the transposed matrix: their index, as far as the matrix's tells it."""
         a, b = line.matrix, other.matrix
         assert a is not None
@@ -104,13 +104,13 @@ class Structure:
         env = {r.var: Affine.variable(self.names.fresh(r.var)) for r in other.ranges}
         env |= {x.label: Affine.variable(THERE + x.label) for x in other.labels}
         loops = tuple(
-            Range(env[r.var].terms[0][0], place(r.first, env), place(r.last, env))
+            IndexRange(env[r.var].terms[0][0], substitute(r.first, env), substitute(r.last, env))
             for r in other.ranges
         )
         solved: dict[str, Affine] = {}
         condition = []
         for mine, theirs in zip(a.indices, b.indices, strict=True):
-            there = place(place(theirs, env), solved)
+            there = substitute(substitute(theirs, env), solved)
             gap = mine - there
             free = [r.var for r in loops if dict(there.terms).get(r.var) in (1, -1)]
             if not gap.terms:
@@ -122,15 +122,15 @@ class Structure:
                 solved[free[0]] = value
             else:
                 condition.append((mine, there))
-        indices = tuple(place(place(i, env), solved) for i in other.indices)
+        indices = tuple(substitute(substitute(i, env), solved) for i in other.indices)
         left = tuple(
-            Range(r.var, place(r.first, solved), place(r.last, solved))
+            IndexRange(r.var, substitute(r.first, solved), substitute(r.last, solved))
             for r in loops
             if r.var not in solved
         )
-        return [Source(other, indices, left, tuple(condition))]
+        return [DotSource(other, indices, left, tuple(condition))]
 
-    def _kept(self, line: Line, sources: list[Source]) -> list[Source]:
+    def _kept(self, line: Line, sources: list[DotSource]) -> list[DotSource]:
         """The sources that may give a dot; why none does is kept in ``why``."""
         assert isinstance(line.value, Ket)
         kept = []
@@ -160,10 +160,10 @@ class Structure:
             self.why.setdefault(line, "; ".join(dict.fromkeys(reasons)))
         return kept
 
-    def _bounded(self, line: Line, source: Source, depends: Offsets) -> Source:
+    def _bounded(self, line: Line, source: DotSource, depends: Offsets) -> DotSource:
         """Loops shortened to what the argument depends on."""
         assert isinstance(line.value, Ket)
-        loops = shortened(
+        loops = shorten_loops(
             source.loops, source.indices, line.value.indices, depends, line.ranges, self.unbounded
         )
         return replace(source, loops=loops)
@@ -182,7 +182,7 @@ class Structure:
             body = mul(line.scale, other.scale, acted, Response(argument, hat))
             there = {THERE + x.label: a for x, a in zip(other.labels, axes, strict=True)}
             for left, right in source.condition:
-                body = mul(body, delta(left, place(right, there)))
+                body = mul(body, delta(left, substitute(right, there)))
             for label, own in zip(labels, other.labels, strict=True):
                 body = axis_sum(label, own.axis, body)
             for loop in reversed(source.loops):
@@ -214,7 +214,8 @@ class Structure:
 
         def is_zero(term: Formula) -> bool:
             return any(
-                isinstance(f, Expectation) and is_linear(f.body, families) for f in factors_of(term)
+                isinstance(f, Expectation) and is_combination(f.body, families)
+                for f in factors_of(term)
             )
 
         def visit(formula: Formula) -> Formula:
@@ -228,24 +229,24 @@ class Structure:
 
     def _is_linear(self, line: Line, families: set[str]) -> bool:
         if line.matrix is None:
-            return is_linear(self._centred(line.value, families), families)
+            return is_combination(self._centred(line.value, families), families)
         return all(
             isinstance(s.line.value, Ket) and s.line.value.name in families for s in self.dots[line]
         )
 
 
-def is_linear(formula: Formula, families: set[str] | frozenset[str]) -> bool:
+def is_combination(formula: Formula, families: set[str] | frozenset[str]) -> bool:
     """Whether a formula is a linear combination of kets of these families."""
     match formula:
         case Ket():
             return formula.copy == 0 and (formula.part == "hat" or formula.name in families)
         case Sum(terms):
-            return all(is_linear(t, families) for t in terms)
+            return all(is_combination(t, families) for t in terms)
         case Product(factors):
             random = [f for f in factors if is_random(f)]
-            return len(random) == 1 and is_linear(random[0], families)
+            return len(random) == 1 and is_combination(random[0], families)
         case LoopSum() | AxisSum():
-            return is_linear(formula.body, families)
+            return is_combination(formula.body, families)
         case _:
             return False
 
@@ -258,7 +259,7 @@ def solution(there: Affine, mine: Affine, var: str) -> Affine:
 
 
 def surely_inside(
-    value: Affine, loops: tuple[Range, ...], var: str, ranges: tuple[Range, ...]
+    value: Affine, loops: tuple[IndexRange, ...], var: str, ranges: tuple[IndexRange, ...]
 ) -> bool:
     """Whether a value lies in the loop over ``var``."""
     loop = next(r for r in loops if r.var == var)

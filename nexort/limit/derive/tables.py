@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from nexort.limit.derive.algebra import reindexed, unbound
+from nexort.limit.derive.algebra import reindex, unbound
 from nexort.limit.derive.arithmetic import add, mul
 from nexort.limit.derive.cutting import is_within
-from nexort.limit.derive.derivation import GaussianFamily, KetDefinition, Label, Range
+from nexort.limit.derive.derivation import AxisLabel, GaussianFamily, IndexRange, KetDefinition
 from nexort.limit.derive.engine import Engine
 from nexort.limit.derive.formula import ZERO, Bracket, Formula, Ket, Symbol
 from nexort.limit.derive.lines import Acting, Line
-from nexort.limit.derive.patterns import Member, members
+from nexort.limit.derive.patterns import CaseSide, members
 from nexort.limit.derive.unsupported import Unsupported
-from nexort.limit.derive.walking import factors_of, terms_of, walk
+from nexort.limit.derive.walking import factors_of, terms_of, walk_formula
 
 
-def reached(engine: Engine) -> list[Line]:
+def reached_rules(engine: Engine) -> list[Line]:
     """The rules of kets that an output reaches, in the order of the program."""
     names: set[str] = set()
     stack: list[Formula] = [*engine.system.outputs.values()]
@@ -26,7 +26,7 @@ def reached(engine: Engine) -> list[Line]:
     for name in scalars:
         stack.extend(x.value for x in engine.system.scalars[name])
     while stack:
-        for item in walk(stack.pop()):
+        for item in walk_formula(stack.pop()):
             if isinstance(item, Ket) and item.name not in names:
                 names.add(item.name)
                 stack.extend(x.value for x in engine.system.kets.get(item.name, ()))
@@ -41,7 +41,7 @@ def reached(engine: Engine) -> list[Line]:
 def ket_definitions(engine: Engine, within: Mapping[str, str]) -> Iterator[KetDefinition]:
     """Every rule of a ket: hat and dot of an application, or why the dot vanishes. ``within`` are
     applications of initial matrices that are parts of others, of the operators that they become."""
-    for line in reached(engine):
+    for line in reached_rules(engine):
         if line.name in within:
             continue
         if line.acting is not None and line.acting.initial.name in within:
@@ -67,7 +67,7 @@ def _moved(engine: Engine, line: Line, acting: Acting) -> KetDefinition:
     initial = acting.initial
     start = _line_of(engine.system.kets[initial.name], initial, line.ranges)
     dot = unbound(engine.structure.dot(start), engine.names)
-    dot = reindexed(dot, start.env(initial.indices, initial.axes))
+    dot = reindex(dot, start.env(initial.indices, initial.axes))
     why = engine.structure.why.get(start) if dot == ZERO else None
     hat = replace(line.ket, part="hat")
     terms = []
@@ -85,7 +85,7 @@ def _moved(engine: Engine, line: Line, acting: Acting) -> KetDefinition:
     )  # fmt: skip
 
 
-def _line_of(lines: list[Line], ket: Ket, ranges: tuple[Range, ...]) -> Line:
+def _line_of(lines: list[Line], ket: Ket, ranges: tuple[IndexRange, ...]) -> Line:
     """The line that defines members, their indices compared as for large params."""
     for line in lines:
         own = {r.var: (r.first, r.last) for r in line.ranges}
@@ -107,7 +107,7 @@ def parts_of_moved(engine: Engine) -> dict[str, str]:
     values += [("", None, x.value) for some in engine.system.scalars.values() for x in some]
     values += [("", None, x) for x in engine.system.outputs.values()]
     for name, acting, value in values:
-        for item in walk(value):
+        for item in walk_formula(value):
             if isinstance(item, Ket) and item.name in found:
                 ours = acting is not None and acting.initial.name == item.name
                 if not ours or found[item.name] != name:
@@ -117,10 +117,10 @@ def parts_of_moved(engine: Engine) -> dict[str, str]:
 
 def gaussian_families(engine: Engine) -> Iterator[GaussianFamily]:
     """Initial vectors, hats, and families that are linear in them, with their covariances."""
-    lines = reached(engine)
-    used = {k.name for line in lines for k in walk(line.value) if isinstance(k, Ket)}
+    lines = reached_rules(engine)
+    used = {k.name for line in lines for k in walk_formula(line.value) if isinstance(k, Ket)}
     for raw in engine.system.outputs.values():
-        used |= {k.name for k in walk(raw) if isinstance(k, Ket)}
+        used |= {k.name for k in walk_formula(raw) if isinstance(k, Ket)}
     yield from _initial_families(engine, [x for x in engine.system.initial if x in used])
     for line in lines:
         if line.matrix is None:
@@ -159,7 +159,7 @@ def _first(line: Line, other: Line, lines: list[Line]) -> bool:
     return lines.index(line) <= lines.index(other)
 
 
-def _pair(engine: Engine, left: str, right: str) -> tuple[Member, Member]:
+def _pair(engine: Engine, left: str, right: str) -> tuple[CaseSide, CaseSide]:
     [a, *_] = members(engine.system, left, "l", engine.names)
     [b, *_] = members(engine.system, right, "r", engine.names)
     return a, b
@@ -177,7 +177,7 @@ def _hats(engine: Engine, line: Line, other: Line) -> GaussianFamily | None:
             for own, i, j in zip(line.indices, a.ket.indices, b.ket.indices, strict=True)
         )
         names = {n for i in kept for n in i.names}
-        b = Member(
+        b = CaseSide(
             other, replace(b.ket, indices=kept), tuple(r for r in b.ranges if r.var in names)
         )
     left, right = replace(a.ket, part="hat"), replace(b.ket, part="hat")
@@ -188,8 +188,8 @@ def _hats(engine: Engine, line: Line, other: Line) -> GaussianFamily | None:
 
 
 def _family(
-    engine: Engine, a: Member, b: Member, covariance: Formula, reason: str
+    engine: Engine, a: CaseSide, b: CaseSide, covariance: Formula, reason: str
 ) -> GaussianFamily:
-    labels: tuple[Label, ...] = engine.labels(a.ket) + engine.labels(b.ket)
-    ranges: tuple[Range, ...] = a.ranges + b.ranges
+    labels: tuple[AxisLabel, ...] = engine.labels(a.ket) + engine.labels(b.ket)
+    ranges: tuple[IndexRange, ...] = a.ranges + b.ranges
     return GaussianFamily(a.ket, b.ket, covariance, ranges, labels, reason)

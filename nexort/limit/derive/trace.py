@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from nexort.limit.derive.derivation import Step
+from nexort.limit.derive.derivation import Rewrite
 from nexort.limit.derive.formula import Formula
 
 CITATIONS = {
@@ -42,7 +42,7 @@ CITATIONS = {
 class Trace:
     """The steps so far; a step that changes nothing, or was there just before, is left out."""
 
-    steps: list[Step] = field(default_factory=list)
+    steps: list[Rewrite] = field(default_factory=list)
 
     def record(
         self, rule: str, before: Formula | None, after: Formula | None, note: str = ""
@@ -50,6 +50,6 @@ class Trace:
         """Append one rewrite."""
         if before is not None and before == after:
             return
-        step = Step(rule, CITATIONS[rule], before, after, note)
+        step = Rewrite(rule, CITATIONS[rule], before, after, note)
         if not self.steps or self.steps[-1] != step:
             self.steps.append(step)

@@ -17,7 +17,7 @@ from nexort.program.partials import partial
 from nexort.program.types import scalar
 
 
-def graph(formula: Formula, ket: Ket) -> Node | None:
+def function_graph(formula: Formula, ket: Ket) -> Node | None:
     """f with f(|z>) the formula, as a graph over SLOT ('z',); None where it is not a function of
     that ket, numbers and params alone."""
     match formula:
@@ -28,11 +28,11 @@ def graph(formula: Formula, ket: Ket) -> Node | None:
         case Symbol(name, (), (), "param"):
             return Node(Op.PARAM, (), name, scalar())
         case Sum(terms):
-            return _folded("add", [graph(t, ket) for t in terms])
+            return _folded("add", [function_graph(t, ket) for t in terms])
         case Product(factors):
-            return _folded("mul", [graph(f, ket) for f in factors])
+            return _folded("mul", [function_graph(f, ket) for f in factors])
         case Power(base, Number(value)):
-            inner = graph(base, ket)
+            inner = function_graph(base, ket)
             if inner is None:
                 return None
             if value == Fraction(1, 2):
@@ -40,7 +40,7 @@ def graph(formula: Formula, ket: Ket) -> Node | None:
             return build.call("pow", inner, build.constant(_literal(value)))
         case Apply(name, args):
             known = activations.lookup(name)
-            found = [graph(a, ket) for a in args]
+            found = [function_graph(a, ket) for a in args]
             if known is None or any(f is None for f in found):
                 return None
             return build.call(name, *(f for f in found if f is not None))
@@ -63,7 +63,7 @@ def _folded(name: str, parts: list[Node | None]) -> Node | None:
     return result
 
 
-def slope(f: Node) -> Node:
+def slope_graph(f: Node) -> Node:
     """f', right almost everywhere."""
     return derivative(f, SLOT, partial)
 
@@ -91,7 +91,7 @@ def is_continuous(f: Node) -> bool:
     return True
 
 
-def times(f: Node, g: Node) -> Node:
+def product_graph(f: Node, g: Node) -> Node:
     """f(z) g(z)."""
     if build.is_number(f, 1):
         return g
@@ -105,7 +105,7 @@ def power_of_z(k: int) -> Node:
     return SLOT if k == 1 else build.call("pow", SLOT, build.constant(k))
 
 
-def constant_value(f: Node) -> bool:
+def is_constant_function(f: Node) -> bool:
     """Whether f does not depend on z."""
     return not any(x is SLOT for x in walk([f]))
 
@@ -127,5 +127,5 @@ def has_closed_form(f: Node, g: Node) -> bool:
 def of_one_ket(formula: Formula, params: bool) -> bool:
     """Whether a formula is a function of one ket and numbers, and params where they are allowed."""
     kets = kets_of(formula)
-    f = graph(formula, kets[0]) if len(kets) == 1 else None
+    f = function_graph(formula, kets[0]) if len(kets) == 1 else None
     return f is not None and (params or not any(x.op is Op.PARAM for x in walk([f])))

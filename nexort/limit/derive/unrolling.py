@@ -19,7 +19,7 @@ Env = Mapping[str, int]
 Visit = Callable[[Node], Node]
 
 
-def unrolled(program: Program, numbers: Mapping[str, float | None], most: int) -> Program:
+def unroll_loops(program: Program, numbers: Mapping[str, float | None], most: int) -> Program:
     """The program without loops and sums over loops. ``numbers`` has the params and the sizes that
     are known; ``most`` bounds the rules. Raises NexortError for a loop whose end is unknown."""
     known = _default_sizes(program)

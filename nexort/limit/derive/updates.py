@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nexort.limit.derive.algebra import Env, Names, rebuilt, reindexed
+from nexort.limit.derive.algebra import BoundNames, Env, rebuilt, reindex
 from nexort.limit.derive.arithmetic import HALF, power
-from nexort.limit.derive.derivation import HISTORY, State, UpdateFunction
+from nexort.limit.derive.derivation import HISTORY, UpdateFunction, UpdateState
 from nexort.limit.derive.formula import Fold, Formula, IndexNumber, Indices, Symbol
 from nexort.limit.derive.indexing import Indexer, never
 from nexort.program.declarations import UpdateRule
@@ -26,7 +26,7 @@ class UpdateFunctions:
     """The update functions that a derivation uses; each has one name for its hyperparameters."""
 
     program: Program
-    names: Names
+    names: BoundNames
     functions: dict[tuple[object, ...], UpdateFunction] = field(default_factory=dict)
 
     def of(self, rule: UpdateRule, parameters: Mapping[str, Formula]) -> UpdateFunction:
@@ -43,8 +43,8 @@ def over_history(function: UpdateFunction, var: str, last: Affine, body: Formula
     """Q over the history of ``body``, ``var`` = 0..``last``; what has no states is written in."""
     if function.states:
         return Fold(function.name, var, last, body, function.linear)
-    argument = reindexed(body, {var: last})
-    result = reindexed(function.result, {STEP: last})
+    argument = reindex(body, {var: last})
+    result = reindex(function.result, {STEP: last})
     return _substituted(result, Symbol(HISTORY, (), (last,)), argument)
 
 
@@ -62,15 +62,15 @@ def _written(
         for state, start in starts.items()
     }
     memory = any(state in last for state in starts)
-    states: list[State] = []
+    states: list[UpdateState] = []
     for k, (state, node) in enumerate(rule.assigns):
         value = _formula(node, values, parameters, owner)
         if memory and last[state] == k:
-            states.append(State(state, value, starts.get(state)))
+            states.append(UpdateState(state, value, starts.get(state)))
             value = Symbol(state, (), (HERE,), "state")
         values[state] = value
     result = _formula(rule.result, values, parameters, owner)
-    return UpdateFunction(name, tuple(states), result, is_linear(rule))
+    return UpdateFunction(name, tuple(states), result, is_update_linear(rule))
 
 
 def _formula(
@@ -119,7 +119,7 @@ def _substituted(formula: Formula, old: Symbol, new: Formula) -> Formula:
 # ---- linear functions ----------------------------------------------------------------------------
 
 
-def is_linear(rule: UpdateRule) -> bool:
+def is_update_linear(rule: UpdateRule) -> bool:
     """Whether an update function is linear in its arguments: then it moves out of expectations."""
     values: dict[str, int | None] = {s: 1 for s, _ in rule.states}
     if any(not (n.op is Op.CONST and n.attr == 0) for _, n in rule.states):

@@ -48,7 +48,7 @@ def parts(formula: Formula) -> Iterator[Formula]:
             return
 
 
-def walk(formula: Formula) -> Iterator[Formula]:
+def walk_formula(formula: Formula) -> Iterator[Formula]:
     """A formula and everything inside."""
     stack = [formula]
     while stack:

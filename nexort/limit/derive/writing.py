@@ -7,17 +7,17 @@ from collections.abc import Iterator, Set
 from dataclasses import fields, replace
 from typing import Any
 
-from nexort.limit.derive.algebra import index_names, place, rebuilt, reindexed
-from nexort.limit.derive.defined import undefined
+from nexort.limit.derive.algebra import index_names, rebuilt, reindex, substitute
+from nexort.limit.derive.defined import first_undefined
 from nexort.limit.derive.derivation import (
+    AxisLabel,
     Derivation,
-    Label,
+    IndexRange,
     OutputFormula,
-    Range,
     UpdateFunction,
 )
 from nexort.limit.derive.formula import AxisSum, Expectation, Fold, Formula, LoopSum, Response
-from nexort.limit.derive.walking import names_in, walk
+from nexort.limit.derive.walking import names_in, walk_formula
 from nexort.program.index import Affine
 from nexort.program.program import Program
 
@@ -26,7 +26,7 @@ BOUND = ("i", "j", "k", "m", "p", "q", "r", "s", "t")
 ALTERNATIVES = {"t": ("s", "r", "q"), "k": ("j", "i", "m"), "l": ("m", "k", "r"), "s": ("r", "q")}
 
 
-class Writer:
+class LineWriter:
     """Readable names for one line of a derivation."""
 
     def __init__(self, taken: frozenset[str]) -> None:
@@ -59,25 +59,25 @@ class Writer:
 
     def formula(self, formula: Formula) -> Formula:
         """A formula with readable names; bound ones are not used twice."""
-        return reindexed(self._bound(formula), self.names)
+        return reindex(self._bound(formula), self.names)
 
     def _bound(self, formula: Formula) -> Formula:
         match formula:
             case LoopSum(var, first, last, body):
                 new = self.name(var)
-                inner = reindexed(body, {var: Affine.variable(new)})
+                inner = reindex(body, {var: Affine.variable(new)})
                 result: Formula = LoopSum(new, first, last, self._bound(inner))
                 self._release(var, new)
                 return result
             case Fold(_, var, _, body):
                 new = self.name(var)
-                inner = reindexed(body, {var: Affine.variable(new)})
+                inner = reindex(body, {var: Affine.variable(new)})
                 result = replace(formula, var=new, body=self._bound(inner))
                 self._release(var, new)
                 return result
             case AxisSum(label, axis, body):
                 new = self.name(label)
-                inner = reindexed(body, {label: Affine.variable(new)})
+                inner = reindex(body, {label: Affine.variable(new)})
                 result = AxisSum(new, axis, self._bound(inner))
                 self._release(label, new)
                 return result
@@ -88,26 +88,30 @@ class Writer:
         self.names.pop(own, None)
         self.taken.discard(new)
 
-    def ranges(self, ranges: tuple[Range, ...]) -> tuple[Range, ...]:
+    def ranges(self, ranges: tuple[IndexRange, ...]) -> tuple[IndexRange, ...]:
         for r in ranges:
             self.name(r.var)
-        return tuple(Range(self.name(r.var), self._at(r.first), self._at(r.last)) for r in ranges)
+        return tuple(
+            IndexRange(self.name(r.var), self._at(r.first), self._at(r.last)) for r in ranges
+        )
 
-    def labels(self, labels: tuple[Label, ...]) -> tuple[Label, ...]:
-        return tuple(Label(self.name(x.label), x.axis) for x in labels)
+    def labels(self, labels: tuple[AxisLabel, ...]) -> tuple[AxisLabel, ...]:
+        return tuple(AxisLabel(self.name(x.label), x.axis) for x in labels)
 
     def _at(self, index: Affine) -> Affine:
-        return place(index, self.names)
+        return substitute(index, self.names)
 
 
-def written(derivation: Derivation, program: Program, unknown: Set[tuple[str, str]]) -> Derivation:
+def with_readable_names(
+    derivation: Derivation, program: Program, unknown: Set[tuple[str, str]]
+) -> Derivation:
     """A derivation with readable names; ``closed`` filled in. ``unknown`` are the responses, by
     family and hat, that have no equation for every member."""
     fixed = frozenset((*program.params, *program.dims))
     taken = fixed | names_in(derivation) | frozenset(program.data)
 
     def line(item: Any) -> Any:
-        writer = Writer(taken)
+        writer = LineWriter(taken)
         changed: dict[str, Any] = {
             "ranges": writer.ranges(item.ranges),
             "labels": writer.labels(item.labels),
@@ -141,13 +145,13 @@ def written(derivation: Derivation, program: Program, unknown: Set[tuple[str, st
         updates=tuple(_update(u, taken) for u in derivation.updates),
         steps=tuple(dict.fromkeys(_step(s, taken, fixed) for s in derivation.steps)),
     )
-    missing = undefined(found)
+    missing = first_undefined(found)
     return replace(found, closed=closed and missing == (), undefined=missing or ())
 
 
 def _update(function: UpdateFunction, taken: frozenset[str]) -> UpdateFunction:
     def formula(value: Formula) -> Formula:
-        return Writer(taken | {"t"}).formula(value)
+        return LineWriter(taken | {"t"}).formula(value)
 
     states = tuple(
         replace(s, value=formula(s.value), start=s.start and formula(s.start))
@@ -158,7 +162,7 @@ def _update(function: UpdateFunction, taken: frozenset[str]) -> UpdateFunction:
 
 def _step(step: Any, taken: frozenset[str], fixed: frozenset[str]) -> Any:
     """A step with readable names; ``fixed`` ones are indices that are no variables."""
-    writer = Writer(taken)
+    writer = LineWriter(taken)
     changed = {}
     for side in ("before", "after"):
         value = getattr(step, side)
@@ -175,7 +179,7 @@ def _free(formula: Formula) -> Iterator[str]:
 
 
 def _is_closed(formula: Formula, unknown: Set[tuple[str, str]]) -> bool:
-    for item in walk(formula):
+    for item in walk_formula(formula):
         if isinstance(item, Expectation):
             return False
         if isinstance(item, Response) and (item.ket.name, item.by.name) in unknown:

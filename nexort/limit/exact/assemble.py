@@ -36,9 +36,9 @@ from nexort.limit.exact.instructions import (
     RATIO,
     STORE,
     Instruction,
-    allocated,
-    combined,
-    paired,
+    allocate_registers,
+    combine_sums,
+    pair_arcsines,
 )
 from nexort.limit.exact.labels import Label
 from nexort.limit.exact.tape import Tape, Vector
@@ -94,7 +94,7 @@ class _Assembler:
             raise _NoTape
         for k, r in enumerate(results):
             self.code.append(Instruction(STORE, (), (self.held[r],), (k,)))
-        code, count = allocated(combined(paired(self.code)))
+        code, count = allocate_registers(combine_sums(pair_arcsines(self.code)))
         rows, columns = (tuple(t.values()) for t in self.tables)
         return Tape(code, count, tuple(self.inputs), rows, columns, results,
                     tuple(self.expectations), tuple(self.limits), frozenset(before))  # fmt: skip

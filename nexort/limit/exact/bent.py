@@ -247,7 +247,7 @@ def kind_of(f: Univariate) -> tuple[str, float, float] | None:
     return None
 
 
-def pair(f: Univariate, g: Univariate, covariance: Any) -> Array | None:
+def bent_pair(f: Univariate, g: Univariate, covariance: Any) -> Array | None:
     """E f(z_a) g(z_b) where it is one of these, else None."""
     found = kind_of(f)
     if f != g or found is None or not isinstance(covariance, Bent):
@@ -258,7 +258,7 @@ def pair(f: Univariate, g: Univariate, covariance: Any) -> Array | None:
     return covariance.straight(x, y) if name == "straight" else covariance.signs(x, y)
 
 
-def correlation(f: Univariate, covariance: Any) -> Array:
+def bent_correlation(f: Univariate, covariance: Any) -> Array:
     """E f(z_a) f(z_b) / (u^2 + v^2), of f = u z + v |z| also divided by s_a s_b, 0 where that is 0;
     of f = u + v sign(z). Not to be written to."""
     kind = kind_of(f)

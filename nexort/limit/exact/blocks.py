@@ -21,11 +21,11 @@ from threadpoolctl import ThreadpoolController
 from nexort.gaussian.expectation import CLOSED
 from nexort.gaussian.scratch import Pool, empty
 from nexort.limit.exact.assemble import tape_of
-from nexort.limit.exact.factored import ordered
+from nexort.limit.exact.factored import dependency_order
 from nexort.limit.exact.frame import Frame
 from nexort.limit.exact.labels import Label
 from nexort.limit.exact.operations import NotFiniteError, Operation, operation
-from nexort.limit.exact.schedule import scheduled
+from nexort.limit.exact.schedule import schedule_values
 from nexort.limit.exact.sizes import Sides, sizes
 from nexort.limit.exact.symmetric import is_symmetric, twins
 from nexort.limit.exact.tape import Tables, Tape, machine
@@ -97,9 +97,9 @@ class Blocks:
     @staticmethod
     def of(roots: Sequence[Value], row: Label, column: Label) -> Blocks:
         """The plan."""
-        order = ordered(roots)
+        order = dependency_order(roots)
         both = [v for v in order if row in v.labels and column in v.labels]
-        both = scheduled(both, frozenset(roots), _weight)
+        both = schedule_values(both, frozenset(roots), _weight)
         inside = set(both)
         # the roots are read at the end, also those that are the same along rows or columns
         outside: dict[Value, int] = {}
@@ -118,7 +118,7 @@ class Blocks:
             live += _weight(v)
             most = max(most, live)
             live -= sum(_weight(a) for a in free)
-        before = tuple(v for v in ordered(outside) if v not in inside)
+        before = tuple(v for v in dependency_order(outside) if v not in inside)
         symmetric = tuple(is_symmetric(r, row, column) for r in roots)
         sums = [v for v in before if v.what is What.SUM]
         return Blocks(tuple(roots), row, column, before, outside, tuple(steps), len(places),
@@ -143,7 +143,7 @@ def block_size(plan: Blocks, itemsize: int, memory: int, threads: int) -> int:
     return max(SMALLEST, size - size % SMALLEST)
 
 
-def balanced(size: int, rows: int, threads: int) -> int:
+def balance_blocks(size: int, rows: int, threads: int) -> int:
     """A size not much below, with which the blocks of a triangle keep all threads busy."""
     if rows <= size:
         return size
@@ -155,7 +155,7 @@ def balanced(size: int, rows: int, threads: int) -> int:
     return min(size, min(costs, key=lambda k: (costs[k], -k)))
 
 
-def evaluate(
+def evaluate_blocks(
     plan: Blocks,
     frame: Frame,
     results: Sequence[Array],
@@ -173,7 +173,7 @@ def evaluate(
     mirrored = [symmetric and s for s in plan.symmetric]
     if size is None:
         size = block_size(plan, np.dtype(frame.dtype).itemsize, memory, count)
-        size = balanced(size, rows, cores()) if all(mirrored) else size
+        size = balance_blocks(size, rows, cores()) if all(mirrored) else size
     with np.errstate(all="ignore"), _libraries().limit(limits=1):
         vectors = _vectors(plan, frame, plan.twins if symmetric else {})
         short = _short(plan, frame, vectors)

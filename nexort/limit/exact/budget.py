@@ -22,7 +22,7 @@ EACH = 2_000
 """And more, for each of its nodes."""
 
 
-class Budget:
+class PlanningBudget:
     """Steps of planning, of which there is a number that grows with the program and no faster."""
 
     def __init__(self, nodes: int = 0) -> None:

@@ -20,7 +20,7 @@ from nexort.limit.exact.values import Value, What
 from nexort.program.nodes import Node
 
 
-def gap(engine: Meanings, a: Gaussian, b: Gaussian) -> Value:
+def combination_gap(engine: Meanings, a: Gaussian, b: Gaussian) -> Value:
     """The GAP of two combinations; its columns are theirs up to positive factors."""
     columns: list[Value] = []
     bound: list[tuple[Label, ...]] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nexort.data.given import SMALL, Given, placeholders
-from nexort.limit.exact.existing import examine, singular
+from nexort.limit.exact.existing import examine, is_singular
 from nexort.limit.exact.solve import check_divisions
 from nexort.program.nodes import walk
 from nexort.program.program import Program
@@ -24,7 +24,7 @@ def refuse_divergent(program: Program, given: Given) -> None:
     positive and for other random numbers, nor for several sizes."""
     values = [rule.value for _, rule in program.rules()]
     values += [o.value for o in program.outputs if o.value is not None]
-    if not any(map(singular, walk(values))):
+    if not any(map(is_singular, walk(values))):
         return
     loose = {n: LOOSE for n, p in program.params.items() if p.default is None}
     given = replace(given, numbers={**loose, **given.numbers})

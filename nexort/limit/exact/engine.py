@@ -16,8 +16,16 @@ from typing import Any, TypeVar
 
 from nexort.limit.exact import kets, moments, scalars
 from nexort.limit.exact.budget import NotExact
-from nexort.limit.exact.forms import Form, relabelled
-from nexort.limit.exact.labels import At, Label, NeedsPin, canonical, renamed, sortable, top
+from nexort.limit.exact.forms import Form, relabel_form
+from nexort.limit.exact.labels import (
+    At,
+    Label,
+    NeedsPin,
+    canonical_indices,
+    rename_labels,
+    sortable,
+    top,
+)
 from nexort.limit.exact.meanings import Labelled, Meanings
 from nexort.limit.exact.values import Value
 from nexort.limit.symmetry import is_odd
@@ -31,7 +39,7 @@ DEEP = 100_000
 """Nested calls that long programs may take."""
 
 
-class Engine(Meanings):
+class ExactEngine(Meanings):
     """The exact limits of one program."""
 
     def __init__(
@@ -50,13 +58,13 @@ class Engine(Meanings):
 
     def scalar(self, node: Node, at: At) -> Value:
         """A scalar's entries. Raises NotExact."""
-        own, names = canonical(at)
+        own, names = canonical_indices(at)
         found = _once(self._scalars, (node, own), lambda: scalars.lower(self, node, own))
         return self.values.relabel(found, names)
 
     def form(self, node: Node, at: At) -> Form:
         """A ket's entries. Raises NotExact, NeedsPin."""
-        own, names = canonical(at)
+        own, names = canonical_indices(at)
         try:
             found = _once(self._forms, (node, own), lambda: kets.form_of(self, node, own))
         except NeedsPin as need:
@@ -66,13 +74,13 @@ class Engine(Meanings):
         if not names:
             return found
         if (node, at) not in self._forms_at:
-            self._forms_at[node, at] = relabelled(self.values, found, names)
+            self._forms_at[node, at] = relabel_form(self.values, found, names)
         return self._forms_at[node, at]
 
     def expect(self, *factors: Labelled) -> Value:
         """The expectation of a product of kets. Raises NotExact."""
         ordered = sorted(factors, key=lambda x: (x[0].serial, sortable(x[1])))
-        whole, names = canonical(tuple(i for _, at in ordered for i in at))
+        whole, names = canonical_indices(tuple(i for _, at in ordered for i in at))
         rest = iter(whole)
         own = tuple((x, tuple(next(rest) for _ in at)) for x, at in ordered)
         found = _once(self._expected, own, lambda: self._expect(own))
@@ -83,14 +91,14 @@ class Engine(Meanings):
             return self.values.zero
         self._at.append(factors[0][0])
         try:
-            return moments.expectation(self, [self.form(x, at) for x, at in factors])
+            return moments.forms_expectation(self, [self.form(x, at) for x, at in factors])
         except NeedsPin as need:
             label = need.label
         finally:
             self._at.pop()
         parts = []
         for k in range(self.size(label)):
-            pinned = [(x, renamed(at, {label: k})) for x, at in factors]
+            pinned = [(x, rename_labels(at, {label: k})) for x, at in factors]
             parts.append(self.expect(*pinned))
         return self.values.stack(parts, label)
 

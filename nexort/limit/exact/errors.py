@@ -22,16 +22,16 @@ import numpy as np
 
 from nexort.gaussian import sides
 from nexort.gaussian.covariance import Covariance, NotPositive
-from nexort.gaussian.covariance import product as two_product
+from nexort.gaussian.covariance import exact_product as two_product
 from nexort.gaussian.expectation import CLOSED, NotIntegrable
 from nexort.gaussian.quadrature import OutOfRange
-from nexort.gaussian.sizes import order, overlap, size
+from nexort.gaussian.sizes import overlap, rounding_order, size_of_terms
 from nexort.gaussian.univariate import Univariate
 from nexort.limit.exact import bent
 from nexort.limit.exact.frame import Frame
 from nexort.limit.exact.intervals import EPS, ROUNDINGS, error_of
-from nexort.limit.exact.operations import aligned, einsum_of, expectation_of, gap_of, spreads
-from nexort.limit.exact.univariates import jumps
+from nexort.limit.exact.operations import align_arrays, einsum_of, expectation_of, gap_of, spreads
+from nexort.limit.exact.univariates import has_jumps
 from nexort.limit.exact.values import Value, What
 from nexort.program.roundings import adds_exactly
 from nexort.program.unrolled import Array
@@ -48,7 +48,7 @@ ENOUGH = 1 / 64
 
 
 @dataclass(frozen=True)
-class Law:
+class BoundedLaw:
     """The covariance of an expectation, with bounds of its variances and of the gap 1 - rho;
     ``own`` says where both sides are one variable."""
 
@@ -59,7 +59,7 @@ class Law:
     own: Array
 
 
-def bound(value: Value, frame: Frame, args: list[Any], errors: list[Any], found: Any) -> Any:
+def bound_of(value: Value, frame: Frame, args: list[Any], errors: list[Any], found: Any) -> Any:
     """The bound of a value ``found``, from its arguments and their bounds."""
     match value.what:
         case What.NUMBER:
@@ -68,7 +68,9 @@ def bound(value: Value, frame: Frame, args: list[Any], errors: list[Any], found:
             return 0.0
         case What.CALL:
             places = spreads(value)
-            return _call(str(value.attr), aligned(args, places), _aligned(errors, places), found)
+            return _call(
+                str(value.attr), align_arrays(args, places), _aligned(errors, places), found
+            )
         case What.SUM:
             return _sum(value, frame, args, errors)
         case What.STACK:
@@ -151,8 +153,10 @@ def _both(args: list[Any], errors: list[Any], found: Any) -> Any:
     a, g, b, h, _, d = args
     e, own, f, other, rest, whole = errors
     near = np.asarray(found) >= 0
-    g, h = (np.abs(x) if not near.any() else np.where(near, sides.minus(np.asarray(x)), np.abs(x))
-            for x in (g, h))  # fmt: skip
+    g, h = (
+        np.abs(x) if not near.any() else np.where(near, sides.one_minus(np.asarray(x)), np.abs(x))
+        for x in (g, h)
+    )
     top = np.abs(a) * own + e * g + np.abs(b) * other + f * h + rest
     part = np.divide(1, d, where=d > 0, out=np.zeros(np.shape(d)))
     return top * part + np.abs(found) * (whole * part + 4 * EPS)
@@ -215,7 +219,7 @@ def _gap(value: Value, frame: Frame, args: list[Any], errors: list[Any], found: 
     has its square known to 2 |d| r + r^2. That of numbers as they are stored is found to roundings
     of itself (``nexort.limit.exact.nearness``)."""
     places = spreads(value)[:3]
-    left, right = (np.asarray(x) for x in aligned(args[:2], places[:2]))
+    left, right = (np.asarray(x) for x in align_arrays(args[:2], places[:2]))
     e, d, c = _aligned(errors[:3], places)
     bound = (
         value.attr if value.what is What.GAP else [x for x in value.attr if isinstance(x, tuple)]
@@ -236,7 +240,7 @@ def _gap(value: Value, frame: Frame, args: list[Any], errors: list[Any], found: 
     return np.where(same, 0.0, np.maximum(columns, np.where(small < 1e-4, 0.0, products)))
 
 
-def _law(value: Value, frame: Frame, args: list[Any], errors: list[Any], found: Any) -> Law:
+def _law(value: Value, frame: Frame, args: list[Any], errors: list[Any], found: Any) -> BoundedLaw:
     k = found.general if isinstance(found, bent.Bent) else found
     left, right, *rest = (np.asarray(e, float) for e in _aligned(errors, spreads(value)))
     own = np.asarray(value.args[0] is value.args[1] is value.args[2])
@@ -244,11 +248,11 @@ def _law(value: Value, frame: Frame, args: list[Any], errors: list[Any], found: 
         # an entry and itself, whose covariance has been made its variance
         own = own | np.eye(k.shape[0], dtype=bool) & (k.left == k.right) & (k.one_minus_rho == 0)
     if len(args) > 3:
-        return Law(k, left, right, np.where(own, 0.0, rest[1]), own)
+        return BoundedLaw(k, left, right, np.where(own, 0.0, rest[1]), own)
     scale = np.asarray(k.left_std * k.right_std)
     gap = _part(rest[0], scale) + (_part(left, k.left) + _part(right, k.right)) / 2 + 2 * EPS
     gap = np.where((scale > 0) & ~own, gap, 0.0)
-    return Law(k, left, right, gap, own)
+    return BoundedLaw(k, left, right, gap, own)
 
 
 # ---- expectations --------------------------------------------------------------------------------
@@ -258,7 +262,7 @@ def _shaped(value: Value, array: Any) -> Any:
     return array if value.labels else np.asarray(array).reshape(-1)[0]
 
 
-def _where_not_zero(value: Value, law: Law, found: Any, error: Any) -> Any:
+def _where_not_zero(value: Value, law: BoundedLaw, found: Any, error: Any) -> Any:
     """E f(y) g(z) is 0, and no rounding of it, where y is 0 and f(0) is, or z and g(0)."""
     k = law.covariance
     parts = zip(value.attr, (k.left, k.right), (law.left, law.right), strict=True)
@@ -269,13 +273,13 @@ def _where_not_zero(value: Value, law: Law, found: Any, error: Any) -> Any:
     return np.where(_shaped(value, known) & (np.asarray(found) == 0), 0.0, error)
 
 
-def _pair(value: Value, frame: Frame, law: Law, found: Any) -> Any:
+def _pair(value: Value, frame: Frame, law: BoundedLaw, found: Any) -> Any:
     f, g = value.attr
     k = law.covariance
-    scale = size(f, k.left, frame.rtol) * size(g, k.right, frame.rtol)
+    scale = size_of_terms(f, k.left, frame.rtol) * size_of_terms(g, k.right, frame.rtol)
     scale = np.where(np.isfinite(scale), scale, 64 * np.abs(found))
     base = np.asarray(frame.errors.get(value, 0.0))
-    base = base + ROUNDINGS * EPS * order(f) * order(g) * scale
+    base = base + ROUNDINGS * EPS * rounding_order(f) * rounding_order(g) * scale
     lost = (np.abs(found) < LEAST) & (k.left > 0) & (k.right > 0)
     total = base + np.where(lost, TINY, 0)
     left, right = _part(law.left, k.left), _part(law.right, k.right)
@@ -306,7 +310,7 @@ def _straight(f: Univariate) -> tuple[float, float] | None:
 
 
 def _smooth(f: Univariate, g: Univariate, changes: Any) -> bool:
-    return bool((changes < SMALL).all()) and not (jumps(f.node) or jumps(g.node))
+    return bool((changes < SMALL).all()) and not (has_jumps(f.node) or has_jumps(g.node))
 
 
 def _slope(f: Univariate, g: Univariate, k: Covariance, parts: Any, rtol: float) -> Any:
@@ -318,13 +322,14 @@ def _slope(f: Univariate, g: Univariate, k: Covariance, parts: Any, rtol: float)
     left, right, gap = parts
     first, second = ((h, h.derivative(), v) for h, v in ((f, k.left), (g, k.right)))
     (a, za), (b, zb) = (
-        (size(h, v, rtol), size(d.times_power(1), v, rtol)) for h, d, v in (first, second)
+        (size_of_terms(h, v, rtol), size_of_terms(d.times_power(1), v, rtol))
+        for h, d, v in (first, second)
     )
     slope = k.left_std * k.right_std * overlap(first[1], second[1], k, rtol)
     return (1 + SMALL) * (gap * slope + left / 2 * za * b + right / 2 * a * zb)
 
 
-def _after(value: Value, law: Law, found: Any) -> Any:
+def _after(value: Value, law: BoundedLaw, found: Any) -> Any:
     """Of a gap after a function, which depends on the gap alone; that of u z + v |z| changes by no
     more than the gap does."""
     total: Any = 2 * ROUNDINGS * EPS * np.abs(found)
@@ -334,7 +339,7 @@ def _after(value: Value, law: Law, found: Any) -> Any:
     for moved in _moved(alone):
         other = np.asarray(_shaped(value, gap_of(value, moved)))
         same = (other < 0) == (np.asarray(found) < 0)
-        first, second = sides.minus(other), sides.minus(np.asarray(found))
+        first, second = sides.one_minus(other), sides.one_minus(np.asarray(found))
         total = total + np.where(same, np.abs(other - found), np.abs(first - second))
     return total
 
@@ -348,27 +353,27 @@ def _change(value: Value, frame: Frame, moved: Any, found: Any) -> Any:
     return np.where(np.isnan(change), np.inf, change)
 
 
-def _moved(law: Law) -> Iterator[Covariance]:
+def _moved(law: BoundedLaw) -> Iterator[Covariance]:
     """The covariance with each variance, and the gap, moved by its error."""
     k = law.covariance
-    gap = sides.joined(k.one_minus_rho, k.one_plus_rho) if k.gap is None else k.gap
+    gap = sides.gap_of_sides(k.one_minus_rho, k.one_plus_rho) if k.gap is None else k.gap
     if np.any(law.left):
         yield _with(k, k.left + law.left, k.right + np.where(law.own, law.left, 0), gap)
     if np.any(law.right) and not np.all(law.own):
         yield _with(k, k.left, k.right + np.where(law.own, 0, law.right), gap)
     if np.any(law.gap):
-        less, more = sides.minus(gap), sides.plus(gap)
+        less, more = sides.one_minus(gap), sides.one_plus(gap)
         step = np.where(less <= 1, law.gap, -law.gap)
-        gap = sides.joined(np.clip(less + step, 0, 2), np.clip(more - step, 0, 2))
+        gap = sides.gap_of_sides(np.clip(less + step, 0, 2), np.clip(more - step, 0, 2))
         yield _with(k, k.left, k.right, gap)
 
 
-def _vanishing(law: Law) -> Iterator[Covariance]:
+def _vanishing(law: BoundedLaw) -> Iterator[Covariance]:
     """Where it is not known that a variance is not 0: the covariances with 0 there, and with the
     largest variances and both ends of the correlation. In between f and g are constants beside
     their jumps at 0, whose expectation is monotonic in the correlation."""
     k = law.covariance
-    gap = sides.joined(k.one_minus_rho, k.one_plus_rho) if k.gap is None else k.gap
+    gap = sides.gap_of_sides(k.one_minus_rho, k.one_plus_rho) if k.gap is None else k.gap
     first = (law.left > 0) & (k.left <= law.left)
     second = (law.right > 0) & (k.right <= law.right)
     if not (np.any(first) or np.any(second)):
@@ -387,11 +392,11 @@ def _one(value: Value, frame: Frame, variance: Any, error: Any, found: Any) -> A
     """E f(z), and E z f(z) / Var z."""
     f: Univariate = value.attr
     variance = np.asarray(variance, float)
-    scale = size(f, variance, frame.rtol)
+    scale = size_of_terms(f, variance, frame.rtol)
     scale = np.where(np.isfinite(scale), scale, 64 * np.abs(found))
     if value.what is What.STEIN:  # of E z f(z), divided
         scale = np.where(variance > 0, scale / np.sqrt(np.where(variance > 0, variance, 1)), 0)
-    total = np.asarray(frame.errors.get(value, 0.0)) + ROUNDINGS * EPS * order(f) * scale
+    total = np.asarray(frame.errors.get(value, 0.0)) + ROUNDINGS * EPS * rounding_order(f) * scale
     if np.any(error):
         total = total + _change(value, frame, variance + error, found)
         if np.any(variance <= error):

@@ -12,11 +12,18 @@ from dataclasses import dataclass, replace
 from itertools import islice, product
 
 from nexort.limit.exact import failures
-from nexort.limit.exact.engine import Engine, deep
+from nexort.limit.exact.engine import ExactEngine, deep
 from nexort.limit.exact.integrands import Integrand, Integrands
-from nexort.limit.existence.ranges import BOUNDED, VARIABLE, NotShown, Range, constant, of_call
-from nexort.limit.existence.space import judged, tame
-from nexort.limit.existence.verdict import Known, Verdict
+from nexort.limit.existence.ranges import (
+    BOUNDED,
+    VARIABLE,
+    NotShown,
+    ValueRange,
+    constant_range,
+    of_call,
+)
+from nexort.limit.existence.space import exists_in_space, tame
+from nexort.limit.existence.verdict import Existence, Known
 from nexort.program import build
 from nexort.program.differentiate import substitute
 from nexort.program.nodes import Node, Op, Role, walk
@@ -47,7 +54,7 @@ EXPECTED = (Op.INNER, Op.AVERAGE, Op.MEAN, Op.MATMUL)
 
 
 def examine(
-    program: Unrolled, effort: Effort = FULL, laws: Mapping[Node, Range] | None = None
+    program: Unrolled, effort: Effort = FULL, laws: Mapping[Node, ValueRange] | None = None
 ) -> frozenset[Node]:
     """The expectations of a program that are not shown to exist: INNER, AVERAGE and MEAN nodes, and
     MATMUL nodes for the variances of their hats. ``laws``: what is known of kets that are SLOTs.
@@ -70,7 +77,7 @@ def examine(
 
 def heavy(
     program: Unrolled, unknown: frozenset[Node] = frozenset(),
-    effort: Effort = FULL, laws: Mapping[Node, Range] | None = None,
+    effort: Effort = FULL, laws: Mapping[Node, ValueRange] | None = None,
 ) -> frozenset[Node]:  # fmt: skip
     """The expectations of which the integrand's square is not shown to have one, so that means of
     samples have no known errors; ``unknown`` do not themselves."""
@@ -84,19 +91,19 @@ def heavy(
 
 
 def _singular_ones(
-    program: Unrolled, effort: Effort, laws: Mapping[Node, Range] | None
-) -> tuple[Engine, Integrands, list[Node]] | None:
+    program: Unrolled, effort: Effort, laws: Mapping[Node, ValueRange] | None
+) -> tuple[ExactEngine, Integrands, list[Node]] | None:
     """The expectations of what may be singular; None where nothing is."""
     nodes = walk([m for output in program.outputs for m in output.members])
     if not any(map(is_risky, nodes)):
         return None
-    engine = Engine(program)
+    engine = ExactEngine(program)
     risky = _risky(engine)
     found = [x for x in nodes if x.op in EXPECTED and any(a in risky for a in x.args)]
     return engine, Integrands(engine, effort.hard, laws), found
 
 
-def singular(node: Node) -> bool:
+def is_singular(node: Node) -> bool:
     """A function that is not real or not finite everywhere, or grows faster than polynomials."""
     return node.op is Op.CALL and str(node.attr) in ("div", "pow", *SINGULAR)
 
@@ -115,11 +122,11 @@ def is_risky(node: Node) -> bool:
     return name in SINGULAR
 
 
-def _risky(engine: Engine) -> set[Node]:
+def _risky(engine: ExactEngine) -> set[Node]:
     """The kets that are made of such functions; hats are not, nor what interval arithmetic shows to
     have all powers, as exp(-z^2)."""
     found: set[Node] = set()
-    ranges: dict[Node, Range] = {}
+    ranges: dict[Node, ValueRange] = {}
     for x in engine.nodes:
         if x.type.kind is not Kind.KET:
             continue
@@ -136,11 +143,11 @@ def _risky(engine: Engine) -> set[Node]:
     return found
 
 
-NUMBER = Range(-math.inf, math.inf, up=BOUNDED)
+NUMBER = ValueRange(-math.inf, math.inf, up=BOUNDED)
 """One that is not known."""
 
 
-def _range(engine: Engine, x: Node, ranges: Mapping[Node, Range]) -> Range | None:
+def _range(engine: ExactEngine, x: Node, ranges: Mapping[Node, ValueRange]) -> ValueRange | None:
     """Of a ket over Gaussians, from those of its arguments; None where it is not known."""
     match x.op:
         case Op.INIT_VECTOR:
@@ -163,20 +170,20 @@ def _range(engine: Engine, x: Node, ranges: Mapping[Node, Range]) -> Range | Non
     return None
 
 
-def _sum_of_products(x: Node, args: list[Range]) -> Range | None:
+def _sum_of_products(x: Node, args: list[ValueRange]) -> ValueRange | None:
     """Of the entries of one ket times numbers."""
     kets = [a for a, y in zip(args, x.args, strict=True) if y.type.kind is Kind.KET]
-    return Range(-math.inf, math.inf, up=kets[0].up) if len(kets) == 1 else None
+    return ValueRange(-math.inf, math.inf, up=kets[0].up) if len(kets) == 1 else None
 
 
-def _argument(x: Node, ranges: Mapping[Node, Range]) -> Range | None:
+def _argument(x: Node, ranges: Mapping[Node, ValueRange]) -> ValueRange | None:
     if x.type.kind is Kind.KET:
         return ranges.get(x)
-    return constant(x.attr) if x.op is Op.CONST and not x.type.axes else NUMBER
+    return constant_range(x.attr) if x.op is Op.CONST and not x.type.axes else NUMBER
 
 
 def _examined(
-    engine: Engine, integrands: Integrands, node: Node, effort: Effort
+    engine: ExactEngine, integrands: Integrands, node: Node, effort: Effort
 ) -> Diagnostic | None:
     """Why an expectation does not exist, at one of some entries."""
     seen: set[Node] = set()
@@ -204,7 +211,7 @@ def _examined(
     return None
 
 
-def _has_square(engine: Engine, integrands: Integrands, node: Node, effort: Effort) -> bool:
+def _has_square(engine: ExactEngine, integrands: Integrands, node: Node, effort: Effort) -> bool:
     hard = 0
     for factors in _entries(engine, node, effort):
         once = integrands.of(factors)
@@ -220,17 +227,17 @@ def _has_square(engine: Engine, integrands: Integrands, node: Node, effort: Effo
     return True
 
 
-def _judged(node: Node, integrand: Integrand, integrands: Integrands) -> Verdict:
+def _judged(node: Node, integrand: Integrand, integrands: Integrands) -> Existence:
     graph = integrand.graph
     if node.op is Op.MEAN and node.type.kind is Kind.KET:  # over the copies alone
         roots = integrands.roots(integrand.leaves)
         values = {x: build.constant(0.3 + 0.61 * k) for k, x in enumerate(roots)}
         graph = substitute(graph, values)
-    return judged(graph, integrands.covariance, integrands.ranges)
+    return exists_in_space(graph, integrands.covariance, integrands.ranges)
 
 
 def _entries(
-    engine: Engine, node: Node, effort: Effort
+    engine: ExactEngine, node: Node, effort: Effort
 ) -> Iterator[list[tuple[Node, tuple[int, ...]]]]:
     """The factors of an expectation at some entries: equal ones, and others."""
     kets = node.args * 2 if node.op is Op.MATMUL else node.args
@@ -251,7 +258,11 @@ def _entries(
 
 
 def _refused(
-    engine: Engine, integrands: Integrands, node: Node, integrand: Integrand, verdict: Verdict
+    engine: ExactEngine,
+    integrands: Integrands,
+    node: Node,
+    integrand: Integrand,
+    verdict: Existence,
 ) -> Diagnostic:
     span, _ = _place(engine, node)
     what, text = _named(engine, node), integrands.text(integrand)
@@ -262,16 +273,16 @@ def _refused(
     )  # fmt: skip
 
 
-def _place(engine: Engine, node: Node) -> tuple[Span | None, str]:
+def _place(engine: ExactEngine, node: Node) -> tuple[Span | None, str]:
     """The line of the factor that was written last, else of the expectation itself."""
     for ket in sorted(node.args, key=lambda x: -x.serial):
-        span, name = failures.place(engine, ket)
+        span, name = failures.binding_of(engine, ket)
         if span is not None:
             return span, name
-    return failures.place(engine, node)
+    return failures.binding_of(engine, node)
 
 
-def _named(engine: Engine, node: Node) -> str:
+def _named(engine: ExactEngine, node: Node) -> str:
     names = [_ket(engine, a) for a in node.args]
     match node.op:
         case Op.AVERAGE:
@@ -286,12 +297,12 @@ def _named(engine: Engine, node: Node) -> str:
     return "an expectation over iid copies"
 
 
-def _ket(engine: Engine, node: Node) -> str:
+def _ket(engine: ExactEngine, node: Node) -> str:
     spans = engine.program.spans
     if node in spans:
         return spans[node].text
     if node.op is Op.INIT_VECTOR:
         name, indices = node.attr
         return f"|{name}{list(indices) if indices else ''}>"
-    span, name = failures.place(engine, node)
+    span, name = failures.binding_of(engine, node)
     return "a ket" if span is None else name.strip("'")

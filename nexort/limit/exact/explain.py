@@ -12,7 +12,7 @@ from nexort.program.unrolled import Unrolled
 
 
 @dataclass(frozen=True)
-class Row:
+class RouteRow:
     """One line: the scalar's text, its route, and its error or why it is sampled."""
 
     text: str
@@ -25,12 +25,12 @@ class Row:
         return self.text, self.route, self.error
 
 
-def explain(program: Unrolled, rtol: float = 1e-8) -> list[Row]:
+def explain_routes(program: Unrolled, rtol: float = 1e-8) -> list[RouteRow]:
     """The routes of all expectations, in the program's order; equal lines are counted."""
     return rows_of(program, solve(program, rtol, unknown=examine(program)))
 
 
-def rows_of(program: Unrolled, solution: Solution) -> list[Row]:
+def rows_of(program: Unrolled, solution: Solution) -> list[RouteRow]:
     """The table of a solution."""
     counts: dict[tuple[str, str], list[float | str]] = {}
     for route in solution.routes:
@@ -43,7 +43,7 @@ def rows_of(program: Unrolled, solution: Solution) -> list[Row]:
     for (text, method), errors in counts.items():
         known = [e for e in errors if isinstance(e, float)]
         times = f" (x {len(errors)})" if len(errors) > 1 else ""
-        rows.append(Row(text + times, method, f"{max(known):.0e}" if known else "by sampling"))
+        rows.append(RouteRow(text + times, method, f"{max(known):.0e}" if known else "by sampling"))
     return rows
 
 

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from nexort.limit.exact.values import Value, Values, What
 
 
-def factored(values: Values, roots: Sequence[Value]) -> list[Value]:
+def factor_sums(values: Values, roots: Sequence[Value]) -> list[Value]:
     """Equal values in which every sum is factored by what most of its terms share."""
     done: dict[Value, Value] = {}
-    for v in ordered(roots):
+    for v in dependency_order(roots):
         args = tuple(done[a] for a in v.args)
         if v.what is What.CALL and v.attr == "add":
             done[v] = _sum(values, args)
@@ -68,7 +68,7 @@ def _forget(count: Counter[Value], factors: Iterable[Value]) -> None:
             del count[f]
 
 
-def ordered(roots: Iterable[Value]) -> list[Value]:
+def dependency_order(roots: Iterable[Value]) -> list[Value]:
     """The values that some depend on, arguments first, and each as late as it can be: deeper
     arguments come before shallow ones, so that few are held at a time."""
     depth: dict[Value, int] = {}

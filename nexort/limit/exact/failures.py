@@ -7,7 +7,7 @@ import numpy as np
 from nexort.gaussian.covariance import NotPositive
 from nexort.gaussian.expectation import NotIntegrable
 from nexort.gaussian.quadrature import OutOfRange
-from nexort.limit.exact.engine import Engine
+from nexort.limit.exact.engine import ExactEngine
 from nexort.limit.exact.operations import NotFiniteError
 from nexort.limit.exact.texts import text_of_function
 from nexort.limit.exact.values import Value
@@ -19,7 +19,7 @@ Problem = Indefinite | NotFiniteError | NotIntegrable | NotPositive | OutOfRange
 PROBLEMS = (Indefinite, NotFiniteError, NotIntegrable, NotPositive, OutOfRange)
 
 
-def diagnosed(engine: Engine, problem: Problem) -> NexortError:
+def diagnose(engine: ExactEngine, problem: Problem) -> NexortError:
     """The user's error for a failed evaluation."""
     match problem:
         case Indefinite():
@@ -35,7 +35,7 @@ def diagnosed(engine: Engine, problem: Problem) -> NexortError:
             return fail("not-positive", message, _only_factor(engine)[0])
 
 
-def place(engine: Engine, node: Node | None) -> tuple[Span | None, str]:
+def binding_of(engine: ExactEngine, node: Node | None) -> tuple[Span | None, str]:
     """The first written binding that reaches a node, and its text."""
     if node is not None:
         spans = engine.program.spans
@@ -46,20 +46,20 @@ def place(engine: Engine, node: Node | None) -> tuple[Span | None, str]:
     return None, "the program"
 
 
-def _indefinite(engine: Engine, problem: Indefinite) -> NexortError:
+def _indefinite(engine: ExactEngine, problem: Indefinite) -> NexortError:
     span, name = _only_factor(engine)
     message = f"the covariance in {name} is not symmetric positive semidefinite"
     message += f" (smallest eigenvalue {problem.eigenvalue:.3g})"
     return fail("not-positive", message, span)
 
 
-def _only_factor(engine: Engine) -> tuple[Span | None, str]:
-    return place(engine, next((n for n in engine.nodes if n.op is Op.FACTOR), None))
+def _only_factor(engine: ExactEngine) -> tuple[Span | None, str]:
+    return binding_of(engine, next((n for n in engine.nodes if n.op is Op.FACTOR), None))
 
 
-def not_finite(engine: Engine, value: Value | None) -> NexortError:
+def not_finite(engine: ExactEngine, value: Value | None) -> NexortError:
     """A value is infinite, or not a number."""
-    span, name = place(engine, engine.origin.get(value) if value is not None else None)
+    span, name = binding_of(engine, engine.origin.get(value) if value is not None else None)
     return fail(
         "not-finite",
         f"a value of {name} is infinite or not a number in the limit",
@@ -69,10 +69,10 @@ def not_finite(engine: Engine, value: Value | None) -> NexortError:
     )
 
 
-def _not_integrable(engine: Engine, problem: NotIntegrable) -> NexortError:
+def _not_integrable(engine: ExactEngine, problem: NotIntegrable) -> NexortError:
     f = problem.function
     value = _value_of(engine, f)
-    span, name = place(engine, engine.origin.get(value) if value is not None else None)
+    span, name = binding_of(engine, engine.origin.get(value) if value is not None else None)
     variance = float(np.max(problem.variance))
     return fail(
         "not-integrable",
@@ -83,7 +83,7 @@ def _not_integrable(engine: Engine, problem: NotIntegrable) -> NexortError:
     )
 
 
-def _value_of(engine: Engine, f: object) -> Value | None:
+def _value_of(engine: ExactEngine, f: object) -> Value | None:
     return next((v for v in engine.origin if v.attr is f or f in _functions(v)), None)
 
 

@@ -25,7 +25,7 @@ from nexort.limit.exact.labels import (
     Label,
     Names,
     labels_of,
-    renamed,
+    rename_labels,
     sortable,
 )
 from nexort.limit.exact.values import Value, Values
@@ -46,13 +46,13 @@ MAX_POWER = 100
 """Of a form with one term."""
 
 
-def monomial(power: int) -> Node:
+def monomial_graph(power: int) -> Node:
     """z^k as a graph."""
     return SLOT if power == 1 else build.call("pow", SLOT, build.constant(power))
 
 
 @dataclass(frozen=True, slots=True)
-class Atom:
+class GaussianEntry:
     """An entry of an initial multi-vector (node INIT_VECTOR), or of a hat (node MATMUL)."""
 
     node: Node
@@ -69,7 +69,7 @@ class Item:
     """coefficient * atom, summed over the bound labels."""
 
     coefficient: Value
-    atom: Atom
+    atom: GaussianEntry
 
     @property
     def bound(self) -> tuple[Label, ...]:
@@ -123,7 +123,7 @@ class Factor:
         """The function as one graph over SLOT."""
         parts = list(self.functions)
         if self.power:
-            parts.insert(0, monomial(self.power))
+            parts.insert(0, monomial_graph(self.power))
         found = parts[0]
         for part in parts[1:]:
             found = build.call("mul", found, part)
@@ -180,9 +180,9 @@ class Form:
 NOTHING = Gaussian(())
 
 
-def gaussian(values: Values, items: Iterable[Item]) -> Gaussian:
+def gaussian_form(values: Values, items: Iterable[Item]) -> Gaussian:
     """A linear form: equal atoms collected, zeros left out, in order."""
-    found: dict[Atom, list[Value]] = {}
+    found: dict[GaussianEntry, list[Value]] = {}
     for item in items:
         found.setdefault(item.atom, []).append(item.coefficient)
     total = {a: c[0] if len(c) == 1 else values.add(*c) for a, c in found.items()}
@@ -208,14 +208,14 @@ def form(values: Values, linear: Gaussian, terms: Iterable[Term]) -> Form:
     kept = tuple(t for t in found.values() if t.coefficient is not values.zero)
     if len(kept) > MAX_TERMS:
         raise NotExact(f"a sum of more than {MAX_TERMS} terms")
-    return Form(gaussian(values, items), kept)
+    return Form(gaussian_form(values, items), kept)
 
 
-def closed(values: Values, x: Form, over: Sequence[Label]) -> Form:
+def sum_over_labels(values: Values, x: Form, over: Sequence[Label]) -> Form:
     """The sum of a form over some of its labels."""
     items = [_closed_item(values, i, over) for i in x.linear.items]
     terms = [_closed_term(values, t, over) for t in x.terms]
-    return form(values, gaussian(values, items), terms)
+    return form(values, gaussian_form(values, items), terms)
 
 
 def _closed_item(values: Values, item: Item, over: Sequence[Label]) -> Item:
@@ -226,7 +226,7 @@ def _closed_item(values: Values, item: Item, over: Sequence[Label]) -> Item:
             assert isinstance(i, Label)
             names.setdefault(i, Label(ITEM, place, i.axis))
     coefficient = values.sum(item.coefficient, [x for x in over if x not in names])
-    atom = Atom(item.atom.node, renamed(item.atom.at, names))
+    atom = GaussianEntry(item.atom.node, rename_labels(item.atom.at, names))
     return Item(values.relabel(coefficient, names), atom)
 
 
@@ -241,36 +241,36 @@ def _closed_term(values: Values, term: Term, over: Sequence[Label]) -> Term:
     return relabelled_term(values, whole, names)
 
 
-def constant(values: Values, value: Value) -> Form:
+def constant_form(values: Values, value: Value) -> Form:
     """A ket that is the same number at every entry."""
     return Form(NOTHING, () if value is values.zero else (Term(value),))
 
 
-def scaled(values: Values, by: Value, x: Form) -> Form:
+def scale_form(values: Values, by: Value, x: Form) -> Form:
     """A multiple."""
     if by is values.one:
         return x
     items = [replace(i, coefficient=values.mul(by, i.coefficient)) for i in x.linear.items]
     terms = [replace(t, coefficient=values.mul(by, t.coefficient)) for t in x.terms]
-    return form(values, gaussian(values, items), terms)
+    return form(values, gaussian_form(values, items), terms)
 
 
-def added(values: Values, *forms: Form) -> Form:
+def add_forms(values: Values, *forms: Form) -> Form:
     """A sum."""
     items = [i for x in forms for i in x.linear.items]
-    return form(values, gaussian(values, items), [t for x in forms for t in x.terms])
+    return form(values, gaussian_form(values, items), [t for x in forms for t in x.terms])
 
 
-def multiplied(values: Values, x: Form, y: Form) -> Form:
+def multiply_forms(values: Values, x: Form, y: Form) -> Form:
     """A product, expanded."""
     left, right = x.all_terms(values), y.all_terms(values)
     if len(left) * len(right) > MAX_TERMS:
         raise NotExact(f"a product of more than {MAX_TERMS} terms")
     values.budget.spend(len(left) * len(right))
-    return form(values, NOTHING, [product(values, a, b) for a in left for b in right])
+    return form(values, NOTHING, [term_product(values, a, b) for a in left for b in right])
 
 
-def product(values: Values, a: Term, b: Term) -> Term:
+def term_product(values: Values, a: Term, b: Term) -> Term:
     """The product of two terms: functions of the same Gaussian become one."""
     names = {x: Label(TERM, len(a.bound) + x.place, x.axis) for x in b.bound if a.bound}
     b = relabelled_term(values, b, names)
@@ -286,7 +286,7 @@ def product(values: Values, a: Term, b: Term) -> Term:
     return Term(values.mul(a.coefficient, b.coefficient), factors, (*a.bound, *b.bound))
 
 
-def opened(values: Values, term: Term) -> Term:
+def free_term(values: Values, term: Term) -> Term:
     """The term with FREE labels, beside those that it has, in place of its bound ones."""
     if not term.bound:
         return term
@@ -312,7 +312,7 @@ def _free_places(term: Term) -> int:
 # ---- other labels --------------------------------------------------------------------------------
 
 
-def relabelled(values: Values, x: Form, names: Names) -> Form:
+def relabel_form(values: Values, x: Form, names: Names) -> Form:
     """The form with labels replaced, all at once."""
     if not names:
         return x
@@ -325,15 +325,15 @@ def relabelled_term(values: Values, term: Term, names: Names) -> Term:
     if not names:
         return term
     factors = tuple(replace(f, z=_relabelled(values, f.z, names)) for f in term.factors)
-    bound = tuple(x for x in renamed(term.bound, names) if isinstance(x, Label))
+    bound = tuple(x for x in rename_labels(term.bound, names) if isinstance(x, Label))
     return Term(values.relabel(term.coefficient, names), factors, bound)
 
 
 def _relabelled(values: Values, z: Gaussian, names: Names) -> Gaussian:
-    return gaussian(values, [relabelled_item(values, i, names) for i in z.items])
+    return gaussian_form(values, [relabelled_item(values, i, names) for i in z.items])
 
 
 def relabelled_item(values: Values, item: Item, names: Names) -> Item:
     """The item with labels replaced."""
-    at = renamed(item.atom.at, names)
-    return Item(values.relabel(item.coefficient, names), Atom(item.atom.node, at))
+    at = rename_labels(item.atom.at, names)
+    return Item(values.relabel(item.coefficient, names), GaussianEntry(item.atom.node, at))

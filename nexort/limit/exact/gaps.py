@@ -19,9 +19,9 @@ from nexort.gaussian.expectation import gap_after
 from nexort.gaussian.univariate import Univariate
 from nexort.limit.exact import coefficients, mixtures
 from nexort.limit.exact.budget import NotExact
-from nexort.limit.exact.factored import ordered
-from nexort.limit.exact.forms import Atom, Form, Gaussian, Item, Term, gaussian
-from nexort.limit.exact.labels import At, NeedsPin, canonical
+from nexort.limit.exact.factored import dependency_order
+from nexort.limit.exact.forms import Form, Gaussian, GaussianEntry, Item, Term, gaussian_form
+from nexort.limit.exact.labels import At, NeedsPin, canonical_indices
 from nexort.limit.exact.meanings import Meanings
 from nexort.limit.exact.univariates import univariate
 from nexort.limit.exact.values import Value, Values, What
@@ -32,7 +32,7 @@ def covariance_object(engine: Meanings, a: Gaussian, b: Gaussian, kinked: bool) 
     """COV of a pair, with its gap where that is known and matters."""
     parts = [engine.covariance(a, a), engine.covariance(b, b), engine.covariance(a, b)]
     if kinked:
-        found = gap(engine, a, b)
+        found = gap_of(engine, a, b)
         if found is not None:
             parts.append(found)
     return engine.values.make(What.COV, tuple(parts), None)
@@ -43,7 +43,7 @@ def without_cross(engine: Meanings, roots: Sequence[Value]) -> list[Value]:
     variances alone: cross = s_a s_b (1 - gap)."""
     values = engine.values
     done: dict[Value, Value] = {}
-    for v in ordered(roots):
+    for v in dependency_order(roots):
         args = tuple(done[a] for a in v.args)
         if v.what is What.COV and len(args) == 4 and args[3].labels == v.labels:
             done[v] = values.make(What.COV, (args[0], args[1], args[3]), "gap")
@@ -54,7 +54,7 @@ def without_cross(engine: Meanings, roots: Sequence[Value]) -> list[Value]:
     return [done[r] for r in roots]
 
 
-def gap(engine: Meanings, a: Gaussian, b: Gaussian) -> Value | None:
+def gap_of(engine: Meanings, a: Gaussian, b: Gaussian) -> Value | None:
     """The gap of two Gaussian kets, or None."""
     known = engine.gaps
     if (a, b) not in known:
@@ -87,32 +87,32 @@ def _group(item: Item) -> object:
 
 
 def _part(engine: Meanings, z: Gaussian, group: object) -> Gaussian:
-    return gaussian(engine.values, [i for i in z.items if _group(i) == group])
+    return gaussian_form(engine.values, [i for i in z.items if _group(i) == group])
 
 
 def _of_group(engine: Meanings, a: Gaussian, b: Gaussian, group: object) -> Value | None:
     if not (a.items and b.items):
         return engine.values.one
     if group is None:
-        return coefficients.gap(engine, a, b)
+        return coefficients.combination_gap(engine, a, b)
     if len(a.items) > 1 or len(b.items) > 1:
         return None
     x, y = a.items[0], b.items[0]
     if x.bound or y.bound:
         own = engine.covariance(a, a), engine.covariance(b, b), engine.covariance(a, b)
-        return mixtures.gap(engine, own, x, y, _of_atoms)
+        return mixtures.mixture_gap(engine, own, x, y, _of_atoms)
     inside = _of_atoms(engine, x.atom, y.atom)
     return None if inside is None else _signed(engine, inside, x.coefficient, y.coefficient)
 
 
-def _of_atoms(engine: Meanings, a: Atom, b: Atom) -> Value | None:
+def _of_atoms(engine: Meanings, a: GaussianEntry, b: GaussianEntry) -> Value | None:
     """The gap of the kets that a matrix is applied to."""
     return of_kets(engine, a.node.args[0], a.at, b.node.args[0], b.at)
 
 
 def of_kets(engine: Meanings, x: Node, x_at: At, y: Node, y_at: At) -> Value | None:
     """The gap of two kets, None where it is not known."""
-    at, names = canonical((*x_at, *y_at))
+    at, names = canonical_indices((*x_at, *y_at))
     try:
         first, second = engine.form(x, at[: len(x_at)]), engine.form(y, at[len(x_at) :])
     except NeedsPin:
@@ -131,7 +131,7 @@ def _signed(engine: Meanings, inside: Value, c: Value, d: Value) -> Value:
 def _of_ket(engine: Meanings, x: Form, y: Form) -> Value | None:
     """The gap (of the uncentred kind, 1 - <x|y> / (|x| |y|)) of two entries of one ket."""
     if x.gaussian is not None and y.gaussian is not None:
-        return gap(engine, x.gaussian, y.gaussian)
+        return gap_of(engine, x.gaussian, y.gaussian)
     s, t = _only(x), _only(y)
     if s is None or t is None:
         return None
@@ -141,7 +141,7 @@ def _of_ket(engine: Meanings, x: Form, y: Form) -> Value | None:
     function = univariate(f.node())
     if not has_gap(function):
         return None
-    inside = gap(engine, f.z, g.z)
+    inside = gap_of(engine, f.z, g.z)
     if inside is None:
         return None
     # the orientation of the expectations, so that they share the object

@@ -35,7 +35,7 @@ class Instruction:
     others: tuple[int, ...] = ()
 
 
-def paired(code: Sequence[Instruction]) -> list[Instruction]:
+def pair_arcsines(code: Sequence[Instruction]) -> list[Instruction]:
     """An arcsine and a bump of the same arguments made one, where the first stands."""
     parts: dict[Any, dict[int, Instruction]] = {}
     for x in code:
@@ -53,7 +53,7 @@ def paired(code: Sequence[Instruction]) -> list[Instruction]:
     return found
 
 
-def combined(code: Sequence[Instruction]) -> list[Instruction]:
+def combine_sums(code: Sequence[Instruction]) -> list[Instruction]:
     """a x + b c made one instruction, x over rows, where nothing else needs the products."""
     uses = Counter(r for x in code for r in x.registers)
     made = {r: x for x in code for r in x.outs if uses[r] == 1}
@@ -70,7 +70,7 @@ def combined(code: Sequence[Instruction]) -> list[Instruction]:
     return [x for x in found if not inside.intersection(x.outs)]
 
 
-def allocated(code: Sequence[Instruction]) -> tuple[Array, int]:
+def allocate_registers(code: Sequence[Instruction]) -> tuple[Array, int]:
     """The instructions as rows of numbers, registers used again once nothing reads them; and how
     many there are."""
     last = {r: k for k, x in enumerate(code) for r in (*x.outs, *x.registers)}

@@ -18,19 +18,19 @@ import numpy as np
 from nexort.activations import Array
 from nexort.limit.exact import failures
 from nexort.limit.exact.budget import NotExact
-from nexort.limit.exact.engine import Engine
-from nexort.limit.exact.factored import ordered
+from nexort.limit.exact.engine import ExactEngine
+from nexort.limit.exact.factored import dependency_order
 from nexort.limit.exact.forms import Gaussian
 from nexort.limit.exact.labels import NeedsPin
 from nexort.limit.exact.operations import operation
-from nexort.limit.exact.scalars import aligned, selected
+from nexort.limit.exact.scalars import align_indices, select_indices
 from nexort.limit.exact.values import Value, What
 from nexort.limit.exact.whole import frame_of
-from nexort.limit.existence.ranges import BOUNDED, VARIABLE, WILD, NotShown, Range, bounds
-from nexort.limit.existence.texts import text_of
+from nexort.limit.existence.ranges import BOUNDED, VARIABLE, WILD, NotShown, ValueRange, bounds
+from nexort.limit.existence.texts import graph_text
 from nexort.program import build
 from nexort.program.nodes import Node, Op, Role, walk
-from nexort.program.roundings import Rounded, uncertain
+from nexort.program.roundings import Rounded, has_error
 from nexort.program.types import Kind, scalar
 from nexort.support.diagnostics import InternalError
 
@@ -56,14 +56,16 @@ class Integrand:
 class Integrands:
     """Graphs of kets at entries; ``unknown`` are expectations that are not known to exist."""
 
-    def __init__(self, engine: Engine, hard: int, laws: Mapping[Node, Range] | None = None) -> None:
+    def __init__(
+        self, engine: ExactEngine, hard: int, laws: Mapping[Node, ValueRange] | None = None
+    ) -> None:
         """``laws``: what is known of kets that are SLOT nodes."""
         self.engine = engine
         self.laws = laws or {}
         self.unknown: set[Node] = set()
         self.hard = hard
         """How many more integrands may take more than interval arithmetic."""
-        self.ranges: dict[Node, Range] = {}
+        self.ranges: dict[Node, ValueRange] = {}
         """Of the leaves that are not Gaussian."""
         self._gaussians: dict[Node, tuple[Gaussian, int]] = {}
         """The Gaussian ket and its copy that a leaf stands for."""
@@ -81,7 +83,7 @@ class Integrands:
     def text(self, integrand: Integrand) -> str:
         """The function, and what its variables are."""
         gaussian = all(x in self._gaussians for x in integrand.leaves)
-        return text_of(integrand.graph, integrand.leaves, self.covariance, gaussian=gaussian)
+        return graph_text(integrand.graph, integrand.leaves, self.covariance, gaussian=gaussian)
 
     def covariance(self, leaves: Sequence[Node]) -> Array | None:
         """The covariance of some leaves, None where it has no exact number."""
@@ -109,7 +111,7 @@ class Integrands:
 
     def _graph(self, node: Node, at: At, copy: int) -> Node:
         if node.op is Op.CALL:
-            parts = [self.graph(a, _ints(aligned(a, at)), copy) for a in node.args]
+            parts = [self.graph(a, _ints(align_indices(a, at)), copy) for a in node.args]
             return build.call(str(node.attr), *parts)
         if node.type.kind is Kind.SCALAR:
             return self._scalar(node, at)
@@ -127,7 +129,7 @@ class Integrands:
             case Op.SLOT:
                 return self._leaf((node, at, copy), self.laws.get(node, UNKNOWN))
             case op if op.role is Role.SELECTION:
-                return self.graph(node.args[0], _ints(selected(node, at)), copy)
+                return self.graph(node.args[0], _ints(select_indices(node, at)), copy)
             case op if op.local:
                 return self._leaf((node, at, copy), UNKNOWN)
             case op:
@@ -156,7 +158,7 @@ class Integrands:
         at = tuple(0 for _ in ket.type.axes)
         return self._range(self.graph(ket, at, copy)).tame
 
-    def _range(self, graph: Node) -> Range:
+    def _range(self, graph: Node) -> ValueRange:
         leaves = {x: self.ranges.get(x, VARIABLE) for x in walk([graph]) if x.op is Op.SLOT}
         try:
             return bounds(graph, leaves)
@@ -168,7 +170,7 @@ class Integrands:
         return [x for x in leaves if x in self._gaussians and self._gaussians[x][1] == 0]
 
     def _leaf(
-        self, key: object, known: Range | None, z: tuple[Gaussian, int] | None = None
+        self, key: object, known: ValueRange | None, z: tuple[Gaussian, int] | None = None
     ) -> Node:
         if key not in self._leaves:
             leaf = Node(Op.SLOT, (), ("z", len(self._leaves)), scalar())
@@ -209,12 +211,12 @@ class Integrands:
         if node not in self.unknown:
             number = self._number_of(partial(self.engine.scalar, node, at))
             if number is not None and np.isfinite(number):
-                written = node.op in (Op.CONST, Op.DATA, Op.SIZE) or not uncertain(number)
+                written = node.op in (Op.CONST, Op.DATA, Op.SIZE) or not has_error(number)
                 whole = written and number == int(number) and abs(number) < 2**53
                 return build.constant(int(number) if whole else number)
         return self._leaf((node, at), self._of_scalar(node, at))
 
-    def _of_scalar(self, node: Node, at: At) -> Range:
+    def _of_scalar(self, node: Node, at: At) -> ValueRange:
         """A number that is not known: an expectation lies in the range of its integrand. That it is
         not 0 where it divides is seen elsewhere."""
         low, high = -np.inf, np.inf
@@ -225,7 +227,7 @@ class Integrands:
             ]
             inside = self._range(reduce(partial(build.call, "mul"), parts))
             low, high = inside.low, inside.high
-        return Range(low, high, True, BOUNDED, BOUNDED)
+        return ValueRange(low, high, True, BOUNDED, BOUNDED)
 
     def _number_of(self, find: Callable[[], Value]) -> float | None:
         """A value without labels as a number, None where it is not exact; with an error where it
@@ -238,12 +240,12 @@ class Integrands:
             return Rounded(value.number, value.error) if value.error else value.number
         try:
             with np.errstate(all="ignore"):
-                for v in ordered([value]):
+                for v in dependency_order([value]):
                     if v not in self._arrays:
                         args = [self._arrays[a] for a in v.args]
                         self._arrays[v] = operation(v)(self._frame, args)
         except failures.PROBLEMS as problem:
-            raise failures.diagnosed(self.engine, problem) from None
+            raise failures.diagnose(self.engine, problem) from None
         found = float(np.asarray(self._arrays[value]))
         return found if _is_written(value) else Rounded(found, COMPUTED * abs(found))
 

@@ -12,17 +12,17 @@ import numpy as np
 from nexort.gaussian.scratch import Kept
 from nexort.limit.exact import blocks, failures, gaps, whole
 from nexort.limit.exact.budget import NotExact
-from nexort.limit.exact.engine import Engine, deep
+from nexort.limit.exact.engine import ExactEngine, deep
 from nexort.limit.exact.existing import examine
-from nexort.limit.exact.factored import factored, ordered
+from nexort.limit.exact.factored import dependency_order, factor_sums
 from nexort.limit.exact.frame import Frame
 from nexort.limit.exact.labels import Index, Label, top
 from nexort.limit.exact.meanings import NOT_SHOWN
 from nexort.limit.exact.normal import normal
 from nexort.limit.exact.operations import NotFiniteError
-from nexort.limit.exact.scaled import shared
+from nexort.limit.exact.scaled import share_scaled
 from nexort.limit.exact.sizes import Sides
-from nexort.limit.exact.solve import text_of
+from nexort.limit.exact.solve import route_text
 from nexort.limit.exact.values import Value, What
 from nexort.program.declarations import OutputRule
 from nexort.program.nodes import Node
@@ -188,7 +188,7 @@ class Compiled:
     columns' inputs may differ."""
 
     picked: tuple[Chosen, ...]
-    engine: Engine
+    engine: ExactEngine
     plan: blocks.Blocks
     below: tuple[tuple[Value, ...], ...]
     """All that each root depends on."""
@@ -198,7 +198,7 @@ class Compiled:
 Known = dict[Hashable, Compiled]
 
 
-def compiled(
+def compile_kernels(
     program: Unrolled, names: Sequence[str] | None, inputs: Inputs, known: Known | None = None
 ) -> Compiled:
     """The plan for the outputs with these names (None: of all that are kernels). ``known`` has
@@ -214,16 +214,16 @@ def compiled(
     row, column = top([axis, axis])
     with deep():
         # without the data, which a plan that is kept should not hold
-        engine = Engine(replace(program, data={}))
+        engine = ExactEngine(replace(program, data={}))
         roots = [_lowered(engine, c, row, column) for c in picked]
         engine.values.budget.end()
         if pairs:
             _check_pairs(roots, inputs, axis, picked[0].span)
-        roots = shared(engine, gaps.without_cross(engine, roots))
+        roots = share_scaled(engine, gaps.without_cross(engine, roots))
         roots = normal(engine, roots)
-        roots = factored(engine.values, roots)
+        roots = factor_sums(engine.values, roots)
         plan = blocks.Blocks.of(roots, row, column)
-    below = tuple(tuple(ordered([r])) for r in roots)
+    below = tuple(tuple(dependency_order([r])) for r in roots)
     found = Compiled(tuple(picked), engine, plan, below, pairs)
     if known is not None:
         while len(known) >= PLANS:
@@ -242,34 +242,34 @@ def kernels(
     """The Gram matrices of the outputs with these names (None: of all that are kernels).
 
     The arrays beside the results stay within ``options.memory`` bytes; ``known`` as for
-    :func:`compiled`. Raises NexortError where an output has no exact route, or its value at a pair
-    of inputs depends on the others.
+    :func:`compile_kernels`. Raises NexortError where an output has no exact route, or its value at
+    a pair of inputs depends on the others.
     """
     _check_inputs(inputs, options)
     shown = _shown(program, names, inputs)
-    found = compiled(program, names, inputs, known)
+    found = compile_kernels(program, names, inputs, known)
     picked, engine, plan = found.picked, found.engine, found.plan
     kind = np.dtype(options.dtype)
     frame = _frame(program, inputs, plan.row, plan.column, kind, options.rtol)
     results = [make_result(options.out, c.name, inputs.shape, kind, len(picked)) for c in picked]
     try:
-        sizes = blocks.evaluate(
+        sizes = blocks.evaluate_blocks(
             plan, frame, results, symmetric=inputs.columns is None,
             threads=options.threads, memory=options.memory,
             progress=options.progress, size=options.size,
         )  # fmt: skip
     except NotFiniteError as problem:
-        functions = [v for v in ordered([problem.value]) if v in engine.origin]
+        functions = [v for v in dependency_order([problem.value]) if v in engine.origin]
         raise failures.not_finite(engine, functions[0] if functions else None) from None
     except failures.PROBLEMS as problem:
-        raise failures.diagnosed(engine, problem) from None
+        raise failures.diagnose(engine, problem) from None
     outputs = [c.name for c in picked]
     eps = float(np.finfo(kind).eps)
     errors = [whole.relative_error(below, frame.errors, eps) for below in found.below]
     methods = {}
     for name, below, error in zip(outputs, found.below, errors, strict=True):
         used = {frame.methods[v] for v in below if v in frame.methods}
-        methods[name] = text_of(used, error) + ("" if shown else f", {NOT_SHOWN}")
+        methods[name] = route_text(used, error) + ("" if shown else f", {NOT_SHOWN}")
     return Kernels(
         dict(zip(outputs, results, strict=True)), methods, dict(zip(outputs, errors, strict=True)),
         dict(zip(outputs, sizes, strict=True)),
@@ -326,11 +326,11 @@ def _check_inputs(inputs: Inputs, options: Options) -> None:
         raise fail("data-shape", message)
 
 
-def _lowered(engine: Engine, c: Chosen, row: Label, column: Label) -> Value:
+def _lowered(engine: ExactEngine, c: Chosen, row: Label, column: Label) -> Value:
     try:
         return engine.scalar(c.node, (row, column))
     except NotExact as problem:
-        span, _ = failures.place(engine, problem.node)
+        span, _ = failures.binding_of(engine, problem.node)
         notes = [("it depends on this", span)] if span is not None else []
         raise fail(
             "kernel-inexact",
@@ -343,7 +343,7 @@ def _lowered(engine: Engine, c: Chosen, row: Label, column: Label) -> Value:
 
 def _check_pairs(roots: Sequence[Value], inputs: Inputs, axis: str, span: Span | None) -> None:
     """The value at a pair of inputs must depend on this pair alone."""
-    for v in ordered(roots):
+    for v in dependency_order(roots):
         bound = v.attr if v.what is What.SUM else ()
         fixed = False
         if v.what is What.ARRAY and v.attr[0] == ("data", inputs.name):

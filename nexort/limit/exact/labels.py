@@ -2,7 +2,7 @@
 
 Everything in the exact engine stands at *indices*, one an axis: a label, or a number for a fixed
 entry. Axes are aligned by label and never by position; that the language broadcasts from the right
-is said once, in ``nexort.limit.exact.scalars.aligned``. A label belongs to a scope:
+is said once, in ``nexort.limit.exact.scalars.align_indices``. A label belongs to a scope:
 
 =====  ===========================================================================================
 scope  what a label of it is
@@ -51,11 +51,11 @@ def labels_of(at: Iterable[Index]) -> tuple[Label, ...]:
     return tuple(dict.fromkeys(i for i in at if isinstance(i, Label)))
 
 
-def canonical(at: At) -> tuple[At, dict[Label, Index]]:
+def canonical_indices(at: At) -> tuple[At, dict[Label, Index]]:
     """The indices with labels FREE 0, 1, ..., and the names that lead back."""
     found = labels_of(at)
     own = {x: Label(FREE, k, x.axis) for k, x in enumerate(found)}
-    return renamed(at, own), {new: old for old, new in own.items() if new != old}
+    return rename_labels(at, own), {new: old for old, new in own.items() if new != old}
 
 
 def following(at: At, axes: Sequence[str]) -> tuple[Label, ...]:
@@ -64,7 +64,7 @@ def following(at: At, axes: Sequence[str]) -> tuple[Label, ...]:
     return tuple(Label(FREE, first + k, axis) for k, axis in enumerate(axes))
 
 
-def renamed(at: At, names: Names) -> At:
+def rename_labels(at: At, names: Names) -> At:
     """Indices with some labels replaced, all at once."""
     return tuple([names.get(i, i) if isinstance(i, Label) else i for i in at])
 

@@ -181,7 +181,7 @@ def _ratios(a: Array, b: Array, number: Any, out: Array) -> None:
 
 
 @_compiled
-def run(  # noqa: C901, PLR0912 (a branch an instruction)
+def run_code(  # noqa: C901, PLR0912 (a branch an instruction)
     code: Array,
     rows: Array,
     columns: Array,

@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable
 
 from nexort.limit.dots import sources_of_dots
-from nexort.limit.exact.budget import Budget, NotExact
-from nexort.limit.exact.forms import Atom, Form, Gaussian, Item, relabelled_item
+from nexort.limit.exact.budget import NotExact, PlanningBudget
+from nexort.limit.exact.forms import Form, Gaussian, GaussianEntry, Item, relabelled_item
 from nexort.limit.exact.labels import ITEM, At, Label
-from nexort.limit.exact.numeric import Numbers
+from nexort.limit.exact.numeric import AtomNumbers
 from nexort.limit.exact.values import Value, Values
 from nexort.limit.symmetry import parities
 from nexort.program.nodes import Node, Op, walk
@@ -42,7 +42,7 @@ class Meanings(ABC):
         self.unknown, self.lost = unknown, lost
         roots = [m for output in program.outputs for m in output.members]
         self.nodes = walk(roots)
-        self.values = Values(Budget(len(self.nodes)))
+        self.values = Values(PlanningBudget(len(self.nodes)))
         self.parity = parities(roots)
         self.dots = sources_of_dots(roots)
         self.work = 0
@@ -52,7 +52,7 @@ class Meanings(ABC):
         self.gaps: dict[tuple[Gaussian, Gaussian], Value | None] = {}
         """What ``nexort.limit.exact.gaps`` has found."""
         self.views: dict[Labelled, View | None] = {}
-        self._numbers = Numbers(self._of_atoms)
+        self._numbers = AtomNumbers(self._of_atoms)
         self._covariances: dict[tuple[Gaussian, Gaussian], Value] = {}
 
     # ---- the three meanings ----------------------------------------------------------------------
@@ -112,13 +112,13 @@ class Meanings(ABC):
         if node in self.lost:
             raise NotExact("floats make it infinite next to a singular point", node)
 
-    def _of_atoms(self, a: Atom, b: Atom) -> Known | None:
+    def _of_atoms(self, a: GaussianEntry, b: GaussianEntry) -> Known | None:
         """Cov of two atoms, where it is a number."""
         one = self.values.one
         found = pair_of_items(self, Item(one, a), Item(one, b))
         return None if found.number is None else (found.number, found.error)
 
-    def atoms(self, a: Atom, b: Atom) -> Value:
+    def atoms(self, a: GaussianEntry, b: GaussianEntry) -> Value:
         """Cov(hat(Wx)_a, hat(Wy)_b) = <x_a|y_b> for two hats of one family. Raises NotExact."""
         for x in (a.node, b.node):
             self.shown(x)

@@ -12,15 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nexort.limit.exact.forms import Atom, Item, relabelled_item
+from nexort.limit.exact.forms import GaussianEntry, Item, relabelled_item
 from nexort.limit.exact.labels import ITEM, Label
 from nexort.limit.exact.meanings import Meanings
 from nexort.limit.exact.values import Value, What
 
-OfAtoms = Callable[[Meanings, Atom, Atom], Value | None]
+OfAtoms = Callable[[Meanings, GaussianEntry, GaussianEntry], Value | None]
 
 
-def gap(
+def mixture_gap(
     engine: Meanings, variances: tuple[Value, Value, Value], a: Item, b: Item, of_atoms: OfAtoms
 ) -> Value | None:
     """The gap of two sums over one matrix's kets, None where those of the kets are not known;

@@ -17,13 +17,13 @@ from nexort.limit.exact.forms import (
     Factor,
     Form,
     Term,
-    monomial,
-    opened,
-    product,
+    free_term,
+    monomial_graph,
+    term_product,
 )
 from nexort.limit.exact.gaps import covariance_object
 from nexort.limit.exact.meanings import Meanings
-from nexort.limit.exact.univariates import derivative, jumps, univariate
+from nexort.limit.exact.univariates import derivative_graph, has_jumps, univariate
 from nexort.limit.exact.values import Value, What
 
 CLOSED = "closed form"
@@ -32,7 +32,7 @@ MAX_JOINT = 400
 """Terms of one expectation whose factors are correlated, which are integrals one by one."""
 
 
-def expectation(engine: Meanings, forms: Sequence[Form]) -> Value:
+def forms_expectation(engine: Meanings, forms: Sequence[Form]) -> Value:
     """E of a product of forms. Raises NotExact."""
     values = engine.values
     terms = [Term(values.one)]
@@ -41,7 +41,7 @@ def expectation(engine: Meanings, forms: Sequence[Form]) -> Value:
         if len(own) * len(terms) > MAX_TERMS:
             raise NotExact(f"a product of more than {MAX_TERMS} terms")
         values.budget.spend(len(own) * len(terms))
-        terms = [product(values, a, b) for a in terms for b in own]
+        terms = [term_product(values, a, b) for a in terms for b in own]
     if len(terms) > MAX_JOINT and sum(_is_joint(engine, t) for t in terms) > MAX_JOINT:
         raise NotExact(f"more than {MAX_JOINT} expectations of correlated kets")
     return values.add(*[of_term(engine, t) for t in terms])
@@ -50,7 +50,7 @@ def expectation(engine: Meanings, forms: Sequence[Form]) -> Value:
 def of_term(engine: Meanings, term: Term) -> Value:
     """E of one product: that of its independent groups of factors, multiplied."""
     values = engine.values
-    term = opened(values, term)
+    term = free_term(values, term)
     total = term.coefficient
     for group in groups(engine, term.factors):
         total = values.mul(total, of_group(engine, group))
@@ -61,7 +61,7 @@ def of_term(engine: Meanings, term: Term) -> Value:
 
 def _is_joint(engine: Meanings, term: Term) -> bool:
     """Whether some of a term's factors are correlated."""
-    return any(len(x) > 1 for x in groups(engine, opened(engine.values, term).factors))
+    return any(len(x) > 1 for x in groups(engine, free_term(engine.values, term).factors))
 
 
 def groups(engine: Meanings, factors: Sequence[Factor]) -> list[list[Factor]]:
@@ -162,9 +162,9 @@ def single(engine: Meanings, f: Factor, variance: Value) -> Value:
     u = univariate(graph)
     if u.parity == "odd":
         return values.zero
-    if variance is values.zero and jumps(graph):
+    if variance is values.zero and has_jumps(graph):
         raise NotExact("a jump of a ket that vanishes in the limit")
-    parts = [x for k in (f.power,) if k for x in [monomial(k)]] + [*f.functions]
+    parts = [x for k in (f.power,) if k for x in [monomial_graph(k)]] + [*f.functions]
     if len(parts) == 2:
         first, second = (univariate(x) for x in parts)
         if method_of(first, second) == CLOSED:
@@ -194,14 +194,14 @@ def _two(engine: Meanings, f: Factor, g: Factor, linear: Sequence[Factor]) -> Va
         c = engine.covariance(first, own.z)
         if c is values.zero:
             continue
-        if jumps(own.node()):
+        if has_jumps(own.node()):
             raise NotExact("a product of two correlated functions with jumps and a Gaussian ket")
-        slope = Factor(own.z, 0, (derivative(own.node()),))
+        slope = Factor(own.z, 0, (derivative_graph(own.node()),))
         terms.append(values.mul(c, of_group(engine, [slope, other, *rest])))
     return values.add(*terms)
 
 
-def slope(engine: Meanings, term: Term, position: int) -> Value:
+def slope_moment(engine: Meanings, term: Term, position: int) -> Value:
     """E of the derivative of one factor of an opened term times the others, without the term's
     coefficient and before the sum over its labels."""
     values = engine.values
@@ -222,8 +222,8 @@ def _slope(engine: Meanings, f: Factor, others: list[Factor]) -> Value:
         lower = [Factor(f.z, f.power - 1)] if f.power > 1 else []
         return values.mul(values.number(f.power), of_group(engine, [*lower, *others]))
     graph = f.node()
-    if not jumps(graph):
-        return of_group(engine, [Factor(f.z, 0, (derivative(graph),)), *others])
+    if not has_jumps(graph):
+        return of_group(engine, [Factor(f.z, 0, (derivative_graph(graph),)), *others])
     if others:
         raise NotExact("a dot of a function with a jump times correlated functions")
     if univariate(graph).parity == "even":

@@ -10,7 +10,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nexort.limit.exact.forms import NOTHING, SLOT, Factor, Form, Term, added, constant, scaled
+from nexort.limit.exact.forms import (
+    NOTHING,
+    SLOT,
+    Factor,
+    Form,
+    Term,
+    add_forms,
+    constant_form,
+    scale_form,
+)
 from nexort.limit.exact.values import Value, Values, What
 from nexort.limit.existence.ranges import VARIABLE, bounds
 from nexort.program import build
@@ -30,7 +39,7 @@ def of_product(values: Values, name: str, x: Form, *numbers: float) -> Form | No
         case "log", ():
             return _logarithm(values, term) if _nonnegative(term) else None
         case "step", ():
-            return _bent(values, _each(values, "sign", term), constant(values, values.one))
+            return _bent(values, _each(values, "sign", term), constant_form(values, values.one))
         case "relu", ():
             return _bent(values, _each(values, "abs", term), x)
         case "leaky_relu", (slope,):
@@ -62,7 +71,7 @@ def _logarithm(values: Values, term: Term) -> Form:
         Form(NOTHING, (Term(values.one, (_function(build.call("log", f.node()), f),)),))
         for f in term.factors
     ]
-    return added(values, constant(values, values.call("log", term.coefficient)), *parts)
+    return add_forms(values, constant_form(values, values.call("log", term.coefficient)), *parts)
 
 
 def _bent(
@@ -72,7 +81,7 @@ def _bent(
     if kink is None:
         return None
     up, down = values.number((1 + slope) / 2), values.number(kinked * (1 - slope) / 2)
-    return added(values, scaled(values, up, x), scaled(values, down, kink))
+    return add_forms(values, scale_form(values, up, x), scale_form(values, down, kink))
 
 
 def _nonnegative(term: Term) -> bool:

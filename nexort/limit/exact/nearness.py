@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from nexort.gaussian import sides
-from nexort.gaussian.covariance import product
-from nexort.gaussian.scratch import outer
-from nexort.limit.exact.factored import ordered
+from nexort.gaussian.covariance import exact_product
+from nexort.gaussian.scratch import outer_array
+from nexort.limit.exact.factored import dependency_order
 from nexort.limit.exact.frame import Frame
 from nexort.limit.exact.labels import FREE, Label
 from nexort.limit.exact.values import Value, What
@@ -47,12 +47,12 @@ of itself, from the frame, the arrays that follow the covariances, the standard 
 places, and what is known roughly."""
 
 
-def gap(value: Value, spreads: list[Any]) -> Callable[[Frame, list[Any]], Any]:
+def gap_operation(value: Value, spreads: list[Any]) -> Callable[[Frame, list[Any]], Any]:
     """The operation of a GAP; ``spreads`` give its arguments the axes of the result."""
     return _gap(value, spreads, value.attr, partial(_close, value))
 
 
-def mixed(value: Value, spreads: list[Any]) -> Callable[[Frame, list[Any]], Any]:
+def mix_operation(value: Value, spreads: list[Any]) -> Callable[[Frame, list[Any]], Any]:
     """The operation of a MIX."""
     return _gap(value, spreads, [value.attr[0] + value.attr[1]], partial(_mixed, value))
 
@@ -84,7 +84,7 @@ def _gap(
                 if small.any():
                     more = close(frame, args[3:], scales, at, rest[small], 1)
                     rest[small], unsure[at] = more
-                found[part] = sides.stored(rest)
+                found[part] = sides.store_gap(rest)
             frame.note(value, unsure)
         return found if value.labels else found.reshape(())
 
@@ -150,7 +150,7 @@ def _error_of(frame: Frame, value: Value, array: Any) -> Array:
 def _turned(gap: Array, left: Array, right: Array) -> Array:
     """1 - rho of kets of which some are turned."""
     opposite = left[:, :, None] * right[:, None, :] < 0
-    return np.where(opposite, sides.plus(gap), sides.minus(gap))
+    return np.where(opposite, sides.one_plus(gap), sides.one_minus(gap))
 
 
 def _split(places: Places, width: int) -> Iterator[Places]:
@@ -165,7 +165,7 @@ def _from_cross(left: Array, right: Array, cross: Array) -> Array:
     first, second = (
         np.divide(1, s, where=s > 0, out=np.zeros_like(s)) for s in map(np.sqrt, (left, right))
     )
-    found = np.asarray(outer(first, second))
+    found = np.asarray(outer_array(first, second))
     fits = found.ndim and found.shape == cross.shape and found.dtype == cross.dtype
     found = np.asarray(np.multiply(found, cross, out=found if fits else None))
     return np.asarray(np.subtract(1, found, out=found if found.ndim else None))
@@ -203,7 +203,7 @@ def _sine_squared(x: Array, y: Array, sign: int) -> Array:
     # multiplied by powers of two, so that no product overflows
     x, y = (np.ldexp(v, -np.frexp(np.abs(v).max(1))[1][:, None]) for v in (x, y))
     s, t = (np.sqrt(np.einsum("ij,ij->i", v, v))[:, None] for v in (x, y))
-    (high, low), (other, rest) = product(x, t), product(y, s)
+    (high, low), (other, rest) = exact_product(x, t), exact_product(y, s)
     d = ((high + sign * other) + (low + sign * rest)) / (s * t)
     x = x / s
     d -= np.einsum("ij,ij->i", d, x)[:, None] * x
@@ -213,7 +213,7 @@ def _sine_squared(x: Array, y: Array, sign: int) -> Array:
 
 def _summed(value: Value) -> bool:
     """Whether some column is a sum of products."""
-    return any(v.what is What.SUM for v in ordered(value.args[3:]))
+    return any(v.what is What.SUM for v in dependency_order(value.args[3:]))
 
 
 def _same(x: Any, y: Any) -> bool:

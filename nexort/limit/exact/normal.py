@@ -14,17 +14,17 @@ import math
 from collections.abc import Sequence
 
 from nexort.limit.exact import bent
-from nexort.limit.exact.engine import Engine
-from nexort.limit.exact.factored import ordered
+from nexort.limit.exact.engine import ExactEngine
+from nexort.limit.exact.factored import dependency_order
 from nexort.limit.exact.values import Value, Values, What
 
 
-def normal(engine: Engine, roots: Sequence[Value]) -> list[Value]:
+def normal(engine: ExactEngine, roots: Sequence[Value]) -> list[Value]:
     """Equal values, written so. ``roots`` have their covariances without cross terms."""
     values = engine.values
     done: dict[Value, Value] = {}
     gaps: dict[Value, Value] = {}
-    for v in ordered(roots):
+    for v in dependency_order(roots):
         args = tuple(done[a] for a in v.args)
         found: Value | None = None
         if v.what is What.GAP:
@@ -65,7 +65,7 @@ def _parts(v: Value) -> tuple[float, Value | None]:
     return number, others[0] if len(others) == 1 else None
 
 
-def root(values: Values, variance: Value) -> Value:
+def root_value(values: Values, variance: Value) -> Value:
     """The standard deviation, a positive number taken out."""
     number, rest = _parts(variance)
     if rest is None or number <= 0:
@@ -84,7 +84,7 @@ def _pair(values: Values, v: Value, pair: Value) -> Value | None:
         correlation = values.make(What.CORRELATION, (pair,), f)
         if kind[0] == "signs":
             return values.mul(size, correlation)
-        return values.mul(size, root(values, left), root(values, right), correlation)
+        return values.mul(size, root_value(values, left), root_value(values, right), correlation)
     alike = kind[0] == "straight" and pair.args == (left, left, left, values.zero)
     return values.mul(size, left) if alike else None
 
@@ -106,7 +106,7 @@ def _without_products(
         if cross not in gaps:
             continue
         gap = gaps[cross]
-        left, right = (root(values, x) for x in gap.args[:2])
+        left, right = (root_value(values, x) for x in gap.args[:2])
         needed = {x for x in (*_factors(left), *_factors(right)) if x.number is None}
         if any(needed.issubset(_factors(x)) for x in terms if x is not term):
             rest = [f for f in _factors(term) if f is not cross]

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nexort.limit.exact.forms import Atom, Gaussian
-from nexort.program.roundings import UNIT, ZERO, Known, adds_exactly, plus
+from nexort.limit.exact.forms import Gaussian, GaussianEntry
+from nexort.program.roundings import UNIT, ZERO, Known, adds_exactly, known_sum
 from nexort.program.unrolled import Array
 
 
@@ -22,18 +22,18 @@ class _Part(NamedTuple):
     """The atoms of one family: their places in its Gram matrix, and their coefficients, each with
     a bound on its error: shape (2, atoms)."""
 
-    atoms: list[Atom]
+    atoms: list[GaussianEntry]
     places: Array
     coefficients: Array
 
 
-class Numbers:
+class AtomNumbers:
     """Gram matrices of atoms without axes, family by family, and bounds on their errors: shape
     (2, atoms, atoms); ``of_atoms`` finds an entry, None where it is not a number."""
 
-    def __init__(self, of_atoms: Callable[[Atom, Atom], Known | None]) -> None:
+    def __init__(self, of_atoms: Callable[[GaussianEntry, GaussianEntry], Known | None]) -> None:
         self._of_atoms = of_atoms
-        self._places: dict[object, dict[Atom, int]] = {}
+        self._places: dict[object, dict[GaussianEntry, int]] = {}
         self._grams: dict[object, Array] = {}
         self._parts: dict[Gaussian, dict[object, _Part] | None] = {}
 
@@ -50,7 +50,7 @@ class Numbers:
             block = self._block(family, x, y)
             if block is None:
                 return None
-            total = plus(total, _product(x.coefficients, block, y.coefficients))
+            total = known_sum(total, _product(x.coefficients, block, y.coefficients))
         return total
 
     def _split(self, z: Gaussian) -> dict[object, _Part] | None:
@@ -59,7 +59,7 @@ class Numbers:
         return self._parts[z]
 
     def _parted(self, z: Gaussian) -> dict[object, _Part] | None:
-        groups: dict[object, list[tuple[Atom, Known]]] = {}
+        groups: dict[object, list[tuple[GaussianEntry, Known]]] = {}
         for item in z.items:
             number = item.coefficient.number
             if number is None or item.bound or item.atom.at:

@@ -66,9 +66,9 @@ def operation(value: Value) -> Operation:
         case What.ROOT:
             return _root(value)
         case What.GAP:
-            return nearness.gap(value, spreads(value))
+            return nearness.gap_operation(value, spreads(value))
         case What.MIX:
-            return nearness.mixed(value, spreads(value))
+            return nearness.mix_operation(value, spreads(value))
         case _:
             return _expectation(value)
 
@@ -85,12 +85,12 @@ def spreads(value: Value) -> list[Any]:
     return [_spread(a, value.labels) for a in value.args]
 
 
-def aligned(args: list[Any], places: list[Any]) -> list[Any]:
+def align_arrays(args: list[Any], places: list[Any]) -> list[Any]:
     """Arrays with the axes that :func:`spreads` gives them."""
     return [a if s is None else a[s] for a, s in zip(args, places, strict=True)]
 
 
-def ordered(array: Array, indices: tuple[Index, ...], labels: tuple[Label, ...]) -> Array:
+def labelled_axes(array: Array, indices: tuple[Index, ...], labels: tuple[Label, ...]) -> Array:
     """Fixed entries picked, repeated labels to their diagonal, axes in the labels' order."""
     array = array[tuple(i if isinstance(i, int) else slice(None) for i in indices)]
     names = [i for i in indices if not isinstance(i, int)]
@@ -104,7 +104,7 @@ def _array(value: Value) -> Operation:
     source, indices = value.attr
 
     def run(frame: Frame, args: list[Any]) -> Any:
-        found = ordered(frame.source(source, indices), indices, value.labels)
+        found = labelled_axes(frame.source(source, indices), indices, value.labels)
         cut = tuple(frame.ranges.get(x, slice(None)) for x in value.labels)
         return found[cut]
 
@@ -115,18 +115,18 @@ def _call(value: Value) -> Operation:
     places = spreads(value)
     name = str(value.attr)
     if name == "ratio":
-        return lambda frame, args: _ratio(*aligned(args, places))
+        return lambda frame, args: _ratio(*align_arrays(args, places))
     if name in GAPS:
 
         def of_gaps(frame: Frame, args: list[Any]) -> Any:
             frame.carried(value)
-            return GAPS[name](*aligned(args, places))
+            return GAPS[name](*align_arrays(args, places))
 
         return of_gaps
     if name in ("add", "mul"):
         return _chain(value, np.add if name == "add" else np.multiply, places)
     evaluate = activations.registry()[name].evaluate
-    return lambda frame, args: evaluate(*aligned(args, places))
+    return lambda frame, args: evaluate(*align_arrays(args, places))
 
 
 def _complement(gap: Any) -> Any:
@@ -138,11 +138,11 @@ def _complement(gap: Any) -> Any:
 def _both(own: Any, g: Any, other: Any, h: Any, rest: Any, whole: Any) -> Any:
     """(own g + other h + rest) / whole of gaps g and h, 0 where whole is 0."""
     g, h = np.asarray(g), np.asarray(h)
-    less = _weighted(own, sides.minus(g), other, sides.minus(h), rest, whole)
+    less = _weighted(own, sides.one_minus(g), other, sides.one_minus(h), rest, whole)
     if float(less.max(initial=0.0)) <= 2 - sides.OPPOSITE:
         return less
-    more = _weighted(own, sides.plus(g), other, sides.plus(h), rest, whole)
-    return sides.joined(less, np.where(np.asarray(whole) == 0, 2, more))
+    more = _weighted(own, sides.one_plus(g), other, sides.one_plus(h), rest, whole)
+    return sides.gap_of_sides(less, np.where(np.asarray(whole) == 0, 2, more))
 
 
 def _weighted(own: Any, g: Any, other: Any, h: Any, rest: Any, whole: Any) -> Array:
@@ -156,7 +156,7 @@ def _weighted(own: Any, g: Any, other: Any, h: Any, rest: Any, whole: Any) -> Ar
 def _signed(gap: Any, c: Any, d: Any) -> Any:
     """The gap of c z_a and d z_b, 1 where one of them vanishes."""
     gap, sign = np.asarray(gap), np.sign(c) * np.sign(d)
-    return np.where(sign > 0, gap, np.where(sign < 0, sides.turned(gap), 1))
+    return np.where(sign > 0, gap, np.where(sign < 0, sides.negate_gap(gap), 1))
 
 
 GAPS: dict[str, Callable[..., Any]] = {
@@ -174,7 +174,7 @@ def _chain(value: Value, step: np.ufunc, places: list[Any]) -> Operation:
         labels.update(a.labels)
 
     def run(frame: Frame, args: list[Any]) -> Any:
-        total, *rest = aligned(args, places)
+        total, *rest = align_arrays(args, places)
         for k, (x, fit) in enumerate(zip(rest, fits, strict=True)):
             if k and fit:
                 total = step(total, x, out=total)
@@ -244,7 +244,7 @@ def _stack(value: Value) -> Operation:
 
     def run(frame: Frame, args: list[Any]) -> Any:
         shape = tuple(frame.length(x) for x in rest)
-        parts = [np.broadcast_to(a, shape) for a in aligned(args, places)]
+        parts = [np.broadcast_to(a, shape) for a in align_arrays(args, places)]
         found = np.stack(parts, axis).astype(frame.dtype, copy=False)
         cut = [slice(None)] * found.ndim
         cut[axis] = frame.ranges.get(value.attr, slice(None))
@@ -261,14 +261,14 @@ def _root(value: Value) -> Operation:
         missing = [x for x in own if x not in value.args[0].labels]
         if missing:
             matrix = np.broadcast_to(matrix, tuple(frame.sizes(x) for x in own))
-        found = ordered(symmetric_root(matrix), at, value.labels)
+        found = labelled_axes(symmetric_root(matrix), at, value.labels)
         return found[tuple(frame.ranges.get(x, slice(None)) for x in value.labels)]
 
     return run
 
 
 def _pair(f: Univariate, g: Univariate, covariance: Any, rtol: float) -> Expectation:
-    found = bent.pair(f, g, covariance)
+    found = bent.bent_pair(f, g, covariance)
     if found is not None:
         return Expectation(found, 0.0, CLOSED)
     general = covariance.general if isinstance(covariance, bent.Bent) else covariance
@@ -303,7 +303,7 @@ def _covariance(value: Value) -> Operation:
     places = spreads(value)
 
     def run(frame: Frame, args: list[Any]) -> Any:
-        left, right, *rest = aligned(args, places)
+        left, right, *rest = align_arrays(args, places)
         left, right = np.atleast_1d(left), np.atleast_1d(right)
         frame.carried(value)
         if isinstance(value.attr, tuple):
@@ -378,7 +378,7 @@ def _expectation(value: Value) -> Operation:
 
     def correlation(frame: Frame, args: list[Any]) -> Any:
         frame.methods[value] = CLOSED
-        found = bent.correlation(value.attr, args[0])
+        found = bent.bent_correlation(value.attr, args[0])
         error = _unsure(frame, value, value.attr, value.attr, args[0])
         if np.any(error):
             frame.errors[value] = float(np.max(error)) / float(np.max(np.abs(found)))

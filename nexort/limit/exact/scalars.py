@@ -9,7 +9,7 @@ from nexort.limit.exact.labels import At, Index, Label, following, top
 from nexort.limit.exact.meanings import Meanings
 from nexort.limit.exact.values import Value
 from nexort.program.nodes import Node, Op, Role, source
-from nexort.program.roundings import known
+from nexort.program.roundings import known_number
 
 
 def lower(engine: Meanings, node: Node, at: At) -> Value:
@@ -19,7 +19,7 @@ def lower(engine: Meanings, node: Node, at: At) -> Value:
         case Op.CONST:
             if isinstance(node.attr, tuple):
                 return values.array(node.attr, at)
-            return values.number(*known(node.attr))
+            return values.number(*known_number(node.attr))
         case Op.SIZE:
             return values.array(("size", str(node.attr)), ())
         case Op.DATA:
@@ -27,11 +27,11 @@ def lower(engine: Meanings, node: Node, at: At) -> Value:
         case Op.INIT_SCALAR:
             return values.zero
         case Op.CALL:
-            parts = [engine.scalar(a, aligned(a, at)) for a in node.args]
+            parts = [engine.scalar(a, align_indices(a, at)) for a in node.args]
             return values.call(str(node.attr), *parts)
         case Op.CONTRACT:
             left, right = node.args
-            outer, inner, bound = split(node, at)
+            outer, inner, bound = split_contraction(node, at)
             product = values.mul(engine.scalar(left, outer), engine.scalar(right, inner))
             return values.sum(product, bound)
         case Op.INNER:
@@ -50,7 +50,7 @@ def lower(engine: Meanings, node: Node, at: At) -> Value:
             first = at[0]
             return parts[first] if isinstance(first, int) else values.stack(parts, first)
         case op if op.role is Role.SELECTION:
-            return engine.scalar(node.args[0], selected(node, at))
+            return engine.scalar(node.args[0], select_indices(node, at))
         case _:
             raise NotExact(REFUSED.get(node.op, f"{node.op.name} has no exact route"), node)
 
@@ -61,17 +61,17 @@ REFUSED = {
 }
 
 
-def aligned(node: Node, at: Sequence[Index]) -> At:
+def align_indices(node: Node, at: Sequence[Index]) -> At:
     """The indices of an argument with fewer axes: the language aligns from the right."""
     return tuple(at[len(at) - len(node.type.axes) :])
 
 
-def selected(node: Node, at: At) -> At:
+def select_indices(node: Node, at: At) -> At:
     """The argument's indices for a selection."""
     return source(node, at, int)
 
 
-def split(node: Node, at: At) -> tuple[At, At, tuple[Label, ...]]:
+def split_contraction(node: Node, at: At) -> tuple[At, At, tuple[Label, ...]]:
     """The indices of both sides of a CONTRACT at canonical indices, and the joined labels."""
     left, right = node.args
     joined = node.attr

@@ -12,8 +12,8 @@ from collections.abc import Hashable, Sequence
 from nexort.gaussian.expectation import CLOSED, method_of
 from nexort.gaussian.univariate import Univariate
 from nexort.gaussian.variable import SLOT
-from nexort.limit.exact.engine import Engine
-from nexort.limit.exact.factored import ordered
+from nexort.limit.exact.engine import ExactEngine
+from nexort.limit.exact.factored import dependency_order
 from nexort.limit.exact.univariates import univariate
 from nexort.limit.exact.values import Value, Values, What
 from nexort.program import build
@@ -23,10 +23,10 @@ ROUNDING = 1e-13
 """Relative difference up to which ratios of folded numbers are the same."""
 
 
-def shared(engine: Engine, roots: Sequence[Value]) -> list[Value]:
+def share_scaled(engine: ExactEngine, roots: Sequence[Value]) -> list[Value]:
     """Equal values in which closed forms over multiples of one covariance are over one of them."""
     values = engine.values
-    order = ordered(roots)
+    order = dependency_order(roots)
     largest: dict[Hashable, tuple[Value, float]] = {}
     scales: dict[Value, tuple[Hashable, float]] = {}
     for v in order:

@@ -9,7 +9,7 @@ from heapq import heappop, heappush
 from nexort.limit.exact.values import Value
 
 
-def scheduled(
+def schedule_values(
     values: Sequence[Value], kept: Collection[Value], weight: Callable[[Value], int]
 ) -> list[Value]:
     """``values``, arguments first, one by one the value that is ready and adds least to what is

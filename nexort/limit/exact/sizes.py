@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nexort.gaussian.sizes import size
+from nexort.gaussian.sizes import size_of_terms
 from nexort.limit.exact.labels import Label
 from nexort.limit.exact.operations import GAPS, einsum_of
 from nexort.limit.exact.values import Value, What
@@ -58,7 +58,7 @@ def _of(
         f, g = v.attr
         turned = row in right.labels
         first, second = (_vector(known[x]) for x in (left, right))
-        found = size(f, first, rtol), size(g, second, rtol)
+        found = size_of_terms(f, first, rtol), size_of_terms(g, second, rtol)
         return (found[1], found[0]) if turned else found
     if v.what is What.CALL and v.attr in GAPS:
         return ONE, ONE

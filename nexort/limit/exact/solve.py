@@ -12,8 +12,8 @@ from nexort.gaussian.expectation import CLOSED
 from nexort.gaussian.univariate import Univariate
 from nexort.limit.exact import failures, whole
 from nexort.limit.exact.budget import NotExact
-from nexort.limit.exact.engine import Engine, deep
-from nexort.limit.exact.factored import ordered
+from nexort.limit.exact.engine import ExactEngine, deep
+from nexort.limit.exact.factored import dependency_order
 from nexort.limit.exact.frame import Frame
 from nexort.limit.exact.labels import top
 from nexort.limit.exact.operations import NotFiniteError
@@ -97,7 +97,7 @@ def _solved(
     program: Unrolled, rtol: float, memory: int, unknown: frozenset[Node], lost: frozenset[Node]
 ) -> Solution:
     with deep():
-        engine = Engine(program, unknown, lost)
+        engine = ExactEngine(program, unknown, lost)
         engine.warm()
         frame = whole.frame_of(program, rtol)
         found, missing = _lowered(engine, _scalars(engine.nodes))
@@ -112,10 +112,10 @@ def _solved(
         shown = sum(8 * math.prod(program.shape(m.type.axes)) for m in good)
         _check_room(shown + whole.footprint(roots, frame), memory)
         try:
-            arrays = whole.evaluate(roots, frame, divisions(engine))
+            arrays = whole.evaluate_values(roots, frame, divisions(engine))
         except failures.PROBLEMS as problem:
             nodes = [n for n, v in found.items() if _is_lost(problem, v)]
-            raise (Lost(nodes) if nodes else failures.diagnosed(engine, problem)) from None
+            raise (Lost(nodes) if nodes else failures.diagnose(engine, problem)) from None
     outputs = {}
     for output in program.outputs:
         if all(m in good for m in output.members):
@@ -137,7 +137,7 @@ def _is_lost(problem: failures.Problem, value: Value) -> bool:
     own = problem.value.attr
     functions = own if isinstance(own, tuple) else (own,)
     singular = any(isinstance(f, Univariate) and f.singularities for f in functions)
-    return singular and problem.value in ordered([value])
+    return singular and problem.value in dependency_order([value])
 
 
 def _relative(value: Array, error: Array) -> float:
@@ -146,20 +146,20 @@ def _relative(value: Array, error: Array) -> float:
     return float(np.max(error, initial=0.0)) / size if size else 0.0
 
 
-def run(
-    engine: Engine, roots: Iterable[Value], frame: Frame, checked: Iterable[Value] = ()
+def solve_values(
+    engine: ExactEngine, roots: Iterable[Value], frame: Frame, checked: Iterable[Value] = ()
 ) -> dict[Value, whole.Bounded]:
     """Some values. Raises NexortError for what has no value, ``checked`` too."""
     try:
-        return whole.evaluate(roots, frame, checked)
+        return whole.evaluate_values(roots, frame, checked)
     except failures.PROBLEMS as problem:
-        raise failures.diagnosed(engine, problem) from None
+        raise failures.diagnose(engine, problem) from None
 
 
 PARTIAL = ("div", "log", "sqrt", "pow")
 
 
-def divisions(engine: Engine) -> list[Value]:
+def divisions(engine: ExactEngine) -> list[Value]:
     """What scalars divide by, take roots and logarithms of, as values that have to be finite even
     where they are multiplied by 0."""
     values = engine.values
@@ -181,8 +181,8 @@ def divisions(engine: Engine) -> list[Value]:
 def check_divisions(program: Unrolled) -> None:
     """Raises NexortError for a scalar that has no value, such as 0 / 0."""
     with deep():
-        engine = Engine(program)
-        run(engine, [], whole.frame_of(program, 1e-8), divisions(engine))
+        engine = ExactEngine(program)
+        solve_values(engine, [], whole.frame_of(program, 1e-8), divisions(engine))
 
 
 def _check_room(needed: int, memory: int) -> None:
@@ -202,7 +202,7 @@ def _scalars(nodes: Iterable[Node]) -> list[Node]:
     ]
 
 
-def _attempt(engine: Engine, node: Node) -> Value | NotExact:
+def _attempt(engine: ExactEngine, node: Node) -> Value | NotExact:
     try:
         return engine.scalar(node, top([a.name for a in node.type.axes]))
     except NotExact as problem:
@@ -210,7 +210,7 @@ def _attempt(engine: Engine, node: Node) -> Value | NotExact:
 
 
 def _lowered(
-    engine: Engine, nodes: Iterable[Node]
+    engine: ExactEngine, nodes: Iterable[Node]
 ) -> tuple[dict[Node, Value], dict[Node, NotExact]]:
     found, missing = {}, {}
     for node in nodes:
@@ -225,7 +225,7 @@ def _lowered(
 def _filled(program: Unrolled, node: Node, value: Value, array: Array) -> Array:
     """The array of a whole scalar, repeated along the axes that it does not depend on."""
     axes = node.type.axes
-    return whole.filled(value, array, top([a.name for a in axes]), program.shape(axes))
+    return whole.broadcast_value(value, array, top([a.name for a in axes]), program.shape(axes))
 
 
 def _assembled(
@@ -241,14 +241,14 @@ def _assembled(
     both = [[_filled(program, m, good[m], x) for x in arrays[good[m]]] for m in output.members]
     full = output.family_shape + shape
     value, error = (np.stack(x).astype(float).reshape(full) for x in zip(*both, strict=True))
-    used = {frame.methods[v] for v in ordered(good[m] for m in output.members)
+    used = {frame.methods[v] for v in dependency_order(good[m] for m in output.members)
             if v in frame.methods}  # fmt: skip
     random = any(n.op in (Op.INNER, Op.AVERAGE) for n in walk(output.members))
-    method = text_of(used, _relative(value, error)) if random else "exact"
+    method = route_text(used, _relative(value, error)) if random else "exact"
     return Exact(value, error, method)
 
 
-def text_of(used: Iterable[str], error: float) -> str:
+def route_text(used: Iterable[str], error: float) -> str:
     """``exact: closed form``, or ``quadrature to 1e-10``."""
     others = sorted(set(used) - {CLOSED})
     if not others:

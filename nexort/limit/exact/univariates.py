@@ -20,13 +20,13 @@ def univariate(graph: Node) -> Univariate:
 
 
 @cache
-def derivative(graph: Node) -> Node:
+def derivative_graph(graph: Node) -> Node:
     """The graph of the derivative, almost everywhere."""
     return univariate(graph).derivative().node
 
 
 @cache
-def jumps(graph: Node) -> bool:
+def has_jumps(graph: Node) -> bool:
     """Whether the function is discontinuous somewhere."""
     f = univariate(graph)
     for kink in f.kinks:

@@ -47,9 +47,9 @@ from typing import Any
 import numpy as np
 
 from nexort import activations
-from nexort.limit.exact.budget import Budget
+from nexort.limit.exact.budget import PlanningBudget
 from nexort.limit.exact.intervals import error_of
-from nexort.limit.exact.labels import BOUND, Index, Label, Names, labels_of, renamed
+from nexort.limit.exact.labels import BOUND, Index, Label, Names, labels_of, rename_labels
 from nexort.program import roundings
 from nexort.program.nodes import Node
 
@@ -129,8 +129,8 @@ class Values:
     """Makes values; equal ones are identical. ``origin`` has of an expectation of functions the ket
     that was first found to need it."""
 
-    def __init__(self, budget: Budget | None = None) -> None:
-        self.budget = budget or Budget()
+    def __init__(self, budget: PlanningBudget | None = None) -> None:
+        self.budget = budget or PlanningBudget()
         self.origin: dict[Value, Node] = {}
         self._known: dict[Hashable, Value] = {}
         self._renamed: dict[Hashable, Value] = {}
@@ -188,7 +188,7 @@ class Values:
         for f in factors:
             for part in _flat(f, "mul"):
                 if part.number is not None:
-                    number = roundings.times(number, (part.number, part.error))
+                    number = roundings.known_product(number, (part.number, part.error))
                 else:
                     others.append(part)
         if number == roundings.ZERO:
@@ -204,7 +204,7 @@ class Values:
         for f in terms:
             for part in _flat(f, "add"):
                 if part.number is not None:
-                    number = roundings.plus(number, (part.number, part.error))
+                    number = roundings.known_sum(number, (part.number, part.error))
                 else:
                     others.append(part)
         others = self._collected(others)
@@ -221,7 +221,7 @@ class Values:
             number = roundings.ONE
             if v.what is What.CALL and v.attr == "mul" and v.args[0].number is not None:
                 rest, number = v.args[1:], (float(v.args[0].attr), v.args[0].error)
-            alike[rest] = roundings.plus(alike.get(rest, roundings.ZERO), number)
+            alike[rest] = roundings.known_sum(alike.get(rest, roundings.ZERO), number)
         if len(alike) == len(terms):
             return terms
         found = [self.mul(self.number(*c), *rest) for rest, c in alike.items()]
@@ -231,8 +231,12 @@ class Values:
         """A quotient."""
         if b.number is not None and b.number != 0:
             if a.number is not None:
-                return self.number(*roundings.over((a.number, a.error), (b.number, b.error)))
-            return self.mul(self.number(*roundings.over(roundings.ONE, (b.number, b.error))), a)
+                return self.number(
+                    *roundings.known_quotient((a.number, a.error), (b.number, b.error))
+                )
+            return self.mul(
+                self.number(*roundings.known_quotient(roundings.ONE, (b.number, b.error))), a
+            )
         return self.make(What.CALL, (a, b), "div")  # 0 / b too: b may be 0
 
     def call(self, name: str, *args: Value) -> Value:
@@ -303,7 +307,7 @@ class Values:
         bind are no others' names, so that none is captured."""
         if not names:
             return value
-        at = renamed(value.labels, names)
+        at = rename_labels(value.labels, names)
         if at == value.labels:
             return value
         key = value.serial, at
@@ -319,15 +323,15 @@ class Values:
         match v.what:
             case What.ARRAY:
                 source, indices = v.attr
-                return self.array(source, renamed(indices, names))
+                return self.array(source, rename_labels(indices, names))
             case What.EYE:
-                return self.eye(*renamed(v.attr, names))
+                return self.eye(*rename_labels(v.attr, names))
             case What.STACK:
                 at = names.get(v.attr, v.attr)
                 return args[at] if isinstance(at, int) else self.stack(args, at)
             case What.ROOT:
                 own, indices = v.attr
-                found = renamed(indices, names)
+                found = rename_labels(indices, names)
                 return self.make(What.ROOT, args, (own, found), labels_of(found))
             case What.CALL:
                 return self.call(v.attr, *args)
@@ -383,5 +387,5 @@ def _in_order(factors: Iterable[Value], bound: Sequence[Label]) -> list[Label]:
 def _skeleton(value: Value, shape: Mapping[Label, Index]) -> Hashable:
     if value.what is What.ARRAY:
         source, indices = value.attr
-        return source, renamed(indices, shape)
+        return source, rename_labels(indices, shape)
     return value.what.name, value.serial if shape.keys().isdisjoint(value.labels) else 0

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from nexort.limit.exact.errors import bound
-from nexort.limit.exact.factored import ordered
+from nexort.limit.exact.errors import bound_of
+from nexort.limit.exact.factored import dependency_order
 from nexort.limit.exact.frame import Frame
 from nexort.limit.exact.labels import FREE, Index, Label
 from nexort.limit.exact.operations import NotFiniteError, operation
@@ -44,7 +44,7 @@ Bounded = tuple[Array, Array]
 """An array, and bounds on the errors of its entries."""
 
 
-def evaluate(
+def evaluate_values(
     roots: Iterable[Value], frame: Frame, checked: Iterable[Value] = ()
 ) -> dict[Value, Bounded]:
     """Some values; those of ``checked`` are found too, as they must be finite.
@@ -52,7 +52,7 @@ def evaluate(
     Raises NotFiniteError, Indefinite, NotIntegrable.
     """
     roots = list(roots)
-    order = ordered([*roots, *checked])
+    order = dependency_order([*roots, *checked])
     last: dict[Value, int] = {}
     for position, value in enumerate(order):
         for a in value.args:
@@ -68,7 +68,7 @@ def evaluate(
                 raise NotFiniteError(value)
             if value in last or value in kept:
                 arrays[value] = found
-                bounds[value] = bound(value, frame, args, [bounds[a] for a in value.args], found)
+                bounds[value] = bound_of(value, frame, args, [bounds[a] for a in value.args], found)
             frame.errors.pop(value, None)
             for a in value.args:
                 if last[a] == position and a not in kept:
@@ -81,7 +81,9 @@ def _full(error: Any, array: Any) -> Array:
     return np.broadcast_to(np.asarray(error, float), np.shape(array))
 
 
-def filled(value: Value, array: Array, labels: Sequence[Label], shape: tuple[int, ...]) -> Array:
+def broadcast_value(
+    value: Value, array: Array, labels: Sequence[Label], shape: tuple[int, ...]
+) -> Array:
     """A value's array with an axis for each of some labels, those that it has among them."""
     array = np.asarray(array)
     spread = tuple(slice(None) if x in value.labels else None for x in labels)
@@ -89,10 +91,10 @@ def filled(value: Value, array: Array, labels: Sequence[Label], shape: tuple[int
 
 
 def footprint(roots: Iterable[Value], frame: Frame) -> int:
-    """The bytes of the arrays that :func:`evaluate` holds at a time with their bounds, temporaries
-    as large again."""
+    """The bytes of the arrays that :func:`evaluate_values` holds at a time with their bounds,
+    temporaries as large again."""
     roots = list(roots)
-    order = ordered(roots)
+    order = dependency_order(roots)
     sizes = {v: 16 * math.prod(frame.length(x) for x in v.labels) for v in order}
     last = {a: position for position, v in enumerate(order) for a in v.args}
     kept = set(roots)

@@ -9,7 +9,7 @@ from functools import cached_property, reduce
 import numpy as np
 
 from nexort.activations import Array
-from nexort.gaussian.precise import Undefined, function, number
+from nexort.gaussian.precise import Undefined, precise_function, precise_number
 from nexort.limit.existence.zeros import natural
 from nexort.program import build
 from nexort.program.differentiate import substitute
@@ -94,9 +94,9 @@ def _combined(x: Node, args: list[Polynomial]) -> Polynomial | None:
 
 def _constant(x: Node, args: Sequence[Polynomial]) -> Polynomial | None:
     """A function of numbers."""
-    numbers = [number(p.get((), 0.0)) for p in args]
+    numbers = [precise_number(p.get((), 0.0)) for p in args]
     try:
-        return {(): float(function(str(x.attr))(*numbers))}
+        return {(): float(precise_function(str(x.attr))(*numbers))}
     except (Undefined, OverflowError):
         return None
 
@@ -117,14 +117,14 @@ def _product(a: Polynomial, b: Polynomial) -> Polynomial:
     return {m: c for m, c in found.items() if c}
 
 
-def degree(p: Polynomial) -> int:
+def polynomial_degree(p: Polynomial) -> int:
     """Of a polynomial; 0 of a number."""
     return max((len(m) for m in p), default=0)
 
 
 def quadratic(p: Polynomial, count: int) -> Quadratic | None:
     """A polynomial of degree up to 2 of so many variables, else None."""
-    if degree(p) > 2:
+    if polynomial_degree(p) > 2:
         return None
     square, linear = np.zeros((count, count)), np.zeros(count)
     for m, c in p.items():
@@ -136,7 +136,7 @@ def quadratic(p: Polynomial, count: int) -> Quadratic | None:
     return Quadratic(square, linear, p.get((), 0.0))
 
 
-def collected(parts: list[tuple[Node, float]]) -> list[tuple[Node, float]]:
+def collect_bases(parts: list[tuple[Node, float]]) -> list[tuple[Node, float]]:
     """Equal bases once."""
     found: dict[Node, float] = {}
     for base, exponent in parts:
@@ -170,7 +170,7 @@ def factors(node: Node) -> list[tuple[Node, float]] | None:
     return [(node, 1.0)]
 
 
-def plain(node: Node) -> Node:
+def plain_exponents(node: Node) -> Node:
     """The graph with numbers for exponents."""
 
     def rule(x: Node) -> Node:
@@ -188,7 +188,7 @@ def _literal(c: float) -> Node:
     return build.constant(int(c) if c == int(c) else c)
 
 
-def powered(base: Node, exponent: float) -> Node:
+def graph_power(base: Node, exponent: float) -> Node:
     """|base|^exponent, or base^exponent for an integer."""
     if exponent == 1:
         return base
@@ -196,7 +196,7 @@ def powered(base: Node, exponent: float) -> Node:
     return build.call("pow", base if whole else build.call("abs", base), _literal(exponent))
 
 
-def multiplied(parts: list[tuple[Node, float]]) -> Node:
+def graph_product(parts: list[tuple[Node, float]]) -> Node:
     """The product of powers."""
-    graphs = [powered(b, e) for b, e in parts]
+    graphs = [graph_power(b, e) for b, e in parts]
     return reduce(lambda a, b: build.call("mul", a, b), graphs)

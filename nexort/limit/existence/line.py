@@ -12,15 +12,22 @@ from mpmath import mp, mpf
 
 from nexort.gaussian.precise import Undefined, logarithm
 from nexort.gaussian.variable import SLOT
-from nexort.limit.existence.local import Local, far, is_wave, near, without_waves
+from nexort.limit.existence.local import Local, behaviour_near, far, is_wave, without_waves
 from nexort.limit.existence.nearby import is_seen, is_uncertain
-from nexort.limit.existence.ranges import VARIABLE, NotShown, Range, bounds
-from nexort.limit.existence.verdict import EXISTS, UNKNOWN, Known, Verdict, diverges, undefined
+from nexort.limit.existence.ranges import VARIABLE, NotShown, ValueRange, bounds
+from nexort.limit.existence.verdict import (
+    EXISTS,
+    UNKNOWN,
+    Existence,
+    Known,
+    diverges,
+    undefined_expectation,
+)
 from nexort.limit.existence.zeros import (
     DIGITS,
     MOST,
     crossings,
-    distinct,
+    distinct_points,
     singular_arguments,
     zeros,
 )
@@ -35,21 +42,21 @@ class Profile:
     """Whether E f(z) exists, the singular points of f with their orders (the lower of both sides),
     and the rates a of log |f| ~ a z^2 at both ends, or bounds on them."""
 
-    verdict: Verdict
+    verdict: Existence
     points: tuple[tuple[float, float], ...] = ()
     rates: tuple[float, float] = (0.0, 0.0)
     exact: bool = True
     """Whether the orders are known."""
 
 
-def judged(node: Node, variance: float | None) -> Verdict:
+def exists_on_line(node: Node, variance: float | None) -> Existence:
     """Whether E f(z) exists, z ~ N(0, variance); None for a positive variance that is not known."""
     if variance == 0 or SLOT not in walk([node]):
         with mp.workdps(50):
             try:
                 logarithm(node, {SLOT: mpf(0)})
             except Undefined as problem:
-                return undefined(str(problem), always=True)
+                return undefined_expectation(str(problem), always=True)
         return EXISTS
     return profile(node, variance).verdict
 
@@ -67,10 +74,10 @@ def profile(node: Node, variance: float | None) -> Profile:
     if problem is None and bounds(node, {SLOT: VARIABLE}, almost=True).tame:
         return Profile(EXISTS)
     if problem is not None:
-        return Profile(undefined(problem), exact=False)
+        return Profile(undefined_expectation(problem), exact=False)
     orders = []
     for p in sorted(points, key=abs):
-        sides = [near(node, p, side) for side in (1, -1)]
+        sides = [behaviour_near(node, p, side) for side in (1, -1)]
         for way, side in zip((1, -1), sides, strict=True):
             if side.known is Known.DIVERGES:
                 seen = is_seen(node, p, way)
@@ -92,7 +99,7 @@ def _points(node: Node) -> tuple[tuple[Any, ...], bool]:
         found += points
         complete = complete and all_found
     with mp.workdps(DIGITS):
-        points = distinct([*found, *([] if complete else [mpf(0)])])
+        points = distinct_points([*found, *([] if complete else [mpf(0)])])
     return points[: MOST + 1], complete and len(points) <= MOST
 
 
@@ -127,7 +134,7 @@ def _singular(p: Any, side: Local) -> str:
     return f"it grows like {size}^{order} at {where}, and only powers above -1 are integrable"
 
 
-def ends(node: Node, variance: float | None, beyond: float) -> tuple[float, float]:
+def rates_at_ends(node: Node, variance: float | None, beyond: float) -> tuple[float, float]:
     """The rates at both ends, of what falls too: bounds, 0, where they are not found."""
     reach = 2 * beyond + 10
     found = [far(without_waves(node), variance, side, reach) for side in (1, -1)]
@@ -137,7 +144,7 @@ def ends(node: Node, variance: float | None, beyond: float) -> tuple[float, floa
 
 def _tails(
     node: Node, variance: float | None, beyond: float
-) -> tuple[Verdict, tuple[float, float]]:
+) -> tuple[Existence, tuple[float, float]]:
     """Whether f is integrable far out, and its rates."""
     reach = 2 * beyond + 10
     node = without_waves(node)
@@ -146,7 +153,7 @@ def _tails(
     for k, side in enumerate((1, -1)):
         ends = (reach, math.inf) if side > 0 else (-math.inf, -reach)
         try:
-            up = bounds(node, {SLOT: Range(*ends, True, (0, 1.0), (0, 0.0))}).up
+            up = bounds(node, {SLOT: ValueRange(*ends, True, (0, 1.0), (0, 0.0))}).up
         except NotShown:
             up = (2, 0.0)
         if up < (1, 2.0):
@@ -173,12 +180,12 @@ def _growth(rate: float, variance: float | None) -> str:
     return f"{text}, and exp(c z^2) is integrable only where 2 c Var z < 1 (Var z = {variance:.6g})"
 
 
-def surface(node: Node) -> Verdict | None:
+def surface(node: Node) -> Existence | None:
     """A divergence at a point of a line that crosses a function's singular points."""
     points = [p for a in singular_arguments(node, kinks=False) for p in crossings(a)]
     for p in sorted(points, key=abs):
         for side in (1, -1):
-            found = near(node, p, side)
+            found = behaviour_near(node, p, side)
             if found.known is Known.DIVERGES and is_seen(node, p, side):
                 order = "faster than any power"
                 if math.isfinite(found.order):
@@ -188,7 +195,7 @@ def surface(node: Node) -> Verdict | None:
     return None
 
 
-def ray(node: Node) -> Verdict | None:
+def ray(node: Node) -> Existence | None:
     """Growth along a ray that a standard normal density does not outweigh, nor in the directions
     next to it."""
     if not any(x.op is Op.CALL and x.attr in ("exp", "sinh", "cosh") for x in walk([node])):

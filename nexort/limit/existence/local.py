@@ -47,14 +47,14 @@ class Local:
     order: float
 
 
-def near(node: Node, point: Any, side: int) -> Local:
+def behaviour_near(node: Node, point: Any, side: int) -> Local:
     """The behaviour of f at a point, from one side; of what swings without end there only a bound
     is looked at."""
     if _swings(node, point, side):
         bound = without_waves(node)
         found = Local(Known.UNKNOWN, -math.inf)
         if not _swings(bound, point, side):
-            found = near(bound, point, side)
+            found = behaviour_near(bound, point, side)
         return found if found.known is Known.EXISTS else Local(Known.UNKNOWN, -math.inf)
     with mp.workdps(NEAR_DIGITS):
         try:

@@ -17,7 +17,7 @@ from nexort.gaussian.precise import Undefined, logarithm
 from nexort.gaussian.variable import SLOT
 from nexort.program import build
 from nexort.program.nodes import Node, Op, rewrite, walk
-from nexort.program.roundings import UNIT, uncertain
+from nexort.program.roundings import UNIT, has_error
 
 DISTANCES = (1e-4, 1e-5)
 STEEP = -0.5
@@ -29,15 +29,15 @@ LEAST = 16 * UNIT
 
 def is_uncertain(node: Node) -> bool:
     """Whether a graph has a number that is only known up to its error."""
-    return any(x.op is Op.CONST and uncertain(x.attr) for x in walk([node]))
+    return any(x.op is Op.CONST and has_error(x.attr) for x in walk([node]))
 
 
-def moved(node: Node, way: int) -> Node:
+def at_error_ends(node: Node, way: int) -> Node:
     """The graph with numbers at the ends of their errors, one of two opposite choices of these."""
     rng = np.random.default_rng(5)
 
     def rule(x: Node) -> Node:
-        if x.op is not Op.CONST or not uncertain(x.attr):
+        if x.op is not Op.CONST or not has_error(x.attr):
             return x
         c = float(x.attr)
         step = max(x.attr.error, LEAST * abs(c), 1e-300)

@@ -19,12 +19,12 @@ from mpmath import mp, mpf
 from nexort import activations
 from nexort.activations import Array
 from nexort.gaussian.precise import Undefined, logarithm
-from nexort.limit.existence.forms import collected, factors, polynomials, powered, quadratic
-from nexort.limit.existence.line import ends, judged, profile
+from nexort.limit.existence.forms import collect_bases, factors, graph_power, polynomials, quadratic
+from nexort.limit.existence.line import exists_on_line, profile, rates_at_ends
 from nexort.limit.existence.ranges import VARIABLE, bounds
 from nexort.limit.existence.rays import along_lines
-from nexort.limit.existence.variables import Space, linear_forms, one_direction, vector
-from nexort.limit.existence.verdict import EXISTS, UNKNOWN, Known, Verdict, diverges
+from nexort.limit.existence.variables import VariableSpace, gradient_of, linear_forms, one_direction
+from nexort.limit.existence.verdict import EXISTS, UNKNOWN, Existence, Known, diverges
 from nexort.program import build
 from nexort.program.nodes import Node, Op
 
@@ -45,7 +45,7 @@ class _Part:
     line: tuple[Node, float] | None = None
 
 
-def product(node: Node, space: Space, *, lines: bool = True) -> Verdict:
+def product_exists(node: Node, space: VariableSpace, *, lines: bool = True) -> Existence:
     """Whether the expectation of a product exists; without ``lines`` a divergence may be missed."""
     parts = _parts(node, space)
     if parts is None:
@@ -57,19 +57,19 @@ def product(node: Node, space: Space, *, lines: bool = True) -> Verdict:
     return UNKNOWN if bad is None else bad
 
 
-def _parts(node: Node, space: Space) -> list[_Part] | None:
+def _parts(node: Node, space: VariableSpace) -> list[_Part] | None:
     """The factors, those of one direction joined; None where one is 0."""
     found = factors(node)
     if found is None:
         return None
     parts: list[_Part] = []
-    for base, exponent in collected(found):
+    for base, exponent in collect_bases(found):
         forms = linear_forms(base, space)
-        rows = [vector(p, space) @ space.root for _, p in forms]
+        rows = [gradient_of(p, space) @ space.root for _, p in forms]
         spread = np.array([r for r in rows if np.linalg.norm(r) > 0]).reshape(
             -1, space.root.shape[1]
         )
-        graph = powered(base, exponent)
+        graph = graph_power(base, exponent)
         part = _Part(graph, base, exponent, spread)
         for k, other in enumerate(parts):
             joined = build.call("mul", other.node, graph)
@@ -98,10 +98,10 @@ def _linked(a: _Part, b: _Part) -> bool:
     return bool((np.abs(a.spread @ b.spread.T) > 1e-12 * sizes).any())
 
 
-def _component(parts: list[_Part], space: Space, lines: bool) -> Verdict:
+def _component(parts: list[_Part], space: VariableSpace, lines: bool) -> Existence:
     """Whether the expectation of a product that does not factor exists."""
     if len(parts) == 1 and parts[0].line is not None:
-        return judged(*parts[0].line)
+        return exists_on_line(*parts[0].line)
     whole = parts[0].node
     for p in parts[1:]:
         whole = build.call("mul", whole, p.node)
@@ -122,7 +122,7 @@ def _component(parts: list[_Part], space: Space, lines: bool) -> Verdict:
     return found
 
 
-def _growth(form: Array, even: bool, pure: bool) -> Verdict:
+def _growth(form: Array, even: bool, pure: bool) -> Existence:
     """Of exp(g^T A g), g independent standard normal, times what grows less, or of a bound on it;
     ``pure`` without anything else."""
     least = 1 - 2 * float(np.linalg.eigvalsh(form).max(initial=0.0)) if form.size else 1.0
@@ -153,11 +153,11 @@ class _Shape:
     even: bool = True
 
 
-def _shape(part: _Part, space: Space, *, falls: bool = False) -> _Shape | None:
+def _shape(part: _Part, space: VariableSpace, *, falls: bool = False) -> _Shape | None:
     return _of_many(part, space) if part.line is None else _of_line(part, space, falls=falls)
 
 
-def _of_line(part: _Part, space: Space, *, falls: bool = False) -> _Shape | None:
+def _of_line(part: _Part, space: VariableSpace, *, falls: bool = False) -> _Shape | None:
     """The singular hyperplanes and the growth of a function of one linear form; with ``falls`` that
     of what falls like exp(-a z^2) is negative, not 0 as a bound."""
     assert part.line is not None
@@ -170,7 +170,7 @@ def _of_line(part: _Part, space: Space, *, falls: bool = False) -> _Shape | None
         return None
     if falls and rate <= 0:
         beyond = max((abs(z) for z, _ in found.points), default=0.0)
-        least, rate = sorted(min(x, 0.0) for x in ends(graph, variance, beyond))
+        least, rate = sorted(min(x, 0.0) for x in rates_at_ends(graph, variance, beyond))
     # 0 on one side, as relu is, or the same on both; of what falls faster 0 is a bound
     even = least > rate - 1e-6 or (rate == 0 and least == -math.inf)
     rate = 0.0 if rate == -math.inf else rate
@@ -183,17 +183,17 @@ def _of_line(part: _Part, space: Space, *, falls: bool = False) -> _Shape | None
     return _Shape(loci, rate * variance * unit.T @ unit, even)
 
 
-def _orientation(part: _Part, space: Space, unit: Array) -> float:
+def _orientation(part: _Part, space: VariableSpace, unit: Array) -> float:
     """The sign of the form that the line's variable stands for along a direction."""
     forms = linear_forms(part.node, space)
-    vectors = [vector(p, space) for _, p in forms]
+    vectors = [gradient_of(p, space) for _, p in forms]
     first = int(np.argmax([np.linalg.norm(v @ space.root) for v in vectors]))
     v = vectors[first] / np.abs(vectors[first]).max()
     v = v * np.sign(v[np.flatnonzero(v)[0]])
     return float(np.sign(v @ space.root @ unit))
 
 
-def _of_many(part: _Part, space: Space) -> _Shape | None:
+def _of_many(part: _Part, space: VariableSpace) -> _Shape | None:
     """The same of a function of several linear forms."""
     nothing = np.zeros((space.root.shape[1],) * 2)
     known = polynomials(part.base, space.leaves)
@@ -233,7 +233,7 @@ def _of_many(part: _Part, space: Space) -> _Shape | None:
 
 
 def _of_powers(
-    argument: Node, space: Space, exponent: float, *, even: bool = False
+    argument: Node, space: VariableSpace, exponent: float, *, even: bool = False
 ) -> _Shape | None:
     """Of |u|^exponent, a bound on |f(u)|, for a product u of powers. |log u| is less than a
     multiple of u^e + u^-e for every e > 0: with ``even`` all factors have this exponent."""
@@ -244,7 +244,9 @@ def _of_powers(
     growth = np.zeros((space.root.shape[1],) * 2)
     for p in parts:
         power = exponent if even else exponent * p.exponent
-        own = p if p.line is None else replace(p, line=(powered(p.line[0], exponent), p.line[1]))
+        own = (
+            p if p.line is None else replace(p, line=(graph_power(p.line[0], exponent), p.line[1]))
+        )
         own = replace(own, exponent=power)
         known = _of_many(own, space) if p.line is None else _of_line(own, space)
         if known is None or (even and known.growth.any()):
@@ -254,7 +256,7 @@ def _of_powers(
     return _Shape(loci, growth, even=False)
 
 
-def _flats(loci: Sequence[_Locus], whole: Node, space: Space) -> Verdict:
+def _flats(loci: Sequence[_Locus], whole: Node, space: VariableSpace) -> Existence:
     """Whether f is integrable near the subspaces and where they meet: its order there is measured,
     as numerators may be 0 there too."""
     some = [x for x in loci if x.order < 0]
@@ -284,7 +286,7 @@ def _flats(loci: Sequence[_Locus], whole: Node, space: Space) -> Verdict:
     return verdict
 
 
-def _order(whole: Node, space: Space, rows: Array, place: Array) -> float | None:
+def _order(whole: Node, space: VariableSpace, rows: Array, place: Array) -> float | None:
     """The order of f at a random point of an affine subspace, along a random line; None where it
     is no power."""
     rng = np.random.default_rng(17)

@@ -29,7 +29,7 @@ class NotShown(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class ValueRange:
     """See the module."""
 
     low: float
@@ -56,21 +56,21 @@ class Range:
         return self.up < (1, 2.0)
 
 
-VARIABLE = Range(-math.inf, math.inf, False, (0, 1.0))
+VARIABLE = ValueRange(-math.inf, math.inf, False, (0, 1.0))
 
 
-ANYTHING = Range(-math.inf, math.inf)
+ANYTHING = ValueRange(-math.inf, math.inf)
 
 
-def bounds(node: Node, leaves: Mapping[Node, Range], *, almost: bool = False) -> Range:
+def bounds(node: Node, leaves: Mapping[Node, ValueRange], *, almost: bool = False) -> ValueRange:
     """The range of a graph of CALL and CONST nodes over leaves. Raises NotShown; with ``almost``
     the function is known to be real and finite almost everywhere, and so is its range."""
-    found: dict[Node, Range] = {}
+    found: dict[Node, ValueRange] = {}
     for x in walk([node]):
         if x in leaves:
             found[x] = leaves[x]
         elif x.op is Op.CONST:
-            found[x] = constant(x.attr)
+            found[x] = constant_range(x.attr)
         elif x.op is Op.CALL:
             try:
                 found[x] = of_call(x, [found[a] for a in x.args])
@@ -83,17 +83,17 @@ def bounds(node: Node, leaves: Mapping[Node, Range], *, almost: bool = False) ->
     return found[node]
 
 
-def constant(c: float) -> Range:
+def constant_range(c: float) -> ValueRange:
     """A number, with all that it may be within its error."""
     if not math.isfinite(c):
         raise NotShown
     error = c.error if isinstance(c, Rounded) else 0.0
     low, high = float(c) - error, float(c) + error
     apart = low > 0 or high < 0
-    return Range(low, high, apart, BOUNDED, BOUNDED if apart else WILD)
+    return ValueRange(low, high, apart, BOUNDED, BOUNDED if apart else WILD)
 
 
-def _made(low: float, high: float, nonzero: bool, up: Growth, down: Growth) -> Range:
+def _made(low: float, high: float, nonzero: bool, up: Growth, down: Growth) -> ValueRange:
     """A range widened by its roundings; what bounds say of its growth and zeros is used."""
     if math.isnan(low) or math.isnan(high):
         low, high = -math.inf, math.inf
@@ -104,7 +104,7 @@ def _made(low: float, high: float, nonzero: bool, up: Growth, down: Growth) -> R
         up = BOUNDED
     if low > 0 or high < 0:
         down = BOUNDED
-    return Range(low, high, nonzero, up, down if nonzero else WILD)
+    return ValueRange(low, high, nonzero, up, down if nonzero else WILD)
 
 
 def _times(a: Growth, b: Growth) -> Growth:
@@ -137,7 +137,7 @@ def _product(a: float, b: float) -> float:
 # ---- arithmetic ----------------------------------------------------------------------------------
 
 
-def of_call(x: Node, args: list[Range]) -> Range:
+def of_call(x: Node, args: list[ValueRange]) -> ValueRange:
     """The range of a function from those of its arguments. Raises NotShown."""
     name = str(x.attr)
     if name == "mul" and x.args[0] is x.args[1]:
@@ -153,7 +153,7 @@ def of_call(x: Node, args: list[Range]) -> Range:
     return bounds(graph, dict(zip(ARGUMENTS, args, strict=False)))
 
 
-def _add(a: Range, b: Range) -> Range:
+def _add(a: ValueRange, b: ValueRange) -> ValueRange:
     low, high = a.low + b.low, a.high + b.high
     up = max(a.up, b.up)
     for p, q in ((a, b), (b, a)):
@@ -166,17 +166,17 @@ def _add(a: Range, b: Range) -> Range:
     return _made(low, high, False, up, WILD)
 
 
-def _neg(a: Range) -> Range:
-    return Range(-a.high, -a.low, a.nonzero, a.up, a.down)
+def _neg(a: ValueRange) -> ValueRange:
+    return ValueRange(-a.high, -a.low, a.nonzero, a.up, a.down)
 
 
-def _mul(a: Range, b: Range) -> Range:
+def _mul(a: ValueRange, b: ValueRange) -> ValueRange:
     ends = [_product(x, y) for x in (a.low, a.high) for y in (b.low, b.high)]
     nonzero = a.nonzero and b.nonzero
     return _made(min(ends), max(ends), nonzero, _times(a.up, b.up), _times(a.down, b.down))
 
 
-def _inverse(a: Range) -> Range:
+def _inverse(a: ValueRange) -> ValueRange:
     if not a.nonzero:
         raise NotShown
     low, high = -math.inf, math.inf
@@ -187,7 +187,7 @@ def _inverse(a: Range) -> Range:
     return _made(low, high, True, a.down, a.up)
 
 
-def _square(a: Range) -> Range:
+def _square(a: ValueRange) -> ValueRange:
     low = 0.0 if a.low <= 0 <= a.high else min(a.low**2, a.high**2)
     high = _big(max(abs(a.low), abs(a.high)), 2)
     return _made(low, high, a.nonzero, _times(a.up, a.up), _times(a.down, a.down))
@@ -200,7 +200,7 @@ def _big(x: float, power: float) -> float:
         return math.inf
 
 
-def _pow(a: Range, b: Range, exponent: Node) -> Range:
+def _pow(a: ValueRange, b: ValueRange, exponent: Node) -> ValueRange:
     if exponent.op is not Op.CONST:
         if not a.positive:
             raise NotShown
@@ -211,10 +211,10 @@ def _pow(a: Range, b: Range, exponent: Node) -> Range:
     return _constant_power(a, c)
 
 
-def _constant_power(a: Range, c: float) -> Range:
+def _constant_power(a: ValueRange, c: float) -> ValueRange:
     up, down = _power_growth(a.up, c), _power_growth(a.down, c)
     if c == 0:
-        return constant(1.0)
+        return constant_range(1.0)
     if c == int(c) and c % 2 == 0:
         low = 0.0 if a.low <= 0 <= a.high else _big(min(abs(a.low), abs(a.high)), c)
         return _made(low, _big(max(abs(a.low), abs(a.high)), c), a.nonzero, up, down)
@@ -241,7 +241,7 @@ def _limit(f: Callable[[float], float], x: float, at_infinity: float, below: flo
         return at_infinity if x > 0 else below
 
 
-def _exp(a: Range) -> Range:
+def _exp(a: ValueRange) -> ValueRange:
     low, high = (_limit(math.exp, x, math.inf, 0.0) for x in (a.low, a.high))
     grown = _exponential(a.up)
     up = BOUNDED if a.high < math.inf else grown
@@ -249,7 +249,7 @@ def _exp(a: Range) -> Range:
     return _made(low, high, True, up, down)
 
 
-def _log(a: Range) -> Range:
+def _log(a: ValueRange) -> ValueRange:
     if not a.positive:
         raise NotShown
     low = math.log(a.low) if a.low > 0 else -math.inf
@@ -257,26 +257,28 @@ def _log(a: Range) -> Range:
     return _made(low, high, False, max(_logarithm(a.up), _logarithm(a.down)), WILD)
 
 
-def _sqrt(a: Range) -> Range:
+def _sqrt(a: ValueRange) -> ValueRange:
     return _constant_power(a, 0.5)
 
 
-def _signed(a: Range) -> bool:
+def _signed(a: ValueRange) -> bool:
     """Whether a keeps one sign and is nowhere 0."""
     return a.positive or _neg(a).positive
 
 
-def _bounded(f: Callable[[float], float], least: float, most: float) -> Callable[[Range], Range]:
+def _bounded(
+    f: Callable[[float], float], least: float, most: float
+) -> Callable[[ValueRange], ValueRange]:
     """An increasing bounded f with the sign of x, linear at 0."""
 
-    def rule(a: Range) -> Range:
+    def rule(a: ValueRange) -> ValueRange:
         low, high = (_limit(f, x, most, least) for x in (a.low, a.high))
         return _made(low, high, a.nonzero, BOUNDED, a.down)
 
     return rule
 
 
-def _sigmoid(a: Range) -> Range:
+def _sigmoid(a: ValueRange) -> ValueRange:
     def f(x: float) -> float:
         return math.exp(min(x, 0)) / (1 + math.exp(-abs(x)))
 
@@ -285,7 +287,7 @@ def _sigmoid(a: Range) -> Range:
     return _made(low, high, True, BOUNDED, down)
 
 
-def _softplus(a: Range) -> Range:
+def _softplus(a: ValueRange) -> ValueRange:
     def f(x: float) -> float:
         return max(x, 0) + math.log1p(math.exp(-abs(x)))
 
@@ -294,25 +296,25 @@ def _softplus(a: Range) -> Range:
     return _made(low, high, True, a.up, down)
 
 
-def _gauss(a: Range) -> Range:
-    return _exp(_mul(constant(-0.5), _square(a)))
+def _gauss(a: ValueRange) -> ValueRange:
+    return _exp(_mul(constant_range(-0.5), _square(a)))
 
 
-def _wave(a: Range) -> Range:
+def _wave(a: ValueRange) -> ValueRange:
     return _made(-1.0, 1.0, False, BOUNDED, WILD)
 
 
-def _sine(a: Range) -> Range:
+def _sine(a: ValueRange) -> ValueRange:
     if max(abs(a.low), abs(a.high)) <= math.pi / 2:
         return _made(math.sin(a.low), math.sin(a.high), a.nonzero, BOUNDED, a.down)
     return _waved(a, math.pi / 2, math.sin)
 
 
-def _cosine(a: Range) -> Range:
+def _cosine(a: ValueRange) -> ValueRange:
     return _waved(a, 0.0, math.cos)
 
 
-def _waved(a: Range, peak: float, f: Callable[[float], float]) -> Range:
+def _waved(a: ValueRange, peak: float, f: Callable[[float], float]) -> ValueRange:
     """A wave with maxima at ``peak`` and minima half a turn from them."""
     if not (math.isfinite(a.low) and math.isfinite(a.high)) or a.high - a.low > 7:
         return _wave(a)
@@ -325,42 +327,42 @@ def _waved(a: Range, peak: float, f: Callable[[float], float]) -> Range:
     return _made(low, high, False, BOUNDED, WILD)
 
 
-def _abs(a: Range) -> Range:
+def _abs(a: ValueRange) -> ValueRange:
     if a.low >= 0:
         return a
     if a.high <= 0:
         return _neg(a)
-    return Range(0.0, max(-a.low, a.high), a.nonzero, a.up, a.down)
+    return ValueRange(0.0, max(-a.low, a.high), a.nonzero, a.up, a.down)
 
 
-def _max(a: Range, b: Range) -> Range:
+def _max(a: ValueRange, b: ValueRange) -> ValueRange:
     down = min((x.down for x in (a, b) if x.positive), default=WILD)
     positive = a.positive or b.positive
     up = max(a.up, b.up)
     return _made(max(a.low, b.low), max(a.high, b.high), positive, up, down)
 
 
-def _min(a: Range, b: Range) -> Range:
+def _min(a: ValueRange, b: ValueRange) -> ValueRange:
     return _neg(_max(_neg(a), _neg(b)))
 
 
-def _relu(a: Range) -> Range:
-    return a if a.positive else Range(0.0, max(a.high, 0.0), False, a.up)
+def _relu(a: ValueRange) -> ValueRange:
+    return a if a.positive else ValueRange(0.0, max(a.high, 0.0), False, a.up)
 
 
-def _leaky(a: Range, slope: Range) -> Range:
+def _leaky(a: ValueRange, slope: ValueRange) -> ValueRange:
     return _add(_relu(a), _neg(_mul(slope, _relu(_neg(a)))))
 
 
-def _elu(a: Range) -> Range:
+def _elu(a: ValueRange) -> ValueRange:
     low = max(a.low, math.expm1(a.low) if a.low < 0 else a.low, -1.0)
     return _made(low, a.high, _signed(a), a.up, a.down if a.positive else WILD)
 
 
-def _gate(least: float) -> Callable[[Range], Range]:
+def _gate(least: float) -> Callable[[ValueRange], ValueRange]:
     """x times something in (0, 1): gelu, silu."""
 
-    def rule(a: Range) -> Range:
+    def rule(a: ValueRange) -> ValueRange:
         high = max(a.high, 0.0)
         low = 0.0 if a.low >= 0 else least
         down = _times(a.down, _exponential(_times(a.up, a.up)))
@@ -371,30 +373,30 @@ def _gate(least: float) -> Callable[[Range], Range]:
     return rule
 
 
-def _step(a: Range) -> Range:
+def _step(a: ValueRange) -> ValueRange:
     if a.positive:
-        return constant(1.0)
-    return constant(0.0) if a.high < 0 else _made(0.0, 1.0, False, BOUNDED, WILD)
+        return constant_range(1.0)
+    return constant_range(0.0) if a.high < 0 else _made(0.0, 1.0, False, BOUNDED, WILD)
 
 
-def _sign(a: Range) -> Range:
+def _sign(a: ValueRange) -> ValueRange:
     if _signed(a):
-        return constant(1.0 if a.positive else -1.0)
+        return constant_range(1.0 if a.positive else -1.0)
     return _made(-1.0, 1.0, a.nonzero, BOUNDED, BOUNDED)
 
 
-def _sinh(a: Range) -> Range:
+def _sinh(a: ValueRange) -> ValueRange:
     low = _limit(math.sinh, a.low, math.inf, -math.inf)
     high = _limit(math.sinh, a.high, math.inf, -math.inf)
     return _made(low, high, a.nonzero, _exponential(a.up), a.down)
 
 
-def _cosh(a: Range) -> Range:
+def _cosh(a: ValueRange) -> ValueRange:
     far = _limit(math.cosh, max(abs(a.low), abs(a.high)), math.inf, math.inf)
     return _made(1.0, far, True, _exponential(a.up), BOUNDED)
 
 
-RULES: dict[str, Callable[..., Range]] = {
+RULES: dict[str, Callable[..., ValueRange]] = {
     "add": _add,
     "sub": lambda a, b: _add(a, _neg(b)),
     "neg": _neg,

@@ -8,21 +8,21 @@ from mpmath import mp, mpf
 from nexort.activations import Array
 from nexort.gaussian.precise import Undefined, logarithm
 from nexort.limit.existence.line import ray, surface
-from nexort.limit.existence.variables import Space, affine
-from nexort.limit.existence.verdict import Verdict
+from nexort.limit.existence.variables import VariableSpace, affine_graph
+from nexort.limit.existence.verdict import Existence
 from nexort.program.differentiate import substitute
 from nexort.program.nodes import Node
 
 POINTS, LINES, RAYS = 60, 8, 8
 
 
-def random_points(space: Space, count: int, seed: int) -> Array:
+def random_points(space: VariableSpace, count: int, seed: int) -> Array:
     rng = np.random.default_rng([seed, 12])
     found: Array = rng.standard_normal((count, space.root.shape[1])) @ space.root.T
     return found
 
 
-def undefined_at(node: Node, space: Space) -> str | None:
+def undefined_at(node: Node, space: VariableSpace) -> str | None:
     """What the function is around a random point where it is not real or not finite."""
     for z in random_points(space, POINTS, 0):
         with mp.workdps(40):
@@ -33,24 +33,24 @@ def undefined_at(node: Node, space: Space) -> str | None:
     return None
 
 
-def along_lines(node: Node, space: Space) -> Verdict | None:
+def along_lines(node: Node, space: VariableSpace) -> Existence | None:
     """A divergence along random lines, or along rays from the origin."""
     starts, ways = random_points(space, LINES, 1), random_points(space, LINES, 2)
     for start, way in zip(starts, ways, strict=True):
-        found = surface(restricted(node, space, start, way))
+        found = surface(restrict_to_line(node, space, start, way))
         if found is not None:
             return found
     rng = np.random.default_rng(13)
     for _ in range(RAYS):
         g = rng.standard_normal(space.root.shape[1])
         way = space.root @ g / np.linalg.norm(g)
-        found = ray(restricted(node, space, 0 * way, way))
+        found = ray(restrict_to_line(node, space, 0 * way, way))
         if found is not None:
             return found
     return None
 
 
-def restricted(node: Node, space: Space, start: Array, way: Array) -> Node:
+def restrict_to_line(node: Node, space: VariableSpace, start: Array, way: Array) -> Node:
     """The function along a line, over SLOT."""
     parts = zip(space.leaves, start, way, strict=True)
-    return substitute(node, {x: affine(float(b), float(a)) for x, a, b in parts})
+    return substitute(node, {x: affine_graph(float(b), float(a)) for x, a, b in parts})

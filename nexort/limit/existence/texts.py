@@ -14,7 +14,7 @@ SHORT = 10_000
 """Numbers are written as fractions with denominators up to this."""
 
 
-def text_of(
+def graph_text(
     graph: Node,
     leaves: Sequence[Node],
     covariance: Callable[[Sequence[Node]], Array | None],

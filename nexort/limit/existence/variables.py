@@ -9,7 +9,7 @@ import numpy as np
 
 from nexort.activations import Array
 from nexort.gaussian.variable import SLOT
-from nexort.limit.existence.forms import Polynomial, degree, polynomials
+from nexort.limit.existence.forms import Polynomial, polynomial_degree, polynomials
 from nexort.program import build
 from nexort.program.differentiate import substitute
 from nexort.program.nodes import Node
@@ -19,7 +19,7 @@ PARALLEL = 1e-9
 
 
 @dataclass(frozen=True)
-class Space:
+class VariableSpace:
     """The variables: leaves of a graph, their covariance C = R R^T, R of full column rank."""
 
     leaves: tuple[Node, ...]
@@ -27,14 +27,14 @@ class Space:
     root: Array
 
     @staticmethod
-    def of(leaves: Sequence[Node], covariance: Array) -> Space:
+    def of(leaves: Sequence[Node], covariance: Array) -> VariableSpace:
         """Directions without variance are left out."""
         sizes, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
         kept = sizes > 1e-12 * max(sizes.max(initial=0.0), 1e-300)
-        return Space(tuple(leaves), covariance, vectors[:, kept] * np.sqrt(sizes[kept]))
+        return VariableSpace(tuple(leaves), covariance, vectors[:, kept] * np.sqrt(sizes[kept]))
 
 
-def linear_forms(node: Node, space: Space) -> list[tuple[Node, Polynomial]]:
+def linear_forms(node: Node, space: VariableSpace) -> list[tuple[Node, Polynomial]]:
     """The largest subgraphs that are linear forms plus numbers."""
     known = polynomials(node, space.leaves)
     found: dict[Node, Polynomial] = {}
@@ -44,7 +44,7 @@ def linear_forms(node: Node, space: Space) -> list[tuple[Node, Polynomial]]:
         if x in seen:
             continue
         seen.add(x)
-        if x in known and degree(known[x]) <= 1:
+        if x in known and polynomial_degree(known[x]) <= 1:
             if any(known[x]):
                 found[x] = known[x]
         else:
@@ -52,7 +52,7 @@ def linear_forms(node: Node, space: Space) -> list[tuple[Node, Polynomial]]:
     return list(found.items())
 
 
-def vector(p: Polynomial, space: Space) -> Array:
+def gradient_of(p: Polynomial, space: VariableSpace) -> Array:
     found = np.zeros(len(space.leaves))
     for m, c in p.items():
         if m:
@@ -60,7 +60,7 @@ def vector(p: Polynomial, space: Space) -> Array:
     return found
 
 
-def one_direction(node: Node, space: Space) -> tuple[Node, float] | None:
+def one_direction(node: Node, space: VariableSpace) -> tuple[Node, float] | None:
     """The graph as one over SLOT with its variance, where it is a function of one linear form."""
     if len(space.leaves) == 1:
         [leaf] = space.leaves
@@ -68,7 +68,7 @@ def one_direction(node: Node, space: Space) -> tuple[Node, float] | None:
     forms = linear_forms(node, space)
     if not forms:
         return node, 0.0
-    vectors = [vector(p, space) for _, p in forms]
+    vectors = [gradient_of(p, space) for _, p in forms]
     spread = [v @ space.root for v in vectors]
     sizes = [float(np.linalg.norm(u)) for u in spread]
     first = int(np.argmax(sizes))
@@ -86,21 +86,21 @@ def one_direction(node: Node, space: Space) -> tuple[Node, float] | None:
         if exact := np.array_equal(v, v[place] / unit[place] * unit):
             ratio = float(v[place] / unit[place])
         rounding = 0.0 if exact else 4 * UNIT * abs(ratio)
-        slope = affine(Rounded(ratio, rounding) if rounding else ratio, 0.0)
+        slope = affine_graph(Rounded(ratio, rounding) if rounding else ratio, 0.0)
         values[x] = build.call("add", slope, _constant_of(x, space)) if p.get((), 0.0) else slope
     return substitute(node, values), _variance(unit, space)
 
 
-def _constant_of(form: Node, space: Space) -> Node:
+def _constant_of(form: Node, space: VariableSpace) -> Node:
     """A linear form where the variables are 0, as it is written."""
     return substitute(form, dict.fromkeys(space.leaves, build.constant(0)))
 
 
-def _variance(unit: Array, space: Space) -> float:
+def _variance(unit: Array, space: VariableSpace) -> float:
     return float(unit @ space.covariance @ unit)
 
 
-def affine(slope: float, constant: float) -> Node:
+def affine_graph(slope: float, constant: float) -> Node:
     """slope z + constant."""
     found = SLOT if slope == 1 else build.call("mul", build.constant(slope), SLOT)
     return build.call("add", found, build.constant(constant)) if constant else found

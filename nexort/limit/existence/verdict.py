@@ -15,7 +15,7 @@ class Known(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Existence:
     """``reason`` says why an expectation does not exist, after "because"; ``finite`` that the
     integrand is real and finite almost everywhere."""
 
@@ -24,15 +24,15 @@ class Verdict:
     finite: bool = True
 
 
-EXISTS, UNKNOWN = Verdict(Known.EXISTS), Verdict(Known.UNKNOWN)
+EXISTS, UNKNOWN = Existence(Known.EXISTS), Existence(Known.UNKNOWN)
 
 
-def diverges(reason: str) -> Verdict:
+def diverges(reason: str) -> Existence:
     """An expectation that does not exist."""
-    return Verdict(Known.DIVERGES, reason)
+    return Existence(Known.DIVERGES, reason)
 
 
-def undefined(what: str, *, always: bool = False) -> Verdict:
+def undefined_expectation(what: str, *, always: bool = False) -> Existence:
     """An expectation of what is not real or not finite, with positive probability or ``always``."""
     where = "" if always else "with positive probability "
-    return Verdict(Known.DIVERGES, f"{where}it is {what}", finite=False)
+    return Existence(Known.DIVERGES, f"{where}it is {what}", finite=False)

@@ -13,10 +13,10 @@ import numpy as np
 from mpmath import mp, mpf
 
 from nexort import activations
-from nexort.gaussian.precise import Undefined, number, value
+from nexort.gaussian.precise import Undefined, precise_number, value
 from nexort.gaussian.univariate import Univariate
 from nexort.gaussian.variable import SLOT
-from nexort.limit.existence.ranges import NotShown, Range, bounds
+from nexort.limit.existence.ranges import NotShown, ValueRange, bounds
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
 
@@ -74,7 +74,7 @@ def zeros(node: Node) -> tuple[tuple[Any, ...], bool]:
             more, all_found = _searched(factor)
             found += more
             complete = complete and all_found
-        return distinct(found), complete
+        return distinct_points(found), complete
 
 
 def crossings(node: Node) -> list[Any]:
@@ -89,10 +89,10 @@ def crossings(node: Node) -> list[Any]:
             signs = np.sign(Univariate(factor)(GRID))
             for k in np.flatnonzero(signs[:-1] * signs[1:] < 0)[:MOST]:
                 found += _refined(factor, float(GRID[k]), float(GRID[k + 1]))
-        return list(distinct(found))
+        return list(distinct_points(found))
 
 
-def distinct(points: Iterable[Any]) -> tuple[Any, ...]:
+def distinct_points(points: Iterable[Any]) -> tuple[Any, ...]:
     """Sorted, one of those that agree to most digits."""
     kept: list[Any] = []
     for p in sorted(points):
@@ -178,7 +178,7 @@ def polynomial(node: Node) -> list[Any] | None:
         if x is SLOT:
             found[x] = [mpf(0), mpf(1)]
         elif x.op is Op.CONST:
-            found[x] = [number(x.attr)]
+            found[x] = [precise_number(x.attr)]
         elif all(len(found.get(a, ())) == 1 for a in x.args):
             constant = _at(x, mpf(0))
             if constant is None:
@@ -247,7 +247,7 @@ def _searched(node: Node) -> tuple[list[Any], bool]:
         if inside is not None and inside.nonzero:
             continue
         if inside is not None and inside.low == inside.high == 0:
-            found += [number(low), number(high)]
+            found += [precise_number(low), precise_number(high)]
         elif high - low <= NARROW * max(1.0, abs(low)):
             small.append((low, high))
         else:
@@ -259,9 +259,9 @@ def _searched(node: Node) -> tuple[list[Any], bool]:
     return found, not cells
 
 
-def _bounds_on(node: Node, low: float, high: float) -> Range | None:
+def _bounds_on(node: Node, low: float, high: float) -> ValueRange | None:
     try:
-        leaf = Range(low, high, low > 0 or high < 0, (0, 0.0), (0, 0.0))
+        leaf = ValueRange(low, high, low > 0 or high < 0, (0, 0.0), (0, 0.0))
         return bounds(node, {SLOT: leaf})
     except NotShown:
         return None
@@ -279,10 +279,10 @@ def _joined(cells: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 def _refined(node: Node, low: float, high: float) -> list[Any]:
     """The zero in a short interval: where the sign changes, or where the derivative is 0 too."""
-    a, b = (number(x) - d * mpf(NARROW) for x, d in ((low, 1), (high, -1)))
+    a, b = (precise_number(x) - d * mpf(NARROW) for x, d in ((low, 1), (high, -1)))
     for nice in {round(low, 6), round(high, 6)}:  # a zero that is a short number
-        if low - NARROW <= nice <= high + NARROW and _at(node, number(nice)) == 0:
-            return [number(nice)]
+        if low - NARROW <= nice <= high + NARROW and _at(node, precise_number(nice)) == 0:
+            return [precise_number(nice)]
     for k in range(3):
         f = node
         for _ in range(k):

@@ -13,8 +13,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from nexort.limit.sample.frames import Space
-from nexort.limit.sample.plan import Plan
+from nexort.limit.sample.frames import NeuronSpace
+from nexort.limit.sample.plan import SamplePlan
 from nexort.limit.sample.replicates import Stage
 from nexort.program.nodes import Node
 from nexort.program.unrolled import Array
@@ -26,7 +26,7 @@ FAR_BELOW = 3.0
 """Sampling noise of mean square s at N_0 points has at most s N_0 / N at N points."""
 
 
-class _PlainSpace(Space):
+class _PlainSpace(NeuronSpace):
     """Independent standard normal kets as they come: nothing is balanced or made orthonormal."""
 
     def take(self, count: int) -> Array:
@@ -41,7 +41,7 @@ class _PlainSpace(Space):
         """Nothing is kept apart."""
 
 
-def vanishing_jumps(plan: Plan, full: Stage, seed: int) -> frozenset[Node]:
+def vanishing_jumps(plan: SamplePlan, full: Stage, seed: int) -> frozenset[Node]:
     """The jumps whose argument vanishes in the limit, though not at every width, by what replicates
     have ``measured`` of them: the mean squares of their arguments, shape (R, rows).
 
@@ -62,7 +62,7 @@ def vanishing_jumps(plan: Plan, full: Stage, seed: int) -> frozenset[Node]:
     return frozenset(found)
 
 
-def _probe(plan: Plan, seed: np.random.SeedSequence) -> Mapping[Node, Array]:
+def _probe(plan: SamplePlan, seed: np.random.SeedSequence) -> Mapping[Node, Array]:
     """The mean squares at a small plain sample, where nothing is zero by symmetry."""
     plain = replace(plan, graph=replace(plan.graph, zero=frozenset()))
     machine = plain.machine(PROBE_SIZE, seed, _PlainSpace)

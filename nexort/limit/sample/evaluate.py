@@ -12,8 +12,14 @@ from nexort.limit.exact.meanings import NO_VARIANCE, NOT_SHOWN
 from nexort.limit.sample.cautions import vanishing_jumps
 from nexort.limit.sample.machine import Machine
 from nexort.limit.sample.matrices import InitialOperator
-from nexort.limit.sample.plan import Plan
-from nexort.limit.sample.replicates import Budget, Replicates, Stage, Trajectory, refined
+from nexort.limit.sample.plan import SamplePlan
+from nexort.limit.sample.replicates import (
+    ReplicateBudget,
+    Replicates,
+    Stage,
+    Trajectory,
+    refine_replicates,
+)
 from nexort.limit.settings import Progress, Settings
 from nexort.program.nodes import Node, Role, walk
 from nexort.program.unrolled import Array, Unrolled, UnrolledOutput
@@ -29,7 +35,9 @@ UNSEEN = 3.0
 changes a product of signs by 2: half of that, as two errors are what covers."""
 
 
-def sample(plan: Plan, settings: Settings, progress: Progress | None) -> dict[str, LimitValue]:
+def sample(
+    plan: SamplePlan, settings: Settings, progress: Progress | None
+) -> dict[str, LimitValue]:
     """The limit of every output, by samples where there is anything random.
 
     Raises NexortError where a number is not finite or a covariance is not positive semidefinite,
@@ -48,14 +56,14 @@ def sample(plan: Plan, settings: Settings, progress: Progress | None) -> dict[st
     )
     size = runs.size(_default_samples(plan))
     most = max(2, settings.replicates)
-    budget = Budget(settings.rtol, most, min(settings.max_samples, runs.room()), pays=True)
-    full, _, values = refined(
+    budget = ReplicateBudget(settings.rtol, most, min(settings.max_samples, runs.room()), pays=True)
+    full, _, values = refine_replicates(
         runs, size, budget, lambda half, full: _summaries(plan, half, full), Stage.method
     )
     return _with_cautions(plan, full, values, settings.seed)
 
 
-def replicate(plan: Plan, size: int, seed: np.random.SeedSequence) -> Trajectory:
+def replicate(plan: SamplePlan, size: int, seed: np.random.SeedSequence) -> Trajectory:
     """One replicate over ``size`` points a neuron space. It notes what was ``dropped`` of arguments
     of matrices, and the largest ``rank`` of a basis of them."""
     machine = plan.machine(size, seed)
@@ -88,7 +96,7 @@ def _outputs(program: Unrolled, machine: Machine) -> dict[str, Array]:
     return found
 
 
-def _default_samples(plan: Plan) -> int:
+def _default_samples(plan: SamplePlan) -> int:
     """Enough points for the bases of arguments to stay a small part of the sample."""
     least = DEFAULT_SAMPLES_OUTER if plan.graph.regions else DEFAULT_SAMPLES
     wanted = 1 << (8 * plan.directions - 1).bit_length() if plan.directions else 0
@@ -98,7 +106,7 @@ def _default_samples(plan: Plan) -> int:
 # ---- errors --------------------------------------------------------------------------------------
 
 
-def _summaries(plan: Plan, half: Stage, full: Stage) -> dict[str, Summary]:
+def _summaries(plan: SamplePlan, half: Stage, full: Stage) -> dict[str, Summary]:
     """Of every output."""
     dropped = max(half.notes["dropped"], full.notes["dropped"])
     floor = dropped + 64 * EPS * np.sqrt(len(plan.schedule.order))
@@ -108,7 +116,7 @@ def _summaries(plan: Plan, half: Stage, full: Stage) -> dict[str, Summary]:
     }
 
 
-def _unseen(plan: Plan, output: UnrolledOutput, full: Stage) -> float:
+def _unseen(plan: SamplePlan, output: UnrolledOutput, full: Stage) -> float:
     """The error of what no point saw: an output that reads a jump."""
     if set(plan.jumps).isdisjoint(walk(output.members)):
         return 0.0
@@ -118,7 +126,7 @@ def _unseen(plan: Plan, output: UnrolledOutput, full: Stage) -> float:
 
 
 def _with_cautions(
-    plan: Plan, full: Stage, values: Mapping[str, LimitValue], seed: int
+    plan: SamplePlan, full: Stage, values: Mapping[str, LimitValue], seed: int
 ) -> dict[str, LimitValue]:
     """The values with what is to be known of each; those of numbers alone are exact."""
     doubtful = vanishing_jumps(plan, full, seed)
@@ -143,7 +151,7 @@ def _with_cautions(
 # ---- failures ------------------------------------------------------------------------------------
 
 
-def _not_finite(plan: Plan, size: int, seed: np.random.SeedSequence) -> NexortError:
+def _not_finite(plan: SamplePlan, size: int, seed: np.random.SeedSequence) -> NexortError:
     """Run once more, watching for the first node that is not finite."""
     bad: list[Node] = []
 

@@ -23,7 +23,7 @@ WELL_APART = 0.03
 """What is this part of a ket's length keeps its digits when it is taken out of the rest."""
 
 
-class Frame:
+class Basis:
     """Orthonormal kets, one after another."""
 
     def __init__(self, size: int) -> None:
@@ -127,7 +127,7 @@ def directions(rest: Array, rows: Array, cutoff: float, most: int | None = None)
     return Directions(change, change @ rest, least, size)
 
 
-class Space:
+class NeuronSpace:
     """The sample of one neuron space: a source of independent standard normal kets.
 
     Roots are orthonormal in the sample, and of mean zero: first and second moments have no error.
@@ -156,7 +156,7 @@ class Space:
         self.mirrored = mirrored
         count = size // parts // (2 if self.mirrored else 1)
         self.points = [Points(count, s, even=even, most=most) for s in seed.spawn(parts)]
-        self.known = Frame(size)
+        self.known = Basis(size)
         self.known.append(np.ones((1, size)))
 
     def take(self, count: int) -> Array:

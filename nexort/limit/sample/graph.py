@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nexort.limit.sample.region import Region
-from nexort.limit.sample.spaces import Spaces, ordered
+from nexort.limit.sample.spaces import Spaces, walk_by_structure
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
 from nexort.program.unrolled import Unrolled
@@ -19,7 +19,7 @@ Regions = Mapping[Node, Region]
 
 
 @dataclass(frozen=True)
-class Graph:
+class SampleGraph:
     """Kets over initial objects, with the data and sizes of ``step``."""
 
     step: Unrolled
@@ -56,7 +56,7 @@ class Graph:
 
 
 @dataclass(frozen=True)
-class Schedule:
+class SampleSchedule:
     """Nodes in order of evaluation; ``drops[i]`` are not read after node i."""
 
     order: tuple[Node, ...]
@@ -85,7 +85,7 @@ def reads(x: Node, regions: Regions) -> tuple[Node, ...]:
 def reachable(roots: Iterable[Node]) -> list[Node]:
     """The nodes under some roots that are values of their own, not open on iid copies, in an order
     that depends on the graph alone."""
-    return [x for x in ordered(roots) if not x.type.open]
+    return [x for x in walk_by_structure(roots) if not x.type.open]
 
 
 def late(order: Iterable[Node], regions: Regions) -> list[Node]:
@@ -102,7 +102,7 @@ def late(order: Iterable[Node], regions: Regions) -> list[Node]:
     return [*found, *(x for x in moved if x not in found)]
 
 
-def schedule(order: Iterable[Node], kept: Iterable[Node], regions: Regions) -> Schedule:
+def schedule_nodes(order: Iterable[Node], kept: Iterable[Node], regions: Regions) -> SampleSchedule:
     """Some nodes in their order, each forgotten after its last use unless it is ``kept``."""
     order = tuple(order)
     kept = frozenset(kept)
@@ -114,4 +114,4 @@ def schedule(order: Iterable[Node], kept: Iterable[Node], regions: Regions) -> S
     for x, i in last.items():
         if x not in kept:
             drops[i].append(x)
-    return Schedule(order, tuple(map(tuple, drops)), kept)
+    return SampleSchedule(order, tuple(map(tuple, drops)), kept)

@@ -10,8 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
-from nexort.limit.sample.frames import Space, lengths
-from nexort.limit.sample.graph import Graph, Schedule, is_ket
+from nexort.limit.sample.frames import NeuronSpace, lengths
+from nexort.limit.sample.graph import SampleGraph, SampleSchedule, is_ket
 from nexort.limit.sample.matrices import InitialOperator, Projection
 from nexort.limit.sample.spaces import Key
 from nexort.program import arrays
@@ -26,7 +26,7 @@ TUPLES = 2**24
 """Evaluations (point, tuple of copies) of one outer nonlinearity."""
 
 
-class Operator(Protocol):
+class SampledOperator(Protocol):
     """A matrix between two neuron spaces: as it was drawn, moved, decayed, or of a known law."""
 
     def apply(self, x: Node, kets: Array, reach: int | None) -> Array:
@@ -63,13 +63,13 @@ class Machine:
 
     def __init__(
         self,
-        graph: Graph,
+        graph: SampleGraph,
         size: int,
         seed: np.random.SeedSequence,
         how: Sampling = PLAIN,
         *,
         alone: Iterable[Node] | None = None,
-        space: Callable[..., Space] = Space,
+        space: Callable[..., NeuronSpace] = NeuronSpace,
     ) -> None:
         """``alone``: all nodes that will be evaluated, where they are known; ``space`` makes the
         spaces."""
@@ -94,7 +94,7 @@ class Machine:
         self.rng = np.random.Generator(np.random.PCG64(design))
         self.values: dict[Node, Array] = {}
         self.roots: dict[Node, Array] = {}
-        self.operators: dict[Key, Operator] = {}
+        self.operators: dict[Key, SampledOperator] = {}
         self.projections: dict[Node, Projection] = {}
         self.reach: dict[Node, int] = {}
         self.squares: dict[Node, Array] = {}
@@ -102,7 +102,9 @@ class Machine:
         # initial vectors have the first coordinates of their points, which are the most even
         self.coordinates = {x: self._space(x).take(graph.rank(x)) for x in whole if graph.rank(x)}
 
-    def run(self, schedule: Schedule, seen: Callable[[Node, Array], None] | None = None) -> None:
+    def run(
+        self, schedule: SampleSchedule, seen: Callable[[Node, Array], None] | None = None
+    ) -> None:
         """Evaluate some nodes; those that the schedule keeps stay in ``values``. ``seen`` is told
         of each."""
         for x, drops in zip(schedule.order, schedule.drops, strict=True):
@@ -141,7 +143,7 @@ class Machine:
         """The value of an initial scalar."""
         return np.zeros(self.shape(x))
 
-    def operator(self, key: Key) -> Operator:
+    def operator(self, key: Key) -> SampledOperator:
         """A matrix that was met for the first time."""
         return self.initial(key)
 
@@ -157,7 +159,7 @@ class Machine:
         rows, columns = (self.spaces[i] for i in self.graph.spaces.sides[key])
         return InitialOperator(rows, columns, scale, self.cutoff)
 
-    def _space(self, x: Node) -> Space:
+    def _space(self, x: Node) -> NeuronSpace:
         return self.spaces[self.graph.spaces.of[x, 0]]
 
     def _fresh(self, x: Node, count: int) -> Array:
@@ -191,7 +193,7 @@ class Machine:
                 if x in self.graph.jumps:
                     rows = self.rows(x.args[0])
                     self.squares[x] = np.einsum("ij,ij->i", rows, rows) / self.size
-                return arrays.local(x, [self.values[a] for a in x.args], 1, self.shape(x))
+                return arrays.local_array(x, [self.values[a] for a in x.args], 1, self.shape(x))
             case Op.INNER:
                 left, right = (self.rows(a) for a in x.args)
                 product: Array = left @ right.T / self.size

@@ -23,7 +23,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nexort.limit.sample.frames import Frame, Space
+from nexort.limit.sample.frames import Basis, NeuronSpace
 from nexort.program.nodes import Node
 from nexort.program.unrolled import Array
 
@@ -34,11 +34,11 @@ FULL = 0.25
 class Side:
     """One direction of a matrix: arguments in one space, images in the other."""
 
-    def __init__(self, arguments: Space, images: Space, cutoff: float) -> None:
+    def __init__(self, arguments: NeuronSpace, images: NeuronSpace, cutoff: float) -> None:
         self.spaces, self.cutoff = (arguments, images), cutoff
-        self.basis = Frame(arguments.size)
-        self.kets = Frame(images.size)
-        self.dots = Frame(images.size)
+        self.basis = Basis(arguments.size)
+        self.kets = Basis(images.size)
+        self.dots = Basis(images.size)
         self.dropped = 0.0
 
     def apply(self, rows: Array, back: Side, reach: int | None) -> Array:
@@ -87,7 +87,9 @@ class Side:
 class InitialOperator:
     """A matrix with entries N(0, scale^2/n)."""
 
-    def __init__(self, rows: Space, columns: Space, scale: float, cutoff: float) -> None:
+    def __init__(
+        self, rows: NeuronSpace, columns: NeuronSpace, scale: float, cutoff: float
+    ) -> None:
         self.scale, self.spaces = scale, (rows, columns)
         self.sides = Side(columns, rows, cutoff), Side(rows, columns, cutoff)
         self.matrix: Array | None = None
@@ -99,7 +101,7 @@ class InitialOperator:
     def image(self, kets: Array, flipped: bool, reach: int | None = None) -> Array:
         """|Wx>, or |W^T x> where ``flipped``: shape (m, N) -> (m, N')."""
         if self.matrix is not None:
-            return self.scale * product(self.matrix, kets, flipped)
+            return self.scale * pairs_times(self.matrix, kets, flipped)
         side = self.sides[flipped]
         found = self.scale * side.apply(kets, self.sides[not flipped], reach)
         if side.basis.count > FULL * side.basis.size:
@@ -139,7 +141,7 @@ class Projection:
         self, length: int, size: int, fresh: Callable[[int], Array], cutoff: float
     ) -> None:
         """``fresh`` gives so many new roots, shape (count, N)."""
-        self.basis, self.kets = Frame(length), Frame(size)
+        self.basis, self.kets = Basis(length), Basis(size)
         self.fresh, self.cutoff = fresh, cutoff
 
     def apply(self, columns: Array) -> Array:
@@ -158,7 +160,7 @@ class Projection:
         return np.asarray(result)
 
 
-def product(matrix: Array, kets: Array, flipped: bool) -> Array:
+def pairs_times(matrix: Array, kets: Array, flipped: bool) -> Array:
     """A matrix over pairs of points applied to kets, or its transpose: (m, N) -> (m, N')."""
     given = kets.astype(matrix.dtype, copy=False)
     return np.asarray(given @ (matrix if flipped else matrix.T), dtype=float)

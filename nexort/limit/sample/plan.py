@@ -10,17 +10,17 @@ import numpy as np
 
 from nexort import activations
 from nexort.limit.dots import sources_of_dots
-from nexort.limit.sample.frames import Space
+from nexort.limit.sample.frames import NeuronSpace
 from nexort.limit.sample.graph import (
-    Graph,
     Regions,
-    Schedule,
+    SampleGraph,
+    SampleSchedule,
     is_ket,
     late,
     reachable,
     reads,
     regions_of,
-    schedule,
+    schedule_nodes,
 )
 from nexort.limit.sample.machine import Machine, Sampling
 from nexort.limit.sample.matrices import FULL
@@ -32,12 +32,12 @@ from nexort.program.unrolled import Unrolled
 
 
 @dataclass(frozen=True)
-class Plan:
+class SamplePlan:
     """A program's graph and the order of its nodes."""
 
     program: Unrolled
-    graph: Graph
-    schedule: Schedule
+    graph: SampleGraph
+    schedule: SampleSchedule
     mirrored: bool
     """Whether some functions are neither odd nor even in all Gaussian kets."""
     unknown: frozenset[Node] = frozenset()
@@ -50,23 +50,25 @@ class Plan:
         program: Unrolled,
         unknown: frozenset[Node] = frozenset(),
         heavy: frozenset[Node] = frozenset(),
-    ) -> Plan:
+    ) -> SamplePlan:
         """The plan of an unrolled program without operators."""
         members = [m for output in program.outputs for m in output.members]
         regions = regions_of(members)
         order, dots = late(reachable(members), regions), sources_of_dots(members)
-        graph = Graph(
+        graph = SampleGraph(
             program,
             spaces(members),
             regions,
             tuple(x for x in order if x.op is Op.INIT_VECTOR),
             dots,
             vanishing(members) - unknown,
-            frozenset(x for x in order if jumps(x)),
+            frozenset(x for x in order if jumps_at_zero(x)),
             _projected(order, regions),
         )
         mixed = not is_even_throughout(members, dots)
-        return Plan(program, graph, schedule(order, members, regions), mixed, unknown, heavy)
+        return SamplePlan(
+            program, graph, schedule_nodes(order, members, regions), mixed, unknown, heavy
+        )
 
     @property
     def sampled(self) -> bool:
@@ -86,7 +88,10 @@ class Plan:
         return tuple(x for x in self.schedule.order if x in self.graph.jumps)
 
     def machine(
-        self, size: int, seed: np.random.SeedSequence, space: Callable[..., Space] = Space
+        self,
+        size: int,
+        seed: np.random.SeedSequence,
+        space: Callable[..., NeuronSpace] = NeuronSpace,
     ) -> Machine:
         """What evaluates the program on ``size`` points a neuron space."""
         how, order = Sampling(mirrored=self.mirrored), self.schedule.order
@@ -115,7 +120,7 @@ class Plan:
         return peak
 
 
-def jumps(x: Node) -> bool:
+def jumps_at_zero(x: Node) -> bool:
     """A function of one ket with a jump at zero."""
     if x.op is not Op.CALL or len(x.args) != 1 or not is_ket(x.args[0]):
         return False

@@ -104,7 +104,7 @@ class Region:
                 assert isinstance(x.attr, int)
                 made[x] = value(x.args[0])[..., design[x.attr], None]
             else:
-                made[x] = arrays.local(x, [operand(a) for a in x.args], 2, shape(x))
+                made[x] = arrays.local_array(x, [operand(a) for a in x.args], 2, shape(x))
             for a in x.args:
                 if self.last[a] == position:
                     made.pop(a, None)

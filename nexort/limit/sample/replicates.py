@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nexort.limit.estimate import LimitValue, Summary, met, missed
+from nexort.limit.estimate import LimitValue, Summary, mark_missed, met
 from nexort.limit.sample.matrices import FULL
 from nexort.limit.settings import Progress, Settings
 from nexort.program.unrolled import Array, UnrolledOutput
 from nexort.support.checkpoint import Store
 from nexort.support.diagnostics import Diagnostic, NexortError
-from nexort.support.workers import cores, gathered
+from nexort.support.workers import cores, run_ordered
 
 LEAST = 64
 """Points of the smallest sample."""
@@ -153,7 +153,7 @@ class Replicates:
 
         if self.progress is not None:
             self.progress(len(runs) + len(found.keys() - {TWIN}), count)
-        gathered(one, [k for k in wanted if k not in found], self.workers(size), done)
+        run_ordered(one, [k for k in wanted if k not in found], self.workers(size), done)
         if TWIN in found:
             self.twins[size] = found.pop(TWIN)
         runs.extend(found[k] for k in sorted(found))
@@ -214,7 +214,7 @@ class Replicates:
 
 
 @dataclass(frozen=True)
-class Budget:
+class ReplicateBudget:
     """An accuracy to reach, None for none; the most replicates, the largest sample; and whether
     samples as large again are worth more than more replicates."""
 
@@ -224,10 +224,10 @@ class Budget:
     pays: bool
 
 
-def refined(
+def refine_replicates(
     runs: Replicates,
     size: int,
-    budget: Budget,
+    budget: ReplicateBudget,
     summaries: Callable[[Stage, Stage], Mapping[str, Summary]],
     text: Callable[[Stage], str],
 ) -> tuple[Stage, Mapping[str, Summary], dict[str, LimitValue]]:
@@ -253,7 +253,7 @@ def refined(
             count = more(count, budget.most, values, budget.goal)
         else:
             if settings.rtol is not None:
-                values = {k: missed(v, settings.rtol) for k, v in values.items()}
+                values = {k: mark_missed(v, settings.rtol) for k, v in values.items()}
             break
     return full, found, values
 

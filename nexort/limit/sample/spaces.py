@@ -31,7 +31,7 @@ def spaces(roots: Iterable[Node], joined: Iterable[tuple[Hashable, Hashable]] = 
     """The spaces of the kets under some roots, numbered by the graph alone. ``joined`` are pairs of
     one space: (ket, its copy), and (weight, 'rows' or 'columns') of a matrix."""
     union = _Union()
-    nodes = ordered(roots)
+    nodes = walk_by_structure(roots)
     for x in nodes:
         _join(union, x)
     for one, other in joined:
@@ -51,7 +51,7 @@ def spaces(roots: Iterable[Node], joined: Iterable[tuple[Hashable, Hashable]] = 
     return Spaces(of, sides, len(numbers))
 
 
-def ordered(roots: Iterable[Node]) -> list[Node]:
+def walk_by_structure(roots: Iterable[Node]) -> list[Node]:
     """Every node reachable from the roots, arguments before users, in an order that depends on the
     graph alone, not on when its nodes were made."""
     found: dict[Node, None] = {}

@@ -8,15 +8,16 @@ from dataclasses import replace
 from nexort.limit.estimate import LimitValue
 from nexort.limit.exact.meanings import NO_VARIANCE, NOT_SHOWN
 from nexort.limit.settings import Progress, Settings
-from nexort.limit.training import maximal, tangent
-from nexort.limit.training.reading import read
+from nexort.limit.training.maximal import evaluate_maximal
+from nexort.limit.training.reading import read_outputs
 from nexort.limit.training.stopping import Warn
+from nexort.limit.training.tangent import evaluate_tangent
 from nexort.support.checkpoint import Store
 from nexort.support.diagnostics import Span
 from nexort.training.task import Task
 
 
-def evaluate(
+def evaluate_training(
     task: Task,
     places: Mapping[str, Span],
     settings: Settings,
@@ -31,11 +32,11 @@ def evaluate(
     where a run ceases to be finite, and ``separates`` is asked whether networks of finite width
     separate. Raises NexortError.
     """
-    reading = read(task, places, settings)
+    reading = read_outputs(task, places, settings)
     if task.regime == "tangent":
-        found = tangent.evaluate(task, settings, progress, store, warn)
+        found = evaluate_tangent(task, settings, progress, store, warn)
     else:
-        found = maximal.evaluate(task, settings, progress, store, warn, separates)
+        found = evaluate_maximal(task, settings, progress, store, warn, separates)
     found |= {k: replace(v, random=found[k].random) for k, v in reading.values.items()}
     drawn = {k for k in reading.heavy if "sampled" in found[k].method or "draws" in found[k].method}
     for names, what in ((reading.unknown, NOT_SHOWN), (drawn - reading.unknown, NO_VARIANCE)):

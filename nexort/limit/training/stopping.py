@@ -24,7 +24,7 @@ class Blown(Exception):
         self.what = what
 
 
-def check(value: Array, what: str) -> None:
+def check_finite(value: Array, what: str) -> None:
     """Raise Blown unless all of it is finite."""
     if not np.isfinite(value).all():
         raise Blown(what)
@@ -36,7 +36,7 @@ def signal(task: Task, t: int, output: Array) -> Array:
     chi = task.signal(t, output)
     if t == 0 and not np.isfinite(chi).all():
         task.refuse_signal(output)
-    check(chi, SIGNAL)
+    check_finite(chi, SIGNAL)
     return chi
 
 

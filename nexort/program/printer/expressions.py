@@ -10,18 +10,18 @@ from nexort.program import build
 from nexort.program.declarations import UpdateRule
 from nexort.program.index import Affine, Loop
 from nexort.program.nodes import MEMBERS, Node, Op, walk_where
-from nexort.program.printer.patterns import Pattern, Patterns
+from nexort.program.printer.patterns import FunctionPattern, Patterns
 from nexort.program.printer.trees import (
     NOWHERE,
     argument,
     beside,
     binary,
-    binder,
-    call,
+    binder_tree,
+    call_tree,
     index,
     items,
-    name,
-    number,
+    name_tree,
+    number_tree,
 )
 from nexort.program.types import Kind, scalar
 from nexort.support.diagnostics import NexortError, fail
@@ -116,7 +116,7 @@ class Expressions:
         told = items(found[1], picks)
         if x.type.kind is Kind.KET:
             return t.Ket(t.Label(found[0], told, NOWHERE), NOWHERE)
-        return t.Index(name(found[0]), told, NOWHERE) if told else name(found[0])
+        return t.Index(name_tree(found[0]), told, NOWHERE) if told else name_tree(found[0])
 
     def _label(self, x: Node) -> t.Label | None:
         """What stands between the bars, of a ket with a name."""
@@ -128,13 +128,13 @@ class Expressions:
     def _value(self, x: Node) -> t.Expr:
         match x.op:
             case Op.CONST:
-                return number(x.attr)
+                return number_tree(x.attr)
             case Op.PARAM | Op.SIZE | Op.DATA:
-                return name(str(x.attr))
+                return name_tree(str(x.attr))
             case Op.INDEX:
                 return index(x.attr)
             case Op.SLOT:
-                return name(self.slots.get(x.attr, x.attr[-1]))
+                return name_tree(self.slots.get(x.attr, x.attr[-1]))
             case Op.CALL:
                 return self._call(x)
             case Op.TAKE:
@@ -164,14 +164,14 @@ class Expressions:
             case Op.MEAN:
                 return t.Expectation(x.attr, trees[0], NOWHERE)
             case op if op in NAMES:
-                return call(name(NAMES[op]), *trees)
+                return call_tree(name_tree(NAMES[op]), *trees)
             case _:
                 raise unprintable(f"{x.op.name.lower()} of {x.type}")
 
     def _call(self, x: Node) -> t.Expr:
         found = self.patterns.found(x)
         if found is not None:
-            return call(_callee(found[0]), *map(self, found[1]))
+            return call_tree(_callee(found[0]), *map(self, found[1]))
         function, trees = str(x.attr), [self(a) for a in x.args]
         if function in ARITHMETIC:
             return binary(ARITHMETIC[function], *trees)
@@ -181,7 +181,7 @@ class Expressions:
             return t.Negative(trees[0], NOWHERE)
         if self.taken(function) or activations.lookup(function) is None:
             raise unprintable(f"the function {function} is hidden by another name")
-        return call(name(function), *trees)
+        return call_tree(name_tree(function), *trees)
 
     def _take(self, x: Node) -> t.Expr:
         [value] = x.args
@@ -190,7 +190,7 @@ class Expressions:
         return t.Index(self(value), items((), x.attr), NOWHERE)
 
     def _sum(self, x: Node) -> t.Expr:
-        return t.Sum((binder(x.attr),), self(x.args[0]), NOWHERE)
+        return t.Sum((binder_tree(x.attr),), self(x.args[0]), NOWHERE)
 
     # ---- bras ----------------------------------------------------------------------------------
 
@@ -204,7 +204,7 @@ class Expressions:
         closing = self(x.args[-1])
         bra = t.Bra(left, NOWHERE) if left is not None else t.Paren(self._bra(x.args[0]), NOWHERE)
         chain = x.args[-1].op is Op.APPLY and follows(closing)
-        return beside(bra, closing) if chain else call(bra, closing)
+        return beside(bra, closing) if chain else call_tree(bra, closing)
 
     def _bra(self, x: Node) -> t.Expr:
         """A ket as a bra: ``<x|``, ``<x|W`` for W^T |x>, ``c <x|``."""
@@ -215,7 +215,7 @@ class Expressions:
             acting = self(x.args[0].args[0])
             left = self._bra(x.args[1])
             left = left if isinstance(left, t.Bra) else t.Paren(left, NOWHERE)
-            return beside(left, acting) if follows(acting) else call(left, acting)
+            return beside(left, acting) if follows(acting) else call_tree(left, acting)
         if x.op is Op.APPLY and x.args[0].op in MEMBERS:
             turned = t.Transpose(self(x.args[0]), NOWHERE)
             left = self._bra(x.args[1])
@@ -261,7 +261,7 @@ class Expressions:
         left, right = self(acting), self(value)
         if isinstance(left, t.Juxtaposed):
             left = t.Paren(left, NOWHERE)
-        return beside(left, right) if follows(right) else call(left, right)
+        return beside(left, right) if follows(right) else call_tree(left, right)
 
     def _added(self, terms: Sequence[Node]) -> t.Expr:
         """A sum; a negative term is subtracted."""
@@ -278,11 +278,11 @@ class Expressions:
         if isinstance(ket, t.Juxtaposed):
             ket = t.Paren(ket, NOWHERE)
         if middle and not follows(middle[0]):
-            middle = (call(name(self.function(SLOT, (SLOT,))), *middle),)
+            middle = (call_tree(name_tree(self.function(SLOT, (SLOT,))), *middle),)
         bra = self._bra(right)
         if isinstance(bra, t.Bra):
             return beside(ket, *middle, bra)
-        return call(beside(ket, *middle) if middle else ket, bra)
+        return call_tree(beside(ket, *middle) if middle else ket, bra)
 
     def _entrywise(self, body: Node) -> t.Expr:
         """``Q(A)`` for a function of entries."""
@@ -291,13 +291,13 @@ class Expressions:
         function: t.Expr
         plain = body.op is Op.CALL and body.attr not in (*ARITHMETIC, "pow", "neg")
         if plain and all(a.op is Op.ENTRY or a.type.kind is Kind.SCALAR for a in body.args):
-            args, function = body.args, name(str(body.attr))
+            args, function = body.args, name_tree(str(body.attr))
         elif (found := self.patterns.found(body)) is not None and all(map(_formal, found[1])):
             args, function = found[1], _callee(found[0])
         else:
             args = tuple(x for x in walk_where(body, lambda x: not _formal(x)) if _formal(x))
-            function = name(self.function(body, args))
-        return call(function, *(self(a.args[0] if a.op is Op.ENTRY else a) for a in args))
+            function = name_tree(self.function(body, args))
+        return call_tree(function, *(self(a.args[0] if a.op is Op.ENTRY else a) for a in args))
 
     # ---- update functions ----------------------------------------------------------------------
 
@@ -310,7 +310,7 @@ class Expressions:
         for (parameter, default), value in zip(rule.parameters, given, strict=True):
             if value is not default:
                 args.append(argument(self(value), parameter))
-        callee: t.Expr = name(function)
+        callee: t.Expr = name_tree(function)
         if count is not None:
             callee = t.Index(callee, (index(count),), NOWHERE)
         return t.Call(callee, tuple(args), NOWHERE)
@@ -321,11 +321,11 @@ class Expressions:
             loops.append(item.attr)
             [item] = item.args
         value = item.args[0] if item.op is Op.ENTRY else item
-        return argument(self(value), None, tuple(binder(x) for x in loops))
+        return argument(self(value), None, tuple(binder_tree(x) for x in loops))
 
 
-def _callee(pattern: Pattern) -> t.Expr:
-    return t.Prime(name(pattern.name), NOWHERE) if pattern.derived else name(pattern.name)
+def _callee(pattern: FunctionPattern) -> t.Expr:
+    return t.Prime(name_tree(pattern.name), NOWHERE) if pattern.derived else name_tree(pattern.name)
 
 
 def _formal(x: Node) -> bool:

@@ -6,25 +6,33 @@ from nexort.program import build
 from nexort.program.declarations import Initial
 from nexort.program.nodes import STANDARD, Node, Op, walk
 from nexort.program.printer.expressions import Expressions
-from nexort.program.printer.trees import NOWHERE, axis, binary, call, name, number, range_of
+from nexort.program.printer.trees import (
+    NOWHERE,
+    axis,
+    binary,
+    call_tree,
+    name_tree,
+    number_tree,
+    range_of,
+)
 from nexort.program.types import Kind, ket
 from nexort.syntax import tree as t
 
 KEYWORDS = {Kind.SCALAR: "scalar", Kind.KET: "vector", Kind.OPERATOR: "matrix"}
 
 
-def standard(value: Node) -> Node | None:
+def standard_object(value: Node) -> Node | None:
     """The standard object under an initial object's graph, None for a number."""
     return next((x for x in walk([value]) if x.op in STANDARD), None)
 
 
-def joint(initial: Initial) -> bool:
+def is_joint(initial: Initial) -> bool:
     """Whether an object is declared with others, as in ``vector (u, v) ~ ...``."""
-    leaf = standard(initial.value)
+    leaf = standard_object(initial.value)
     return leaf is not None and leaf.attr[0] != initial.name
 
 
-def declared(initial: Initial) -> t.Declared:
+def declared_target(initial: Initial) -> t.Declared:
     """The name with its index ranges and axes."""
     shape = (*map(range_of, initial.ranges), *map(axis, initial.axes))
     return t.Declared(initial.name, shape, None, NOWHERE)
@@ -33,15 +41,15 @@ def declared(initial: Initial) -> t.Declared:
 def random(initials: tuple[Initial, ...], law: t.Expr) -> t.Random:
     """A declaration of objects with one law."""
     first = initials[0]
-    arrow = first.kind is Kind.SCALAR and standard(first.value) is None
-    names = tuple(declared(x) for x in initials)
-    return t.Random(KEYWORDS[first.kind], names, law, joint(first), arrow, NOWHERE)
+    arrow = first.kind is Kind.SCALAR and standard_object(first.value) is None
+    names = tuple(declared_target(x) for x in initials)
+    return t.Random(KEYWORDS[first.kind], names, law, is_joint(first), arrow, NOWHERE)
 
 
 def law_of(initial: Initial, write: Expressions) -> t.Expr:
     """What stands behind ``~``, or behind ``->``."""
     value = initial.value
-    leaf = standard(value)
+    leaf = standard_object(value)
     if leaf is None:
         repeated = value.op is Op.SPREAD and not value.args[0].type.axes
         return write(value.args[0] if repeated else value)
@@ -54,8 +62,8 @@ def law_of(initial: Initial, write: Expressions) -> t.Expr:
     if core is leaf:
         spread = write(variance)
         if leaf.op is Op.INIT_SCALAR:
-            spread = binary("/", spread, name("n"))
-        return call(name("N"), write(mean), spread)
+            spread = binary("/", spread, name_tree("n"))
+        return call_tree(name_tree("N"), write(mean), spread)
     core, variance = _without_variance(value, leaf)
     return _shaped(core, leaf, write(variance), write)
 
@@ -64,9 +72,9 @@ def _matrix(initial: Initial, leaf: Node, write: Expressions) -> t.Expr:
     variance: Node = build.constant(1)
     if initial.value is not leaf:
         variance = initial.value.args[0].args[0]
-    spread = binary("/", write(variance), name("n"))
+    spread = binary("/", write(variance), name_tree("n"))
     if initial.law is None:
-        return call(name("N"), number(0), spread)
+        return call_tree(name_tree("N"), number_tree(0), spread)
     z = Node(Op.SLOT, (), ("z",), ket())
     return _shaped(initial.law, z, spread, write)
 
@@ -75,8 +83,8 @@ def _shaped(value: Node, z: Node, variance: t.Expr, write: Expressions) -> t.Exp
     """A law other than a Gaussian: its standardized function of z."""
     for title, standardized in (("rademacher", _sign(z)), ("uniform", _uniform(z))):
         if value is standardized:
-            return call(name(title), variance)
-    return call(name("law"), name(write.function(value, (z,))), variance)
+            return call_tree(name_tree(title), variance)
+    return call_tree(name_tree("law"), name_tree(write.function(value, (z,))), variance)
 
 
 def _sign(z: Node) -> Node:

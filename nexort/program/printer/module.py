@@ -22,10 +22,10 @@ from nexort.program.differentiate import substitute
 from nexort.program.index import Affine
 from nexort.program.nodes import STANDARD, Node, Op, rewrite, walk
 from nexort.program.printer.expressions import Expressions
-from nexort.program.printer.laws import joint, law_of, random, standard
+from nexort.program.printer.laws import is_joint, law_of, random, standard_object
 from nexort.program.printer.patterns import formals, patterns_of
-from nexort.program.printer.trainings import at_every_step, network, of_registry, train
-from nexort.program.printer.trees import NOWHERE, axis, binder, items, name, noted
+from nexort.program.printer.trainings import at_every_step, network_tree, of_registry, train_tree
+from nexort.program.printer.trees import NOWHERE, attach_notes, axis, binder_tree, items, name_tree
 from nexort.program.printer.updates import update
 from nexort.program.program import OUTPUTS, Program
 from nexort.program.types import Kind
@@ -43,11 +43,11 @@ def print_program(program: Program) -> str:
 
 def module_of(program: Program) -> t.Module:
     """A program as a syntax tree. Raises NexortError for what the language has no words for."""
-    return t.Module(tuple(spaced(Writer(program).statements())), (), NOWHERE)
+    return t.Module(tuple(in_paragraphs(ModuleWriter(program).statements())), (), NOWHERE)
 
 
 @dataclass
-class Writer:
+class ModuleWriter:
     """Writes the statements of a program."""
 
     program: Program
@@ -62,7 +62,7 @@ class Writer:
         self.names |= {*p.functions}
         self.names |= {loop.var for loops, _ in p.rules() for loop in loops}
         self.write = Expressions(
-            members_of(p),
+            declared_members(p),
             patterns_of(p, roots_of(p)),
             p.updates,
             self.names.__contains__,
@@ -125,14 +125,14 @@ class Writer:
     def _noted(self, made: t.Statement, names: Iterable[t.Declared]) -> t.Statement:
         """A declaration with the comments of its names."""
         notes = [self.program.notes[x.name] for x in names if x.name in self.program.notes]
-        return noted(made, notes)
+        return attach_notes(made, notes)
 
     def _initials(self) -> Iterator[Waiting]:
         """Declarations of initial objects; neighbours with one law are declared together."""
 
         def told(x: Initial) -> object:
-            leaf = standard(x.value)
-            return leaf.attr[0] if leaf is not None and joint(x) else (x.kind, laws[x.name])
+            leaf = standard_object(x.value)
+            return leaf.attr[0] if leaf is not None and is_joint(x) else (x.kind, laws[x.name])
 
         laws = {name: law_of(x, self.write) for name, x in self.program.initial.items()}
         for _, group in groupby(self.program.initial.values(), told):
@@ -145,7 +145,7 @@ class Writer:
         for rule in self.updates.values():
             reads = _families([rule.result, *(x for _, x in (*rule.states, *rule.assigns))])
             notes = [self.program.notes.get(rule.name, NO_NOTE)]
-            yield reads, noted(update(rule, self.write, self.names), notes)
+            yield reads, attach_notes(update(rule, self.write, self.names), notes)
 
     def function(self, body: Node, args: tuple[Node, ...]) -> str:
         """The name of a function of ``args``, added to the file."""
@@ -173,7 +173,7 @@ class Writer:
         own = list(self.program.functions)
         write = self.write.without(own[own.index(function.name) :])
         made = t.Function(function.name, parameters, write(function.body), NOWHERE)
-        return noted(made, [self.program.notes.get(function.name, NO_NOTE)])
+        return attach_notes(made, [self.program.notes.get(function.name, NO_NOTE)])
 
     # ---- trainings -----------------------------------------------------------------------------
 
@@ -181,8 +181,8 @@ class Writer:
         """The network and its training."""
         made = self.program.training
         if made is not None:
-            yield network(made.network, self.write, self._item, self.program.notes)
-            yield train(made, self.write, self.program.notes)
+            yield network_tree(made.network, self.write, self._item, self.program.notes)
+            yield train_tree(made, self.write, self.program.notes)
 
     def _stepped(self) -> dict[str, Block]:
         """The rules that outputs at every step stand for, by their families."""
@@ -201,16 +201,16 @@ class Writer:
     def _item(self, item: Rule | Block, depth: int = 0) -> t.Statement:
         """A rule, or a loop; a single rule stands before its loops."""
         if isinstance(item, Rule):
-            return noted(self._rule(item, ()), [item.note])
+            return attach_notes(self._rule(item, ()), [item.note])
         inner, loops = item, [item.loop]
         while len(inner.body) == 1 and isinstance(inner.body[0], Block):
             inner = inner.body[0]
             loops.append(inner.loop)
         if not depth and len(inner.body) == 1 and isinstance(inner.body[0], Rule):
-            rule = self._rule(inner.body[0], tuple(map(binder, loops)))
-            return noted(rule, [item.note, inner.body[0].note])
+            rule = self._rule(inner.body[0], tuple(map(binder_tree, loops)))
+            return attach_notes(rule, [item.note, inner.body[0].note])
         body = tuple(self._item(x, depth + 1) for x in item.body)
-        return noted(t.For(binder(item.loop), body, NOWHERE), [item.note])
+        return attach_notes(t.For(binder_tree(item.loop), body, NOWHERE), [item.note])
 
     def _rule(self, rule: Rule, loops: tuple[t.Binder, ...]) -> t.Binding:
         is_ket = rule.value.type.kind is Kind.KET
@@ -224,12 +224,12 @@ class Writer:
         found = tuple(self._output(x, stepped) for x in self.program.outputs)
         if found:
             note = self.program.notes.get(OUTPUTS, NO_NOTE)
-            yield noted(t.Output(found, NOWHERE), [note])
+            yield attach_notes(t.Output(found, NOWHERE), [note])
 
     def _output(self, output: OutputRule, stepped: Mapping[str, Block]) -> t.OutputItem:
         if output.family is not None:
             rule = stepped.get(output.family)
-            value = name(output.family) if rule is None else self.write(at_every_step(rule))
+            value = name_tree(output.family) if rule is None else self.write(at_every_step(rule))
         else:
             assert output.value is not None
             value = self.write(output.value)
@@ -237,7 +237,7 @@ class Writer:
         return t.OutputItem(value, None if print_expr(value) == alias else alias, NOWHERE)
 
 
-def spaced(statements: Iterable[t.Statement]) -> Iterator[t.Statement]:
+def in_paragraphs(statements: Iterable[t.Statement]) -> Iterator[t.Statement]:
     """Statements in paragraphs: declarations, every update function, every loop over sections, the
     network and its training."""
     last: object = None
@@ -295,14 +295,14 @@ def roots_of(program: Program) -> list[Node]:
     return found + [o.value for o in program.outputs if o.value is not None]
 
 
-def members_of(program: Program) -> dict[Node, tuple[str, tuple[Affine, ...]]]:
+def declared_members(program: Program) -> dict[Node, tuple[str, tuple[Affine, ...]]]:
     """Declared objects by their graphs, members of families at the indices that are read."""
     owners: dict[str, list[Initial]] = {}
     found: dict[Node, tuple[str, tuple[Affine, ...]]] = {}
     weights = {} if program.training is None else program.training.network.initial
     initial = [*program.initial.values(), *weights.values()]
     for x in initial:
-        leaf = standard(x.value)
+        leaf = standard_object(x.value)
         if leaf is not None:
             owners.setdefault(leaf.attr[0], []).append(x)
         elif x.value.op is Op.SPREAD:

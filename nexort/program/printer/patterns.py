@@ -22,7 +22,7 @@ _Z = Node(Op.SLOT, (), ("formal", "z"), scalar())
 
 
 @dataclass(frozen=True)
-class Pattern:
+class FunctionPattern:
     """``graph`` over ``slots`` is the function ``name``, or its derivative; a short derivative only
     where the program also applies the function ``beside`` to the same."""
 
@@ -45,10 +45,10 @@ class Patterns:
     """The functions of a program and of the registry, the largest first. ``calls`` are the
     functions that the program applies to a graph, or to the members of a family."""
 
-    patterns: tuple[Pattern, ...]
+    patterns: tuple[FunctionPattern, ...]
     calls: Mapping[Hashable, frozenset[str]]
 
-    def found(self, node: Node) -> tuple[Pattern, tuple[Node, ...]] | None:
+    def found(self, node: Node) -> tuple[FunctionPattern, tuple[Node, ...]] | None:
         """The function that a graph is, with its arguments."""
         if node.op is not Op.CALL:
             return None
@@ -59,7 +59,7 @@ class Patterns:
             args = {slot: matched[slot] for slot in pattern.slots}
             told = tuple(args.values())
             short = pattern.beside is not None
-            if short and pattern.beside not in self.calls.get(applied(told[0]), ()):
+            if short and pattern.beside not in self.calls.get(argument_pattern(told[0]), ()):
                 continue
             # a number is negated where it is written
             number = any(x.op is Op.CONST for x in told) and pattern.negates
@@ -77,12 +77,12 @@ def patterns_of(program: Program, roots: Iterable[Node]) -> Patterns:
     calls: dict[Hashable, frozenset[str]] = {}
     for x in walk(roots):
         if x.op is Op.CALL and len(x.args) == 1:
-            z = applied(x.args[0])
+            z = argument_pattern(x.args[0])
             calls[z] = calls.get(z, frozenset()) | {str(x.attr)}
     return Patterns(tuple(sorted([*own, *registry], key=lambda p: -p.size)), calls)
 
 
-def applied(z: Node) -> Hashable:
+def argument_pattern(z: Node) -> Hashable:
     """What functions are applied to: of a family, any of its members."""
     return z.attr[0] if z.op is Op.REF else z
 
@@ -93,25 +93,25 @@ def formals(function: UserFunction) -> tuple[Node, ...]:
 
 
 @cache
-def _of_registry() -> tuple[Pattern, ...]:
+def _of_registry() -> tuple[FunctionPattern, ...]:
     one = [name for name, f in activations.registry().items() if f.arity == 1]
     return tuple(p for name in one for p in _derivative(name, build.call(name, _Z), (_Z,)))
 
 
-def _of_function(function: UserFunction) -> Iterator[Pattern]:
+def _of_function(function: UserFunction) -> Iterator[FunctionPattern]:
     slots = formals(function)
-    yield Pattern(function.name, False, function.body, slots, _size(function.body), None)
+    yield FunctionPattern(function.name, False, function.body, slots, _size(function.body), None)
     yield from _derivative(function.name, function.body, slots)
 
 
-def _derivative(name: str, body: Node, slots: tuple[Node, ...]) -> Iterator[Pattern]:
+def _derivative(name: str, body: Node, slots: tuple[Node, ...]) -> Iterator[FunctionPattern]:
     slope = derivative(body, slots[0], partial)
     if set(slots) <= set(walk([slope])) and slope.op is Op.CALL:
         size = _size(slope)
         if size >= LONG:
-            yield Pattern(name, True, slope, slots, size, None)
+            yield FunctionPattern(name, True, slope, slots, size, None)
         elif body.args == slots:
-            yield Pattern(name, True, slope, slots, size, str(body.attr))
+            yield FunctionPattern(name, True, slope, slots, size, str(body.attr))
 
 
 def _size(graph: Node) -> int:

@@ -29,31 +29,31 @@ from nexort.program.printer.expressions import Expressions
 from nexort.program.printer.trees import (
     NOWHERE,
     argument,
+    attach_notes,
     axis,
     binary,
-    call,
+    call_tree,
     index,
     items,
-    name,
-    noted,
-    number,
+    name_tree,
+    number_tree,
     range_of,
 )
 from nexort.program.program import RETURN, TRAIN
-from nexort.program.shifting import shifted
+from nexort.program.shifting import shift_graph
 from nexort.syntax import tree as t
 
 
 def of_registry(rule: UpdateRule) -> bool:
     """Whether a training finds an update function in the registry."""
-    known = optimizers.registry().get(rule.name)
+    known = optimizers.optimizer_registry().get(rule.name)
     return known is not None and rule.span.source.text == known.source
 
 
 # ---- networks ------------------------------------------------------------------------------------
 
 
-def network(
+def network_tree(
     made: Network,
     write: Expressions,
     item: Callable[[Rule | Block], t.Statement],
@@ -65,16 +65,16 @@ def network(
         return w.kind, w.axes, w.mean, w.variance
 
     weights = [
-        noted(_weights(found, write), [notes[w.name] for w in found if w.name in notes])
+        attach_notes(_weights(found, write), [notes[w.name] for w in found if w.name in notes])
         for found in (tuple(group) for _, group in groupby(made.weights.values(), told))
     ]
     value = made.output.args[0] if made.output.op is Op.AVERAGE else made.output
     output = t.Returned(write(value), NOWHERE)
-    returned = noted(output, [notes[RETURN]] if RETURN in notes else [])
+    returned = attach_notes(output, [notes[RETURN]] if RETURN in notes else [])
     parameters = tuple(t.Parameter(x, None, NOWHERE) for x in made.data)
     body = (*weights, *map(item, made.body), returned)
     written = t.Network(made.name, parameters, body, NOWHERE)
-    return noted(written, [notes[made.name]] if made.name in notes else [])
+    return attach_notes(written, [notes[made.name]] if made.name in notes else [])
 
 
 def _weights(found: tuple[WeightFamily, ...], write: Expressions) -> t.Weight:
@@ -86,23 +86,23 @@ def _weights(found: tuple[WeightFamily, ...], write: Expressions) -> t.Weight:
         value = None if build.is_number(first.mean, 0) else write(first.mean)
         return t.Weight(names, kind, None, value, NOWHERE)
     standard = build.is_number(first.mean, 0) and build.is_number(first.variance, 1)
-    law = None if standard else call(name("N"), write(first.mean), write(first.variance))
+    law = None if standard else call_tree(name_tree("N"), write(first.mean), write(first.variance))
     return t.Weight(names, kind, law, None, NOWHERE)
 
 
 # ---- trainings -----------------------------------------------------------------------------------
 
 
-def train(made: Training, write: Expressions, notes: Mapping[str, Note]) -> t.Statement:
+def train_tree(made: Training, write: Expressions, notes: Mapping[str, Note]) -> t.Statement:
     """``train f { ... }``."""
     told = write.without((), {OUTPUT: made.network.name})
 
     def stepped(x: Node) -> t.Expr:
-        return told(shifted(x, {STEP_VARIABLE: Affine.variable(STEP)}))
+        return told(shift_graph(x, {STEP_VARIABLE: Affine.variable(STEP)}))
 
     settings = (*_settings(made, stepped),)
     written = t.Train(made.network.name, settings, NOWHERE)
-    return noted(written, [notes[TRAIN]] if TRAIN in notes else [])
+    return attach_notes(written, [notes[TRAIN]] if TRAIN in notes else [])
 
 
 def _settings(made: Training, write: Callable[[Node], t.Expr]) -> Iterator[t.Setting]:
@@ -139,7 +139,11 @@ def _parametrization(made: Parametrization) -> t.Setting:
     word = "parametrization"
     if made.name != "explicit":
         title, _, rest = made.name.partition("(")
-        value = call(name(title), _rational(Fraction(rest[:-1]))) if rest else name(title)
+        value = (
+            call_tree(name_tree(title), _rational(Fraction(rest[:-1])))
+            if rest
+            else name_tree(title)
+        )
         return _setting(word, value)
     lines = [_exponents(w, (), x) for w, x in made.weights.items()]
     lines += [_exponents(m.name, m.indices, x) for m, x in made.members.items()]
@@ -153,8 +157,8 @@ def _exponents(weight: str, indices: tuple[Affine, ...], x: Exponents) -> t.Expo
 
 
 def _rational(x: Fraction) -> t.Expr:
-    top = number(x.numerator)
-    return top if x.denominator == 1 else binary("/", top, number(x.denominator))
+    top = number_tree(x.numerator)
+    return top if x.denominator == 1 else binary("/", top, number_tree(x.denominator))
 
 
 def _optimizer(use: OptimizerUse, write: Callable[[Node], t.Expr]) -> t.Expr:
@@ -165,7 +169,7 @@ def _optimizer(use: OptimizerUse, write: Callable[[Node], t.Expr]) -> t.Expr:
     if use.weight_decay is not None:
         given["weight_decay"] = use.weight_decay
     arguments = tuple(argument(write(x), p) for p, x in given.items())
-    return t.Call(name(use.rule.name), arguments, NOWHERE)
+    return t.Call(name_tree(use.rule.name), arguments, NOWHERE)
 
 
 def _decay(made: Decay, write: Callable[[Node], t.Expr]) -> t.Setting:
@@ -174,7 +178,7 @@ def _decay(made: Decay, write: Callable[[Node], t.Expr]) -> t.Setting:
 
 def _normalization(made: Normalization, write: Callable[[Node], t.Expr]) -> t.Setting:
     if made.threshold is None:
-        return _setting("normalize", name(made.kind), made.weights)
+        return _setting("normalize", name_tree(made.kind), made.weights)
     return _setting(made.kind, write(made.threshold), made.weights)
 
 

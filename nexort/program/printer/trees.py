@@ -19,18 +19,18 @@ _EXPONENT = re.compile(r"e(-?)[+0]*")
 """What stands before the digits of an exponent: 1e-08 is 1e-8."""
 
 
-def name(text: str) -> t.Name:
+def name_tree(text: str) -> t.Name:
     """``x``."""
     return t.Name(text, NOWHERE)
 
 
-def number(value: object) -> t.Expr:
+def number_tree(value: object) -> t.Expr:
     """A literal, or a list of them."""
     if isinstance(value, tuple):
-        return t.ListLiteral(tuple(number(v) for v in value), NOWHERE)
+        return t.ListLiteral(tuple(number_tree(v) for v in value), NOWHERE)
     assert isinstance(value, int | float)
     if value == math.pi:
-        return name("pi")
+        return name_tree("pi")
     literal = t.Number(_EXPONENT.sub(r"e\1", repr(abs(value))), NOWHERE)
     negative = math.copysign(1, value) < 0 if isinstance(value, float) else value < 0
     return t.Negative(literal, NOWHERE) if negative else literal
@@ -41,7 +41,7 @@ def binary(op: str, left: t.Expr, right: t.Expr) -> t.Binary:
     return t.Binary(op, left, right, NOWHERE)
 
 
-def call(callee: t.Expr, *args: t.Expr) -> t.Call:
+def call_tree(callee: t.Expr, *args: t.Expr) -> t.Call:
     """``f(x, y)``."""
     return t.Call(callee, tuple(argument(a) for a in args), NOWHERE)
 
@@ -60,10 +60,10 @@ def beside(*factors: t.Expr) -> t.Juxtaposed:
 
 def axis(of: Axis) -> t.Item:
     """An axis of a declaration."""
-    return name(of.name) if of.size is None else number(of.size)
+    return name_tree(of.name) if of.size is None else number_tree(of.size)
 
 
-def noted(made: t.Statement, notes: Iterable[Note]) -> t.Statement:
+def attach_notes(made: t.Statement, notes: Iterable[Note]) -> t.Statement:
     """A statement with comments: one of several beside it, the others above."""
     beside = [note.beside for note in notes if note.beside]
     above = [line for note in notes for line in note.above] + beside[:-1]
@@ -79,12 +79,12 @@ def index(value: Affine) -> t.Expr:
     """An index expression: the constant last, and a positive term first where there is one."""
     found: t.Expr | None = None
     for variable, c in sorted(value.terms, key=lambda x: x[1] < 0):
-        term: t.Expr = name(variable)
+        term: t.Expr = name_tree(variable)
         if abs(c) != 1:
-            term = binary("*", number(abs(c)), term)
+            term = binary("*", number_tree(abs(c)), term)
         found = _signed(found, term, negative=c < 0)
     if value.constant or found is None:
-        found = _signed(found, number(abs(value.constant)), negative=value.constant < 0)
+        found = _signed(found, number_tree(abs(value.constant)), negative=value.constant < 0)
     return found
 
 
@@ -109,7 +109,7 @@ def items(
 
 def range_of(interval: Interval) -> t.Range:
     """``first..last``, with the step where it is not the one that the ends tell."""
-    step = None if interval.step == direction(interval) else number(interval.step)
+    step = None if interval.step == direction(interval) else number_tree(interval.step)
     return t.Range(index(interval.first), index(interval.last), step, NOWHERE)
 
 
@@ -121,6 +121,6 @@ def direction(interval: Interval) -> int:
     return -1 if interval.first.terms and not interval.last.terms else 1
 
 
-def binder(loop: Loop) -> t.Binder:
+def binder_tree(loop: Loop) -> t.Binder:
     """``k in first..last``."""
     return t.Binder(loop.var, range_of(loop.interval), NOWHERE)

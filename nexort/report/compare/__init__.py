@@ -5,6 +5,6 @@ The two sides share no code: the limit is from :mod:`nexort.limit.sample`, the r
 """
 
 from nexort.report.compare.judge import verify
-from nexort.report.compare.verification import OutputCheck, Verification, render
+from nexort.report.compare.verification import OutputCheck, Verification, verification_text
 
-__all__ = ["OutputCheck", "Verification", "render", "verify"]
+__all__ = ["OutputCheck", "Verification", "verification_text", "verify"]

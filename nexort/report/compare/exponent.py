@@ -20,7 +20,7 @@ COMMON = 3.0
 
 
 @dataclass(frozen=True)
-class Decay:
+class DeviationDecay:
     """The root mean square deviation at each width, its relative standard errors, and the fitted
     exponent (None for one width) with its standard error and degrees of freedom."""
 
@@ -38,7 +38,7 @@ class Decay:
         return self.exponent > bound
 
 
-def decay(widths: Array, deviations: list[Array], limit_error: Array) -> Decay:
+def fit_decay(widths: Array, deviations: list[Array], limit_error: Array) -> DeviationDecay:
     """The fit over widths. ``deviations`` has an array of shape (runs, entries) for each width.
 
     Entries are weighted to count alike, whatever their size, without changing the RMS of entries
@@ -56,13 +56,13 @@ def decay(widths: Array, deviations: list[Array], limit_error: Array) -> Decay:
     rms, error = np.sqrt(mean), np.sqrt(variance) / 2
     dof = float(max(1, np.sum(counts - 1) / 2))
     if len(widths) < 2:
-        return Decay(rms, error, None, None, dof)
+        return DeviationDecay(rms, error, None, None, dof)
     x = np.log(widths)
     w = 1 / error**2
     centre = np.sum(w * x) / np.sum(w)
     spread = np.sum(w * (x - centre) ** 2)
     slope = float(np.sum(w * (x - centre) * np.log(rms)) / spread)
-    return Decay(rms, error, slope, float(1 / np.sqrt(spread)), dof)
+    return DeviationDecay(rms, error, slope, float(1 / np.sqrt(spread)), dof)
 
 
 def _pooled_jackknife(squares: list[Array]) -> float:

@@ -42,7 +42,7 @@ class Means:
 
 
 @dataclass(frozen=True)
-class Fit:
+class WidthFit:
     """Per entry: the value at infinite width, its standard error without the limit's, the deviation
     from the limit in standard errors (the limit's included), and its p-value. ``bent`` marks the
     entries whose fit has a term in n^-1/2."""
@@ -53,13 +53,13 @@ class Fit:
     p: Array
     bent: Array
 
-    def where(self, chosen: Array, other: Fit) -> Fit:
+    def where(self, chosen: Array, other: WidthFit) -> WidthFit:
         """This fit where ``chosen``, and the other elsewhere."""
         pairs = zip(astuple(self), astuple(other), strict=True)
-        return Fit(*(np.where(chosen, mine, others) for mine, others in pairs))
+        return WidthFit(*(np.where(chosen, mine, others) for mine, others in pairs))
 
 
-def extrapolate(means: Means, limit: Array, limit_error: Array, tolerance: Array) -> Fit:
+def extrapolate(means: Means, limit: Array, limit_error: Array, tolerance: Array) -> WidthFit:
     """The extrapolation m of ``mean = m + b/n``, tested against the limit.
 
     With one width it is the plain mean. Two more models may be open: m + a n^-1/2 if the output's
@@ -70,7 +70,7 @@ def extrapolate(means: Means, limit: Array, limit_error: Array, tolerance: Array
     count = len(means.widths)
     noise = np.sqrt(limit_error**2 + tolerance**2)
 
-    def fit(powers: Powers) -> Fit:
+    def fit(powers: Powers) -> WidthFit:
         return _fit(means, powers, limit, noise, tolerance)
 
     if count == 1:
@@ -106,11 +106,11 @@ def _combined(means: Means, combination: Array, noise: Array) -> tuple[Array, Ar
     return combination @ means.mean, variance, (variance + noise**2) ** 2 / spread
 
 
-def _fit(means: Means, powers: Powers, limit: Array, noise: Array, tolerance: Array) -> Fit:
+def _fit(means: Means, powers: Powers, limit: Array, noise: Array, tolerance: Array) -> WidthFit:
     value, variance, dof = _combined(means, _combinations(means, powers)[0], noise)
     score = (value - limit) / np.sqrt(variance + noise**2)
     p = np.where(np.abs(value - limit) <= tolerance, 1.0, two_sided(score, dof))
-    return Fit(value, np.sqrt(variance), score, p, np.full(value.shape, 0.5 in powers))
+    return WidthFit(value, np.sqrt(variance), score, p, np.full(value.shape, 0.5 in powers))
 
 
 def _p_of_trend(means: Means, tolerance: Array) -> Array:

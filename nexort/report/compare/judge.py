@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from nexort.program.unrolled import Array
-from nexort.report.compare.exponent import EXPECTED, Decay, decay
-from nexort.report.compare.extrapolation import Fit, Means, extrapolate
+from nexort.report.compare.exponent import EXPECTED, DeviationDecay, fit_decay
+from nexort.report.compare.extrapolation import Means, WidthFit, extrapolate
 from nexort.report.compare.tails import together
 from nexort.report.compare.verification import OutputCheck, Verification, entry_label
 from nexort.report.results.estimate import Estimate
@@ -139,7 +139,7 @@ def _check(case: _Case, widths: Array, levels: _Levels) -> OutputCheck:
     shrink = None
     if loose.any() and not case.random:
         deviations = [(r - case.limit)[:, loose] for r in case.runs]
-        shrink = decay(widths, deviations, case.limit_error[loose])
+        shrink = fit_decay(widths, deviations, case.limit_error[loose])
     reasons = [
         _entry_reason(case, fit, exact, levels.entry),
         _together_reason(fit, loose, p_together, levels.output),
@@ -162,7 +162,7 @@ def _not_finite(case: _Case, widths: Array) -> str | None:
     return None
 
 
-def _with_exact(fit: Fit, case: _Case, mean: Array, exact: Array, level: float) -> Fit:
+def _with_exact(fit: WidthFit, case: _Case, mean: Array, exact: Array, level: float) -> WidthFit:
     """Entries without spread equal their limit at every width, to roundoff or the limit's error,
     and to what none of N coordinates has with a probability above the level: (1 - p)^N = level."""
     deviation = mean - case.limit
@@ -173,7 +173,7 @@ def _with_exact(fit: Fit, case: _Case, mean: Array, exact: Array, level: float) 
     with np.errstate(divide="ignore", invalid="ignore"):
         score = np.where(same, 0.0, worst / case.limit_error)
     p = np.where(same, 1.0, np.where(case.limit_error > 0, fit.p, 0.0))
-    return Fit(
+    return WidthFit(
         np.where(exact, mean[-1], fit.value),
         np.where(exact, 0.0, fit.error),
         np.where(exact, score, fit.score),
@@ -182,7 +182,7 @@ def _with_exact(fit: Fit, case: _Case, mean: Array, exact: Array, level: float) 
     )
 
 
-def _entry_reason(case: _Case, fit: Fit, exact: Array, level: float) -> str:
+def _entry_reason(case: _Case, fit: WidthFit, exact: Array, level: float) -> str:
     """The entry that deviates most significantly, if it does."""
     missed = fit.p < level
     if not missed.any():
@@ -199,14 +199,14 @@ def _entry_reason(case: _Case, fit: Fit, exact: Array, level: float) -> str:
     return f"{where}extrapolates to {found}, the limit is {limit}{many}"
 
 
-def _together_reason(fit: Fit, loose: Array, p: float, level: float) -> str:
+def _together_reason(fit: WidthFit, loose: Array, p: float, level: float) -> str:
     if p >= level:
         return ""
     size = float(np.sqrt(np.mean(fit.score[loose] ** 2)))
     return f"all entries together: p = {p:.1g} (deviations of {size:.1f} standard errors RMS)"
 
 
-def _decay_reason(shrink: Decay | None, level: float) -> str:
+def _decay_reason(shrink: DeviationDecay | None, level: float) -> str:
     if shrink is None or shrink.exponent is None or not shrink.too_slow(level):
         return ""
     shown = uncertain(shrink.exponent, shrink.exponent_error or 0.0)
@@ -219,14 +219,14 @@ def _verdict(
     mean: Array,
     error: Array,
     reason: str,
-    found: tuple[Fit, Array, float, Decay | None] | None = None,
+    found: tuple[WidthFit, Array, float, DeviationDecay | None] | None = None,
 ) -> OutputCheck:
     """The arrays in the output's shape. Without ``found``, nothing could be tested."""
     shape, count = case.shape, len(case.runs)
     unknown = np.full(case.limit.shape, np.nan)
     no = np.zeros(case.limit.shape, bool)
     fit, exact, p_together, shrink = found or (
-        Fit(unknown, unknown, unknown, unknown, no),
+        WidthFit(unknown, unknown, unknown, unknown, no),
         no,
         np.nan,
         None,

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nexort.program.unrolled import Array
-from nexort.report.compare.style import COLOURS, FAINT, INK, MARKERS, STYLE, check_path, save
+from nexort.report.compare.style import (
+    COLOURS,
+    FAINT,
+    INK,
+    MARKERS,
+    STYLE,
+    check_picture_path,
+    save,
+)
 from nexort.report.compare.verification import OutputCheck, Verification, entry_label
 from nexort.report.results.numbers import uncertain
 
@@ -21,13 +29,13 @@ LINES, ENTRIES = 8, 6
 """The most outputs, and entries, drawn."""
 
 
-def plot(verification: Verification, path: str | Path) -> None:
+def plot_verification(verification: Verification, path: str | Path) -> None:
     """Draw the comparison to ``.png``, ``.pdf`` or ``.svg``.
 
     Left, the root mean square deviation of a run from the limit against the width; right, the means
     of some entries with their standard errors, and their extrapolation. Raises NexortError.
     """
-    check_path(path)
+    check_picture_path(path)
     import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -245,4 +253,4 @@ def _legend(axes: Axes, note: str) -> int:
     return -(-len(labels) // columns) + note.count("\n") + bool(note)
 
 
-__all__ = ["check_path", "plot"]
+__all__ = ["check_picture_path", "plot_verification"]

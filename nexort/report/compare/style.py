@@ -34,7 +34,7 @@ STYLE = {
 }
 
 
-def check_path(path: str | Path) -> None:
+def check_picture_path(path: str | Path) -> None:
     """Raise NexortError unless a picture can be written to ``path``."""
     if Path(path).suffix.lower() not in EXTENSIONS:
         kinds = ", ".join(EXTENSIONS)

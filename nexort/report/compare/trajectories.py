@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nexort.program.unrolled import Array
-from nexort.report.compare.style import COLOURS, INK, STYLE, check_path, save
+from nexort.report.compare.style import COLOURS, INK, STYLE, check_picture_path, save
 from nexort.report.compare.verification import entry_label
 from nexort.report.results.estimate import Estimate
 from nexort.support.diagnostics import fail
@@ -34,7 +34,7 @@ THIN = 20
 _RUNS, _LIMIT = COLOURS[0], COLOURS[1]
 
 
-def plot(
+def plot_trajectories(
     limit: Estimate | None,
     runs: Mapping[int, Array],
     path: str | Path,
@@ -50,21 +50,21 @@ def plot(
     steps. What is not finite is left out. Raises NexortError for entries that there are not, for
     more than fit, and where the file cannot be written.
     """
-    check_path(path)
+    check_picture_path(path)
     import matplotlib
 
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type, unused-ignore]
-        save(draw(limit, runs, tracked, title, name), path)
+        save(draw_trajectories(limit, runs, tracked, title, name), path)
 
 
-def draw(
+def draw_trajectories(
     limit: Estimate | None,
     runs: Mapping[int, Array],
     tracked: Sequence[int] | None,
     title: str | None,
     name: str,
 ) -> Figure:
-    """The picture of :func:`plot`, in the style that is set."""
+    """The picture of :func:`plot_trajectories`, in the style that is set."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -183,4 +183,4 @@ def _heights(
     row[0].set_ylim(low - margin, high + margin)
 
 
-__all__ = ["draw", "plot"]
+__all__ = ["draw_trajectories", "plot_trajectories"]

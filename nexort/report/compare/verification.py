@@ -11,7 +11,7 @@ import numpy as np
 
 from nexort.program.unrolled import Array
 from nexort.report.results.collection import json_numbers
-from nexort.report.results.numbers import Labels, aligned, uncertain
+from nexort.report.results.numbers import Labels, align_texts, uncertain
 
 WIDTH = 100
 ALL = 5
@@ -113,7 +113,7 @@ class Verification:
         }
 
     def __repr__(self) -> str:
-        return render(self)
+        return verification_text(self)
 
 
 def entry_label(shape: tuple[int, ...], labels: Labels, flat: int) -> str:
@@ -123,7 +123,7 @@ def entry_label(shape: tuple[int, ...], labels: Labels, flat: int) -> str:
     return f"[{', '.join(map(str, named))}]" if named else ""
 
 
-def render(verification: Verification) -> str:
+def verification_text(verification: Verification) -> str:
     """A table of all outputs, of large ones the worst entries, and the verdict."""
     head = f"limit against runs at {_widths(verification)}"
     rows = [_rows(output) for output in verification.outputs]
@@ -184,7 +184,9 @@ def _rows(output: OutputCheck) -> list[list[str]]:
     columns = [(output.limit, output.limit_error), (output.means[-1], output.errors[-1])]
     if len(output.means) > 1:
         columns.append((output.extrapolated, output.extrapolated_error))
-    texts = [aligned([uncertain(v.ravel()[k], e.ravel()[k]) for k in picked]) for v, e in columns]
+    texts = [
+        align_texts([uncertain(v.ravel()[k], e.ravel()[k]) for k in picked]) for v, e in columns
+    ]
     labels = [entry_label(output.limit.shape, output.labels, k) for k in picked]
     scores = [_score(float(output.score.ravel()[k])) for k in picked]
     return [list(row) for row in zip(labels, *texts, scores, strict=True)]

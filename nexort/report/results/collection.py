@@ -10,9 +10,9 @@ import numpy as np
 
 from nexort.program.unrolled import Array
 from nexort.report.results.estimate import Estimate
-from nexort.report.results.html import page
+from nexort.report.results.html import html_page
 from nexort.report.results.text import lines_of
-from nexort.report.schema import numbered
+from nexort.report.schema import with_schema
 
 
 class Results(Mapping[str, Estimate]):
@@ -31,10 +31,10 @@ class Results(Mapping[str, Estimate]):
         return len(self._results)
 
     def __repr__(self) -> str:
-        return render(self)
+        return results_text(self)
 
     def _repr_html_(self) -> str:
-        return page(value.html_row(name) for name, value in self.items())
+        return html_page(value.html_row(name) for name, value in self.items())
 
     def as_json(self) -> dict[str, Any]:
         """Plain data: value and error as nested lists (null where not finite), method, and the
@@ -54,7 +54,7 @@ class Results(Mapping[str, Estimate]):
         from nexort.report.results.saving import save_arrays, save_json, suffix_of
 
         if suffix_of(path, (".npz", ".json")) == ".json":
-            save_json(path, numbered(self.as_json()))
+            save_json(path, with_schema(self.as_json()))
             return
         arrays = {}
         for name, value in self._results.items():
@@ -63,7 +63,7 @@ class Results(Mapping[str, Estimate]):
         save_arrays(path, arrays)
 
 
-def render(results: Mapping[str, Estimate]) -> str:
+def results_text(results: Mapping[str, Estimate]) -> str:
     """All results as text, and how they were found.
 
     A scalar is a line ``name = value ± error``, a vector or family a line an entry, a matrix a

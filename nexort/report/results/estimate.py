@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nexort.program.unrolled import Array
-from nexort.report.results.html import cell_of, page
+from nexort.report.results.html import cell_of, html_page
 from nexort.report.results.numbers import Labels
 from nexort.report.results.text import lines_of
 
@@ -144,10 +144,10 @@ class Estimate(np.ndarray[Any, Any]):
         return f"{self}  ({self.method})" if self.method else str(self)
 
     def _repr_html_(self) -> str:
-        return page([self.html_row(self.name)])
+        return html_page([self.html_row(self.name)])
 
     def html_row(self, name: str) -> tuple[str, str, str]:
-        """Of :func:`page`, under a name."""
+        """Of :func:`html_page`, under a name."""
         return name, cell_of(self.plain, self.error, self.labels), self.method
 
 

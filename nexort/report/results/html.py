@@ -9,10 +9,10 @@ import numpy as np
 
 from nexort.program.unrolled import Array
 from nexort.report.results.numbers import Labels, uncertain
-from nexort.report.results.text import BLOCKS, GAP, LIST_ROWS, MATRIX_ROWS, axis_labels, shown
+from nexort.report.results.text import BLOCKS, GAP, LIST_ROWS, MATRIX_ROWS, axis_labels, rows_shown
 
 
-def page(rows: Iterable[tuple[str, str, str]]) -> str:
+def html_page(rows: Iterable[tuple[str, str, str]]) -> str:
     """A table with a row a result: its name, the cell of its value ± error, its method."""
     found = "".join(
         f'<tr><th style="text-align:left">{escape(name)}</th>'
@@ -33,7 +33,7 @@ def cell_of(values: Array, errors: Array, given: Labels) -> str:
     if values.ndim == 1:
         body = [
             [GAP, ""] if k is None else [str(labels[0][k]), uncertain(values[k], errors[k])]
-            for k in shown(values.size, LIST_ROWS)
+            for k in rows_shown(values.size, LIST_ROWS)
         ]
         return _table([], body)
     blocks = list(np.ndindex(values.shape[:-2]))
@@ -49,7 +49,7 @@ def cell_of(values: Array, errors: Array, given: Labels) -> str:
 
 
 def _matrix(values: Array, errors: Array, labels: Sequence[Sequence[int]], most: int) -> str:
-    rows, columns = shown(values.shape[0], most), shown(values.shape[1], MATRIX_ROWS)
+    rows, columns = rows_shown(values.shape[0], most), rows_shown(values.shape[1], MATRIX_ROWS)
     head = ["", *(GAP if k is None else str(labels[1][k]) for k in columns)]
     body = []
     for i in rows:

@@ -45,7 +45,7 @@ def without_error(text: str) -> str:
     return f"{opening}{digits.rstrip()}{rest.partition(')')[2]}" if bracket else value
 
 
-def aligned(texts: Sequence[str]) -> list[str]:
+def align_texts(texts: Sequence[str]) -> list[str]:
     """Texts of :func:`uncertain` padded so that decimal points and ± stand below each other."""
     parts = [text.partition(" ± ") for text in texts]
     leads = [_lead(value) for value, _, _ in parts]

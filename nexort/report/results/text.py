@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from nexort.program.unrolled import Array
-from nexort.report.results.numbers import Labels, aligned, uncertain, without_error
+from nexort.report.results.numbers import Labels, align_texts, uncertain, without_error
 
 WIDTH = 100
 """Columns of a terminal that a table may take."""
@@ -45,7 +45,7 @@ def axis_labels(values: Array, given: Labels) -> list[Sequence[int]]:
     return [*given, *map(range, values.shape[len(given) :])]
 
 
-def shown(size: int, most: int) -> list[int | None]:
+def rows_shown(size: int, most: int) -> list[int | None]:
     """Which of ``size`` rows to show: all, or the first and last around a gap (None)."""
     if size <= most:
         return list(range(size))
@@ -54,8 +54,8 @@ def shown(size: int, most: int) -> list[int | None]:
 
 
 def _list(name: str, labels: Sequence[int], values: Array, errors: Array) -> list[str]:
-    picked = shown(len(values), LIST_ROWS)
-    texts = iter(aligned([uncertain(values[k], errors[k]) for k in picked if k is not None]))
+    picked = rows_shown(len(values), LIST_ROWS)
+    texts = iter(align_texts([uncertain(values[k], errors[k]) for k in picked if k is not None]))
     names = [f"{name}[{labels[k]}]" for k in picked if k is not None]
     width = max(map(len, names))
     heads = iter(names)
@@ -69,7 +69,7 @@ def _matrix(
     title: str, labels: Sequence[Sequence[int]], values: Array, errors: Array, most: int
 ) -> list[str]:
     """A table under column labels; errors entry by entry if there is room, else their bound."""
-    rows, columns = shown(values.shape[0], most), shown(values.shape[1], MATRIX_ROWS)
+    rows, columns = rows_shown(values.shape[0], most), rows_shown(values.shape[1], MATRIX_ROWS)
     size = f"{values.shape[0]} x {values.shape[1]}"
     notes = [f"{size}, abbreviated" if None in (*rows, *columns) else size]
     cells = _cells(values, errors, rows, columns)
@@ -95,7 +95,7 @@ def _cells(
         if k is None:
             return iter([GAP] * len(rows))
         texts = iter(
-            aligned([uncertain(values[i, k], errors[i, k]) for i in rows if i is not None])
+            align_texts([uncertain(values[i, k], errors[i, k]) for i in rows if i is not None])
         )
         return (GAP if i is None else next(texts) for i in rows)
 

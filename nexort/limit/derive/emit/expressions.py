@@ -15,15 +15,15 @@ from nexort.limit.derive.emit.functions import (
     PRODUCT,
     SUM,
     Code,
-    call,
+    call_code,
+    enclose,
     identifier,
     index_code,
-    inside,
-    joined,
-    number,
-    plain,
-    powered,
+    number_code,
+    plain_code,
+    power_code,
     quotient,
+    sum_code,
 )
 from nexort.limit.derive.formula import (
     Apply,
@@ -66,7 +66,7 @@ class Array:
             picks = picks.removeprefix("None, ")
         if "None" not in picks:
             return self.code
-        return f"{inside(self.code, ATOM)}[{picks}]", ATOM
+        return f"{enclose(self.code, ATOM)}[{picks}]", ATOM
 
 
 Refer = Callable[[Formula, tuple[str, ...]], tuple[str, Indices]]
@@ -85,7 +85,7 @@ class NotClosed(Exception):
 
 
 @dataclass(frozen=True)
-class Frame:
+class LabelOrder:
     """What an expression is written over: its labels in order, with their axes."""
 
     labels: tuple[tuple[str, str], ...]
@@ -102,7 +102,7 @@ class Frame:
         """A formula as an expression. Raises NotClosed, Unknown."""
         match formula:
             case Number(value):
-                return Array(number(value), ())
+                return Array(number_code(value), ())
             case IndexNumber(index):
                 return Array((index_code(index), SUM), ())
             case Symbol(kind="data"):
@@ -111,20 +111,20 @@ class Frame:
                 text, axes = self.refer(formula, self.dims)
                 return self.placed(text, axes)
             case Symbol(kind="constant"):
-                return Array(plain(formula), ())
+                return Array(plain_code(formula), ())
             case Symbol(name):
                 return Array((identifier(name), ATOM), ())
             case Sum(terms):
                 parts, dims = self.parts(terms)
-                return Array((joined([p.over(dims) for p in parts]), SUM), dims)
+                return Array((sum_code([p.over(dims) for p in parts]), SUM), dims)
             case Product(factors):
                 return self.product(factors)
             case Power(base, exponent):
                 part, shown = self.array(base), self.array(exponent)
-                return Array(powered(part.code, exponent, shown.code), part.dims)
+                return Array(power_code(part.code, exponent, shown.code), part.dims)
             case Apply(name, args):
                 parts, dims = self.parts(args)
-                return Array((call(name, [p.over(dims) for p in parts]), ATOM), dims)
+                return Array((call_code(name, [p.over(dims) for p in parts]), ATOM), dims)
             case _:
                 return self.large(formula)
 
@@ -195,7 +195,7 @@ class Frame:
             return Array((f"np.diagonal({code[0]})", ATOM), wanted)
         if len(labels) == 2:
             return Array((f"{code[0]}.T", ATOM), wanted)
-        spelled = f"{letters(labels, self.dims)}->{letters(wanted, self.dims)}"
+        spelled = f"{einsum_letters(labels, self.dims)}->{einsum_letters(wanted, self.dims)}"
         return Array((f'np.einsum("{spelled}", {code[0]})', ATOM), wanted)
 
     def contracted(self, label: str, axis: str, body: Formula) -> Array:
@@ -207,17 +207,17 @@ class Frame:
         used = {d for p in arrays for d in p.dims}
         dims = tuple(d for d in self.dims if d in used)
         if not any(label in p.dims for p in parts):
-            counted = [*(inside(p.over(dims), PRODUCT) for p in parts), self.size(axis)]
+            counted = [*(enclose(p.over(dims), PRODUCT) for p in parts), self.size(axis)]
             return Array((" * ".join(counted), PRODUCT), dims)
         all_dims = inner.dims
-        spelled = ",".join(letters(p.dims, all_dims) for p in arrays)
-        shown = ", ".join(inside(p.code, SUM) for p in arrays)
-        text = f'np.einsum("{spelled}->{letters(dims, all_dims)}", {shown})'
+        spelled = ",".join(einsum_letters(p.dims, all_dims) for p in arrays)
+        shown = ", ".join(enclose(p.code, SUM) for p in arrays)
+        text = f'np.einsum("{spelled}->{einsum_letters(dims, all_dims)}", {shown})'
         shapes = [(*p.dims,) for p in arrays]
         if len(arrays) == 2 and sorted(shapes) == sorted([(d, label) for d in dims]):
             first, second = sorted(arrays, key=lambda p: dims.index(p.dims[0]))
-            text = f"{inside(first.code, ATOM)} @ {_transposed(second)}"
-        factors = [inside(p.code, PRODUCT) for p in scalars]
+            text = f"{enclose(first.code, ATOM)} @ {_transposed(second)}"
+        factors = [enclose(p.code, PRODUCT) for p in scalars]
         return Array((" * ".join([*factors, f"({text})" if factors else text]), PRODUCT), dims)
 
     def delta(self, left: Affine, right: Affine) -> Array:
@@ -250,10 +250,10 @@ def _stein(factors: Sequence[Formula]) -> tuple[GaussianMean, Bracket] | None:
 
 
 def _transposed(a: Array) -> str:
-    text = inside(a.code, ATOM)
+    text = enclose(a.code, ATOM)
     return text.removesuffix(".T") if text.endswith(".T") else f"{text}.T"
 
 
-def letters(dims: Sequence[str], known: Sequence[str]) -> str:
+def einsum_letters(dims: Sequence[str], known: Sequence[str]) -> str:
     """Labels as single letters for einsum."""
     return "".join(chr(ord("a") + list(known).index(d)) for d in dims)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from nexort.limit.derive.algebra import reindexed
+from nexort.limit.derive.algebra import reindex
 from nexort.limit.derive.derivation import Equation
 from nexort.limit.derive.emit.functions import identifier, index_code
 from nexort.limit.derive.formula import (
@@ -19,9 +19,9 @@ from nexort.limit.derive.formula import (
     Response,
     Symbol,
 )
-from nexort.limit.derive.matching import axes_of, is_unknown, members_of
+from nexort.limit.derive.matching import axes_of, is_unknown, unknown_members
 from nexort.limit.derive.printing.names import spare
-from nexort.limit.derive.walking import walk
+from nexort.limit.derive.walking import walk_formula
 from nexort.program.index import Affine
 
 Name = tuple[str, tuple[str, ...]]
@@ -30,13 +30,13 @@ Name = tuple[str, tuple[str, ...]]
 
 def name_of(unknown: Formula) -> Name:
     """The family of an unknown."""
-    kind, members = members_of(unknown)
+    kind, members = unknown_members(unknown)
     return kind, tuple(name for name, _ in members)
 
 
 def indices_of(unknown: Formula) -> Indices:
     """The indices of an unknown, of all its kets."""
-    return tuple(i for _, indices in members_of(unknown)[1] for i in indices)
+    return tuple(i for _, indices in unknown_members(unknown)[1] for i in indices)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Branch:
 
 
 @dataclass(frozen=True)
-class Family:
+class UnknownFamily:
     """A family of unknowns: the function ``title(arguments)``.
 
     ``kept`` are the positions among all indices that are arguments: an index that always equals an
@@ -106,7 +106,7 @@ def _at(unknown: Formula, indices: Sequence[Affine]) -> Formula:
 
 def families(
     equations: Sequence[Equation], needed: Sequence[Formula], given: set[str]
-) -> dict[Name, Family]:
+) -> dict[Name, UnknownFamily]:
     """The families that formulas need, each after what asks for it; ``given`` are names of data,
     params and sizes."""
     by_name: dict[Name, list[Equation]] = {}
@@ -128,7 +128,7 @@ def families(
 
 
 def _read(formula: Formula, known: Mapping[Name, object]) -> Iterator[Name]:
-    for part in walk(formula):
+    for part in walk_formula(formula):
         if is_unknown(part):
             name = name_of(part)
             if name not in known and name[0] == "bracket":
@@ -137,14 +137,16 @@ def _read(formula: Formula, known: Mapping[Name, object]) -> Iterator[Name]:
                 yield name
 
 
-def _family(name: Name, title: str, all_: Mapping[Name, list[Equation]], taken: set[str]) -> Family:
+def _family(
+    name: Name, title: str, all_: Mapping[Name, list[Equation]], taken: set[str]
+) -> UnknownFamily:
     equations = all_[name]
     patterns = [indices_of(e.left) for e in equations]
     uses = [
         indices_of(part)
         for some in all_.values()
         for e in some
-        for part in walk(e.right)
+        for part in walk_formula(e.right)
         if is_unknown(part) and name_of(part) == name
     ]
     kept: list[int] = []
@@ -155,7 +157,7 @@ def _family(name: Name, title: str, all_: Mapping[Name, list[Equation]], taken: 
     left = equations[0].left
     split = len(left.left.axes) if isinstance(left, Bracket) else 0
     branches = tuple(_branch(e, [(arguments[n], k) for n, k in enumerate(kept)]) for e in equations)
-    return Family(name, title, tuple(arguments), tuple(kept), branches, split)
+    return UnknownFamily(name, title, tuple(arguments), tuple(kept), branches, split)
 
 
 def _arguments(
@@ -166,7 +168,7 @@ def _arguments(
 ) -> list[str]:
     """Names for arguments: those of the equations' own variables where they have any."""
     found: list[str] = []
-    parts = [x for e in equations for x in walk(e.right)]
+    parts = [x for e in equations for x in walk_formula(e.right)]
     bound = {x.var for x in parts if isinstance(x, LoopSum)}
     bound |= {x.label for x in parts if isinstance(x, AxisSum)}
     reserved = {*taken, *bound, *(x.label for e in equations for x in e.labels)}
@@ -195,7 +197,7 @@ def _branch(equation: Equation, arguments: Sequence[tuple[str, int]]) -> Branch:
             value = env.get(own, indices[k])
             conditions.append(f"{identifier(argument)} == {index_code(value)}")
     # all at once: arguments may have the names of other variables
-    right = reindexed(equation.right, env)
+    right = reindex(equation.right, env)
     for r in equation.ranges:
         variable = env[r.var]
         ends = [index_code(x) for x in (r.first, variable, r.last)]
@@ -217,7 +219,7 @@ def _title(name: Name, taken: set[str]) -> str:
     return wanted
 
 
-def turned(unknown: Bracket) -> Bracket:
+def flip_bracket(unknown: Bracket) -> Bracket:
     """<y|x>"""
     return Bracket(unknown.right, unknown.left)
 
@@ -227,12 +229,12 @@ def axes_of_unknown(unknown: Formula) -> Indices:
     return axes_of(unknown)
 
 
-def moves(family: Family) -> tuple[bool, bool]:
+def moves(family: UnknownFamily) -> tuple[bool, bool]:
     """Whether a branch reads unknowns at smaller, and at larger indices."""
     down = up = False
     for branch in family.branches:
         free = {r.var for r in branch.equation.ranges} | set(family.arguments)
-        for part in walk(branch.equation.right):
+        for part in walk_formula(branch.equation.right):
             if is_unknown(part):
                 for index in indices_of(part):
                     if len(index.terms) == 1 and index.terms[0][0] in free:

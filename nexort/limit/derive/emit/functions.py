@@ -46,7 +46,7 @@ NUMPY = {
 }
 """Code of functions: of the registry's, and of what closed forms have besides."""
 
-INVERSE_DEVIATIONS = [families.root(x, -1) for x in (families.P, families.Q)]
+INVERSE_DEVIATIONS = [families.root_formula(x, -1) for x in (families.P, families.Q)]
 SMALLEST, SMALL = "1e-300", "1e-100"
 
 Code = tuple[str, int]
@@ -55,7 +55,7 @@ KNOWN: dict[Formula, Code] = {
     families.ORTHOGONAL: ("root", ATOM),
     families.DETERMINANT: ("root**2", UNARY),
     # only c is ever divided by it, and c is 0 where a variance is
-    **{families.root(x): (f"np.sqrt(np.maximum({x.name}, {SMALLEST}))", ATOM)
+    **{families.root_formula(x): (f"np.sqrt(np.maximum({x.name}, {SMALLEST}))", ATOM)
        for x in (families.P, families.Q)},
     # pi/2 - arcsin(c / sqrt(p q)), a right angle where a variance is 0
     families.ANGLE: ("np.pi / 2 - np.arctan2(c, root)", SUM),
@@ -76,7 +76,7 @@ def index_code(index: Affine) -> str:
     return str(Affine(index.constant, tuple((identifier(n), c) for n, c in index.terms)))
 
 
-def quoted(text: str, *, marks: int = 1) -> str:
+def quote(text: str, *, marks: int = 1) -> str:
     """A text as a string of Python in one or three quotation marks, whatever it contains."""
     shown = [c if c == "\n" and marks == 3 else _character(c) for c in text]
     return '"' * marks + "".join(shown) + '"' * marks
@@ -92,7 +92,7 @@ class Unknown(Exception):
     """A function that has no numpy source; carries its name."""
 
 
-def call(name: str, args: Sequence[Code]) -> str:
+def call_code(name: str, args: Sequence[Code]) -> str:
     """A function of the registry at expressions, in parentheses where they are operands and not
     arguments. Raises Unknown."""
     if name not in NUMPY:
@@ -102,12 +102,12 @@ def call(name: str, args: Sequence[Code]) -> str:
     def placed(slot: re.Match[str]) -> str:
         before, after = template[: slot.start()].rstrip()[-1], template[slot.end()]
         bare = before in "(," and after in "),"
-        return inside(args["xy".index(slot.group(1))], SUM if bare else ATOM)
+        return enclose(args["xy".index(slot.group(1))], SUM if bare else ATOM)
 
     return re.sub(r"\{([xy])\}", placed, template)
 
 
-def number(value: Fraction | float) -> Code:
+def number_code(value: Fraction | float) -> Code:
     """A literal."""
     if isinstance(value, Fraction) and value.denominator & (value.denominator - 1):
         return f"{value.numerator} / {value.denominator}", PRODUCT
@@ -116,19 +116,19 @@ def number(value: Fraction | float) -> Code:
     return text, UNARY if value < 0 else ATOM
 
 
-def inside(code: Code, least: int) -> str:
+def enclose(code: Code, least: int) -> str:
     """An expression, in parentheses where it is looser than ``least``."""
     text, tightness = code
     return f"({text})" if tightness < least else text
 
 
-def plain(formula: Formula) -> Code:
+def plain_code(formula: Formula) -> Code:
     """A formula of symbols alone (p, c, q, z, params) as an expression inside a dual activation."""
     if formula in KNOWN:
         return KNOWN[formula]
     match formula:
         case Number(value):
-            return number(value)
+            return number_code(value)
         case Symbol("pi", (), (), "constant"):
             return "np.pi", ATOM
         case Symbol(name, kind=("param" | "size")):
@@ -138,25 +138,25 @@ def plain(formula: Formula) -> Code:
         case IndexNumber(index):
             return index_code(index), SUM
         case Sum(terms):
-            return joined([plain(t) for t in terms]), SUM
+            return sum_code([plain_code(t) for t in terms]), SUM
         case Product(factors):
-            return quotient([(f, plain) for f in factors])
+            return quotient([(f, plain_code) for f in factors])
         case Power(base, exponent):
-            return powered(plain(base), exponent, plain(exponent))
+            return power_code(plain_code(base), exponent, plain_code(exponent))
         case Apply(families.BIVARIATE, args):
-            shown = ", ".join(plain(a)[0] for a in args)
+            shown = ", ".join(plain_code(a)[0] for a in args)
             return f"bivariate({shown}, root / np.sqrt(p * q))", ATOM
         case Apply(name, args):
-            return call(name, [plain(a) for a in args]), ATOM
+            return call_code(name, [plain_code(a) for a in args]), ATOM
         case _:
             raise Unknown(type(formula).__name__)
 
 
-def joined(terms: list[Code]) -> str:
+def sum_code(terms: list[Code]) -> str:
     """A sum."""
-    text = inside(terms[0], SUM)
+    text = enclose(terms[0], SUM)
     for term in terms[1:]:
-        shown = inside(term, PRODUCT)
+        shown = enclose(term, PRODUCT)
         text += f" - {shown[1:]}" if shown.startswith("-") else f" + {shown}"
     return text
 
@@ -170,13 +170,13 @@ def quotient(factors: Sequence[tuple[Formula, object]]) -> Code:
         match factor:
             case Number(Fraction() as value) if value.denominator != 1:
                 if value.numerator != 1:
-                    over.append(inside(number(Fraction(value.numerator)), UNARY))
+                    over.append(enclose(number_code(Fraction(value.numerator)), UNARY))
                 under.append(str(value.denominator))
             case Power(base, Number(value)) if value < 0:
                 positive = base if value == -1 else Power(base, Number(-value))
-                under.append(inside(render(positive), UNARY))
+                under.append(enclose(render(positive), UNARY))
             case _:
-                over.append(inside(render(factor), UNARY))
+                over.append(enclose(render(factor), UNARY))
     if over and over[0] == "-1":
         over = [f"-{over[1]}", *over[2:]] if len(over) > 1 else over
     top = " * ".join(over) or "1"
@@ -186,7 +186,7 @@ def quotient(factors: Sequence[tuple[Formula, object]]) -> Code:
     return f"{top} / {bottom}", PRODUCT
 
 
-def powered(base: Code, exponent: Formula, shown: Code) -> Code:
+def power_code(base: Code, exponent: Formula, shown: Code) -> Code:
     """A power; roots by np.sqrt, of what rounding must not make negative."""
     match exponent:
         case Number(value) if value == Fraction(1, 2):
@@ -194,10 +194,10 @@ def powered(base: Code, exponent: Formula, shown: Code) -> Code:
             return f"np.sqrt(np.maximum({text}, 0))" if " - " in text else f"np.sqrt({text})", ATOM
         case Number(value) if value < 0:
             bare = Number(-value)
-            below = base if value == -1 else powered(base, bare, number(-value))
-            return f"1 / {inside(below, UNARY)}", PRODUCT
+            below = base if value == -1 else power_code(base, bare, number_code(-value))
+            return f"1 / {enclose(below, UNARY)}", PRODUCT
         case _:
-            return f"{inside(base, ATOM)}**{inside(shown, ATOM)}", UNARY
+            return f"{enclose(base, ATOM)}**{enclose(shown, ATOM)}", UNARY
 
 
 ROOT = "root = np.sqrt(np.maximum(p * q - c**2, {least}))"
@@ -206,7 +206,7 @@ ROOT = "root = np.sqrt(np.maximum(p * q - c**2, {least}))"
 def root_of(formula: Formula) -> str:
     """What closed forms call ``root``: it must not become negative by rounding, nor 0 where they
     divide by it."""
-    return ROOT.format(least="1e-200" if any(map(_by_root, walking.walk(formula))) else "0")
+    return ROOT.format(least="1e-200" if any(map(_by_root, walking.walk_formula(formula))) else "0")
 
 
 def _by_root(x: Formula) -> bool:
@@ -226,17 +226,17 @@ def floors(variances: str) -> str:
     return f"{', '.join(variances)} = {', '.join(floored)}"
 
 
-def floored(formula: Formula) -> bool:
+def needs_floors(formula: Formula) -> bool:
     """Whether a closed form needs them: it divides by what is 0 where a variance is, other than
     in angles and by standard deviations."""
     if formula in (families.ANGLE, families.ARCSINE) or formula in INVERSE_DEVIATIONS:
         return False
     if isinstance(formula, Apply) and formula.function == families.BIVARIATE:
         return True
-    return families.divides(formula) or any(map(floored, walking.parts(formula)))
+    return families.divides(formula) or any(map(needs_floors, walking.parts(formula)))
 
 
-def wrapped(head: str, value: str, indent: str, tail: str = "", width: int = 99) -> list[str]:
+def wrap_line(head: str, value: str, indent: str, tail: str = "", width: int = 99) -> list[str]:
     """``head value tail``; a long sum has a line a term."""
     line = f"{indent}{head}{value}{tail}"
     terms = _terms(value)
@@ -286,4 +286,4 @@ def _bent(x: Node) -> bool:
 
 def body(graph: Node, argument: str) -> str:
     """A function's graph at a name, as an expression. Raises Unknown."""
-    return plain(graphs.at(graph, Symbol(argument)))[0]
+    return plain_code(graphs.at(graph, Symbol(argument)))[0]

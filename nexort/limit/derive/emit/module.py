@@ -9,17 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from nexort.limit.derive import closed, graphs
 from nexort.limit.derive import univariate as u
 from nexort.limit.derive.algebra import index_names
-from nexort.limit.derive.derivation import Derivation, Label, OutputFormula, Range
+from nexort.limit.derive.derivation import AxisLabel, Derivation, IndexRange, OutputFormula
 from nexort.limit.derive.emit import functions, rules
-from nexort.limit.derive.emit.expressions import Frame, NotClosed
+from nexort.limit.derive.emit.expressions import LabelOrder, NotClosed
 from nexort.limit.derive.emit.families import (
-    Family,
+    UnknownFamily,
     axes_of_unknown,
     families,
+    flip_bracket,
     indices_of,
     moves,
     name_of,
-    turned,
 )
 from nexort.limit.derive.emit.functions import identifier
 from nexort.limit.derive.formula import (
@@ -31,11 +31,11 @@ from nexort.limit.derive.formula import (
     Symbol,
 )
 from nexort.limit.derive.printing import document, text, text_boxes
-from nexort.limit.derive.printing.duals import title
-from nexort.limit.derive.printing.letters import relabelled
+from nexort.limit.derive.printing.duals import dual_title
+from nexort.limit.derive.printing.letters import rename_axes
 from nexort.limit.derive.printing.notation import Notation
 from nexort.limit.derive.printing.statements import Page, Paragraph, Section
-from nexort.limit.derive.walking import walk
+from nexort.limit.derive.walking import walk_formula
 from nexort.program.index import Affine
 from nexort.program.nodes import Node
 from nexort.program.program import Program
@@ -60,9 +60,9 @@ def module(program: Program, derivation: Derivation, numbers: Mapping[str, int |
             help="nexort eval samples what has no closed form",
         )
     try:
-        return _Module(program, relabelled(derivation)[0], numbers).text()
+        return _Module(program, rename_axes(derivation)[0], numbers).text()
     except NotClosed as problem:
-        shown = text_boxes.inline(Notation().box(problem.formula))
+        shown = text_boxes.text_inline(Notation().box(problem.formula))
         reason = f"no rule gives {shown} in a closed form"
     except functions.Unknown as problem:
         reason = f"'{problem}' has no numpy source"
@@ -107,7 +107,7 @@ class _Module:
         found: set[str] = set()
         formulas = [e.right for e in self.derivation.equations]
         formulas += [o.value for o in self.derivation.outputs]
-        for part in (x for f in formulas for x in walk(f)):
+        for part in (x for f in formulas for x in walk_formula(f)):
             if isinstance(part, Symbol) and part.kind == kind:
                 found.add(part.name)
         return found
@@ -125,7 +125,7 @@ class _Module:
         imports += ["from scipy import special"] if special else []
         return "\n".join(
             [
-                functions.quoted(self._docstring(), marks=3),
+                functions.quote(self._docstring(), marks=3),
                 "",
                 *imports,
                 *([rules.PAIR_RULE.rstrip()] if numeric else []),
@@ -145,7 +145,7 @@ class _Module:
         pairs = [x for x in self.duals.values() if isinstance(x, GaussianPair)]
         if any(not (u.is_continuous(x.left) or u.is_continuous(x.right)) for x in pairs):
             sections += (Section("Accuracy", (Paragraph((JUMPS,)),)),)
-        return text.render(Page(f"The limit of {page.title}", page.opening, sections), 96)
+        return text.page_text(Page(f"The limit of {page.title}", page.opening, sections), 96)
 
     def _function(self, body: Sequence[str]) -> Iterator[str]:
         data = self.program.data
@@ -163,7 +163,7 @@ class _Module:
         shapes = [f"{identifier(d)} of shape ({self._shape(d)})" for d in self.data]
         if shapes:
             about += f"\n\n{INDENT}Data: {'; '.join(shapes)}.\n{INDENT}"
-        yield INDENT + functions.quoted(about, marks=3)
+        yield INDENT + functions.quote(about, marks=3)
         for name in map(identifier, self.data):
             yield f"{INDENT}{name} = np.asarray({name}, dtype=float)"
         for size, code in self.sizes.items():
@@ -179,7 +179,7 @@ class _Module:
         axes = [a.name for a in self.program.data[name].axes]
         return ", ".join(axes) + ("," if len(axes) == 1 else "")
 
-    def _lines(self) -> Iterator[tuple[Formula, Formula, tuple[Range, ...]]]:
+    def _lines(self) -> Iterator[tuple[Formula, Formula, tuple[IndexRange, ...]]]:
         """Left side, right side and ranges of every line."""
         for e in self.derivation.equations:
             yield e.left, e.right, e.ranges
@@ -218,28 +218,28 @@ class _Module:
         for output in self.derivation.outputs:
             outputs.setdefault(output.name, []).append(output)
         for name, [output, *_] in outputs.items():
-            yield from functions.wrapped(
-                f"{functions.quoted(name)}: ", self._output(output), INDENT, ",", 95
+            yield from functions.wrap_line(
+                f"{functions.quote(name)}: ", self._output(output), INDENT, ",", 95
             )
         yield "}"
 
     # ---- families --------------------------------------------------------------------------------
 
-    def _family(self, family: Family) -> Iterator[str]:
+    def _family(self, family: UnknownFamily) -> Iterator[str]:
         first = family.branches[0].equation
         yield "@cache"
         arguments = [*map(identifier, family.arguments)]
         yield f"def {family.title}({', '.join(arguments)}):"
-        shown = text_boxes.inline(Notation().box(family.unknown()))
-        yield INDENT + functions.quoted(shown, marks=3)
+        shown = text_boxes.text_inline(Notation().box(family.unknown()))
+        yield INDENT + functions.quote(shown, marks=3)
         for branch in family.branches:
             value = self._value(branch.equation.right, branch.equation.labels)
             conditions = " and ".join(branch.conditions)
             if not conditions or (len(family.branches) == 1 and not family.symmetric):
-                yield from functions.wrapped("return ", value, INDENT, width=95)
+                yield from functions.wrap_line("return ", value, INDENT, width=95)
                 return
             yield f"{INDENT}if {conditions}:"
-            yield from functions.wrapped("return ", value, INDENT * 2, width=95)
+            yield from functions.wrap_line("return ", value, INDENT * 2, width=95)
         if family.symmetric:
             half = len(arguments) // 2
             other = [*arguments[half:], *arguments[:half]]
@@ -260,8 +260,8 @@ class _Module:
         order = [*range(split, dims), *range(split)]
         return f"np.transpose({code}, {tuple(order)})"
 
-    def _frame(self, labels: Sequence[Label]) -> Frame:
-        return Frame(
+    def _frame(self, labels: Sequence[AxisLabel]) -> LabelOrder:
+        return LabelOrder(
             tuple((x.label, x.axis) for x in labels), self._refer, self._dual_name, self._size
         )
 
@@ -271,7 +271,7 @@ class _Module:
             return axis
         return identifier(axis) if axis in self.program.dims else self.sizes[axis]
 
-    def _value(self, formula: Formula, labels: Sequence[Label]) -> str:
+    def _value(self, formula: Formula, labels: Sequence[AxisLabel]) -> str:
         frame = self._frame(labels)
         found = frame.array(formula)
         if found.dims == frame.dims:
@@ -283,7 +283,7 @@ class _Module:
     def _refer(self, unknown: Formula, dims: tuple[str, ...]) -> tuple[str, Indices]:
         name = name_of(unknown)
         if name not in self.families and isinstance(unknown, Bracket):
-            unknown = turned(unknown)
+            unknown = flip_bracket(unknown)
             name = name_of(unknown)
         if name not in self.families:
             raise NotClosed(unknown)
@@ -297,7 +297,7 @@ class _Module:
                 if down if upwards else up and not down:
                     yield from self._loops(family, upwards)
 
-    def _loops(self, family: Family, upwards: bool) -> Iterator[str]:
+    def _loops(self, family: UnknownFamily, upwards: bool) -> Iterator[str]:
         branch = max(family.branches, key=lambda b: len(b.equation.ranges))
         names = {r.var: r for r in branch.equation.ranges}
         indices = indices_of(branch.equation.left)
@@ -318,7 +318,7 @@ class _Module:
         return f"np.array({value})" if output.ranges else value
 
     def _dual_name(self, formula: Gaussian) -> tuple[str, tuple[str, ...]]:
-        wanted = title(formula)
+        wanted = dual_title(formula)
         if not wanted.isidentifier():
             wanted = wanted[0] + "_f"
         name, k = wanted, 1
@@ -335,36 +335,36 @@ class _Module:
         arguments = "p" if isinstance(formula, GaussianMean) else "p, c, q"
         more = "".join(f", {identifier(p, functions.DUAL)}" for p in _params(formula))
         if isinstance(formula, GaussianMean):
-            known = closed.mean(formula.function)
+            known = closed.closed_mean(formula.function)
             graphs_ = [formula.function]
             about = "for a centred Gaussian y of variance p"
         else:
-            known = closed.pair(formula.left, formula.right)
+            known = closed.closed_pair(formula.left, formula.right)
             graphs_ = [formula.left, formula.right]
             about = "for centred Gaussians y, z of variances p, q and covariance c"
         if known is None and any(functions.rough(g, self.numbers) for g in graphs_):
             raise NotClosed(formula)
         factors = [graphs.at(g, x) for g, x in zip(graphs_, (Y, Z), strict=False)]
-        shown = " ".join(text_boxes.inline(Notation().box(f, 2)) for f in factors)
+        shown = " ".join(text_boxes.text_inline(Notation().box(f, 2)) for f in factors)
         source = "by quadrature" if known is None else known.source
-        words = textwrap.wrap(functions.quoted(f"E[{shown}] {about} ({source}).", marks=3), 95)
+        words = textwrap.wrap(functions.quote(f"E[{shown}] {about} ({source}).", marks=3), 95)
         lines = [f"def {name}({arguments}{more}):", *(INDENT + w for w in words)]
         if known is None:
             rule = "gaussian_mean" if isinstance(formula, GaussianMean) else "gaussian_pair"
             taken = [*(_lambda(g) for g in graphs_), arguments]
             return "\n".join([*lines, f"{INDENT}return {rule}({', '.join(taken)})"])
-        value = functions.plain(known.formula)[0]
-        read = set(walk(known.formula))
+        value = functions.plain_code(known.formula)[0]
+        read = set(walk_formula(known.formula))
         if not {closed.P, closed.C, closed.Q} <= read and arguments != "p":
             shape = ", ".join(f"np.shape({x})" for x in "pcq")
             value = f"np.broadcast_to({value}, np.broadcast_shapes({shape}))"
         elif closed.P not in read:
             value = f"np.full(np.shape(p), {value})"
-        if functions.floored(known.formula):
+        if functions.needs_floors(known.formula):
             lines.append(INDENT + (functions.floors("p" if arguments == "p" else "pq")))
         if re.search(r"\broot\b", value):
             lines.append(INDENT + functions.root_of(known.formula))
-        return "\n".join([*lines, *functions.wrapped("return ", value, INDENT)])
+        return "\n".join([*lines, *functions.wrap_line("return ", value, INDENT)])
 
 
 def _ends(first: Affine, last: Affine) -> str:

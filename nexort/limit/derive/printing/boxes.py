@@ -29,7 +29,7 @@ class Glyph:
 
 
 @dataclass(frozen=True, slots=True)
-class Operator:
+class Infix:
     """A binary operator, relation or separator; a line may be broken before it (after a comma).
 
     ``text`` comes with its spaces; a multiplication is invisible: a space, and in LaTeX nothing.
@@ -108,7 +108,7 @@ class Macro:
     text: Box
 
 
-Box = Glyph | Operator | Row | Script | Raised | Fraction | Root | Fenced | Large | Macro
+Box = Glyph | Infix | Row | Script | Raised | Fraction | Root | Fenced | Large | Macro
 
 
 def is_raised(box: Box) -> bool:
@@ -128,7 +128,7 @@ def is_raised(box: Box) -> bool:
             return False
 
 
-def row(*parts: Box) -> Row:
+def box_row(*parts: Box) -> Row:
     """Boxes side by side."""
     return Row(parts)
 
@@ -138,7 +138,7 @@ def same(text: str) -> Glyph:
     return Glyph(text, text)
 
 
-def separated(parts: list[Box], separator: Operator) -> Row:
+def separate_boxes(parts: list[Box], separator: Infix) -> Row:
     """Boxes with a separator in between."""
     found: list[Box] = []
     for k, part in enumerate(parts):
@@ -146,11 +146,11 @@ def separated(parts: list[Box], separator: Operator) -> Row:
     return Row(tuple(found))
 
 
-PLUS = Operator(" + ", " + ", Strength.ADDITIVE)
-MINUS = Operator(" − ", " - ", Strength.ADDITIVE)
-TIMES = Operator(" ", r"\, ", Strength.TIMES)
-COMMA = Operator(", ", ", ", Strength.COMMA)
-SEMICOLON = Operator("; ", r";\ ", Strength.COMMA)
+PLUS = Infix(" + ", " + ", Strength.ADDITIVE)
+MINUS = Infix(" − ", " - ", Strength.ADDITIVE)
+TIMES = Infix(" ", r"\, ", Strength.TIMES)
+COMMA = Infix(", ", ", ", Strength.COMMA)
+SEMICOLON = Infix("; ", r";\ ", Strength.COMMA)
 NEGATIVE = Glyph("−", "-")
 COMMA_TIGHT = same(",")
 

@@ -19,12 +19,12 @@ from nexort.program.index import Affine
 from nexort.program.nodes import Node
 
 
-def distinct(derivation: Derivation) -> Derivation:
+def mark_names(derivation: Derivation) -> Derivation:
     """The derivation with a mark on every name that needs one."""
     found = sorted(names_in(replace(derivation, steps=())))
     shown: dict[str, list[str]] = {}
     for name in found:
-        for form in {_latex(name), names.name(name).text}:
+        for form in {_latex(name), names.name_text(name).text}:
             shown.setdefault(form, []).append(name)
     alike = {n for group in shown.values() if len(group) > 1 for n in group}
     axes = _axes(derivation)
@@ -38,7 +38,7 @@ def distinct(derivation: Derivation) -> Derivation:
 
 def _latex(name: str) -> str:
     """How a name looks: without the braces and fonts of its LaTeX."""
-    return re.sub(r"\\mathrm|[{} ,]", "", names.name(name).latex)
+    return re.sub(r"\\mathrm|[{} ,]", "", names.name_text(name).latex)
 
 
 def _head(name: str) -> str:

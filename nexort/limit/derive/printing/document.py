@@ -14,7 +14,7 @@ from nexort.limit.derive.derivation import (
     GaussianFamily,
     KetDefinition,
     OutputFormula,
-    Step,
+    Rewrite,
 )
 from nexort.limit.derive.formula import (
     Average,
@@ -32,32 +32,32 @@ from nexort.limit.derive.printing.boxes import (
     COMMA,
     Box,
     Glyph,
+    box_row,
     parens,
-    row,
     same,
-    separated,
+    separate_boxes,
 )
-from nexort.limit.derive.printing.distinct import distinct
+from nexort.limit.derive.printing.distinct import mark_names
 from nexort.limit.derive.printing.duals import Duals
 from nexort.limit.derive.printing.kets import (
     application,
-    ket,
-    operator,
+    ket_box,
+    operator_box,
     ranges,
-    scripted,
+    script_box,
 )
-from nexort.limit.derive.printing.letters import formulas_of, placed, relabelled
-from nexort.limit.derive.printing.names import name
+from nexort.limit.derive.printing.letters import formulas_of, letter_lines, rename_axes
+from nexort.limit.derive.printing.names import name_text
 from nexort.limit.derive.printing.notation import PRODUCT, Notation
-from nexort.limit.derive.printing.outputs import has_own_name, is_family, settled
+from nexort.limit.derive.printing.outputs import has_own_name, is_family, settle_outputs
 from nexort.limit.derive.printing.sentences import OPENINGS, OVER_KETS, in_steps, said
 from nexort.limit.derive.printing.statements import Page, Paragraph, Section, Statement, Words
-from nexort.limit.derive.walking import walk
+from nexort.limit.derive.walking import walk_formula
 
 
 def page(derivation: Derivation, steps: bool = False) -> Page:
     """The page of a derivation, with its recorded steps if asked for."""
-    shown, axes = relabelled(distinct(settled(in_steps(derivation))))
+    shown, axes = rename_axes(mark_names(settle_outputs(in_steps(derivation))))
     writer = _Writer(shown)
     sections = [
         Section("Outputs", tuple(writer.output(o) for o in shown.outputs)),
@@ -89,7 +89,7 @@ def statements(
 ) -> list[Statement]:
     """An output's formula, the equations that it rests on, and the dual activations they use."""
     alone = replace(derivation, outputs=(output,), equations=tuple(equations), steps=())
-    shown, _ = relabelled(distinct(settled(in_steps(alone))))
+    shown, _ = rename_axes(mark_names(settle_outputs(in_steps(alone))))
     writer = _Writer(shown)
     found = [writer.output(o) for o in shown.outputs]
     found += [writer.equation(e) for e in shown.equations]
@@ -101,10 +101,10 @@ def _opening(axes: Mapping[str, Sequence[str]], regime: str) -> Iterator[Paragra
     if axes:
         words: list[Words] = ["Axes: "]
         for k, (axis, labels) in enumerate(axes.items()):
-            listed = separated([name(x) for x in labels], COMMA)
-            size = row(same("["), name(axis), same("]"))
+            listed = separate_boxes([name_text(x) for x in labels], COMMA)
+            size = box_row(same("["), name_text(axis), same("]"))
             words += ["; "] if k else []
-            words.append(row(listed, Glyph(" ∈ ", r" \in "), size))
+            words.append(box_row(listed, Glyph(" ∈ ", r" \in "), size))
         yield Paragraph((*words, "."))
 
 
@@ -124,7 +124,7 @@ class _Writer:
         value, given = output.value, output.given
         label = self.label(output.name or _slug(given))
         if has_own_name(output) or given is None:
-            left = scripted(name(output.name), output.indices, output.axes)
+            left = script_box(name_text(output.name), output.indices, output.axes)
         else:
             left = self.plain.box(given)
         sides = self._sides(value)
@@ -141,7 +141,7 @@ class _Writer:
         """What an output is that stands for itself."""
         if _member(value) in self.gaussian:
             return "It is Gaussian, with the covariance below."
-        found = any(is_unknown(x) for x in walk(value))
+        found = any(is_unknown(x) for x in walk_formula(value))
         return "It is given by the recursion." if found else "It is given."
 
     def ket(self, found: KetDefinition) -> Statement:
@@ -166,8 +166,10 @@ class _Writer:
             if some:
                 yield Paragraph((words,))
             for family in some:
-                pair = separated([self.plain.box(family.left), self.plain.box(family.right)], COMMA)
-                left = row(Glyph("Cov", r"\Cov"), parens(pair))
+                pair = separate_boxes(
+                    [self.plain.box(family.left), self.plain.box(family.right)], COMMA
+                )
+                left = box_row(Glyph("Cov", r"\Cov"), parens(pair))
                 label = self.label(f"cov-{family.left.name}")
                 right = self.plain.box(family.covariance)
                 yield Statement(left, (right,), ranges(family.ranges), label)
@@ -182,7 +184,7 @@ class _Writer:
     def undefined(self, formulas: Sequence[Formula]) -> Iterator[Paragraph]:
         """What has no equation."""
         if formulas:
-            shown = separated([self.plain.box(f) for f in formulas], COMMA)
+            shown = separate_boxes([self.plain.box(f) for f in formulas], COMMA)
             yield Paragraph(("Without an equation: ", shown, "."))
 
     def _sides(self, value: Formula) -> tuple[Box, ...]:
@@ -190,7 +192,7 @@ class _Writer:
         plain, dual = self.plain.box(value), self.dual.box(value)
         return (plain,) if plain == dual else (plain, dual)
 
-    def steps(self, steps: Sequence[Step]) -> Iterator[Statement | Paragraph]:
+    def steps(self, steps: Sequence[Rewrite]) -> Iterator[Statement | Paragraph]:
         """Each step's rule and citation, then what it rewrites; a chain goes on with ``=``."""
         previous: Formula | None = None
         for k, step in enumerate(steps, 1):
@@ -214,12 +216,12 @@ class _Writer:
 
 def _numbers(shown: Derivation) -> set[str]:
     """The names of numbers on a page."""
-    formulas = [f for line in placed(shown) for f in formulas_of(line)]
-    return {x.name for f in formulas for x in walk(f) if isinstance(x, Symbol)}
+    formulas = [f for line in letter_lines(shown) for f in formulas_of(line)]
+    return {x.name for f in formulas for x in walk_formula(f) if isinstance(x, Symbol)}
 
 
 def _has_expectation(value: Formula) -> bool:
-    return any(isinstance(x, Expectation) for x in walk(value))
+    return any(isinstance(x, Expectation) for x in walk_formula(value))
 
 
 def _member(value: Formula) -> tuple[str, Indices] | None:
@@ -266,13 +268,13 @@ _MENTIONED = re.compile(
 def _mentioned(match: re.Match[str]) -> list[Words]:
     matrix, transposed, argument, symbol, alone, indexed = match.groups()
     if alone:
-        return [operator(Matrix(alone, (), True))]
+        return [operator_box(Matrix(alone, (), True))]
     if symbol or indexed:
-        return [name(symbol or indexed)]
+        return [name_text(symbol or indexed)]
     of_hat = match.string[: match.start()].endswith("hat of ")
     if matrix and (transposed or of_hat or matrix.isupper()):
-        return [application(Matrix(matrix, (), bool(transposed)), ket(Ket(argument)))]
-    return [*([f"{matrix} "] if matrix else []), ket(Ket(argument))]
+        return [application(Matrix(matrix, (), bool(transposed)), ket_box(Ket(argument)))]
+    return [*([f"{matrix} "] if matrix else []), ket_box(Ket(argument))]
 
 
 def _slug(formula: Formula | None) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nexort.limit.derive import closed, graphs
+from nexort.limit.derive import graphs
+from nexort.limit.derive.closed import C, Closed, P, Q, closed_mean, closed_pair
 from nexort.limit.derive.families import BIVARIATE
 from nexort.limit.derive.formula import Apply, Formula, GaussianMean, GaussianPair, Symbol
 from nexort.limit.derive.printing import names, text_boxes
@@ -22,14 +23,14 @@ from nexort.limit.derive.printing.boxes import (
     Glyph,
     Macro,
     Script,
+    box_row,
     brackets,
     parens,
-    row,
     same,
-    separated,
+    separate_boxes,
 )
 from nexort.limit.derive.printing.kets import tight
-from nexort.limit.derive.printing.names import escaped, spare
+from nexort.limit.derive.printing.names import escape_latex, spare
 from nexort.limit.derive.printing.notation import MEAN, Notation
 from nexort.limit.derive.printing.statements import Paragraph, Statement, Words
 from nexort.program.nodes import Node, Op, walk
@@ -80,19 +81,19 @@ class Duals:
     def box(self, notation: Notation, formula: GaussianPair | GaussianMean) -> Box:
         """``V_f(k_aa, k_ab, k_bb)``."""
         if isinstance(formula, GaussianMean):
-            return row(
+            return box_row(
                 self._named(Shape(formula.function, None)), parens(notation.box(formula.variance))
             )
         args = (formula.left_variance, formula.covariance, formula.right_variance)
-        listed = separated([notation.box(a) for a in args], COMMA)
-        return row(self._named(Shape(formula.left, formula.right)), parens(listed))
+        listed = separate_boxes([notation.box(a) for a in args], COMMA)
+        return box_row(self._named(Shape(formula.left, formula.right)), parens(listed))
 
     def _named(self, shape: Shape) -> Box:
         if shape not in self.shapes:
             letter = same(self.mean if shape.right is None else self.pair)
             below = self._function(shape.left)
             if shape.right is not None and shape.right is not shape.left:
-                below = separated([below, self._function(shape.right)], tight(COMMA_TIGHT))
+                below = separate_boxes([below, self._function(shape.right)], tight(COMMA_TIGHT))
             self.shapes[shape] = Script(letter, below, None)
         return self.shapes[shape]
 
@@ -121,7 +122,7 @@ class Duals:
             yield Paragraph(_of_bivariate(plain))
         yield Paragraph(self._words(own))
         for graph in self.numbered:
-            left = row(self.functions[graph], parens(same(own.z)))
+            left = box_row(self.functions[graph], parens(same(own.z)))
             yield Statement(left, (plain.box(graphs.at(graph, Symbol(own.z))),))
         for shape, letter in self.shapes.items():
             yield _definition(plain, shape, letter, own)
@@ -135,8 +136,8 @@ class Duals:
         p, c, q, y, z = (same(x) for x in own)
         shown = same(f"[[{own.p}, {own.c}], [{own.c}, {own.q}]]")
         matrix = Macro("covariance", (p, c, q), shown)
-        pair = row(parens(separated([y, z], COMMA)), _LAW, parens(_normal(matrix)))
-        single = row(y, _LAW, parens(_normal(p)))
+        pair = box_row(parens(separate_boxes([y, z], COMMA)), _LAW, parens(_normal(matrix)))
+        single = box_row(y, _LAW, parens(_normal(p)))
         some: list[Words] = ["For "]
         if any(s.right is not None for s in self.shapes):
             some.append(pair)
@@ -145,14 +146,14 @@ class Duals:
         zero = ", where 0/0 is 0" if any(k.divides for k in self._known()) else ""
         return (*some, f"{zero}:")
 
-    def _known(self) -> list[closed.Closed]:
+    def _known(self) -> list[Closed]:
         """The closed forms."""
-        found = [closed.mean(s.left) if s.right is None else closed.pair(s.left, s.right)
+        found = [closed_mean(s.left) if s.right is None else closed_pair(s.left, s.right)
                  for s in self.shapes]  # fmt: skip
         return [x for x in found if x is not None]
 
 
-def title(formula: GaussianPair | GaussianMean) -> str:
+def dual_title(formula: GaussianPair | GaussianMean) -> str:
     """A plain name of the dual activation: ``V_relu``, ``V_tanh_id``, ``M_erf``."""
     mean = isinstance(formula, GaussianMean)
     graphs_ = (
@@ -167,7 +168,7 @@ def _title(graph: Node) -> str:
         return "id"
     if graph.op is Op.CALL and len(graph.args) == 1 and graph.args[0].op is Op.SLOT:
         return str(graph.attr)
-    plain = text_boxes.inline(Notation().box(graphs.at(graph, Symbol("z"))))
+    plain = text_boxes.text_inline(Notation().box(graphs.at(graph, Symbol("z"))))
     return f"[{plain}]"
 
 
@@ -175,7 +176,7 @@ def _of_bivariate(plain: Notation) -> tuple[Words, ...]:
     """What the distribution function is."""
     shown = plain.box(Apply(BIVARIATE, tuple(map(Symbol, "xyr"))))
     u, v, x, y, r = (same(letter) for letter in "uvxyr")
-    first, second = (row(a, Glyph(" < ", " < "), b) for a, b in ((u, x), (v, y)))
+    first, second = (box_row(a, Glyph(" < ", " < "), b) for a, b in ((u, x), (v, y)))
     return (
         "For standard Gaussians ", u, ", ", v, " of correlation ", r, ", ", shown,
         " is the probability of ", first, " and ", second, ".",
@@ -186,24 +187,24 @@ _LAW = Glyph(" ~ N", r" \sim \mathcal{N}")
 
 
 def _normal(covariance: Box) -> Box:
-    return separated([same("0"), covariance], COMMA)
+    return separate_boxes([same("0"), covariance], COMMA)
 
 
 def _definition(plain: Notation, shape: Shape, letter: Box, own: Formals) -> Statement:
     f: Formula = graphs.at(shape.left, Symbol(own.y))
     if shape.right is None:
-        left, body = row(letter, parens(same(own.p))), plain.box(f)
-        known = closed.mean(shape.left)
+        left, body = box_row(letter, parens(same(own.p))), plain.box(f)
+        known = closed_mean(shape.left)
     else:
-        arguments = separated([same(x) for x in own[:3]], COMMA)
-        left = row(letter, parens(arguments))
+        arguments = separate_boxes([same(x) for x in own[:3]], COMMA)
+        left = box_row(letter, parens(arguments))
         factors = [plain.box(x, 2) for x in (f, graphs.at(shape.right, Symbol(own.z)))]
-        body = separated(factors, TIMES)
-        known = closed.pair(shape.left, shape.right)
-    rights: list[Box] = [row(MEAN, brackets(body))]
+        body = separate_boxes(factors, TIMES)
+        known = closed_pair(shape.left, shape.right)
+    rights: list[Box] = [box_row(MEAN, brackets(body))]
     if known is not None:
-        symbols = zip((closed.P, closed.C, closed.Q), map(Symbol, own[:3]), strict=True)
+        symbols = zip((P, C, Q), map(Symbol, own[:3]), strict=True)
         places: dict[Formula, Formula] = dict(symbols)
         rights.append(plain.box(known.at(places)))
-    tail = None if known is None else Glyph(known.source, rf"\text{{{escaped(known.source)}}}")
+    tail = None if known is None else Glyph(known.source, rf"\text{{{escape_latex(known.source)}}}")
     return Statement(left, tuple(rights), tail)

@@ -8,9 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from nexort.limit.derive.printing.latex_boxes import MACROS, inline, macros, tokens, width
-from nexort.limit.derive.printing.lines import fill
-from nexort.limit.derive.printing.names import escaped
+from nexort.limit.derive.printing.latex_boxes import (
+    MACROS,
+    latex_inline,
+    latex_pieces,
+    macros,
+    width,
+)
+from nexort.limit.derive.printing.lines import fill_lines
+from nexort.limit.derive.printing.names import escape_latex
 from nexort.limit.derive.printing.statements import Page, Paragraph, Statement, Words
 
 TEXT_WIDTH = 38.0
@@ -35,7 +41,7 @@ def fragment(page: Page) -> str:
 def document(page: Page) -> str:
     """The page as a file that compiles with pdflatex."""
     lines = [PREAMBLE + MACROS, r"\begin{document}"]
-    lines.append(rf"\section*{{{escaped(page.title)}}}")
+    lines.append(rf"\section*{{{escape_latex(page.title)}}}")
     lines += [*_body(page, r"\subsection*"), r"\end{document}"]
     return "\n".join(lines) + "\n"
 
@@ -45,23 +51,23 @@ def _body(page: Page, heading: str) -> Iterator[str]:
         yield _sentence(paragraph.words)
         yield ""
     for section in page.sections:
-        yield f"{heading}{{{escaped(section.heading)}}}"
+        yield f"{heading}{{{escape_latex(section.heading)}}}"
         block: list[Statement] = []
         for item in section.items:
             if isinstance(item, Statement):
                 block.append(item)
             if block and (isinstance(item, Paragraph) or item.note):
-                yield from equations(block)
+                yield from latex_equations(block)
                 block = []
             if isinstance(item, Paragraph):
                 yield _sentence(item.words)
             elif item.note:
                 yield _sentence(item.note)
-        yield from equations(block)
+        yield from latex_equations(block)
         yield ""
 
 
-def equations(items: Sequence[Statement]) -> Iterator[str]:
+def latex_equations(items: Sequence[Statement]) -> Iterator[str]:
     """Equations under each other, numbered where they have labels; without their notes."""
     if not items:
         return
@@ -80,28 +86,28 @@ def equations(items: Sequence[Statement]) -> Iterator[str]:
 
 def _rows(item: Statement, left: float, long: bool = False) -> Iterator[str]:
     """The lines of an aligned equation; a long left side has a line of its own."""
-    head = "" if item.left is None else inline(item.left)
+    head = "" if item.left is None else latex_inline(item.left)
     if not item.rights:
         yield head + " &"
     elif long and item.left is not None:
-        for line in fill(tokens(item.left), TEXT_WIDTH, STEP):
+        for line in fill_lines(latex_pieces(item.left), TEXT_WIDTH, STEP):
             shown = r"\quad " * round(line.indent) + line.string()
             yield rf"&\rlap{{$\displaystyle {shown}$}}"
         head = ""
     start = left + 1.3
     for k, right in enumerate(item.rights):
         last = k == len(item.rights) - 1
-        lines = fill(tokens(right), TEXT_WIDTH - start, STEP)
+        lines = fill_lines(latex_pieces(right), TEXT_WIDTH - start, STEP)
         for n, line in enumerate(lines):
             opening = (head if k == 0 else "") + " &= " if n == 0 else _indented(line.indent)
             text = opening + line.string()
             if last and n == len(lines) - 1 and item.tail is not None:
                 text = text + ","
                 if start + line.end + width(item.tail) + 2.5 <= TEXT_WIDTH:
-                    text += r" \qquad " + inline(item.tail)
+                    text += r" \qquad " + latex_inline(item.tail)
                 else:
                     yield text
-                    text = _indented(STEP) + inline(item.tail)
+                    text = _indented(STEP) + latex_inline(item.tail)
             yield text
 
 
@@ -130,4 +136,4 @@ def _without_macros(line: str) -> str:
 
 
 def _sentence(words: Sequence[Words]) -> str:
-    return "".join(escaped(w) if isinstance(w, str) else f"${inline(w)}$" for w in words)
+    return "".join(escape_latex(w) if isinstance(w, str) else f"${latex_inline(w)}$" for w in words)

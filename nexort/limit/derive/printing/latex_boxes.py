@@ -15,16 +15,16 @@ from nexort.limit.derive.printing.boxes import (
     Fenced,
     Fraction,
     Glyph,
+    Infix,
     Large,
     Macro,
-    Operator,
     Raised,
     Root,
     Row,
     Script,
     Strength,
 )
-from nexort.limit.derive.printing.lines import Token
+from nexort.limit.derive.printing.lines import Piece
 
 SMALL = 0.72
 """The size of scripts."""
@@ -48,53 +48,53 @@ def macros() -> dict[str, tuple[int, str]]:
     return {name: (int(count or 0), body) for name, count, body in found}
 
 
-def inline(box: Box) -> str:
+def latex_inline(box: Box) -> str:
     """A box as LaTeX on one line."""
-    return "".join(t.string for t in tokens(box)).strip()
+    return "".join(t.string for t in latex_pieces(box)).strip()
 
 
 def width(box: Box) -> float:
     """The estimated width of a box in em."""
-    return sum(t.size for t in tokens(box))
+    return sum(t.size for t in latex_pieces(box))
 
 
-def tokens(box: Box, depth: int = 0) -> list[Token]:
+def latex_pieces(box: Box, depth: int = 0) -> list[Piece]:
     """A box as tokens."""
     match box:
         case Glyph(text, latex):
-            return [Token(latex, glyphs(text), depth)]
-        case Operator(text, latex, Strength.COMMA) if text.endswith(" "):
-            return [Token(latex.rstrip(), 0.28, depth), Token(" ", 0.17, depth, Strength.COMMA, "")]
-        case Operator(text, latex, strength):
+            return [Piece(latex, glyphs(text), depth)]
+        case Infix(text, latex, Strength.COMMA) if text.endswith(" "):
+            return [Piece(latex.rstrip(), 0.28, depth), Piece(" ", 0.17, depth, Strength.COMMA, "")]
+        case Infix(text, latex, strength):
             lone = r"{}\cdot " if strength is Strength.TIMES else "{}" + latex.lstrip()
             breaks = None if strength is Strength.COMMA else strength
             size = 0.17 if strength is Strength.TIMES else glyphs(text)
             lead = 0.33 if strength is Strength.TIMES else 0.0
-            return [Token(latex, size, depth, breaks, lone, lead)]
+            return [Piece(latex, size, depth, breaks, lone, lead)]
         case Row(parts):
-            return [t for part in parts for t in tokens(part, depth)]
+            return [t for part in parts for t in latex_pieces(part, depth)]
         case Script(base, below, above):
-            return _scripted(tokens(base, depth), below, above)
+            return _scripted(latex_pieces(base, depth), below, above)
         case Raised(base, exponent):
-            return _scripted(tokens(base, depth), None, exponent)
+            return _scripted(latex_pieces(base, depth), None, exponent)
         case Fraction(top, bottom):
             size = max(width(top), width(bottom)) + 0.25
-            return [Token(rf"\frac{{{inline(top)}}}{{{inline(bottom)}}}", size, depth)]
+            return [Piece(rf"\frac{{{latex_inline(top)}}}{{{latex_inline(bottom)}}}", size, depth)]
         case Root(body):
-            return [Token(rf"\sqrt{{{inline(body)}}}", width(body) + 0.9, depth)]
+            return [Piece(rf"\sqrt{{{latex_inline(body)}}}", width(body) + 0.9, depth)]
         case Fenced(left, body, right):
             big = tall(body)
-            opened = Token(_sized(left.latex, "l", big), 0.5 if big else 0.4, depth)
-            closed = Token(_sized(right.latex, "r", big), 0.5 if big else 0.4, depth)
-            return [opened, *tokens(body, depth + 1), closed]
+            opened = Piece(_sized(left.latex, "l", big), 0.5 if big else 0.4, depth)
+            closed = Piece(_sized(right.latex, "r", big), 0.5 if big else 0.4, depth)
+            return [opened, *latex_pieces(body, depth + 1), closed]
         case Large(sign, below, above):
             limits = max(width(below), 0 if above is None else width(above)) * SMALL
-            upper = "" if above is None else f"^{{{inline(above)}}}"
-            string = f"{sign.latex}_{{{inline(below)}}}{upper} "
-            return [Token(string, max(1.45, limits) + 0.17, depth)]
+            upper = "" if above is None else f"^{{{latex_inline(above)}}}"
+            string = f"{sign.latex}_{{{latex_inline(below)}}}{upper} "
+            return [Piece(string, max(1.45, limits) + 0.17, depth)]
         case Macro(command, args, text):
-            inner = "".join(f"{{{inline(a)}}}" for a in args)
-            return [Token(f"\\{command}{inner}", width(text), depth)]
+            inner = "".join(f"{{{latex_inline(a)}}}" for a in args)
+            return [Piece(f"\\{command}{inner}", width(text), depth)]
         case _:
             assert_never(box)
 
@@ -120,10 +120,10 @@ def _sized(delimiter: str, side: str, big: bool) -> str:
     return f"\\Bigl{delimiter}" if side == "l" else f"\\Bigr{delimiter}"
 
 
-def _scripted(base: list[Token], below: Box | None, above: Box | None) -> list[Token]:
+def _scripted(base: list[Piece], below: Box | None, above: Box | None) -> list[Piece]:
     last = base[-1]
-    lower = "" if below is None else f"_{{{inline(below)}}}"
-    upper = "" if above is None else f"^{{{inline(above)}}}"
+    lower = "" if below is None else f"_{{{latex_inline(below)}}}"
+    upper = "" if above is None else f"^{{{latex_inline(above)}}}"
     size = SMALL * max(
         0.0 if below is None else width(below), 0.0 if above is None else width(above)
     )
@@ -131,7 +131,7 @@ def _scripted(base: list[Token], below: Box | None, above: Box | None) -> list[T
     if match := re.fullmatch(r"\{([^{}^]*)_\{([^{}]*)\}\}", string):
         # a name's own subscript stands with the others: sigma_w^2, z_{1,a}^l
         string, own = match.groups()
-        lower = f"_{{{own}}}" if below is None else f"_{{{own},{inline(below)}}}"
+        lower = f"_{{{own}}}" if below is None else f"_{{{own},{latex_inline(below)}}}"
     changed = replace(last, string=string + upper + lower, size=last.size + size)
     return [*base[:-1], changed]
 

@@ -12,17 +12,17 @@ from typing import Any
 
 from nexort.limit.derive import algebra
 from nexort.limit.derive.derivation import (
+    AxisLabel,
     Derivation,
     Equation,
     GaussianFamily,
     KetDefinition,
-    Label,
     OutputFormula,
     WeightUpdate,
 )
 from nexort.limit.derive.formula import AxisSum, Fold, Formula, LoopSum
 from nexort.limit.derive.printing.names import spare
-from nexort.limit.derive.walking import names_in, walk
+from nexort.limit.derive.walking import names_in, walk_formula
 from nexort.program.index import Affine
 
 POOLS = ("abce", "ijmq", "uvw", "fgh", "rst")
@@ -32,7 +32,7 @@ OTHERS = "klnopxyzdstrfghuvw"
 Placed = OutputFormula | KetDefinition | Equation | GaussianFamily | WeightUpdate
 
 
-def relabelled(derivation: Derivation) -> tuple[Derivation, dict[str, list[str]]]:
+def rename_axes(derivation: Derivation) -> tuple[Derivation, dict[str, list[str]]]:
     """The derivation with its labels renamed, and which labels each axis has. Steps keep theirs."""
     letters = _Letters(derivation)
     found = replace(
@@ -46,7 +46,7 @@ def relabelled(derivation: Derivation) -> tuple[Derivation, dict[str, list[str]]
     return found, {axis: sorted(used) for axis, used in letters.used.items()}
 
 
-def placed(derivation: Derivation) -> Iterator[Placed]:
+def letter_lines(derivation: Derivation) -> Iterator[Placed]:
     """Every line of a derivation."""
     yield from derivation.outputs
     yield from derivation.equations
@@ -57,15 +57,15 @@ def placed(derivation: Derivation) -> Iterator[Placed]:
 
 class _Letters:
     def __init__(self, derivation: Derivation) -> None:
-        lines = list(placed(derivation))
+        lines = list(letter_lines(derivation))
         names = names_in(derivation)
         self.taken = {r.var for line in lines for r in line.ranges} | names
         self.taken |= {part for x in names for part in x.split("_")[1:]}  # sigma_a has no axis a
         for formula in (f for line in lines for f in formulas_of(line)):
-            self.taken |= {x.var for x in walk(formula) if isinstance(x, LoopSum | Fold)}
+            self.taken |= {x.var for x in walk_formula(formula) if isinstance(x, LoopSum | Fold)}
         self.pools: dict[str, Sequence[str]] = {}
         self.used: dict[str, set[str]] = {}
-        self.names = algebra.Names()
+        self.names = algebra.BoundNames()
         for axis in (x.axis for line in lines for x in line.labels):
             self._pool(axis)
 
@@ -84,20 +84,20 @@ class _Letters:
     def line(self, line: Any) -> Any:
         """A line with other labels."""
         env: dict[str, Affine] = {}
-        labels: list[Label] = []
+        labels: list[AxisLabel] = []
         for x in line.labels:
             own = self._pick(x.axis, {y.label for y in labels})
             env[x.label] = Affine.variable(own)
-            labels.append(Label(own, x.axis))
+            labels.append(AxisLabel(own, x.axis))
         # also those on which only the left side depends
         whole = {x.label for x in labels}
         changed: dict[str, Any] = {"labels": tuple(labels)}
         for field in fields(line):
             value = getattr(line, field.name)
             if field.name == "axes":
-                changed["axes"] = tuple(algebra.place(i, env) for i in value)
+                changed["axes"] = tuple(algebra.substitute(i, env) for i in value)
             elif hasattr(value, "__dataclass_fields__") and field.name != "matrix":
-                renamed = algebra.reindexed(self._apart(value), env)
+                renamed = algebra.reindex(self._apart(value), env)
                 taken = whole | algebra.index_names(renamed)
                 changed[field.name] = self._bound(renamed, taken)
         return replace(line, **changed)
@@ -106,21 +106,21 @@ class _Letters:
         """Bound labels under names of their own, so that nothing is captured."""
         if isinstance(formula, AxisSum):
             own = self.names.fresh()
-            inner = algebra.reindexed(formula.body, {formula.label: Affine.variable(own)})
+            inner = algebra.reindex(formula.body, {formula.label: Affine.variable(own)})
             return AxisSum(own, formula.axis, self._apart(inner))
         return _within(formula, self._apart)
 
     def _bound(self, formula: Formula, taken: set[str]) -> Formula:
         if isinstance(formula, AxisSum):
             own = self._pick(formula.axis, taken)
-            inner = algebra.reindexed(formula.body, {formula.label: Affine.variable(own)})
+            inner = algebra.reindex(formula.body, {formula.label: Affine.variable(own)})
             return AxisSum(own, formula.axis, self._bound(inner, taken | {own}))
         return _within(formula, lambda f: self._bound(f, taken))
 
 
 def _within(formula: Formula, rule: Any) -> Formula:
     """``rule`` inside of a formula that has a sum over an axis in it."""
-    if not any(isinstance(f, AxisSum) for f in walk(formula)):
+    if not any(isinstance(f, AxisSum) for f in walk_formula(formula)):
         return formula
     if isinstance(formula, LoopSum | Fold):
         return replace(formula, body=rule(formula.body))

@@ -9,7 +9,7 @@ from nexort.limit.derive.derivation import Derivation, Equation, OutputFormula
 from nexort.limit.derive.formula import Average, Bracket, Formula, Response, Symbol
 from nexort.limit.derive.printing import document as pages
 from nexort.limit.derive.printing import latex, text
-from nexort.limit.derive.walking import walk
+from nexort.limit.derive.walking import walk_formula
 
 
 class Limits(Mapping[str, "Limit"]):
@@ -38,7 +38,7 @@ class Limits(Mapping[str, "Limit"]):
 
     def text(self, steps: bool = False, width: int = text.WIDTH) -> str:
         """The page as Unicode text, with the recorded steps if asked for."""
-        return text.render(pages.page(self.derivation, steps), width)
+        return text.page_text(pages.page(self.derivation, steps), width)
 
     def latex(self, steps: bool = False, document: bool = False) -> str:
         """The page as a LaTeX fragment with its macros, or as a complete document."""
@@ -83,21 +83,21 @@ class Limit:
     @property
     def text(self) -> str:
         """The formula and the equations that it rests on, as Unicode text."""
-        return text.statements(self.statements())
+        return text.text_statements(self.statements())
 
     @property
     def latex(self) -> str:
         """The formula and the equations that it rests on, as LaTeX equations; the macros of
         kets and hats are in ``nexort.limit.derive.printing.latex_boxes.MACROS``."""
-        return "\n".join(latex.equations(self.statements()))
+        return "\n".join(latex.latex_equations(self.statements()))
 
     @property
     def sympy(self) -> Any:
         """The formula as a sympy expression; names as in
         ``nexort.limit.derive.printing.symbolic``."""
-        from nexort.limit.derive.printing.symbolic import expression
+        from nexort.limit.derive.printing.symbolic import sympy_expression
 
-        return expression(self.formula)
+        return sympy_expression(self.formula)
 
     @property
     def sympy_equations(self) -> list[Any]:
@@ -129,7 +129,7 @@ def _needed(derivation: Derivation, value: Formula) -> tuple[Equation, ...]:
 def _read(value: Formula) -> set[tuple[str, ...]]:
     """The families of unknowns in a formula."""
     found: set[tuple[str, ...]] = set()
-    for part in walk(value):
+    for part in walk_formula(value):
         match part:
             case Bracket(left, right):
                 found.add(("bracket", *sorted((left.name, right.name))))

@@ -15,7 +15,7 @@ ROOMY = 0.4
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class Piece:
     """A piece of a rendered formula.
 
     ``size`` is its width, ``depth`` how many fences it stands in. ``breaks`` says that a line may
@@ -37,10 +37,10 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TextLine:
     """Tokens on a line and how far it is indented, in the unit of the sizes."""
 
-    tokens: tuple[Token, ...]
+    tokens: tuple[Piece, ...]
     indent: float
 
     def string(self) -> str:
@@ -55,24 +55,28 @@ class Line:
         return self.indent + size_of(self.tokens)
 
 
-def size_of(tokens: Sequence[Token]) -> float:
+def size_of(tokens: Sequence[Piece]) -> float:
     """The width of tokens on one line."""
     return sum(t.size for t in tokens)
 
 
-def fill(tokens: Sequence[Token], width: float, step: float, used: float = 0.0) -> list[Line]:
+def fill_lines(
+    tokens: Sequence[Piece], width: float, step: float, used: float = 0.0
+) -> list[TextLine]:
     """Lines of at most ``width`` where that is possible; continuation lines are indented by
     ``step`` and more inside of fences. The first line has ``used`` of its width taken."""
     return _fill(list(tokens), width, step, 0.0, used)
 
 
-def _fill(tokens: list[Token], width: float, step: float, indent: float, used: float) -> list[Line]:
+def _fill(
+    tokens: list[Piece], width: float, step: float, indent: float, used: float
+) -> list[TextLine]:
     at = indent + used
     level = min((t.level for t in tokens[1:]), default=UNBREAKABLE)
     if at + size_of(tokens) <= width or level == UNBREAKABLE:
-        return [Line(tuple(tokens), at)]
-    lines: list[Line] = []
-    current: list[Token] = []
+        return [TextLine(tuple(tokens), at)]
+    lines: list[TextLine] = []
+    current: list[Piece] = []
     for k, segment in enumerate(_split(tokens, level)):
         deeper = indent + step * (k > 0)
         size, lead = size_of(segment), segment[0].lead
@@ -82,7 +86,7 @@ def _fill(tokens: list[Token], width: float, step: float, indent: float, used: f
             continue
         long = deeper + lead + size > width
         if current and (not long or end - indent > ROOMY * (width - indent)):
-            lines.append(Line(tuple(current), at))
+            lines.append(TextLine(tuple(current), at))
             current, at, end = [], deeper, deeper + lead
             if not long:
                 current = segment
@@ -92,14 +96,14 @@ def _fill(tokens: list[Token], width: float, step: float, indent: float, used: f
         if len(inner) == 1:
             current = list(joined)
         else:
-            lines += [Line(joined, at), *inner[1:-1]]
+            lines += [TextLine(joined, at), *inner[1:-1]]
             current, at = list(inner[-1].tokens), inner[-1].indent
-    lines.append(Line(tuple(current), at))
+    lines.append(TextLine(tuple(current), at))
     return lines
 
 
-def _split(tokens: list[Token], level: int) -> list[list[Token]]:
-    segments: list[list[Token]] = [[]]
+def _split(tokens: list[Piece], level: int) -> list[list[Piece]]:
+    segments: list[list[Piece]] = [[]]
     for k, token in enumerate(tokens):
         if k > 0 and token.level == level:
             segments.append([])

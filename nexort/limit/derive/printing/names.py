@@ -26,11 +26,11 @@ AS_WRITTEN = "'"
 """Stands before a name that is shown letter by letter."""
 
 
-def name(text: str) -> Glyph:
+def name_text(text: str) -> Glyph:
     """A name: Greek where it is spelled so, a part after ``_`` as a subscript, words upright."""
     if text.startswith(AS_WRITTEN):
         own = text.removeprefix(AS_WRITTEN)
-        return Glyph(f"({own})" if "_" in own else own, rf"\mathrm{{{escaped(own)}}}")
+        return Glyph(f"({own})" if "_" in own else own, rf"\mathrm{{{escape_latex(own)}}}")
     head, *tail = [part for part in text.split("_") if part] or [text]
     base = word(head)
     if not tail:
@@ -58,7 +58,7 @@ def word(text: str) -> Glyph:
     if text.startswith("d") and len(text) > 1 and (len(text) == 2 or text[1:] in _GREEK):
         rest = word(text[1:])  # dh, the gradient by h
         return Glyph("d" + rest.text, "d" + rest.latex)
-    return Glyph(text, text if len(text) == 1 else rf"\mathrm{{{escaped(text)}}}")
+    return Glyph(text, text if len(text) == 1 else rf"\mathrm{{{escape_latex(text)}}}")
 
 
 _ESCAPES = {
@@ -67,7 +67,7 @@ _ESCAPES = {
 }  # fmt: skip
 
 
-def escaped(text: str) -> str:
+def escape_latex(text: str) -> str:
     """Words as LaTeX text; line breaks and other control characters are spaces."""
     found = []
     for c in text:
@@ -75,7 +75,7 @@ def escaped(text: str) -> str:
     return "".join(found)
 
 
-def hatted(text: str) -> str | None:
+def hat_name(text: str) -> str | None:
     """A short name with a hat over its last letter, ``ĥ``; None for a longer name."""
     letters = text.rstrip("0123456789")
     glyph = word(letters).text if letters else text
@@ -109,7 +109,7 @@ _RADICALS = {
 }
 
 
-def recognised(value: float) -> tuple[Fraction, Glyph | None, Glyph | None]:
+def recognise_float(value: float) -> tuple[Fraction, Glyph | None, Glyph | None]:
     """A float as ``fraction * top / bottom`` where it is one of small numbers, pi and a root, to
     its last digits. A number without such a form comes with a decimal glyph as ``top``."""
     for glyph, size in _RADICALS.items():

@@ -13,7 +13,7 @@ from functools import reduce
 from operator import mul as operator_mul
 from typing import assert_never
 
-from nexort.limit.derive.algebra import reindexed
+from nexort.limit.derive.algebra import reindex
 from nexort.limit.derive.arithmetic import MINUS_ONE
 from nexort.limit.derive.folding import NORMAL
 from nexort.limit.derive.formula import (
@@ -40,7 +40,7 @@ from nexort.limit.derive.formula import (
     Sum,
     Symbol,
 )
-from nexort.limit.derive.graphs import over_kets
+from nexort.limit.derive.graphs import pair_over_kets
 from nexort.limit.derive.printing import names, text_boxes
 from nexort.limit.derive.printing.boxes import (
     COMMA,
@@ -58,21 +58,21 @@ from nexort.limit.derive.printing.boxes import (
     Root,
     Row,
     Script,
+    box_row,
     brackets,
     is_raised,
     parens,
-    row,
     same,
-    separated,
+    separate_boxes,
 )
 from nexort.limit.derive.printing.kets import (
-    affine,
-    bracket,
-    gap,
-    ket,
-    operator,
-    outer,
-    scripted,
+    bracket_box,
+    index_box,
+    index_gap,
+    ket_box,
+    operator_box,
+    outer_box,
+    script_box,
     tight,
 )
 from nexort.limit.derive.walking import factors_of
@@ -120,7 +120,7 @@ class Notation:
     def _formula(self, formula: Formula) -> tuple[Box, int]:
         match formula:
             case IndexNumber(index):
-                return affine(index), SUM if index.constant and index.terms else PRODUCT
+                return index_box(index), SUM if index.constant and index.terms else PRODUCT
             case Sum(terms):
                 return self._sum(terms), SUM
             case Number(value):
@@ -141,11 +141,11 @@ class Notation:
     def _atom(self, formula: Atom) -> Box:
         match formula:
             case Symbol(name, indices, axes):
-                return scripted(names.name(name), indices, axes)
+                return script_box(names.name_text(name), indices, axes)
             case Ket():
-                return ket(formula)
+                return ket_box(formula)
             case Bracket() | Average():
-                return bracket(formula)
+                return bracket_box(formula)
             case Response(x, by):
                 return self._response(x, by)
             case Apply(name, args):
@@ -153,17 +153,17 @@ class Notation:
             case Fold():
                 return self._fold(formula)
             case Operator(matrix):
-                return operator(matrix)
+                return operator_box(matrix)
             case Outer(left, right):
-                return outer(left, right)
+                return outer_box(left, right)
             case Delta(left, right):
-                below = row(affine(left), *gap(left, right), affine(right))
+                below = box_row(index_box(left), *index_gap(left, right), index_box(right))
                 return Script(Glyph("δ", r"\delta"), below, None)
             case CopyMean(copies, body):
-                below = separated([same(str(c)) for c in copies], tight(COMMA_TIGHT))
-                return row(Script(MEAN, below, None), brackets(self.box(body)))
+                below = separate_boxes([same(str(c)) for c in copies], tight(COMMA_TIGHT))
+                return box_row(Script(MEAN, below, None), brackets(self.box(body)))
             case Expectation(body):
-                return row(MEAN, brackets(self.box(body)))
+                return box_row(MEAN, brackets(self.box(body)))
             case GaussianPair() | GaussianMean():
                 return self._gaussian(formula)
             case _:
@@ -181,7 +181,7 @@ class Notation:
             case "pow", (x, y):
                 return self._power(Power(x, y))
             case "neg", (x,):
-                return row(NEGATIVE, self.box(x, POWER)), SUM
+                return box_row(NEGATIVE, self.box(x, POWER)), SUM
             case _:
                 factors = [f for x in args for f in factors_of(x)]
                 values = [f.value for f in factors if isinstance(f, Number)]
@@ -210,7 +210,7 @@ class Notation:
         fraction, above, below = (
             (value, None, None)
             if isinstance(value, fractions.Fraction)
-            else names.recognised(value)
+            else names.recognise_float(value)
         )
         over = [f for f in factors if not _is_below(f)]
         under = [_inverse(f) for f in factors if _is_below(f)]
@@ -237,7 +237,7 @@ class Notation:
             if bottom:
                 found = Fraction(found, _factors_row(bottom))
         if fraction < 0:
-            return row(NEGATIVE, found), SUM
+            return box_row(NEGATIVE, found), SUM
         single = literal and len(top) == 1 and not bottom and not factors
         return found, ATOM if single else PRODUCT
 
@@ -245,7 +245,7 @@ class Notation:
         """Whether factors are too much for the top of a fraction."""
         if len(over) > 1 or isinstance(over[0], LoopSum | AxisSum | Sum):
             return True
-        return len(text_boxes.inline(self.box(over[0]))) > TOP
+        return len(text_boxes.text_inline(self.box(over[0]))) > TOP
 
     def _factors(self, factors: list[Formula]) -> list[Box]:
         """Factors; a sum with a large sign goes last or into parentheses."""
@@ -271,36 +271,36 @@ class Notation:
         if isinstance(formula, AxisSum):
             sign = Large(SIGMA, same(formula.label), None, None)
         else:
-            lower = row(same(formula.var), Glyph("=", " = "), affine(formula.first))
+            lower = box_row(same(formula.var), Glyph("=", " = "), index_box(formula.first))
             short = None
             if formula.first == Affine() and formula.last.constant == -1 and formula.last.terms:
-                end = affine(formula.last + Affine(1))
-                short = row(same(formula.var), same("<"), end)
-            sign = Large(SIGMA, lower, affine(formula.last), short)
+                end = index_box(formula.last + Affine(1))
+                short = box_row(same(formula.var), same("<"), end)
+            sign = Large(SIGMA, lower, index_box(formula.last), short)
         body = self.box(formula.body, PRODUCT)
-        return row(sign, body)
+        return box_row(sign, body)
 
     def _fold(self, formula: Fold) -> Box:
         """``Q_t(x^0, ..., x^t)``, an update function over its history."""
-        name = Script(function_name(formula.function), affine(formula.last), None)
+        name = Script(function_name(formula.function), index_box(formula.last), None)
         ends = [Affine(), formula.last] if formula.last.terms else [Affine(formula.last.constant)]
-        at = [self.box(reindexed(formula.body, {formula.var: end})) for end in ends]
+        at = [self.box(reindex(formula.body, {formula.var: end})) for end in ends]
         if not formula.last.terms and formula.last.constant:
-            at.insert(0, self.box(reindexed(formula.body, {formula.var: Affine()})))
+            at.insert(0, self.box(reindex(formula.body, {formula.var: Affine()})))
         if len(at) == 2:
             at.insert(1, Glyph("…", r"\dots "))
-        return row(name, parens(separated(at, COMMA)))
+        return box_row(name, parens(separate_boxes(at, COMMA)))
 
     # ---- expectations ----------------------------------------------------------------------------
 
     def _response(self, x: Ket, by: Ket) -> Box:
-        quotient = Fraction(row(PARTIAL, ket(x)), row(PARTIAL, ket(by)))
-        return row(MEAN, brackets(quotient))
+        quotient = Fraction(box_row(PARTIAL, ket_box(x)), box_row(PARTIAL, ket_box(by)))
+        return box_row(MEAN, brackets(quotient))
 
     def _gaussian(self, formula: Gaussian) -> Box:
         if self.gaussian is not None:
             return self.gaussian(self, formula)
-        return row(MEAN, brackets(self.box(over_kets(formula))))
+        return box_row(MEAN, brackets(self.box(pair_over_kets(formula))))
 
     def applied(self, name: str, args: list[Box]) -> Box:
         """A function of the registry (or of the program) at boxes."""
@@ -312,22 +312,22 @@ class Notation:
             case "square", [x]:
                 return Raised(parens(x), same("2"))
             case "step", [x]:
-                inside = row(x, Glyph(" > ", " > "), same("0"))
-                return row(Glyph("1", r"\mathbf{1}"), parens(inside))
+                inside = box_row(x, Glyph(" > ", " > "), same("0"))
+                return box_row(Glyph("1", r"\mathbf{1}"), parens(inside))
             case "gauss", [x]:
                 half = Fraction(Raised(parens(x), same("2")), same("2"))
-                return row(Glyph("exp", r"\exp"), parens(row(NEGATIVE, half)))
+                return box_row(Glyph("exp", r"\exp"), parens(box_row(NEGATIVE, half)))
             case "leaky_relu", [x, slope]:
-                return row(Script(function_name("relu"), slope, None), parens(x))
+                return box_row(Script(function_name("relu"), slope, None), parens(x))
             case _:
-                return row(function_name(name), parens(separated(args, COMMA)))
+                return box_row(function_name(name), parens(separate_boxes(args, COMMA)))
 
 
 # ---- parts ---------------------------------------------------------------------------------------
 
 
 def _factors_row(boxes: list[Box]) -> Box:
-    return boxes[0] if len(boxes) == 1 else separated(boxes, TIMES)
+    return boxes[0] if len(boxes) == 1 else separate_boxes(boxes, TIMES)
 
 
 def _is_negative(term: Formula) -> bool:
@@ -385,7 +385,7 @@ def function_name(name: str) -> Glyph:
     """The name of a function, upright where it is a word."""
     if name in _ROMAN:
         return Glyph(name, f"\\{name}")
-    written = names.name(name)
+    written = names.name_text(name)
     if not written.latex.startswith(r"\mathrm"):
         return written
     return Glyph(written.text, written.latex.replace(r"\mathrm", r"\operatorname"))

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from nexort.limit.derive.algebra import Names, index_names, place, reindexed, unbound
-from nexort.limit.derive.derivation import Derivation, Equation, OutputFormula, Range
+from nexort.limit.derive.algebra import BoundNames, index_names, reindex, substitute, unbound
+from nexort.limit.derive.derivation import Derivation, Equation, IndexRange, OutputFormula
 from nexort.limit.derive.formula import Bracket, Formula, Symbol
 from nexort.limit.derive.lines import least, surely_at_most
-from nexort.limit.derive.matching import axes_of, is_unknown, members_of
+from nexort.limit.derive.matching import axes_of, is_unknown, unknown_members
 from nexort.limit.derive.printing.names import AS_WRITTEN
-from nexort.limit.derive.walking import names_in, walk
-from nexort.limit.derive.writing import Writer
+from nexort.limit.derive.walking import names_in, walk_formula
+from nexort.limit.derive.writing import LineWriter
 from nexort.program.index import Affine
 
 Env = dict[str, Affine]
@@ -41,7 +41,7 @@ def is_family(output: OutputFormula) -> bool:
     )
 
 
-def settled(derivation: Derivation) -> Derivation:
+def settle_outputs(derivation: Derivation) -> Derivation:
     """Outputs by the right sides of equations; equations that nothing else reads go."""
     outputs: list[OutputFormula] = []
     shown: set[Equation] = set()
@@ -109,10 +109,10 @@ def _given_by(
     env, _ = found[equation]
     if env is None:
         return None
-    right = reindexed(unbound(equation.right, Names()), env)
+    right = reindex(unbound(equation.right, BoundNames()), env)
     free = frozenset(index_names(right)) | frozenset(x.label for x in output.labels)
     bound = frozenset(n for n in free if not n.startswith("%"))
-    return equation, Writer(bound).formula(right)
+    return equation, LineWriter(bound).formula(right)
 
 
 def _sides(value: Formula) -> Iterator[Formula]:
@@ -123,13 +123,13 @@ def _sides(value: Formula) -> Iterator[Formula]:
 
 
 def _matched(
-    equation: Equation, value: Formula, ranges: tuple[Range, ...]
+    equation: Equation, value: Formula, ranges: tuple[IndexRange, ...]
 ) -> Iterator[tuple[Env | None, bool]]:
     """Nothing where an equation is not about a value; else what its variables are there (None if
     it may be about the value or not), and whether it surely is."""
     if type(equation.left) is not type(value):
         return
-    (kind, mine), (other, theirs) = members_of(equation.left), members_of(value)
+    (kind, mine), (other, theirs) = unknown_members(equation.left), unknown_members(value)
     if kind != other or [n for n, _ in mine] != [n for n, _ in theirs]:
         return
     pairs = [
@@ -146,7 +146,7 @@ def _matched(
         if coefficient == 1 and name in free and name not in env:
             env[name] = given - Affine(own.constant)
         else:
-            gap = place(own, env) - given
+            gap = substitute(own, env) - given
             maybe |= bool(gap.terms)
             if not gap.terms and gap.constant:
                 return
@@ -155,7 +155,7 @@ def _matched(
         return
     inside = True  # and ``maybe``: for some values of the ranges only
     for r in equation.ranges:
-        first, last = place(r.first, env), place(r.last, env)
+        first, last = substitute(r.first, env), substitute(r.last, env)
         below, above = env[r.var] - first, last - env[r.var]
         if any(not x.terms and x.constant < 0 for x in (below, above)):
             return
@@ -168,13 +168,13 @@ def _matched(
 
 def _is_read(equation: Equation, derivation: Derivation) -> bool:
     """Whether anything but an equation itself reads the family that it gives."""
-    name = members_of(equation.left)[0], tuple(n for n, _ in members_of(equation.left)[1])
+    name = unknown_members(equation.left)[0], tuple(n for n, _ in unknown_members(equation.left)[1])
     formulas = [o.value for o in derivation.outputs]
     formulas += [e.right for e in derivation.equations if e is not equation]
     formulas += [k.value for k in derivation.kets]
     formulas += [g.covariance for g in derivation.gaussians]
     formulas += [w.value for w in derivation.weights]
-    return any(_family(x) in (name, _turned(name)) for f in formulas for x in walk(f))
+    return any(_family(x) in (name, _turned(name)) for f in formulas for x in walk_formula(f))
 
 
 Family = tuple[str, tuple[str, ...]]
@@ -183,7 +183,7 @@ Family = tuple[str, tuple[str, ...]]
 def _family(formula: Formula) -> Family | None:
     if not is_unknown(formula):
         return None
-    kind, members = members_of(formula)
+    kind, members = unknown_members(formula)
     return kind, tuple(n for n, _ in members)
 
 

@@ -30,10 +30,10 @@ from fractions import Fraction
 from typing import Any
 
 from nexort.limit.derive import graphs
-from nexort.limit.derive.derivation import Derivation, KetDefinition, Label, Range
+from nexort.limit.derive.derivation import AxisLabel, Derivation, IndexRange, KetDefinition
 from nexort.limit.derive.formula import Formula, Indices, Matrix, Symbol
 from nexort.limit.derive.printing import latex_boxes, text_boxes
-from nexort.limit.derive.printing.kets import operator
+from nexort.limit.derive.printing.kets import operator_box
 from nexort.limit.derive.printing.notation import Notation
 from nexort.program.index import Affine
 from nexort.program.nodes import Node
@@ -53,7 +53,7 @@ def as_plain(derivation: Derivation) -> Plain:
                 "name": o.name,
                 "indices": _texts(o.indices),
                 "axes": _texts(o.axes),
-                "formula": formula(o.value),
+                "formula": plain_formula(o.value),
                 **_where(o.ranges, o.labels),
             }
             for o in derivation.outputs
@@ -61,9 +61,9 @@ def as_plain(derivation: Derivation) -> Plain:
         "kets": [_ket(k) for k in derivation.kets],
         "gaussians": [
             {
-                "left": formula(g.left),
-                "right": formula(g.right),
-                "covariance": formula(g.covariance),
+                "left": plain_formula(g.left),
+                "right": plain_formula(g.right),
+                "covariance": plain_formula(g.covariance),
                 "reason": g.reason,
                 **_where(g.ranges, g.labels),
             }
@@ -71,19 +71,19 @@ def as_plain(derivation: Derivation) -> Plain:
         ],
         "equations": [
             {
-                "left": formula(e.left),
-                "right": formula(e.right),
+                "left": plain_formula(e.left),
+                "right": plain_formula(e.right),
                 "closed": e.closed,
                 **_where(e.ranges, e.labels),
             }
             for e in derivation.equations
         ],
-        "undefined": [formula(f) for f in derivation.undefined],
+        "undefined": [plain_formula(f) for f in derivation.undefined],
         "regime": derivation.regime,
         "weights": [
             {
-                "weight": formula(w.weight),
-                "value": formula(w.value),
+                "weight": plain_formula(w.weight),
+                "value": plain_formula(w.value),
                 **_where(w.ranges, w.labels),
             }
             for w in derivation.weights
@@ -91,12 +91,12 @@ def as_plain(derivation: Derivation) -> Plain:
         "updates": [
             {
                 "name": u.name,
-                "result": formula(u.result),
+                "result": plain_formula(u.result),
                 "states": [
                     {
                         "name": s.name,
-                        "value": formula(s.value),
-                        "start": None if s.start is None else formula(s.start),
+                        "value": plain_formula(s.value),
+                        "start": None if s.start is None else plain_formula(s.start),
                     }
                     for s in u.states
                 ],
@@ -108,20 +108,20 @@ def as_plain(derivation: Derivation) -> Plain:
                 "rule": s.rule,
                 "citation": s.citation,
                 "note": s.note,
-                "before": None if s.before is None else formula(s.before),
-                "after": None if s.after is None else formula(s.after),
+                "before": None if s.before is None else plain_formula(s.before),
+                "after": None if s.after is None else plain_formula(s.after),
             }
             for s in derivation.steps
         ],
     }
 
 
-def formula(value: Formula) -> Plain:
+def plain_formula(value: Formula) -> Plain:
     """A formula as text, LaTeX and tree."""
     box = NOTATION.box(value)
     return {
-        "text": text_boxes.inline(box),
-        "latex": latex_boxes.inline(box),
+        "text": text_boxes.text_inline(box),
+        "latex": latex_boxes.latex_inline(box),
         "tree": _tree(value),
     }
 
@@ -132,15 +132,15 @@ def _ket(k: KetDefinition) -> Plain:
         vanishes = k.why is not None
         application = {
             "matrix": _matrix(k.matrix),
-            "argument": formula(k.argument),
-            "hat": None if k.hat is None else formula(k.hat),
-            "dot": None if k.dot is None else formula(k.dot),
+            "argument": plain_formula(k.argument),
+            "hat": None if k.hat is None else plain_formula(k.hat),
+            "dot": None if k.dot is None else plain_formula(k.dot),
             "dot_vanishes": vanishes,
             "why": k.why,
         }
     return {
-        "ket": formula(k.ket),
-        "value": formula(k.value),
+        "ket": plain_formula(k.ket),
+        "value": plain_formula(k.value),
         "auxiliary": k.auxiliary,
         "note": k.note,
         "application": application,
@@ -149,17 +149,17 @@ def _ket(k: KetDefinition) -> Plain:
 
 
 def _matrix(matrix: Matrix) -> Plain:
-    box = operator(matrix)
+    box = operator_box(matrix)
     return {
         "name": matrix.name,
         "indices": _texts(matrix.indices),
         "transposed": matrix.transposed,
-        "text": text_boxes.inline(box),
-        "latex": latex_boxes.inline(box),
+        "text": text_boxes.text_inline(box),
+        "latex": latex_boxes.latex_inline(box),
     }
 
 
-def _where(ranges: Sequence[Range], labels: Sequence[Label]) -> Plain:
+def _where(ranges: Sequence[IndexRange], labels: Sequence[AxisLabel]) -> Plain:
     return {
         "ranges": [{"var": r.var, "first": str(r.first), "last": str(r.last)} for r in ranges],
         "labels": [{"label": x.label, "axis": x.axis} for x in labels],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from nexort.limit.derive.algebra import reindexed
+from nexort.limit.derive.algebra import reindex
 from nexort.limit.derive.arithmetic import mul
 from nexort.limit.derive.derivation import Derivation
 from nexort.limit.derive.formula import Average, Bracket, Expectation, Ket, Symbol
@@ -94,7 +94,7 @@ def in_steps(derivation: Derivation) -> Derivation:
         if isinstance(e.left, Symbol) and [r.first for r in e.ranges] == [Affine(1)]:
             [r] = e.ranges
             env, span = r.forward()
-            left, right = reindexed(e.left, env), reindexed(e.right, env)
+            left, right = reindex(e.left, env), reindex(e.right, env)
             equations.append(replace(e, left=left, right=right, ranges=(span,)))
         else:
             equations.append(e)

@@ -56,7 +56,7 @@ from nexort.limit.derive.formula import (
     Sum,
     Symbol,
 )
-from nexort.limit.derive.printing.duals import title
+from nexort.limit.derive.printing.duals import dual_title
 from nexort.program.index import Affine
 
 Leaf = (
@@ -74,14 +74,14 @@ Leaf = (
 )
 
 
-def expression(formula: Formula) -> Any:
+def sympy_expression(formula: Formula) -> Any:
     """A formula as a sympy expression."""
     return _of(formula)
 
 
 def equation(item: Equation) -> Any:
     """A line of the recursion as a sympy Eq."""
-    return sympy.Eq(expression(item.left), expression(item.right), evaluate=False)
+    return sympy.Eq(sympy_expression(item.left), sympy_expression(item.right), evaluate=False)
 
 
 def _of(formula: Formula) -> Any:
@@ -209,10 +209,10 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 def _gaussian(formula: GaussianPair | GaussianMean) -> Any:
     if isinstance(formula, GaussianMean):
-        found = closed.mean(formula.function)
+        found = closed.closed_mean(formula.function)
         places: dict[Formula, Formula] = {closed.P: formula.variance}
     else:
-        found = closed.pair(formula.left, formula.right)
+        found = closed.closed_pair(formula.left, formula.right)
         places = {
             closed.P: formula.left_variance,
             closed.C: formula.covariance,
@@ -220,4 +220,4 @@ def _gaussian(formula: GaussianPair | GaussianMean) -> Any:
         }
     if found is not None:
         return _of(found.at(places))
-    return sympy.Function(title(formula))(*(_of(x) for x in places.values()))
+    return sympy.Function(dual_title(formula))(*(_of(x) for x in places.values()))

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from nexort.limit.derive.printing.boxes import Box
-from nexort.limit.derive.printing.lines import fill
+from nexort.limit.derive.printing.lines import fill_lines
 from nexort.limit.derive.printing.statements import Page, Paragraph, Section, Statement, Words
-from nexort.limit.derive.printing.text_boxes import columns, inline, tokens
+from nexort.limit.derive.printing.text_boxes import terminal_columns, text_inline, text_pieces
 
 WIDTH = 100
 INDENT = 2
@@ -19,18 +19,18 @@ DEEP = 6
 STEP = 4
 
 
-def render(page: Page, width: int = WIDTH) -> str:
+def page_text(page: Page, width: int = WIDTH) -> str:
     """The page as text; no line is wider than ``width`` where it can be broken."""
-    lines = [page.title, "=" * columns(page.title), ""]
+    lines = [page.title, "=" * terminal_columns(page.title), ""]
     for paragraph in page.opening:
         lines += [*_sentence(paragraph.words, width, 0), ""]
     for section in page.sections:
-        lines += [section.heading, "-" * columns(section.heading)]
+        lines += [section.heading, "-" * terminal_columns(section.heading)]
         lines += [*_section(section, width), ""]
     return "\n".join(lines[:-1]) + "\n"
 
 
-def statements(items: Sequence[Statement], width: int = WIDTH) -> str:
+def text_statements(items: Sequence[Statement], width: int = WIDTH) -> str:
     """Statements as text, without a page around them."""
     return "\n".join(_aligned(items, width, 0))
 
@@ -48,7 +48,7 @@ def _section(section: Section, width: int) -> Iterator[str]:
 
 
 def _sentence(words: Sequence[Words], width: int, indent: int) -> list[str]:
-    text = "".join(w if isinstance(w, str) else inline(w) for w in words)
+    text = "".join(w if isinstance(w, str) else text_inline(w) for w in words)
     space = " " * indent
     return textwrap.wrap(text, width, initial_indent=space, subsequent_indent=space,
                          break_long_words=False, break_on_hyphens=False)  # fmt: skip
@@ -57,15 +57,15 @@ def _sentence(words: Sequence[Words], width: int, indent: int) -> list[str]:
 def _aligned(items: Sequence[Statement], width: int, indent: int) -> Iterator[str]:
     """Statements with their relations under each other, as far as left sides are short."""
     limit = width // 3
-    sizes = [0 if x.left is None else columns(inline(x.left)) for x in items]
+    sizes = [0 if x.left is None else terminal_columns(text_inline(x.left)) for x in items]
     at = indent + max((s for s in sizes if s <= limit), default=0)
     for item, size in zip(items, sizes, strict=True):
         if item.left is None:
             head = " " * at
         elif size <= limit:
-            head = " " * indent + inline(item.left) + " " * (at - indent - size)
+            head = " " * indent + text_inline(item.left) + " " * (at - indent - size)
         else:
-            for line in fill(tokens(item.left), width - indent, STEP):
+            for line in fill_lines(text_pieces(item.left), width - indent, STEP):
                 yield " " * (indent + int(line.indent)) + line.string()
             head = " " * at
         if not item.rights:
@@ -78,14 +78,14 @@ def _aligned(items: Sequence[Statement], width: int, indent: int) -> Iterator[st
 def _sides(item: Statement, head: str, at: int, width: int) -> Iterator[str]:
     for k, right in enumerate(item.rights):
         tail = _tail(item) if k == len(item.rights) - 1 else ""
-        start = at + columns(" = ")
-        lines = fill(tokens(right), width - start, STEP)
+        start = at + terminal_columns(" = ")
+        lines = fill_lines(text_pieces(right), width - start, STEP)
         for n, line in enumerate(lines):
             first = n == 0
             opening = (head if k == 0 else " " * at) + " = " if first else " " * start
             text = opening + " " * int(line.indent) + line.string()
             if n == len(lines) - 1 and tail:
-                if columns(text) + columns(tail) + 3 <= width:
+                if terminal_columns(text) + terminal_columns(tail) + 3 <= width:
                     text += "   " + tail
                 else:
                     yield text
@@ -94,10 +94,10 @@ def _sides(item: Statement, head: str, at: int, width: int) -> Iterator[str]:
 
 
 def _tail(item: Statement) -> str:
-    return "" if item.tail is None else f"({inline(item.tail)})"
+    return "" if item.tail is None else f"({text_inline(item.tail)})"
 
 
-def formula(box: Box, width: int = WIDTH) -> str:
+def text_formula(box: Box, width: int = WIDTH) -> str:
     """A formula alone, broken at ``width``."""
-    lines = fill(tokens(box), width, STEP)
+    lines = fill_lines(text_pieces(box), width, STEP)
     return "\n".join(" " * int(line.indent) + line.string() for line in lines)

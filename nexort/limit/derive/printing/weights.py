@@ -6,9 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 
 from nexort.limit.derive.derivation import HISTORY, UpdateFunction, WeightUpdate
 from nexort.limit.derive.formula import Formula, Ket, Operator, Symbol
-from nexort.limit.derive.printing.boxes import COMMA, Box, Glyph, Script, parens, row, separated
-from nexort.limit.derive.printing.kets import affine, ranges
-from nexort.limit.derive.printing.names import name
+from nexort.limit.derive.printing.boxes import (
+    COMMA,
+    Box,
+    Glyph,
+    Script,
+    box_row,
+    parens,
+    separate_boxes,
+)
+from nexort.limit.derive.printing.kets import index_box, ranges
+from nexort.limit.derive.printing.names import name_text
 from nexort.limit.derive.printing.notation import Notation, function_name
 from nexort.limit.derive.printing.statements import Statement
 from nexort.program.index import Affine
@@ -39,18 +47,18 @@ def functions(items: Sequence[UpdateFunction], label: Labels) -> Iterator[Statem
     """``Q_t(g_0, ..., g_t) = ...`` and its states."""
     for x in items:
         history: list[Box] = [
-            Script(name(HISTORY), affine(Affine()), None),
+            Script(name_text(HISTORY), index_box(Affine()), None),
             Glyph("…", r"\dots "),
-            Script(name(HISTORY), affine(STEP), None),
+            Script(name_text(HISTORY), index_box(STEP), None),
         ]
-        head = Script(function_name(x.name), affine(STEP), None)
-        left = row(head, parens(separated(history, COMMA)))
+        head = Script(function_name(x.name), index_box(STEP), None)
+        left = box_row(head, parens(separate_boxes(history, COMMA)))
         yield Statement(left, (PLAIN.box(x.result),), None, label(f"update-{x.name}"))
         for state in x.states:
             here = PLAIN.box(Symbol(state.name, (), (STEP,), "state"))
             start = None
             if state.start is not None:
                 first = PLAIN.box(Symbol(state.name, (), (Affine(-1),), "state"))
-                start = row(first, Glyph(" = ", " = "), PLAIN.box(state.start))
+                start = box_row(first, Glyph(" = ", " = "), PLAIN.box(state.start))
             where = label(f"state-{x.name}-{state.name}")
             yield Statement(here, (PLAIN.box(state.value),), start, where)

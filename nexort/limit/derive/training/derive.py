@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from nexort.data.given import Given
 from nexort.expand.module import equations
 from nexort.limit.derive.derivation import Derivation
-from nexort.limit.derive.training.kets import over_kets
-from nexort.limit.derive.training.lines import TrainingLines, are_apart, lines_of
+from nexort.limit.derive.training.kets import moving_kets
+from nexort.limit.derive.training.lines import TrainingLines, are_apart, training_lines
 from nexort.limit.derive.training.tangent import tangent
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.program.program import Program
@@ -25,7 +25,7 @@ def derive_training(program: Program, numbers: Mapping[str, int | float]) -> Der
     assert program.training is not None
     try:
         read = read_training(program, numbers)
-        return tangent(read) if read.told.regime == "tangent" else over_kets(read)
+        return tangent(read) if read.told.regime == "tangent" else moving_kets(read)
     except Unsupported as problem:
         raise fail(
             "not-derivable",
@@ -39,7 +39,7 @@ def read_training(program: Program, numbers: Mapping[str, int | float]) -> Train
     """The lines of a training: of families where they stay apart at the numbers, else of members.
     Raises NexortError and Unsupported."""
     given = Given(dict(numbers), {})
-    found = lines_of(program, equations(program, given))
+    found = training_lines(program, equations(program, given))
     if are_apart(found.system, numbers):
         return found
-    return lines_of(program, equations(program, given, symbolic=False))
+    return training_lines(program, equations(program, given, symbolic=False))

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from nexort.limit.derive.algebra import Env, Names, place, rebuilt, reindexed
+from nexort.limit.derive.algebra import BoundNames, Env, rebuilt, reindex, substitute
 from nexort.limit.derive.derivation import KetDefinition
 from nexort.limit.derive.formula import ZERO, Formula, LoopSum
 from nexort.limit.derive.lines import Line, System
 from nexort.limit.derive.structure import Structure
-from nexort.limit.derive.walking import walk
+from nexort.limit.derive.walking import walk_formula
 from nexort.program.index import Affine
 
 START, ONE = Affine(), Affine(1)
 
 
 def with_notes(
-    kets: Sequence[KetDefinition], system: System, within: Mapping[str, str], names: Names
+    kets: Sequence[KetDefinition], system: System, within: Mapping[str, str], names: BoundNames
 ) -> tuple[KetDefinition, ...]:
     """Kets with a note why a dot that other steps have vanishes at the first."""
     first = Structure(_first(system), names)
@@ -35,7 +35,7 @@ def _noted(k: KetDefinition, reasons: set[str | None]) -> KetDefinition:
     if why is None:
         return k
     t = k.ket.indices[-1]
-    sums = [x for x in walk(k.dot) if isinstance(x, LoopSum)]
+    sums = [x for x in walk_formula(k.dot) if isinstance(x, LoopSum)]
     if any(x.last == t for x in sums):
         return replace(k, note=f"The dot vanishes at the first step: {why}")
     return replace(k, note=f"Only earlier steps give a dot, the first none: at one step, {why}")
@@ -59,12 +59,12 @@ def _at_start(line: Line) -> Line | None:
     env: Env = {span.var: START}
     matrix = line.matrix
     if matrix is not None:
-        matrix = replace(matrix, indices=tuple(place(i, env) for i in matrix.indices))
+        matrix = replace(matrix, indices=tuple(substitute(i, env) for i in matrix.indices))
     return replace(
         line,
         indices=(*line.indices[:-1], START),
         ranges=tuple(r for r in line.ranges if r is not span),
-        value=_without_empty(reindexed(line.value, env)),
+        value=_without_empty(reindex(line.value, env)),
         matrix=matrix,
     )
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from nexort.expand.module import Expansion
-from nexort.limit.derive.algebra import Names, rebuilt
+from nexort.limit.derive.algebra import BoundNames, rebuilt
 from nexort.limit.derive.formula import Formula, Symbol
 from nexort.limit.derive.lines import System
 from nexort.limit.derive.matching import grid
-from nexort.limit.derive.normal import as_written, normalized
+from nexort.limit.derive.normal import as_written, normalize
 from nexort.limit.derive.training.one_output import with_outputs
 from nexort.limit.derive.training.written_in import written_in
 from nexort.program.declarations import OutputRule
@@ -27,7 +27,7 @@ class TrainingLines:
     the labels of the output; ``weights`` are all that are trained, and sums of their updates."""
 
     told: Expansion
-    names: Names
+    names: BoundNames
     system: System
     process: Formula | None
     weights: tuple[str, ...]
@@ -38,10 +38,10 @@ class TrainingLines:
             yield Symbol(line.name, line.indices, line.axes), line.value
 
 
-def lines_of(program: Program, told: Expansion) -> TrainingLines:
+def training_lines(program: Program, told: Expansion) -> TrainingLines:
     """The lines of a training with these equations. Raises NexortError, Unsupported."""
     assert program.training is not None
-    core, names = told.program, Names()
+    core, names = told.program, BoundNames()
     if told.process is not None:
         _, value = told.process
         where = program.outputs[0].span
@@ -50,7 +50,7 @@ def lines_of(program: Program, told: Expansion) -> TrainingLines:
     weights = program.training.network.weights
     apart = tuple(y for x in weights for y in (x, told.sums.get(x, "")) if y in core.families)
     operators = {name for name in apart if core.families[name].type.kind is Kind.OPERATOR}
-    system = normalized(core, names, kets_exist=False, operators=operators)
+    system = normalize(core, names, kets_exist=False, operators=operators)
     system.given.pop(PROCESS, None)
     process = system.outputs.pop(PROCESS, None)
     if told.single is not None:

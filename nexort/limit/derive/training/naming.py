@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from nexort.limit.derive.algebra import rebuilt, reindexed
+from nexort.limit.derive.algebra import rebuilt, reindex
 from nexort.limit.derive.derivation import (
     Derivation,
     Equation,
     GaussianFamily,
+    IndexRange,
     KetDefinition,
-    Range,
-    Step,
+    Rewrite,
     WeightUpdate,
 )
 from nexort.limit.derive.formula import (
@@ -167,7 +167,7 @@ class Reader:
         ranges = steps_last(g.ranges, g.left, g.right)
         return replace(g, left=left, right=right, covariance=self(g.covariance), ranges=ranges)
 
-    def _step(self, s: Step) -> Step:
+    def _step(self, s: Rewrite) -> Rewrite:
         return replace(s, before=s.before and self(s.before), after=s.after and self(s.after))
 
 
@@ -175,7 +175,7 @@ def _name(formula: Formula) -> str:
     return formula.name if isinstance(formula, Symbol) else ""
 
 
-def steps_last(ranges: tuple[Range, ...], *members: Formula) -> tuple[Range, ...]:
+def steps_last(ranges: tuple[IndexRange, ...], *members: Formula) -> tuple[IndexRange, ...]:
     """Ranges with those of the last indices of members behind the others."""
     steps = {n for x in members for i in _indices(x)[-1:] for n in i.names}
     return (
@@ -199,7 +199,7 @@ def _forwarded(x: WeightUpdate) -> WeightUpdate:
     env, span = step.forward()
     return replace(
         x,
-        weight=reindexed(x.weight, env),
-        value=reindexed(x.value, env),
+        weight=reindex(x.weight, env),
+        value=reindex(x.value, env),
         ranges=tuple(span if r is step else r for r in x.ranges),
     )

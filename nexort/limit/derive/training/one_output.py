@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from nexort.expand.analysis import OneOutput
-from nexort.limit.derive.algebra import axis_sum, delta, rebuilt, reindexed
+from nexort.limit.derive.algebra import axis_sum, delta, rebuilt, reindex
 from nexort.limit.derive.arithmetic import mul
-from nexort.limit.derive.derivation import Label
+from nexort.limit.derive.derivation import AxisLabel
 from nexort.limit.derive.formula import Formula, Indices, Ket, LoopSum, Symbol
 from nexort.limit.derive.lines import Line, System
 from nexort.limit.derive.walking import parts
@@ -79,13 +79,13 @@ class _Outputs:
         if line.name not in self.families:
             return replace(line, value=self._formula(line.value, ()))
         env = {x.label: Affine.variable(f"${k + self.count}") for k, x in enumerate(line.labels)}
-        front = tuple(Label(f"${k}", a.name) for k, a in enumerate(self.single.axes))
-        labels = (*front, *(Label(env[x.label].terms[0][0], x.axis) for x in line.labels))
+        front = tuple(AxisLabel(f"${k}", a.name) for k, a in enumerate(self.single.axes))
+        labels = (*front, *(AxisLabel(env[x.label].terms[0][0], x.axis) for x in line.labels))
         at = tuple(Affine.variable(x.label) for x in front)
-        value = self._formula(reindexed(line.value, env), at)
+        value = self._formula(reindex(line.value, env), at)
         acting = line.acting
         if acting is not None:
-            kets = [self._formula(reindexed(k, env), at) for k in (acting.argument, acting.initial)]
+            kets = [self._formula(reindex(k, env), at) for k in (acting.argument, acting.initial)]
             argument, initial = kets
             assert isinstance(argument, Ket)
             assert isinstance(initial, Ket)

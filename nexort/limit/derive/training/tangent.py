@@ -10,7 +10,7 @@ from nexort.limit.derive.derive import equations_of
 from nexort.limit.derive.engine import Engine
 from nexort.limit.derive.formula import ZERO, Formula, Symbol
 from nexort.limit.derive.training.lines import TrainingLines
-from nexort.limit.derive.training.process import inside, law
+from nexort.limit.derive.training.process import averaged_ket, process_law
 from nexort.limit.derive.unsupported import Unsupported
 from nexort.program.index import Affine
 from nexort.program.types import Axes
@@ -40,10 +40,12 @@ def tangent(read: TrainingLines) -> Derivation:
 
 def start(engine: Engine, name: str, axes: Axes, average: Formula) -> GaussianFamily:
     """f_0 -> N(0, <x|x>), x the ket whose entries the output sums."""
-    whole = inside(average)
+    whole = averaged_ket(average)
     mark = engine.begin()
     if engine.rules.of(whole, ()) != ZERO:
         raise Unsupported("an output whose entries may have a mean at the start: 'centre' it")
     engine.undo(mark)  # what a mean of 0 was asked with is read by nothing
     process = Symbol(name, (START,))
-    return law(process, whole, axes, (), engine.names, lambda body: engine.rules.of(body, ()))
+    return process_law(
+        process, whole, axes, (), engine.names, lambda body: engine.rules.of(body, ())
+    )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import replace
 
-from nexort.limit.derive.algebra import Names, rebuilt, unbound
+from nexort.limit.derive.algebra import BoundNames, rebuilt, unbound
 from nexort.limit.derive.formula import CopyMean, Formula, Ket, Symbol
 from nexort.limit.derive.indexing import on_copy
 from nexort.limit.derive.lines import Line, System, covers
-from nexort.limit.derive.walking import walk
+from nexort.limit.derive.walking import walk_formula
 
 
-def written_in(system: System, names: Set[str], fresh: Names) -> System:
+def written_in(system: System, names: Set[str], fresh: BoundNames) -> System:
     """The lines of a system with some families written in where they are read; those with averages
     over copies keep their names."""
     families = {
@@ -45,7 +45,7 @@ def written_in(system: System, names: Set[str], fresh: Names) -> System:
 
 
 def _averages(formula: Formula) -> bool:
-    return any(isinstance(x, CopyMean) for x in walk(formula))
+    return any(isinstance(x, CopyMean) for x in walk_formula(formula))
 
 
 def _at(lines: list[Line], item: Ket | Symbol) -> Formula | None:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from nexort.limit.estimate import LimitValue, Summary
-from nexort.limit.sample.replicates import Budget, Replicates, Stage, refined
+from nexort.limit.sample.replicates import ReplicateBudget, Replicates, Stage, refine_replicates
 from nexort.limit.settings import Progress, Settings
-from nexort.limit.training.maximal.plan import Plan
-from nexort.limit.training.maximal.run import trajectory
+from nexort.limit.training.maximal.plan import MaximalPlan
+from nexort.limit.training.maximal.run import maximal_trajectory
 from nexort.limit.training.stopping import Warn, tell
 from nexort.support.checkpoint import Store
 from nexort.training.task import Task
@@ -22,7 +22,7 @@ WORK = 2**17
 the number of steps, so that what a run has at a step does not."""
 
 
-def evaluate(
+def evaluate_maximal(
     task: Task,
     settings: Settings | None = None,
     progress: Progress | None = None,
@@ -39,14 +39,14 @@ def evaluate(
     hold the smallest sample.
     """
     settings = settings or Settings()
-    plan = Plan.of(task)
-    runs = replicates(plan, settings, progress, checkpoint)
+    plan = MaximalPlan.of(task)
+    runs = maximal_replicates(plan, settings, progress, checkpoint)
     size = runs.size(_default(plan))
     # pairs of points cost the square of their number: more replicates pay, but for a bias
     most = MORE * max(2, settings.replicates)
     largest = min(settings.max_samples, runs.room())
-    budget = Budget(settings.rtol, most, largest, pays=not plan.pairs)
-    full, found, values = refined(
+    budget = ReplicateBudget(settings.rtol, most, largest, pays=not plan.pairs)
+    full, found, values = refine_replicates(
         runs, size, budget, lambda half, full: _summaries(task, half, full), Stage.method
     )
     tell(task, full.stopped, warn)
@@ -72,8 +72,8 @@ def _unsettled(growth: float | None) -> str:
     return f"; {why}: errors are the spread of runs"
 
 
-def replicates(
-    plan: Plan,
+def maximal_replicates(
+    plan: MaximalPlan,
     settings: Settings,
     progress: Progress | None = None,
     store: Store | None = None,
@@ -81,7 +81,7 @@ def replicates(
     """Replicates of a run."""
     return Replicates(
         "maximal",
-        lambda size, seed, dtype: trajectory(plan, size, seed, dtype),
+        lambda size, seed, dtype: maximal_trajectory(plan, size, seed, dtype),
         plan.bytes,
         settings,
         progress,
@@ -90,7 +90,7 @@ def replicates(
     )
 
 
-def _default(plan: Plan) -> int:
+def _default(plan: MaximalPlan) -> int:
     """The sample's size where none is asked for."""
     if plan.pairs:
         return 2048

@@ -13,8 +13,8 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
-from nexort.limit.training.maximal.plan import Plan
-from nexort.limit.training.maximal.run import trajectory
+from nexort.limit.training.maximal.plan import MaximalPlan
+from nexort.limit.training.maximal.run import maximal_trajectory
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.unrolled import Array, UnrolledOutput
@@ -64,11 +64,11 @@ def _residuals(task: Task, kets: Sequence[tuple[Node, int]], size: int) -> Array
     )
     moments = dict(zip(slots, kets, strict=True))
     last = max(t for _, t in kets)
-    plan = Plan.of(replace(task, steps=last, outputs=outputs, moments=moments))
+    plan = MaximalPlan.of(replace(task, steps=last, outputs=outputs, moments=moments))
     ranks = [int(np.prod(task.step.shape(x.type.axes), dtype=int)) for x, _ in kets]
     found = []
     for k in range(RUNS):
-        run = trajectory(plan, size, np.random.SeedSequence([size, k]), "float64").outputs
+        run = maximal_trajectory(plan, size, np.random.SeedSequence([size, k]), "float64").outputs
         whole = [[_block(run, ranks, i, j) for j in range(len(kets))] for i in range(len(kets))]
         found.append(_schur(np.block(whole), ranks[-1]))
     return np.asarray(np.mean(found, axis=0))

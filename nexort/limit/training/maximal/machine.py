@@ -6,8 +6,8 @@ import numpy as np
 
 from nexort.limit.sample.machine import Machine, Sampling
 from nexort.limit.sample.spaces import Key
-from nexort.limit.training.maximal.plan import Plan
-from nexort.limit.training.maximal.weights import Entries, Matrix
+from nexort.limit.training.maximal.plan import MaximalPlan
+from nexort.limit.training.maximal.weights import EntriesWeight, MatrixWeight
 from nexort.program.nodes import Node, Op
 from nexort.program.unrolled import Array
 from nexort.training.task import seed_slot
@@ -20,11 +20,11 @@ MANY = 16
 """Arguments of matrices in a step from which on a run needs many dimensions."""
 
 
-class Training(Machine):
+class MaximalMachine(Machine):
     """The current weights, and the values of the step at hand."""
 
     def __init__(
-        self, plan: Plan, size: int, seed: np.random.SeedSequence, dtype: str = "float32"
+        self, plan: MaximalPlan, size: int, seed: np.random.SeedSequence, dtype: str = "float32"
     ) -> None:
         """``dtype``: of what is kept for pairs of points."""
         # where pairs of points are updated, careful spaces cost little; what a run has at a step
@@ -33,7 +33,7 @@ class Training(Machine):
         how = Sampling(plan.pairs, many, True, many, CUTOFF / float(np.sqrt(size)))
         super().__init__(plan.graph, size, seed, how)
         self.plan, self.dtype = plan, dtype
-        self.entries: dict[Key, Entries] = {}
+        self.entries: dict[Key, EntriesWeight] = {}
         self.constant: dict[Node, Array] = {}
 
     def seed(self, chi: Array) -> None:
@@ -48,16 +48,16 @@ class Training(Machine):
         """The current value of a scalar weight, or 0."""
         return self._current(x)
 
-    def operator(self, key: Key) -> Matrix:
+    def operator(self, key: Key) -> MatrixWeight:
         """A matrix weight that moves, or one that is none."""
         weight = self.plan.task.weights.get(key)
         initial = self.initial(key, 1.0 if weight is None else weight.scale)
-        return Matrix(weight, initial, moves=key in self.plan.gradients, dtype=self.dtype)
+        return MatrixWeight(weight, initial, moves=key in self.plan.gradients, dtype=self.dtype)
 
     @property
-    def matrices(self) -> dict[Key, Matrix]:
+    def matrices(self) -> dict[Key, MatrixWeight]:
         """The matrices that were met."""
-        return {key: x for key, x in self.operators.items() if isinstance(x, Matrix)}
+        return {key: x for key, x in self.operators.items() if isinstance(x, MatrixWeight)}
 
     def _current(self, x: Node) -> Array:
         if x.attr in self.entries:
@@ -73,7 +73,7 @@ class Training(Machine):
                 vanishes = x.attr in self.plan.readouts and size > 1
                 value = 0.0 * value if vanishes else weight.mean + weight.scale * value
         if weight is not None:
-            self.entries[x.attr] = Entries(weight, value)
+            self.entries[x.attr] = EntriesWeight(weight, value)
         else:
             self.constant[x] = value
         return value

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from nexort.limit.sample.matrices import product
+from nexort.limit.sample.matrices import pairs_times
 from nexort.program.unrolled import Array
 from nexort.training.task import Norm
 from nexort.training.update import Update
@@ -21,7 +21,7 @@ BLOCK = 2**16
 """Pairs that are updated at a time: cache-sized."""
 
 
-class Moved(Protocol):
+class MovedPart(Protocol):
     """D_t."""
 
     def apply(self, kets: Array, flipped: bool) -> Array:
@@ -85,7 +85,7 @@ class Factors:
         return all(bool(np.isfinite(x[-1]).all()) for x in (self.lefts, self.rights) if x)
 
 
-class Pairs:
+class MovedPairs:
     """D_t over pairs of points, with the update function's states pair by pair.
 
     Where rows and columns are one neuron space, the copy must be independent of the row: the sample
@@ -107,7 +107,7 @@ class Pairs:
         the number of copies."""
         if not self.moved:
             return np.zeros((len(kets), self.entries.shape[1 if flipped else 0]))
-        return product(self.entries, kets, flipped)
+        return pairs_times(self.entries, kets, flipped)
 
     def include(self, matrix: Array) -> None:
         """Take in what decays as D does: a matrix of which images are sums over points."""

@@ -8,46 +8,46 @@ from dataclasses import dataclass
 import numpy as np
 
 from nexort.limit.sample.graph import (
-    Graph,
-    Schedule,
+    SampleGraph,
+    SampleSchedule,
     is_ket,
     late,
     reachable,
     reads,
     regions_of,
-    schedule,
+    schedule_nodes,
 )
 from nexort.limit.sample.matrices import FULL
 from nexort.limit.sample.spaces import Spaces, spaces
 from nexort.program.nodes import Node, Op, walk
-from nexort.training.recorder import Recorder
+from nexort.training.recorder import MomentRecorder
 from nexort.training.task import Gradient, Key, Task, seed_slot
 
 
 @dataclass(frozen=True)
-class Plan:
+class MaximalPlan:
     """A run's graph and schedules. ``gradients`` are those of the weights that move."""
 
     task: Task
     gradients: Mapping[Key, Gradient]
-    graph: Graph
-    forward: tuple[Schedule, ...]
+    graph: SampleGraph
+    forward: tuple[SampleSchedule, ...]
     """One for each step, 0 to steps: the output and what the run's outputs need."""
-    backward: Schedule
+    backward: SampleSchedule
     """The gradients, after the forward pass."""
     linear: Mapping[Key, bool]
     """For the matrices that move, whether the update function is linear."""
     readouts: frozenset[Key]
 
     @staticmethod
-    def of(task: Task) -> Plan:
+    def of(task: Task) -> MaximalPlan:
         """The plan of a training run in the maximal regime."""
         gradients = {
             key: gradient
             for key, gradient in task.gradients.items()
             if task.weights[key].active and np.any(task.weights[key].rates) and not gradient.is_zero
         }
-        recorder = Recorder(task)
+        recorder = MomentRecorder(task)
         wanted = [[task.out, *recorder.wanted(t)] for t in range(task.steps + 1)]
         seed = seed_slot(task.out.type.axes)
         roots = graph_roots(gradients)
@@ -62,15 +62,15 @@ class Plan:
         forward = []
         for t in range(task.steps + 1):
             kept = frozenset(wanted[t]) | (later if t < task.steps else frozenset())
-            forward.append(schedule(late(reachable(wanted[t]), regions), kept, regions))
+            forward.append(schedule_nodes(late(reachable(wanted[t]), regions), kept, regions))
         matrices = {key for key in gradients if task.weights[key].kind == "matrix"}
         initial = (x for x in reachable([task.out, *roots]) if x.op is Op.INIT_VECTOR)
-        return Plan(
+        return MaximalPlan(
             task,
             gradients,
-            Graph(task.step, run_spaces(task, gradients), regions, tuple(initial)),
+            SampleGraph(task.step, run_spaces(task, gradients), regions, tuple(initial)),
             tuple(forward),
-            schedule(rest, roots, regions),
+            schedule_nodes(rest, roots, regions),
             {k: task.weights[k].update.coefficients(task.steps) is not None for k in matrices},
             _readouts(task),
         )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from nexort.limit.sample.matrices import InitialOperator
-from nexort.limit.training.maximal.moved import Factors, Moved, Pairs
+from nexort.limit.training.maximal.moved import Factors, MovedPairs, MovedPart
 from nexort.program.nodes import Node
 from nexort.program.unrolled import Array
 from nexort.training.task import Weight
 
 
-class Entries:
+class EntriesWeight:
     """A vector weight (axes + (N,)) or a scalar one (axes)."""
 
     def __init__(self, weight: Weight, value: Array) -> None:
@@ -43,7 +43,7 @@ class Entries:
         self.value = (1 - self.weight.decay[t]) * self.value
 
 
-class Matrix:
+class MatrixWeight:
     """A matrix weight: kept W_0 + D_t."""
 
     def __init__(
@@ -51,8 +51,8 @@ class Matrix:
     ) -> None:
         self.weight, self.initial = weight, initial
         self.kept = 1.0
-        self.moved: Moved | None = None
-        self.joined: Pairs | None = None
+        self.moved: MovedPart | None = None
+        self.joined: MovedPairs | None = None
         """Once W_0 is drawn as a whole: D_t, with it included."""
         if weight is not None and moves:
             linear = weight.update.coefficients(len(weight.rates))
@@ -61,7 +61,7 @@ class Matrix:
             else:
                 rows, columns = initial.spaces
                 sizes = rows.size, columns.size
-                self.moved = Pairs(weight.update, *sizes, tied=rows is columns, dtype=dtype)
+                self.moved = MovedPairs(weight.update, *sizes, tied=rows is columns, dtype=dtype)
 
     def apply(self, x: Node, kets: Array, reach: int | None) -> Array:
         """W_t|x>, or W_t^T|x> where the node is of the transpose: shape (m, N) -> (m, N')."""
@@ -71,7 +71,7 @@ class Matrix:
         result = self.kept * self.initial.apply(x, kets, reach)
         if self.moved is not None:
             result += self.moved.apply(kets, flipped)
-        if self.initial.matrix is not None and isinstance(self.moved, Pairs):
+        if self.initial.matrix is not None and isinstance(self.moved, MovedPairs):
             self.moved.include(self.initial.matrix * (self.kept * self.initial.scale))
             self.joined, self.initial.matrix = self.moved, None
         return result

@@ -17,7 +17,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nexort.limit.exact.existing import Effort, examine, is_risky
-from nexort.limit.training.tangent.standard import is_drawn, kept, seed_data, standard
+from nexort.limit.training.tangent.standard import (
+    decay_factors,
+    is_drawn,
+    seed_data,
+    standard_nodes,
+)
 from nexort.limit.training.tangent.start import averages, fluctuation
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
@@ -117,11 +122,11 @@ class Start:
     def __init__(self, task: Task, roots: Iterable[Node]) -> None:
         left = {
             key: 0.0 if w.kind == "vector" and _vanishes(task, key) else k
-            for key, k in kept(task, 0).items()
+            for key, k in decay_factors(task, 0).items()
             for w in (task.weights[key],)
         }
         self.task = task
-        self.done = standard(task, roots, left, seed_data(task, SEED))
+        self.done = standard_nodes(task, roots, left, seed_data(task, SEED))
         self.spans = {self.done[x]: s for x, s in task.step.spans.items() if x in self.done}
         self.data = {**task.step.data, SEED: _signal(task)}
 

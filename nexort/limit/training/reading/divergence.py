@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 from nexort.data.given import Given, placeholders
 from nexort.limit.exact.divergence import SIZES
-from nexort.limit.training.reading.outputs import read
+from nexort.limit.training.reading.outputs import read_outputs
 from nexort.parametrization.verdict import in_limit
 from nexort.program.program import Program
 from nexort.support.diagnostics import NexortError, Span
 
 
-def declared(program: Program) -> Mapping[str, Span]:
+def weight_places(program: Program) -> Mapping[str, Span]:
     """Where the weights of a training are declared."""
     assert program.training is not None
     return {name: w.span for name, w in program.training.network.weights.items()}
@@ -28,7 +28,7 @@ def refuse_divergent_training(program: Program, given: Given) -> None:
         except NexortError:  # sizes that the program does not take
             return
         try:
-            read(task, declared(program))
+            read_outputs(task, weight_places(program))
             return
         except NexortError as problem:
             found = problem

@@ -8,11 +8,11 @@ from itertools import islice, product
 from typing import Protocol
 
 from nexort.limit.estimate import LimitValue
-from nexort.limit.exact.engine import Engine
+from nexort.limit.exact.engine import ExactEngine
 from nexort.limit.exact.existing import EXPECTED, FULL
 from nexort.limit.exact.integrands import UNKNOWN, Integrands
-from nexort.limit.existence.forms import plain
-from nexort.limit.existence.ranges import VARIABLE, Growth, NotShown, Range, bounds
+from nexort.limit.existence.forms import plain_exponents
+from nexort.limit.existence.ranges import VARIABLE, Growth, NotShown, ValueRange, bounds
 from nexort.program import build
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind, ket
@@ -25,7 +25,7 @@ class Laws(Protocol):
     """What outputs read, by its law."""
 
     data: dict[str, Array]
-    known: dict[Node, Range]
+    known: dict[Node, ValueRange]
     """Of SLOT nodes that are kets."""
 
     def at(self, slot: Node) -> Node:
@@ -36,7 +36,7 @@ class Laws(Protocol):
         """Where the network's nodes were written."""
         ...
 
-    def dense(self, slots: Iterable[Node]) -> dict[Node, Range]:
+    def dense(self, slots: Iterable[Node]) -> dict[Node, ValueRange]:
         """Ranges of those that may have an independent Gaussian part."""
         ...
 
@@ -56,7 +56,7 @@ class Laws(Protocol):
         ...
 
 
-def lifted(x: Node) -> Node:
+def lift_scalars(x: Node) -> Node:
     """A function of scalars of which some have become kets."""
     random = any(a.type.kind is Kind.KET for a in x.args)
     if x.type.kind is Kind.KET or not random or x.op in EXPECTED:
@@ -72,17 +72,17 @@ def program_of(
     """A program of the means of these."""
     outputs = tuple(
         UnrolledOutput(f"{k}", (x,), ((),), (), x.type.axes, None)
-        for k, x in enumerate(dict.fromkeys(map(mean, roots)))
+        for k, x in enumerate(dict.fromkeys(map(law_mean, roots)))
     )
     data = {**task.step.data, **laws.data}
     return replace(task.step, outputs=outputs, data=data, spans=spans)
 
 
-def mean(x: Node) -> Node:
+def law_mean(x: Node) -> Node:
     return build.average(x) if x.type.kind is Kind.KET else x
 
 
-def placed(problem: NexortError, span: Span | None, prefix: str = "") -> NexortError:
+def with_span(problem: NexortError, span: Span | None, prefix: str = "") -> NexortError:
     """With a place, where it has none."""
     return NexortError(
         [
@@ -95,15 +95,15 @@ def placed(problem: NexortError, span: Span | None, prefix: str = "") -> NexortE
 
 
 def growth(
-    task: Task, program: Unrolled, kets: Iterable[Node], laws: Mapping[Node, Range]
+    task: Task, program: Unrolled, kets: Iterable[Node], laws: Mapping[Node, ValueRange]
 ) -> Growth:
     """The largest of some kets of a program, the first power at least."""
-    integrands = Integrands(Engine(program), 0, laws)
+    integrands = Integrands(ExactEngine(program), 0, laws)
     most: Growth = (0, 1.0)
     for x in kets:
         shape = task.step.shape(x.type.axes)
         for at in islice(product(*map(range, shape)), FULL.pairs):
-            graph = plain(integrands.graph(x, at))
+            graph = plain_exponents(integrands.graph(x, at))
             slots = [y for y in walk([graph]) if y.op is Op.SLOT]
             try:
                 most = max(

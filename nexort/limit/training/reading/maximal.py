@@ -12,7 +12,7 @@ import numpy as np
 from nexort.limit.estimate import LimitValue
 from nexort.limit.exact.existing import EXPECTED
 from nexort.limit.exact.integrands import TAME, UNKNOWN
-from nexort.limit.existence.ranges import VARIABLE, Range
+from nexort.limit.existence.ranges import VARIABLE, ValueRange
 from nexort.limit.training.maximal.fresh import has_fresh_part
 from nexort.limit.training.reading.beginning import Start
 from nexort.limit.training.reading.laws import growth, program_of
@@ -25,11 +25,11 @@ from nexort.training.task import Key, Task
 ROUNDING = 1e-12
 
 
-class Maximal:
+class MaximalReading:
     def __init__(self, task: Task) -> None:
         self.task = task
         self.data: dict[str, Array] = {}
-        self.known: dict[Node, Range] = {}
+        self.known: dict[Node, ValueRange] = {}
         self.images: dict[Node, tuple[Node, int]] = {}
         """The applications of matrices, and their steps, that slots stand for."""
 
@@ -40,7 +40,7 @@ class Maximal:
         return found
 
     @cached_property
-    def law(self) -> Range:
+    def law(self) -> ValueRange:
         """Of a ket at a later step: it grows as a power of Gaussians where all does that it is made
         of, and as the first power where gradients do, and updates are linear in them."""
         task = self.task
@@ -115,7 +115,7 @@ class Maximal:
                 self.images[slot] = x, t
         return slot
 
-    def dense(self, slots: Iterable[Node]) -> dict[Node, Range]:
+    def dense(self, slots: Iterable[Node]) -> dict[Node, ValueRange]:
         return {x: replace(self.known[x], dense=True) for x in slots if x in self.images}
 
     def certain(self, slots: Iterable[Node]) -> bool:

@@ -16,13 +16,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nexort.limit.estimate import LimitValue
-from nexort.limit.exact.existing import EXPECTED, FULL, examine, heavy, singular
-from nexort.limit.existence.ranges import Range
+from nexort.limit.exact.existing import EXPECTED, FULL, examine, heavy, is_singular
+from nexort.limit.existence.ranges import ValueRange
 from nexort.limit.settings import Settings
 from nexort.limit.training.reading.beginning import exists
-from nexort.limit.training.reading.laws import Laws, lifted, mean, placed, program_of
-from nexort.limit.training.reading.maximal import Maximal
-from nexort.limit.training.reading.tangent import Tangent
+from nexort.limit.training.reading.laws import Laws, law_mean, lift_scalars, program_of, with_span
+from nexort.limit.training.reading.maximal import MaximalReading
+from nexort.limit.training.reading.tangent import TangentReading
 from nexort.limit.training.tangent.standard import is_drawn
 from nexort.program.nodes import Node, Op, rewrite, walk
 from nexort.program.unrolled import Unrolled, UnrolledOutput
@@ -40,14 +40,18 @@ class Reading:
     values: dict[str, LimitValue]
 
 
-def read(task: Task, places: Mapping[str, Span], settings: Settings | None = None) -> Reading:
+def read_outputs(
+    task: Task, places: Mapping[str, Span], settings: Settings | None = None
+) -> Reading:
     """Of all outputs; ``places`` has the declarations of weights.
 
     Raises NexortError for what does not exist, with the reason.
     """
     shown = exists(task, places)
     settings = settings or Settings()
-    laws: Laws = Tangent(task, settings) if task.regime == "tangent" else Maximal(task)
+    laws: Laws = (
+        TangentReading(task, settings) if task.regime == "tangent" else MaximalReading(task)
+    )
     found = Reading(set(), set(), {})
     for output in task.outputs:
         if not _shown(task, laws, output, found) or not shown:
@@ -61,7 +65,7 @@ def _shown(task: Task, laws: Laws, output: UnrolledOutput, found: Reading) -> bo
     inside = walk(output.members)
     if not any(map(_grows, inside)) and laws.polynomial():
         return True
-    done = rewrite(output.members, lambda x: lifted(laws.at(x) if x in task.moments else x))
+    done = rewrite(output.members, lambda x: lift_scalars(laws.at(x) if x in task.moments else x))
     members = [done[m] for m in output.members]
     slots = [x for x in walk(members) if x in laws.known]
     spans = {**laws.spans(), **{done[x]: s for x, s in task.spans.items() if x in done}}
@@ -70,17 +74,17 @@ def _shown(task: Task, laws: Laws, output: UnrolledOutput, found: Reading) -> bo
     program = program_of(task, laws, members, spans)
     try:
         unknown = examine(program, FULL, laws.known)
-        known: Mapping[Node, Range] = laws.known
+        known: Mapping[Node, ValueRange] = laws.known
         fresh = laws.dense(slots) if unknown else {}
         if fresh:
             unknown, known = _with_density(program, laws, fresh)
     except NexortError as problem:
-        raise placed(problem, output.span) from None
+        raise with_span(problem, output.span) from None
     if any(_reads_f(task, x) for x in inside if x.op in EXPECTED) and any(map(_grows, inside)):
         return False
     if unknown or not all(laws.known[x].tame for x in slots):
         return False
-    value = laws.value(program, [mean(m) for m in members], output)
+    value = laws.value(program, [law_mean(m) for m in members], output)
     if value is not None:
         found.values[output.name] = value
     elif heavy(program, laws=known):
@@ -89,8 +93,8 @@ def _shown(task: Task, laws: Laws, output: UnrolledOutput, found: Reading) -> bo
 
 
 def _with_density(
-    program: Unrolled, laws: Laws, fresh: Mapping[Node, Range]
-) -> tuple[frozenset[Node], Mapping[Node, Range]]:
+    program: Unrolled, laws: Laws, fresh: Mapping[Node, ValueRange]
+) -> tuple[frozenset[Node], Mapping[Node, ValueRange]]:
     """As :func:`examine`, with slots that may be dense, where what that says needs them to be; and
     what is then known of slots."""
     problem, unknown = None, frozenset[Node]()
@@ -108,7 +112,7 @@ def _with_density(
 
 def _grows(x: Node) -> bool:
     """A function that is not a polynomial, nor bounded by one."""
-    if not singular(x) or not any(y.op is Op.SLOT for y in walk(x.args[1:] or x.args)):
+    if not is_singular(x) or not any(y.op is Op.SLOT for y in walk(x.args[1:] or x.args)):
         whole = x.op is Op.CALL and x.attr == "pow" and x.args[1].op is Op.CONST
         return whole and not (isinstance(x.args[1].attr, int) and x.args[1].attr >= 0)
     return True

@@ -12,13 +12,13 @@ from nexort.limit.estimate import LimitValue
 from nexort.limit.exact.existing import examine, is_risky
 from nexort.limit.exact.integrands import UNKNOWN
 from nexort.limit.exact.solve import solve
-from nexort.limit.existence.ranges import VARIABLE, Growth, Range
+from nexort.limit.existence.ranges import VARIABLE, Growth, ValueRange
 from nexort.limit.settings import Settings
-from nexort.limit.training.reading.laws import growth, lifted, placed, program_of
-from nexort.limit.training.tangent.exact import Kernels, kernels
-from nexort.limit.training.tangent.plan import Plan
+from nexort.limit.training.reading.laws import growth, lift_scalars, program_of, with_span
+from nexort.limit.training.tangent.exact import WeightKernels, weight_kernels
+from nexort.limit.training.tangent.plan import TangentPlan
 from nexort.limit.training.tangent.recursion import RTOL, Recursion
-from nexort.limit.training.tangent.standard import is_drawn, kept, standard
+from nexort.limit.training.tangent.standard import decay_factors, is_drawn, standard_nodes
 from nexort.program import build
 from nexort.program.linearity import Linearity, linearity
 from nexort.program.nodes import Node, Op, rewrite, walk
@@ -37,11 +37,11 @@ FEW = 12
 ROUNDING = 1e-12
 
 
-class Tangent:
+class TangentReading:
     def __init__(self, task: Task, settings: Settings) -> None:
         self.task, self.settings = task, settings
         self.data: dict[str, Array] = {}
-        self.known: dict[Node, Range] = {}
+        self.known: dict[Node, ValueRange] = {}
         self.axes = task.out.type.axes
         self.rest: Array | None = None
         """An f that stays, where there is one."""
@@ -49,7 +49,7 @@ class Tangent:
         if self.drawn and task.given_start() is None and task.steps:
             self._first_signal()
 
-    def dense(self, slots: Iterable[Node]) -> dict[Node, Range]:
+    def dense(self, slots: Iterable[Node]) -> dict[Node, ValueRange]:
         return {}
 
     def certain(self, slots: Iterable[Node]) -> bool:
@@ -84,13 +84,13 @@ class Tangent:
         return not any(map(is_risky, walk(fixed))) and not any(map(self._is_wild, signals))
 
     def spans(self) -> Mapping[Node, Span]:
-        done = standard(self.task, self.task.step.spans, kept(self.task, 0))
+        done = standard_nodes(self.task, self.task.step.spans, decay_factors(self.task, 0))
         return {done[x]: s for x, s in self.task.step.spans.items()}
 
     def at(self, slot: Node) -> Node:
         x, t = self.task.moments[slot]
         if x is not self.task.out:
-            return standard(self.task, [x], kept(self.task, t))[x]
+            return standard_nodes(self.task, [x], decay_factors(self.task, t))[x]
         if not self.drawn or (t == 0 and self.task.given_start() is not None):
             return slot
         return self.output(t)
@@ -119,15 +119,15 @@ class Tangent:
         return int(np.prod(self.task.step.shape(self.axes), dtype=int))
 
     @cached_property
-    def plan(self) -> Plan:
-        return Plan.of(self.task)
+    def plan(self) -> TangentPlan:
+        return TangentPlan.of(self.task)
 
     @cached_property
-    def kernels(self) -> Kernels | None:
+    def kernels(self) -> WeightKernels | None:
         """Of a run from a random f_0 that has them."""
         if self.task.given_start() is not None:
             return None
-        return kernels(self.plan, self.settings.rtol or RTOL, self.settings.memory)
+        return weight_kernels(self.plan, self.settings.rtol or RTOL, self.settings.memory)
 
     @cached_property
     def start(self) -> Node:
@@ -140,7 +140,7 @@ class Tangent:
     def affine(self) -> tuple[Array, Array] | None:
         """A and b of f_t = A_t (f_0 - y) + b_t, where these are known, y at :attr:`rest`."""
         slot = output_slot(self.axes)
-        linear = all(is_affine(x, slot) for x in dict.fromkeys(self.task.errors))
+        linear = all(is_affine_in(x, slot) for x in dict.fromkeys(self.task.errors))
         if not linear or self.size > LARGE or self.kernels is None:
             return None
         run, shape = Recursion(self.plan, self.kernels), self.task.step.shape(self.axes)
@@ -209,7 +209,7 @@ class Tangent:
     def signal(self, t: int, f: Node) -> Node:
         """The error signal at a ket f_t."""
         slot, root = output_slot(self.axes), self.task.errors[t]
-        return rewrite([root], lambda x: f if x is slot else lifted(x))[root]
+        return rewrite([root], lambda x: f if x is slot else lift_scalars(x))[root]
 
     def _first_signal(self) -> None:
         """Raises NexortError where it is not real or not finite with positive probability."""
@@ -222,13 +222,13 @@ class Tangent:
             examine(program_of(self.task, self, [chi], spans))
         except NexortError as problem:
             if any(x.code == "not-finite" for x in problem.diagnostics):
-                raise placed(problem, span, "at step 0, ") from None
+                raise with_span(problem, span, "at step 0, ") from None
 
     def _is_wild(self, t: int) -> bool:
         slot = Node(Op.SLOT, (), ("f", t), ket(self.axes))
         return any(map(is_risky, walk([self.signal(t, slot)])))
 
-    def _range(self, t: int) -> Range:
+    def _range(self, t: int) -> ValueRange:
         """Of f_t: it grows as a power of f_0 where error signals do."""
         kind, power = self.growth
         if kind:
@@ -244,7 +244,7 @@ class Tangent:
         return growth(self.task, program_of(self.task, self, kets, {}), kets, {f: VARIABLE})
 
 
-def is_affine(root: Node, slot: Node) -> bool:
+def is_affine_in(root: Node, slot: Node) -> bool:
     """Whether a graph is affine in a slot, as far as its shape tells."""
     moving: set[Node] = {slot}
     for x in walk([root]):

@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nexort.limit.estimate import LimitValue, Summary
-from nexort.limit.sample.replicates import Budget, Replicates, Stage, Stop, refined
+from nexort.limit.sample.replicates import (
+    ReplicateBudget,
+    Replicates,
+    Stage,
+    Stop,
+    refine_replicates,
+)
 from nexort.limit.settings import DEFAULT_REPLICATES, Progress, Settings
 from nexort.limit.training.stopping import Warn, tell
-from nexort.limit.training.tangent.plan import Plan
+from nexort.limit.training.tangent.plan import TangentPlan
 from nexort.limit.training.tangent.recursion import exactly
-from nexort.limit.training.tangent.run import balanced
+from nexort.limit.training.tangent.run import symmetrized_trajectory
 from nexort.limit.training.tangent.standard import random_outputs
 from nexort.support.checkpoint import Store
 from nexort.training.task import Task
@@ -28,7 +34,7 @@ WORK = 4e9
 """Updates of pairs of points, over all steps and replicates."""
 
 
-def evaluate(
+def evaluate_tangent(
     task: Task,
     settings: Settings | None = None,
     progress: Progress | None = None,
@@ -44,7 +50,7 @@ def evaluate(
     where the memory does not hold the smallest sample.
     """
     settings = settings or Settings()
-    plan = Plan.of(task)
+    plan = TangentPlan.of(task)
     exact = exactly(plan, settings) if settings.exact else None
     if exact is not None:
         values, stopped = exact.values, exact.stopped
@@ -55,8 +61,8 @@ def evaluate(
     return {name: replace(value, random=name in random) for name, value in values.items()}
 
 
-def replicates(
-    plan: Plan,
+def tangent_replicates(
+    plan: TangentPlan,
     settings: Settings,
     progress: Progress | None = None,
     store: Store | None = None,
@@ -64,7 +70,7 @@ def replicates(
     """Replicates of a run."""
     return Replicates(
         "tangent",
-        lambda size, seed, dtype: balanced(plan, size, seed, dtype),
+        lambda size, seed, dtype: symmetrized_trajectory(plan, size, seed, dtype),
         plan.bytes,
         settings,
         progress,
@@ -74,16 +80,16 @@ def replicates(
 
 
 def _sampled(
-    plan: Plan, settings: Settings, progress: Progress | None, store: Store | None
+    plan: TangentPlan, settings: Settings, progress: Progress | None, store: Store | None
 ) -> tuple[dict[str, LimitValue], Stop | None]:
     """The outputs, and where something ceased to be finite."""
-    runs = replicates(plan, settings, progress, store)
+    runs = tangent_replicates(plan, settings, progress, store)
     size = runs.size(DEFAULT if plan.pairs else DEFAULT_LINEAR)
     budget = _budget(plan, settings, size, runs.room())
     if settings.exact:
         plan = replace(plan, laws=plan.exact_laws(settings.memory))
-        runs = replicates(plan, settings, progress, store)
-    full, _, values = refined(
+        runs = tangent_replicates(plan, settings, progress, store)
+    full, _, values = refine_replicates(
         runs,
         size,
         budget,
@@ -93,23 +99,23 @@ def _sampled(
     return values, full.stopped
 
 
-def _budget(plan: Plan, settings: Settings, size: int, room: int) -> Budget:
+def _budget(plan: TangentPlan, settings: Settings, size: int, room: int) -> ReplicateBudget:
     count = max(2, settings.replicates)
     if settings.rtol is not None:
         largest = min(settings.max_samples, room)
-        return Budget(settings.rtol, MORE * count, largest, pays=False)
+        return ReplicateBudget(settings.rtol, MORE * count, largest, pays=False)
     if settings.samples is not None or settings.replicates != DEFAULT_REPLICATES:
-        return Budget(None, count, size, pays=False)
+        return ReplicateBudget(None, count, size, pays=False)
     most = int(min(MORE * count, max(count, WORK / max(1.0, plan.work(size)))))
     largest = 2 * size if count * plan.work(2 * size) <= WORK else size
-    return Budget(GOAL, most, min(largest, room), pays=False)
+    return ReplicateBudget(GOAL, most, min(largest, room), pays=False)
 
 
-def _text(full: Stage, plan: Plan) -> str:
+def _text(full: Stage, plan: TangentPlan) -> str:
     return full.method(*[f"the mean over {2 * full.count} draws of f_0"] * plan.drawn)
 
 
-def _summaries(plan: Plan, half: Stage, full: Stage) -> dict[str, Summary]:
+def _summaries(plan: TangentPlan, half: Stage, full: Stage) -> dict[str, Summary]:
     """Of every output. Draws of f_0 differ however large the samples are."""
     settles = not plan.drawn
     return {x.name: full.summary(half, x, settles=settles) for x in plan.task.outputs}

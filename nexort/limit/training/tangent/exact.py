@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nexort.limit.exact.solve import solve
-from nexort.limit.training.tangent.plan import Plan
-from nexort.limit.training.tangent.sample import coefficients
+from nexort.limit.training.tangent.plan import TangentPlan
+from nexort.limit.training.tangent.sample import sampled_coefficients
 from nexort.program import build
 from nexort.program.nodes import Node, Op, Role, rewrite, walk
 from nexort.program.unrolled import Array, UnrolledOutput
@@ -23,7 +23,7 @@ from nexort.training.task import Key, moment
 
 
 @dataclass(frozen=True)
-class Kernels:
+class WeightKernels:
     """``weights``: K of every weight that moves, shape (O, O) with O the entries of f, and the
     coefficients c of its updates. ``covariance`` is that of f_0 where it is drawn. ``members``: the
     run's outputs over f and over slots of ``known`` value. ``error`` is relative."""
@@ -36,7 +36,7 @@ class Kernels:
     method: str
 
 
-def kernels(plan: Plan, rtol: float, memory: int) -> Kernels | None:
+def weight_kernels(plan: TangentPlan, rtol: float, memory: int) -> WeightKernels | None:
     """The kernels of a run whose weights all move linearly and do not decay; None where the run is
     another, or has an expectation without exact value.
 
@@ -54,7 +54,7 @@ def kernels(plan: Plan, rtol: float, memory: int) -> Kernels | None:
     covariance, out = None, plan.steps[0].out
     if plan.drawn and out is not None:
         covariance = found.array(build.inner(out, out))
-    return Kernels(pairs, covariance, found.members, found.known, found.error, found.method)
+    return WeightKernels(pairs, covariance, found.members, found.known, found.error, found.method)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class _Solved:
 class _Program:
     """A program whose outputs are all the numbers that a run needs."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: TangentPlan) -> None:
         self.plan = plan
         [step] = plan.steps
         self.step = step
@@ -150,7 +150,7 @@ def _replaced(root: Node, into: Mapping[Node, Node]) -> Node:
     return done[root]
 
 
-def _kernel(plan: Plan, key: Key, found: _Solved) -> Array:
+def _kernel(plan: TangentPlan, key: Key, found: _Solved) -> Array:
     """K of one weight."""
     [step] = plan.steps
     pieces, kind = step.pieces[key], plan.task.weights[key].kind
@@ -158,7 +158,7 @@ def _kernel(plan: Plan, key: Key, found: _Solved) -> Array:
     total = np.zeros((size, size))
     tail = step.tails.get(key)
     right = [
-        None if tail is None else coefficients(plan.graph.step, tail, p.right, found.arrays)
+        None if tail is None else sampled_coefficients(plan.graph.step, tail, p.right, found.arrays)
         for p in pieces
     ]
     for p, a in zip(pieces, right, strict=True):

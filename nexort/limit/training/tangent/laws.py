@@ -26,7 +26,7 @@ CUTOFF = 1e-6
 
 
 @dataclass(frozen=True)
-class Law:
+class DirectionLaw:
     """|Wx> = sum_k coefficients[x][:, k] g_k of the applications of one direction, g_k ``rank``
     independent standard Gaussian kets."""
 
@@ -39,7 +39,7 @@ def exact_laws(
     order: Iterable[Node],
     dots: Mapping[Node, tuple[Node, ...]],
     memory: int,
-) -> dict[Direction, Law]:
+) -> dict[Direction, DirectionLaw]:
     """The laws of all directions that have an exact one. Raises NexortError for what has no value,
     and where the covariances do not fit into the memory."""
     uses: dict[Direction, list[Node]] = {}
@@ -74,7 +74,7 @@ def _law(
     uses: list[Node],
     blocks: list[tuple[Node, Node, Node]],
     arrays: Mapping[Node, Array],
-) -> Law:
+) -> DirectionLaw:
     sizes = {x: int(np.prod(step.shape(x.type.axes), dtype=int)) for x in uses}
     ends = np.cumsum([0, *sizes.values()])
     places = {x: slice(int(ends[k]), int(ends[k + 1])) for k, x in enumerate(uses)}
@@ -90,4 +90,4 @@ def _law(
     top = np.abs(vectors).argmax(axis=0)
     signs = np.sign(vectors[top, np.arange(len(values))])
     factor = (vectors * signs * np.sqrt(np.maximum(values, 0)))[:, kept]
-    return Law(int(kept.sum()), {x: np.ascontiguousarray(factor[places[x]]) for x in uses})
+    return DirectionLaw(int(kept.sum()), {x: np.ascontiguousarray(factor[places[x]]) for x in uses})

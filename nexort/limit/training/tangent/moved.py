@@ -28,7 +28,7 @@ LARGE = 1e12
 """Gradients from which on the states, powers of them, may overflow in float32."""
 
 
-class Moved(Protocol):
+class UpdatesOfWeight(Protocol):
     """The updates of one weight, seen by the output."""
 
     def step(self, t: int, terms: Terms, chi: Array) -> Array:
@@ -40,13 +40,13 @@ class Moved(Protocol):
         ...
 
 
-def moved(weight: Weight, terms: Terms, dtype: str, *, sums: bool) -> Moved:
+def updates_of(weight: Weight, terms: Terms, dtype: str, *, sums: bool) -> UpdatesOfWeight:
     """The updates of a weight: as products where they are linear in the gradients, else pair by
     pair in a dtype."""
     linear = weight.update.coefficients(len(weight.rates))
     if linear is not None:
         return Products(weight, linear, sums=sums)
-    return Pairs(weight, terms, dtype, sums=sums)
+    return UpdatePairs(weight, terms, dtype, sums=sums)
 
 
 def divisor(weight: Weight, t: int, size: float) -> float:
@@ -73,7 +73,7 @@ class Products:
         self.products = np.zeros((len(coefficients), len(coefficients)))
 
     def step(self, t: int, terms: Terms, chi: Array) -> Array:
-        """As of :class:`Moved`; the terms are those of all steps where there is no decay."""
+        """As of :class:`UpdatesOfWeight`; the terms are those of all steps without decay."""
         self.past.append((terms, chi.reshape(-1)[terms.outs]))
         c = self.coefficients[t]
         if self.decayed is not None:
@@ -101,7 +101,7 @@ class Products:
         return math.sqrt(max(float(c @ self.products @ c), 0.0))
 
     def total(self, terms: Terms) -> Array:
-        """As of :class:`Moved`."""
+        """As of :class:`UpdatesOfWeight`."""
         found = np.zeros(len(terms.outs))
         assert self.decayed is not None
         for (past, weighted), c in zip(self.past, self.decayed, strict=False):
@@ -131,7 +131,7 @@ def _spans(terms: Terms) -> tuple[list[tuple[slice, slice]], float]:
     return spans, len(spans) / (rows * (1 if terms.vector else columns))
 
 
-class Pairs:
+class UpdatePairs:
     """The updates of one weight, pair by pair; with ``sums`` their sum over steps is kept too, less
     what decay takes."""
 
@@ -141,7 +141,7 @@ class Pairs:
         self.blocks = [_Block(weight, *span, dtype, sums=sums) for span in spans]
 
     def step(self, t: int, terms: Terms, chi: Array) -> Array:
-        """As of :class:`Moved`."""
+        """As of :class:`UpdatesOfWeight`."""
         weighted = chi.reshape(-1)[terms.outs]
         norm = self.weight.norm
         if norm is None:
@@ -154,7 +154,7 @@ class Pairs:
         return np.asarray(self.share * np.sum(parts, axis=0))
 
     def total(self, terms: Terms) -> Array:
-        """As of :class:`Moved`."""
+        """As of :class:`UpdatesOfWeight`."""
         return np.asarray(self.share * np.sum([b.total(terms) for b in self.blocks], axis=0))
 
 

@@ -15,15 +15,21 @@ from itertools import product
 import numpy as np
 
 from nexort.limit.dots import sources_of_dots
-from nexort.limit.sample.graph import Graph, is_ket, late, reachable, regions_of
-from nexort.limit.sample.spaces import ordered, spaces
-from nexort.limit.training.tangent.laws import Direction, Law, exact_laws
-from nexort.limit.training.tangent.seeds import Along, Tail, separate
-from nexort.limit.training.tangent.standard import decays, is_drawn, kept, seed_data, standard
+from nexort.limit.sample.graph import SampleGraph, is_ket, late, reachable, regions_of
+from nexort.limit.sample.spaces import spaces, walk_by_structure
+from nexort.limit.training.tangent.laws import Direction, DirectionLaw, exact_laws
+from nexort.limit.training.tangent.seeds import Along, GradientTail, separate
+from nexort.limit.training.tangent.standard import (
+    decay_factors,
+    decays_before_last,
+    is_drawn,
+    seed_data,
+    standard_nodes,
+)
 from nexort.limit.training.tangent.start import fluctuation, vanishing_scalars
 from nexort.program.nodes import Node, Op
 from nexort.program.unrolled import Array
-from nexort.training.recorder import Recorder
+from nexort.training.recorder import MomentRecorder
 from nexort.training.task import Gradient, Key, Task, Weight, seed_slot
 
 
@@ -41,7 +47,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Step:
+class StepGraph:
     """The network's graph at a step: what is recorded, the terms by weight, the tails."""
 
     out: Node | None
@@ -49,16 +55,16 @@ class Step:
     not drawn."""
     wanted: Mapping[Node, Node]
     pieces: Mapping[Key, tuple[Piece, ...]]
-    tails: Mapping[Key, Tail]
+    tails: Mapping[Key, GradientTail]
 
 
 @dataclass(frozen=True)
-class Plan:
+class TangentPlan:
     """A run: one graph for all steps, or one a step where weights decay."""
 
     task: Task
-    steps: tuple[Step, ...]
-    graph: Graph
+    steps: tuple[StepGraph, ...]
+    graph: SampleGraph
     """What evaluates the steps' kets on samples."""
     moving: tuple[Weight, ...]
     """The weights whose updates the output sees."""
@@ -66,11 +72,11 @@ class Plan:
     """Whether there is a random part of the output: f_0, or what it becomes as weights decay."""
     roots: tuple[Node, ...]
     """All kets and scalars of the steps that are evaluated."""
-    laws: Mapping[Direction, Law] = field(default_factory=dict)
+    laws: Mapping[Direction, DirectionLaw] = field(default_factory=dict)
     """Of images that are sampled from their exact covariance."""
 
     @staticmethod
-    def of(task: Task) -> Plan:
+    def of(task: Task) -> TangentPlan:
         """The plan of a training run in the neural tangent regime."""
         active = {
             key: weight
@@ -82,17 +88,17 @@ class Plan:
         # the gradient of a scalar weight that vanishes in the limit moves nothing
         moving = {k: w for k, w in active.items() if ends.get(k) not in zero}
         builder = _Builder(task, {k: task.gradients[k] for k in moving})
-        count = task.steps + 1 if decays(task) else 1
+        count = task.steps + 1 if decays_before_last(task) else 1
         drawn = is_drawn(task)
         steps = tuple(builder.step(t, alone=count == 1, drawn=drawn) for t in range(count))
         used = tuple(w for k, w in moving.items() if steps[0].pieces[k])
         roots = builder.roots(steps)
-        return Plan(task, steps, builder.graph(steps, roots), used, drawn, roots)
+        return TangentPlan(task, steps, builder.graph(steps, roots), used, drawn, roots)
 
-    def exact_laws(self, memory: int) -> Mapping[Direction, Law]:
+    def exact_laws(self, memory: int) -> Mapping[Direction, DirectionLaw]:
         """All laws of images that are exact. Raises NexortError."""
         assert self.graph.dots is not None
-        return exact_laws(self.graph.step, ordered(self.roots), self.graph.dots, memory)
+        return exact_laws(self.graph.step, walk_by_structure(self.roots), self.graph.dots, memory)
 
     @property
     def pairs(self) -> bool:
@@ -120,7 +126,7 @@ class Plan:
                 total += self.task.steps * size**2 * (1 + terms / 100)
         return total
 
-    def step(self, t: int) -> Step:
+    def step(self, t: int) -> StepGraph:
         """The graph at a step."""
         return self.steps[min(t, len(self.steps) - 1)]
 
@@ -148,20 +154,20 @@ class _Builder:
             self.seeds[at] = seed_data(task, name)
         self.rest = rest
 
-    def step(self, t: int, *, alone: bool, drawn: bool) -> Step:
+    def step(self, t: int, *, alone: bool, drawn: bool) -> StepGraph:
         """The graph at step t; of all steps, where it is ``alone``."""
-        task, left = self.task, kept(self.task, t)
-        recorder = Recorder(task)
+        task, left = self.task, decay_factors(self.task, t)
+        recorder = MomentRecorder(task)
         times = range(task.steps + 1) if alone else [t]
         wanted = dict.fromkeys(x for s in times for x in recorder.wanted(s))
-        plain = standard(task, [task.out, *wanted], left)
+        plain = standard_nodes(task, [task.out, *wanted], left)
         pieces: dict[Key, list[Piece]] = {key: [] for key in self.gradients}
         tails = {}
         for at, seed in self.seeds.items():
             roots = [x for g in self.gradients.values() for pair in g.pairs for x in pair]
             for tail in self.tails.values():
                 roots += [*tail.kets, *(x for _, x in tail.scalars)]
-            done = standard(task, roots, left, seed)
+            done = standard_nodes(task, roots, left, seed)
             for key, gradient in self.gradients.items():
                 pieces[key] += [self._pair(*pair, done, at) for pair in gradient.pairs]
                 if key in self.tails:
@@ -172,7 +178,7 @@ class _Builder:
                         self._of_tail(x, slot, along, done[x], at)
                         for x, slot, along in zip(tail.kets, tail.slots, tail.along, strict=True)
                     ]
-        return Step(
+        return StepGraph(
             fluctuation(plain[task.out], task.step.sizes) if drawn else None,
             {x: plain[x] for x in wanted},
             {key: tuple(found) for key, found in pieces.items()},
@@ -209,7 +215,7 @@ class _Builder:
             return np.zeros(count, dtype=int)
         return np.asarray(np.ravel_multi_index(index, self.shape))
 
-    def roots(self, steps: tuple[Step, ...]) -> tuple[Node, ...]:
+    def roots(self, steps: tuple[StepGraph, ...]) -> tuple[Node, ...]:
         """All that is evaluated at the steps."""
         matrices = {k for k in self.gradients if self.task.weights[k].kind == "matrix"}
         roots = [s.out for s in steps if s.out is not None]
@@ -220,7 +226,7 @@ class _Builder:
             roots += [x for tail in s.tails.values() for _, x in tail.scalars]
         return tuple(dict.fromkeys(roots))
 
-    def graph(self, steps: tuple[Step, ...], roots: tuple[Node, ...]) -> Graph:
+    def graph(self, steps: tuple[StepGraph, ...], roots: tuple[Node, ...]) -> SampleGraph:
         """The steps' kets as a graph without weights."""
         step = replace(self.task.step, data={**self.task.step.data, **self.data})
         gradients = {
@@ -238,7 +244,7 @@ class _Builder:
         members = [m for output in self.task.outputs for m in output.members]
         regions = regions_of(roots)
         order = late(reachable(roots), regions)
-        return Graph(
+        return SampleGraph(
             step,
             spaces([*roots, *members], joined),
             regions,

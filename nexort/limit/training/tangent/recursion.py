@@ -11,9 +11,9 @@ import numpy as np
 from nexort.limit.estimate import LimitValue, met
 from nexort.limit.settings import Settings
 from nexort.limit.training.stopping import Blown, signal
-from nexort.limit.training.tangent.exact import Kernels, kernels
-from nexort.limit.training.tangent.plan import Plan
-from nexort.limit.training.tangent.run import gaussian, started
+from nexort.limit.training.tangent.exact import WeightKernels, weight_kernels
+from nexort.limit.training.tangent.plan import TangentPlan
+from nexort.limit.training.tangent.run import draw_covariance, started_outputs
 from nexort.program.nodes import Node, walk
 from nexort.program.unrolled import Array
 from nexort.training.recorder import refuse_singular
@@ -43,10 +43,10 @@ class Answer:
         return all(met(v, rtol) for v in self.values.values())
 
 
-def exactly(plan: Plan, settings: Settings) -> Answer | None:
+def exactly(plan: TangentPlan, settings: Settings) -> Answer | None:
     """The limit by exact kernels, None where they are not known. f_0, where it is drawn, is drawn
     in pairs +z and -z; the value is the mean."""
-    found = kernels(plan, settings.rtol or RTOL, settings.memory)
+    found = weight_kernels(plan, settings.rtol or RTOL, settings.memory)
     if found is None:
         return None
     run = Recursion(plan, found)
@@ -54,11 +54,11 @@ def exactly(plan: Plan, settings: Settings) -> Answer | None:
 
 
 class Recursion:
-    def __init__(self, plan: Plan, found: Kernels) -> None:
+    def __init__(self, plan: TangentPlan, found: WeightKernels) -> None:
         self.plan, self.task, self.found = plan, plan.task, found
         self.shape = self.task.step.shape(self.task.out.type.axes)
 
-    def train(self, found: Kernels, start: Array) -> tuple[Array, tuple[int, str] | None]:
+    def train(self, found: WeightKernels, start: Array) -> tuple[Array, tuple[int, str] | None]:
         """f_t for all steps, shape (steps + 1, *axes of f), nan beyond the step at which something
         ceased to be finite, and which step that was and what."""
         task = self.task
@@ -84,7 +84,7 @@ class Recursion:
                 f = f - change.reshape(start.shape)
         return outputs, None
 
-    def recorded(self, found: Kernels, outputs: Array) -> dict[str, Array]:
+    def recorded(self, found: WeightKernels, outputs: Array) -> dict[str, Array]:
         """Every output of the run, shape family_shape + axes, from f_t."""
         task = self.task
 
@@ -107,7 +107,7 @@ class Recursion:
 
     # ---- errors --------------------------------------------------------------------------------
 
-    def wiggled(self, rng: np.random.Generator) -> Kernels:
+    def wiggled(self, rng: np.random.Generator) -> WeightKernels:
         """Kernels off by their errors, in random directions."""
         size = self.found.error
 
@@ -131,7 +131,7 @@ class Recursion:
                     errors[name] = np.maximum(errors[name], np.abs(value - values[name]))
         return errors
 
-    def means(self, found: Kernels, starts: Sequence[Array]) -> dict[str, Array]:
+    def means(self, found: WeightKernels, starts: Sequence[Array]) -> dict[str, Array]:
         """Every output's mean over runs from some f_0."""
         with np.errstate(all="ignore"):
             runs = [self.recorded(found, self.train(found, start)[0]) for start in starts]
@@ -141,7 +141,7 @@ class Recursion:
 
     def once(self) -> Answer:
         """From a known f_0."""
-        start = started(self.plan, np.zeros((1, *self.shape)))[0]
+        start = started_outputs(self.plan, np.zeros((1, *self.shape)))[0]
         outputs, stopped = self.train(self.found, start)
         values = self.recorded(self.found, outputs)
         errors = self.floor([start])
@@ -182,7 +182,9 @@ class Recursion:
     def pair(self, seed: int, k: int) -> tuple[Array, Array]:
         """A draw of f_0, and the same of the other sign."""
         assert self.found.covariance is not None
-        z = gaussian(self.found.covariance, np.random.SeedSequence([seed, k])).reshape(self.shape)
+        z = draw_covariance(self.found.covariance, np.random.SeedSequence([seed, k])).reshape(
+            self.shape
+        )
         return z, -z
 
     def _mean(

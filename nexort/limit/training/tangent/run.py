@@ -7,17 +7,21 @@ from collections.abc import Mapping
 import numpy as np
 
 from nexort.limit.sample.replicates import Trajectory
-from nexort.limit.training.stopping import Blown, check, signal
-from nexort.limit.training.tangent.moved import moved
-from nexort.limit.training.tangent.plan import Plan
+from nexort.limit.training.stopping import Blown, check_finite, signal
+from nexort.limit.training.tangent.moved import updates_of
+from nexort.limit.training.tangent.plan import TangentPlan
 from nexort.limit.training.tangent.sample import Sample, Terms
 from nexort.program.unrolled import Array
-from nexort.training.recorder import Recorder
+from nexort.training.recorder import MomentRecorder
 from nexort.training.task import Key, weight_name
 
 
-def trajectory(
-    plan: Plan, size: int, seed: np.random.SeedSequence, dtype: str = "float32", sign: float = 1.0
+def tangent_trajectory(
+    plan: TangentPlan,
+    size: int,
+    seed: np.random.SeedSequence,
+    dtype: str = "float32",
+    sign: float = 1.0,
 ) -> Trajectory:
     """The run on ``size`` points a neuron space, pairs of them in a dtype, with ``sign`` times the
     draw of f_0."""
@@ -25,14 +29,14 @@ def trajectory(
         return _Run(plan, size, seed, dtype, sign).run()
 
 
-def balanced(
-    plan: Plan, size: int, seed: np.random.SeedSequence, dtype: str = "float32"
+def symmetrized_trajectory(
+    plan: TangentPlan, size: int, seed: np.random.SeedSequence, dtype: str = "float32"
 ) -> Trajectory:
     """The mean of the two runs with f_0 and -f_0 where that is drawn: what is odd in it drops out
     of the mean over draws."""
     if not plan.drawn:
-        return trajectory(plan, size, seed, dtype)
-    one, other = (trajectory(plan, size, seed, dtype, sign) for sign in (1.0, -1.0))
+        return tangent_trajectory(plan, size, seed, dtype)
+    one, other = (tangent_trajectory(plan, size, seed, dtype, sign) for sign in (1.0, -1.0))
     outputs = {name: (x + other.outputs[name]) / 2 for name, x in one.outputs.items()}
     stopped = [run.stopped for run in (one, other) if run.stopped is not None]
     return Trajectory(outputs, min(stopped, default=None))
@@ -40,7 +44,7 @@ def balanced(
 
 class _Run:
     def __init__(
-        self, plan: Plan, size: int, seed: np.random.SeedSequence, dtype: str, sign: float
+        self, plan: TangentPlan, size: int, seed: np.random.SeedSequence, dtype: str, sign: float
     ) -> None:
         self.plan, self.task, self.dtype, self.sign = plan, plan.task, dtype, sign
         key = tuple(seed.spawn_key)
@@ -52,10 +56,12 @@ class _Run:
 
     def run(self) -> Trajectory:
         """Train, as long as everything is finite."""
-        task, recorder = self.task, Recorder(self.task, limit=True)
+        task, recorder = self.task, MomentRecorder(self.task, limit=True)
         values, terms = self.sample.terms(self.plan.steps[0])
         decays = len(self.plan.steps) > 1
-        pairs = {w.key: moved(w, terms[w.key], self.dtype, sums=decays) for w in self.plan.moving}
+        pairs = {
+            w.key: updates_of(w, terms[w.key], self.dtype, sums=decays) for w in self.plan.moving
+        }
         untrained = self.untrained()
         change, t = np.zeros(self.shape), 0
         try:
@@ -65,7 +71,7 @@ class _Run:
                     found = {key: some.total(terms[key]) for key, some in pairs.items()}
                     change = self.change(terms, found)
                 f = untrained[min(t, len(untrained) - 1)] - change
-                check(f, "the output")
+                check_finite(f, "the output")
                 recorder.record(t, {**values, task.out: f})
                 if t == task.steps:
                     break
@@ -82,7 +88,7 @@ class _Run:
         """What the weights do to the output, from their terms."""
         total = np.zeros(int(np.prod(self.shape, dtype=int)))
         for key, some in found.items():
-            check(some, f"'{weight_name(key)}' after the update")
+            check_finite(some, f"'{weight_name(key)}' after the update")
             np.add.at(total, terms[key].outs, some)
         return total.reshape(self.shape)
 
@@ -93,18 +99,18 @@ class _Run:
         if self.plan.drawn:
             rows = self.sample.outputs(self.plan.steps)
             covariance = rows @ rows.T / rows.shape[1]
-            drawn = self.sign * gaussian(covariance, self.draws).reshape(drawn.shape)
-        return started(self.plan, drawn)
+            drawn = self.sign * draw_covariance(covariance, self.draws).reshape(drawn.shape)
+        return started_outputs(self.plan, drawn)
 
 
-def started(plan: Plan, drawn: Array) -> Array:
+def started_outputs(plan: TangentPlan, drawn: Array) -> Array:
     """The untrained outputs, step after step along the first axis, moved to the f_0 that the
     training asks for."""
     given = plan.task.given_start()
     return drawn if given is None else np.asarray(drawn + (given - drawn[0]))
 
 
-def gaussian(covariance: Array, seed: np.random.SeedSequence) -> Array:
+def draw_covariance(covariance: Array, seed: np.random.SeedSequence) -> Array:
     """A draw from N(0, covariance)."""
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
     z = np.random.Generator(np.random.PCG64(seed)).standard_normal(len(values))

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nexort.limit.sample.graph import late, reachable, schedule
+from nexort.limit.sample.graph import late, reachable, schedule_nodes
 from nexort.limit.sample.machine import Machine, Sampling
 from nexort.limit.sample.matrices import InitialOperator
-from nexort.limit.training.tangent.laws import Direction, Law
-from nexort.limit.training.tangent.plan import Plan, Step
-from nexort.limit.training.tangent.seeds import Tail
+from nexort.limit.training.tangent.laws import Direction, DirectionLaw
+from nexort.limit.training.tangent.plan import StepGraph, TangentPlan
+from nexort.limit.training.tangent.seeds import GradientTail
 from nexort.program.nodes import Node
 from nexort.program.unrolled import Array, Unrolled
 from nexort.training.scalars import scalar_value
@@ -36,7 +36,7 @@ class Terms:
 class OfLaw:
     """A matrix some of whose images have an exact law, and are sampled from it."""
 
-    def __init__(self, initial: InitialOperator, laws: Mapping[Direction, Law]) -> None:
+    def __init__(self, initial: InitialOperator, laws: Mapping[Direction, DirectionLaw]) -> None:
         self.initial, self.laws = initial, laws
         self.drawn: dict[bool, Array] = {}
 
@@ -57,7 +57,7 @@ class OfLaw:
 class Sample(Machine):
     """The kets of a run on N points a neuron space."""
 
-    def __init__(self, plan: Plan, size: int, seed: np.random.SeedSequence) -> None:
+    def __init__(self, plan: TangentPlan, size: int, seed: np.random.SeedSequence) -> None:
         super().__init__(plan.graph, size, seed, Sampling(halves=True))
         self.task, self.laws, self.sides = plan.task, plan.laws, plan.graph.spaces.sides
 
@@ -71,12 +71,12 @@ class Sample(Machine):
         roots = list(roots)
         regions = self.graph.regions
         self.values = {}
-        self.run(schedule(late(reachable(roots), regions), roots, regions))
+        self.run(schedule_nodes(late(reachable(roots), regions), roots, regions))
         found = {x: self.ket(x) for x in roots}
         self.values = {}
         return found
 
-    def terms(self, step: Step) -> tuple[dict[Node, Array], dict[Key, Terms]]:
+    def terms(self, step: StepGraph) -> tuple[dict[Node, Array], dict[Key, Terms]]:
         """What is recorded, by the task's nodes, and the terms of every weight that moves."""
         roots = [*step.wanted.values()]
         for key, pieces in step.pieces.items():
@@ -89,14 +89,14 @@ class Sample(Machine):
         found = {key: self._terms(key, step, values) for key in step.pieces}
         return {x: values[y] for x, y in step.wanted.items()}, found
 
-    def outputs(self, steps: Iterable[Step]) -> Array:
+    def outputs(self, steps: Iterable[StepGraph]) -> Array:
         """The kets that the untrained outputs of some steps have the covariance of, one row an
         entry, step after step."""
         nodes = [s.out for s in steps if s.out is not None]
         values = self.evaluate(dict.fromkeys(nodes))
         return np.concatenate([values[x].reshape(-1, self.size) for x in nodes])
 
-    def _terms(self, key: Key, step: Step, values: dict[Node, Array]) -> Terms:
+    def _terms(self, key: Key, step: StepGraph, values: dict[Node, Array]) -> Terms:
         lefts, rights, outs = [], [], []
         tail, scalar = step.tails.get(key), self.task.weights[key].kind == "scalar"
         for p in step.pieces[key]:
@@ -104,7 +104,7 @@ class Sample(Machine):
             if tail is None:
                 right = values[p.right].reshape(-1, self.size)[p.rights]
             else:
-                right = coefficients(self.graph.step, tail, p.right, values)
+                right = sampled_coefficients(self.graph.step, tail, p.right, values)
             if scalar:
                 left, right = np.ones((len(left), 1)), left * right
             used = left.any(axis=1) & right.any(axis=1)
@@ -118,7 +118,9 @@ class Sample(Machine):
         )  # fmt: skip
 
 
-def coefficients(step: Unrolled, tail: Tail, slot: Node, values: Mapping[Node, Array]) -> Array:
+def sampled_coefficients(
+    step: Unrolled, tail: GradientTail, slot: Node, values: Mapping[Node, Array]
+) -> Array:
     """The gradient of a vector or a scalar where one entry of the slot is 1 and all others 0, for
     each entry: shape (entries, size of the weight)."""
     shape = step.shape(slot.type.axes)

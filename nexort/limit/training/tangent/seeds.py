@@ -57,7 +57,7 @@ def _moved(x: Node, position: int, j: int) -> int | None:
 
 
 @dataclass(frozen=True)
-class Tail:
+class GradientTail:
     """The gradient of a vector weight as a linear function of kets whose entries run along with f,
     with scalars as coefficients: ``root`` over a SLOT for each of ``kets`` and of ``scalars``. Of a
     scalar weight, ``kets`` are scalars."""
@@ -72,7 +72,7 @@ class Tail:
 
 def separate(
     gradients: Mapping[Key, Gradient], seed: Node
-) -> tuple[frozenset[int], Mapping[Node, Along], Mapping[Key, Tail]]:
+) -> tuple[frozenset[int], Mapping[Node, Along], Mapping[Key, GradientTail]]:
     """The axes of f along which all gradients separate, the trace, and the tails of vectors and of
     scalars."""
     pairs = [pair for g in gradients.values() for pair in g.pairs]
@@ -84,7 +84,7 @@ def separate(
         for x in pair:
             if x in along:
                 good = frozenset(k for k in good if along[x][k] is not None)
-    tails: dict[Key, Tail] = {}
+    tails: dict[Key, GradientTail] = {}
     for key, root in ends.items():
         if root in along:
             cutter = _Cutter(along, good)
@@ -102,11 +102,11 @@ class _Cutter:
         self.places: dict[Node, Along] = {}
         self.scalars: dict[Node, Node] = {}
 
-    def cut(self, root: Node) -> Tail:
+    def cut(self, root: Node) -> GradientTail:
         """The gradient's tail; ``good`` loses the axes that do not separate."""
         top = self._descend(root)
         kets = tuple(self.slots)
-        return Tail(
+        return GradientTail(
             top,
             tuple(self.slots.values()),
             kets,
@@ -133,7 +133,7 @@ class _Cutter:
         if any(a in self.along and a.type.kind is not x.type.kind for a in x.args):
             return self._whole(x)
         args = tuple(self._descend(a) if a in self.along else self._scalar(a) for a in x.args)
-        return build.over(x, args)
+        return build.local_over(x, args)
 
     def _scalar(self, x: Node) -> Node:
         if x not in self.scalars:

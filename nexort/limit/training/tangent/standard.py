@@ -21,19 +21,19 @@ from nexort.training.task import Key, Task, seed_slot
 HALF = Fraction(1, 2)
 
 
-def kept(task: Task, t: int) -> dict[Key, float]:
+def decay_factors(task: Task, t: int) -> dict[Key, float]:
     """What decay leaves of every weight's initial value at step t."""
     return {key: float(np.prod(1 - w.decay[:t])) for key, w in task.weights.items()}
 
 
-def decays(task: Task) -> bool:
+def decays_before_last(task: Task) -> bool:
     """Whether any weight decays before the last step."""
     return any(bool(np.any(w.decay)) for w in task.weights.values())
 
 
 def is_drawn(task: Task) -> bool:
     """Whether the output has a random part: f_0, or what it becomes as weights decay."""
-    return task.given_start() is None or (decays(task) and size(task) == HALF)
+    return task.given_start() is None or (decays_before_last(task) and output_size(task) == HALF)
 
 
 def random_outputs(task: Task) -> frozenset[str]:
@@ -44,13 +44,13 @@ def random_outputs(task: Task) -> frozenset[str]:
     return frozenset(o.name for o in task.outputs if slots.intersection(walk(o.members)))
 
 
-def standard(
+def standard_nodes(
     task: Task, roots: Iterable[Node], left: Mapping[Key, float], seed: Node | None = None
 ) -> dict[Node, Node]:
     """Nodes of the step's graph over standard initial objects: a weight's leaf becomes
     left (mean + scale z), and the seed slot is ``seed``."""
     slot = seed_slot(task.out.type.axes)
-    heads, least = _readouts(task), size(task) - task.output_exponent
+    heads, least = _readouts(task), output_size(task) - task.output_exponent
 
     def rule(x: Node) -> Node:
         if x is slot and seed is not None:
@@ -74,7 +74,7 @@ def standard(
     return rewrite(roots, rule)
 
 
-def size(task: Task) -> Fraction:
+def output_size(task: Task) -> Fraction:
     """A + B: the output at initialization has size n^(1/2 - A - B)."""
     heads = [task.weights[key].exponents for key in _readouts(task)]
     return task.output_exponent + min((e.a + e.b for e in heads), default=Fraction(0))

@@ -91,11 +91,11 @@ def _linear(x: Node, found: dict[Node, Node]) -> Node:
     args = tuple(found.get(a, a) for a in x.args)
     match linearity(x), moving:
         case Linearity.SUM, _ if all(moving):
-            return build.over(x, args)
+            return build.local_over(x, args)
         case Linearity.PRODUCT, ([True, False] | [False, True]):
-            return build.over(x, args)
+            return build.local_over(x, args)
         case Linearity.QUOTIENT, [True, False]:
-            return build.over(x, args)
+            return build.local_over(x, args)
     message = "the output at initialization is not a sum of averages that vanish"
     raise fail("no-limit", message, help=HINT)
 
