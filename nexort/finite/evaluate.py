@@ -12,8 +12,8 @@ from nexort.finite.averages import Component
 from nexort.finite.crew import Crew
 from nexort.finite.loops import Loops, Pairs
 from nexort.finite.matrices import Matrices
-from nexort.finite.schedule import Averages, MatrixProduct, Schedule, symbol_of
-from nexort.finite.streams import Law, Streams
+from nexort.finite.schedule import Averages, MatrixProduct, Schedule
+from nexort.finite.streams import Law, Streams, symbol_of
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array, Unrolled

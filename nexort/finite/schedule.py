@@ -15,7 +15,7 @@ from math import prod
 from nexort.finite.arrays import is_mixed
 from nexort.finite.averages import Component, components, mixed_nodes
 from nexort.finite.nests import Nest, build
-from nexort.finite.streams import Symbol
+from nexort.finite.streams import Symbol, symbol_of
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
 from nexort.program.unrolled import Unrolled
@@ -216,10 +216,3 @@ class _Planner:
     def _entries(self, node: Node) -> int:
         count = prod(self.program.shape(node.type.axes))
         return count * self.width if node.type.kind is Kind.KET else count
-
-
-def symbol_of(node: Node) -> Symbol:
-    """The initial object of an INIT_* or MATMUL node."""
-    assert isinstance(node.attr, tuple)
-    name, indices = node.attr[:2]
-    return str(name), tuple(indices)

@@ -21,6 +21,13 @@ from nexort.support.diagnostics import InternalError, did_you_mean, fail
 Symbol = tuple[str, tuple[int, ...]]
 """An initial object: its name and family indices."""
 
+
+def symbol_of(node: Node) -> Symbol:
+    """The initial object of an INIT_* or MATMUL node."""
+    name, indices = node.attr[:2]
+    return str(name), tuple(indices)
+
+
 Law = Callable[[np.random.Generator, tuple[int, ...], DType], Array]
 """Draws standardized entries (mean 0, variance 1) of a shape and dtype."""
 

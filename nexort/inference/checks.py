@@ -59,7 +59,7 @@ def gram_of(what: str, kernel: Any) -> Array:
     return symmetric
 
 
-def training(kernel: Any, targets: Any) -> tuple[Array, Array]:
+def training_pairs(kernel: Any, targets: Any) -> tuple[Array, Array]:
     """The Gram matrix of the training inputs, and their targets."""
     gram, values = gram_of("kernel", kernel), finite("targets", targets)
     if not len(gram):

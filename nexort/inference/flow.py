@@ -17,7 +17,7 @@ from nexort.inference.checks import (
     gram_of,
     precision,
     refuse_negative,
-    training,
+    training_pairs,
     variances,
 )
 from nexort.support.diagnostics import count_text, fail
@@ -136,7 +136,7 @@ def gradient_flow(kernel: Any, targets: Any, *, rate: float = 1.0) -> GradientFl
     """
     from scipy.linalg import eigh
 
-    gram, values = training(kernel, targets)
+    gram, values = training_pairs(kernel, targets)
     if not 0 < rate < math.inf:
         raise fail("bad-option", f"rate is a positive number, found {rate}")
     eigenvalues, vectors = eigh(gram, check_finite=False)

@@ -17,7 +17,7 @@ from nexort.inference.checks import (
     gram_of,
     precision,
     refuse_negative,
-    training,
+    training_pairs,
     variances,
 )
 from nexort.support.diagnostics import fail
@@ -98,7 +98,7 @@ def posterior(
     """
     from scipy.linalg import cho_solve
 
-    gram, values = training(kernel, targets)
+    gram, values = training_pairs(kernel, targets)
     noises = finite("noise", noise)
     if noises.ndim:
         expect("noise", noises, (len(gram),), "the training inputs")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from math import prod
 
 from nexort.finite.arrays import DType, is_mixed
-from nexort.finite.streams import Symbol
+from nexort.finite.streams import Symbol, symbol_of
 from nexort.finite.training.means import Mean, means
 from nexort.program.nodes import Node, Op, walk
 from nexort.program.types import Kind
-from nexort.training.task import Key, Task
+from nexort.training.task import Task
 
 INITIAL = (Op.INIT_VECTOR, Op.INIT_SCALAR)
 
@@ -65,12 +65,6 @@ class FinitePlan:
             prod(self.task.step.shape(x.type.axes)) for x in self.nodes if x.type.kind is Kind.KET
         )
         return size * (states * n * n + 2 * kets * n)
-
-
-def symbol_of(node: Node) -> Key:
-    """The initial object of an INIT_* or MATMUL node."""
-    name, indices = node.attr[:2]
-    return str(name), tuple(indices)
 
 
 def plan(task: Task, width: int, dtype: DType) -> FinitePlan:

@@ -13,10 +13,10 @@ import numpy as np
 
 from nexort.finite.arrays import Place, is_mixed, matrix_factor, raise_scalar
 from nexort.finite.crew import Crew
-from nexort.finite.streams import Law, Streams
+from nexort.finite.streams import Law, Streams, symbol_of
 from nexort.finite.training.operations import backward, forward_value, lower_adjoint
 from nexort.finite.training.parameters import EntriesParameter, MatrixParameter, width_power
-from nexort.finite.training.plan import FinitePlan, symbol_of
+from nexort.finite.training.plan import FinitePlan
 from nexort.program.nodes import Node, Op
 from nexort.program.types import Kind
 from nexort.program.unrolled import Array

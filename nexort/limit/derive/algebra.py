@@ -73,7 +73,7 @@ def rebuilt(formula: Formula, rule: Callable[[Formula], Formula]) -> Formula:
 Env = Mapping[str, Affine]
 
 
-def substitute(index: Affine, env: Env) -> Affine:
+def index_at(index: Affine, env: Env) -> Affine:
     """An index with variables replaced."""
     if not any(name in env for name, _ in index.terms):
         return index
@@ -85,7 +85,7 @@ def substitute(index: Affine, env: Env) -> Affine:
 
 def _placed(value: Any, env: Env) -> Any:
     if isinstance(value, Affine):
-        return substitute(value, env)
+        return index_at(value, env)
     if isinstance(value, tuple):
         return tuple(_placed(v, env) for v in value)
     return value
@@ -99,19 +99,17 @@ def reindex(formula: Formula, env: Env) -> Formula:
     match formula:
         case LoopSum(var, first, last, body):
             inner = {k: v for k, v in env.items() if k != var}
-            return loop_sum(
-                var, substitute(first, env), substitute(last, env), reindex(body, inner)
-            )
+            return loop_sum(var, index_at(first, env), index_at(last, env), reindex(body, inner))
         case AxisSum(label, axis, body):
             inner = {k: v for k, v in env.items() if k != label}
             return axis_sum(label, axis, reindex(body, inner))
         case Fold(_, var, last, body):
             inner = {k: v for k, v in env.items() if k != var}
-            return replace(formula, last=substitute(last, env), body=reindex(body, inner))
+            return replace(formula, last=index_at(last, env), body=reindex(body, inner))
         case Delta(left, right):
-            return delta(substitute(left, env), substitute(right, env))
+            return delta(index_at(left, env), index_at(right, env))
         case IndexNumber(index):
-            found = substitute(index, env)
+            found = index_at(index, env)
             return IndexNumber(found) if found.terms else number(found.constant)
         case Sum() | Product() | Power() | Apply() | CopyMean() | Expectation():
             return rebuilt(formula, lambda f: reindex(f, env))

@@ -9,10 +9,10 @@ from nexort.limit.derive.algebra import (
     BoundNames,
     Env,
     axis_sum,
+    index_at,
     index_names,
     loop_sum,
     reindex,
-    substitute,
 )
 from nexort.limit.derive.arithmetic import add, mul
 from nexort.limit.derive.copies import copy_mean
@@ -130,7 +130,7 @@ class Applications(Naming):
         name, indices = node.attr
         found = self.definitions(name)
         if len(found) > 1:
-            at = tuple(substitute(i, env) for i in indices)
+            at = tuple(index_at(i, env) for i in indices)
             bound = (IndexRange(b, *ends) for b, ends in self.indexer.bound.items())
             ranges = (*self.place.ranges, *bound)
             found = [x for x in found if is_within(x.others(at), x.box, ranges)]
@@ -293,7 +293,7 @@ class Applications(Naming):
                 return self.operator(self.member(node, env), env)
             case Op.REF | Op.INIT_MATRIX:
                 name, indices = node.attr
-                return Operator(Matrix(name, tuple(substitute(i, env) for i in indices)))
+                return Operator(Matrix(name, tuple(index_at(i, env) for i in indices)))
             case Op.OP_SUM:
                 name, low, high, inside = self.each(node.attr, node.args[0], env)
                 return loop_sum(name, low, high, self.operator(inside, env))
@@ -355,7 +355,7 @@ class Applications(Naming):
         [argument] = {x.value for x in self.system.kets[initial.name] if x.ket == initial}
         assert isinstance(argument, Ket)
         own, indices = node.attr
-        matrix = Matrix(own, tuple(substitute(i, env) for i in indices), turned)
+        matrix = Matrix(own, tuple(index_at(i, env) for i in indices), turned)
         line = self.part("z", body, inner)
         line = replace(line, acting=Acting(matrix, argument, initial))
         if name is not None:
@@ -410,14 +410,14 @@ def _matrix(leaf: Node, labels: Indices, turned: bool, env: Env) -> Matrix:
     """An initial matrix, one of a stack over axes by a label or an entry."""
     if leaf.op is Op.INIT_MATRIX:
         name, indices = leaf.attr
-        return Matrix(name, tuple(substitute(i, env) for i in indices) + labels, turned)
+        return Matrix(name, tuple(index_at(i, env) for i in indices) + labels, turned)
     [stack] = leaf.args
     if stack.op is not Op.INIT_MATRIX:
         raise Unsupported("an entry of operators over an axis has no symbolic form")
     name, indices = stack.attr
     rest = iter(labels)
-    items = tuple(next(rest) if i is None else substitute(i, env) for i in leaf.attr)
-    return Matrix(name, tuple(substitute(i, env) for i in indices) + items, turned)
+    items = tuple(next(rest) if i is None else index_at(i, env) for i in leaf.attr)
+    return Matrix(name, tuple(index_at(i, env) for i in indices) + items, turned)
 
 
 def _turn(node: Node, turned: bool) -> Node:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from nexort.limit.derive.algebra import BoundNames, axis_sum, delta, loop_sum, substitute
+from nexort.limit.derive.algebra import BoundNames, axis_sum, delta, index_at, loop_sum
 from nexort.limit.derive.arithmetic import add, mul
 from nexort.limit.derive.dependence import shorten_loops
 from nexort.limit.derive.derivation import IndexRange
@@ -118,10 +118,10 @@ class Brackets:
                 continue
             var = {r.var: Affine.variable(self.names.fresh(r.var)) for r in line.ranges}
             loops = tuple(
-                IndexRange(var[r.var].terms[0][0], reindex(r.first, var), reindex(r.last, var))
+                IndexRange(var[r.var].terms[0][0], index_at(r.first, var), index_at(r.last, var))
                 for r in line.ranges
             )
-            indices = tuple(reindex(i, var) for i in line.indices)
+            indices = tuple(index_at(i, var) for i in line.indices)
             loops = shorten_loops(loops, indices, other.indices, depends, ranges)
             fresh = [self.names.fresh() for _ in line.labels]
             there = Ket(line.name, indices, tuple(map(Affine.variable, fresh)), "hat")
@@ -151,7 +151,7 @@ class Brackets:
         result = mul(a.scale, b.scale)
         ea, eb = a.env(left.indices, left.axes), b.env(right.indices, right.axes)
         for i, j in zip(a.matrix.indices, b.matrix.indices, strict=True):
-            result = mul(result, delta(reindex(i, ea), reindex(j, eb)))
+            result = mul(result, delta(index_at(i, ea), index_at(j, eb)))
         if result == ZERO:
             return ZERO
         x, y = a.at(left.indices, left.axes), b.at(right.indices, right.axes)
@@ -175,11 +175,6 @@ def canonical_bracket(left: Ket, right: Ket) -> Bracket:
     key = (right.name, [str(i) for i in right.indices], [str(i) for i in right.axes])
     swap = key < (left.name, [str(i) for i in left.indices], [str(i) for i in left.axes])
     return Bracket(right, left) if swap else Bracket(left, right)
-
-
-def reindex(index: Affine, env: object) -> Affine:
-    """An index with variables replaced."""
-    return substitute(index, env)  # type: ignore[arg-type]
 
 
 def _same_symbol(a: Line, b: Line) -> bool:

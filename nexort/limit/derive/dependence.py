@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import inf
 
-from nexort.limit.derive.algebra import substitute
+from nexort.limit.derive.algebra import index_at
 from nexort.limit.derive.derivation import IndexRange
 from nexort.limit.derive.formula import (
     AxisSum,
@@ -83,7 +83,7 @@ def _edges(line: Line, sources: Iterable[DotSource]) -> Iterator[tuple[Line, str
         argument = source.line.value
         assert isinstance(argument, Ket)
         env = source.line.env(source.indices, source.line.axes)
-        indices = tuple(substitute(i, env) for i in argument.indices)
+        indices = tuple(index_at(i, env) for i in argument.indices)
         yield line, argument.name, offsets(line.indices, indices, line.ranges + source.loops)
 
 

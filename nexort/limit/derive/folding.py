@@ -40,7 +40,7 @@ PARTIAL = frozenset((*NORMAL, "log", "sqrt"))
 Condition = tuple[str, Formula]
 
 
-def normal_form(name: str, args: tuple[Formula, ...], *, kets_exist: bool = False) -> Formula:
+def normal_operation(name: str, args: tuple[Formula, ...], *, kets_exist: bool = False) -> Formula:
     """An operation in its normal form if that has all of the operation's conditions; else an
     :class:`Apply`. ``kets_exist``: functions of kets do, as they are written."""
     found = NORMAL[name](*args)
@@ -62,7 +62,7 @@ def apply_function(name: str, args: tuple[Formula, ...]) -> Formula:
     """An entrywise function, an operation in its normal form where that exists as it does;
     sign(x y) = sign(x) sign(y), and the same for abs."""
     if name in NORMAL:
-        return normal_form(name, args)
+        return normal_operation(name, args)
     [first, *rest] = args
     if name in MULTIPLICATIVE and not rest and isinstance(first, Product):
         return mul(*(apply_function(name, (f,)) for f in first.factors))

@@ -13,12 +13,12 @@ from nexort.limit.derive.algebra import (
     Env,
     axis_sum,
     delta,
+    index_at,
     loop_sum,
     rebuilt,
-    substitute,
 )
 from nexort.limit.derive.arithmetic import HALF, add, mul, number, power
-from nexort.limit.derive.folding import NORMAL, apply_function, normal_form
+from nexort.limit.derive.folding import NORMAL, apply_function, normal_operation
 from nexort.limit.derive.formula import (
     ZERO,
     Apply,
@@ -81,7 +81,7 @@ class Indexer:
                 return self._stack(node, labels, env)
             case op if op.role is Role.SELECTION:
                 [value] = node.args
-                return self.formula(value, source(node, labels, lambda i: substitute(i, env)), env)
+                return self.formula(value, source(node, labels, lambda i: index_at(i, env)), env)
             case Op.SUM:
                 return self._sum(node, labels, env)
             case Op.INNER | Op.AVERAGE | Op.COPY | Op.MEAN:
@@ -103,7 +103,7 @@ class Indexer:
                 return Symbol(str(node.attr), kind="size")
             case Op.INDEX:
                 assert isinstance(node.attr, Affine)
-                index = substitute(node.attr, env)
+                index = index_at(node.attr, env)
                 return IndexNumber(index) if index.terms else number(index.constant)
             case Op.DATA:
                 return Symbol(str(node.attr), axes=labels, kind="data")
@@ -137,7 +137,7 @@ class Indexer:
 
     def _member(self, node: Node, labels: Indices, env: Env) -> Formula:
         name, indices = node.attr
-        at = tuple(substitute(i, env) for i in indices)
+        at = tuple(index_at(i, env) for i in indices)
         if node.type.kind is Kind.SCALAR:
             return Symbol(name, at, labels)
         return Ket(name, at, labels)
@@ -148,7 +148,7 @@ class Indexer:
             return self._member(node.args[1], labels[len(labels) - len(node.type.axes) :], env)
         args = [self.formula(a, labels[len(labels) - len(a.type.axes) :], env) for a in node.args]
         if name in NORMAL:
-            return normal_form(name, tuple(args), kets_exist=self.kets_exist)
+            return normal_operation(name, tuple(args), kets_exist=self.kets_exist)
         if name == "sqrt" and not is_random(args[0]):
             return power(args[0], HALF)
         return apply_function(name, tuple(args))
@@ -245,7 +245,7 @@ class Indexer:
 
 def loop_ends(loop: Loop, env: Env) -> tuple[Affine, Affine]:
     """The lowest and the highest value of a loop, which goes up or down by one."""
-    first, last = substitute(loop.interval.first, env), substitute(loop.interval.last, env)
+    first, last = index_at(loop.interval.first, env), index_at(loop.interval.last, env)
     match loop.interval.step:
         case 1:
             return first, last

@@ -7,9 +7,9 @@ from dataclasses import replace
 from nexort.limit.derive.algebra import (
     BoundNames,
     Env,
+    index_at,
     rebuilt,
     reindex,
-    substitute,
 )
 from nexort.limit.derive.derivation import IndexRange
 from nexort.limit.derive.formula import AxisSum, Fold, Formula, LoopSum, Matrix
@@ -73,8 +73,8 @@ def _alike(low: Line, high: Line, at: int) -> Env | None:
             return None
         if mine is not None and theirs is not None:
             if (mine.first, mine.last) != (
-                substitute(theirs.first, env),
-                substitute(theirs.last, env),
+                index_at(theirs.first, env),
+                index_at(theirs.last, env),
             ):
                 return None
             env[theirs.var] = i
@@ -90,7 +90,7 @@ def _same(low: Line, high: Line, env: Env) -> bool:
         if (mine is None) != (theirs is None):
             return False
         if mine is not None and theirs is not None:
-            placed = tuple(substitute(i, env) for i in theirs.indices)
+            placed = tuple(index_at(i, env) for i in theirs.indices)
             if mine != replace(theirs, indices=placed):
                 return False
     return canonical_formula(reindex(high.value, env)) == canonical_formula(low.value)

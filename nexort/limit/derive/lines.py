@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from nexort.limit.derive.algebra import Env, reindex, substitute
+from nexort.limit.derive.algebra import Env, index_at, reindex
 from nexort.limit.derive.derivation import AxisLabel, IndexRange, UpdateFunction
 from nexort.limit.derive.formula import ONE, Formula, Indices, Ket, Matrix
 from nexort.program.index import Affine
@@ -138,7 +138,7 @@ def covers(line: Line, indices: Indices, ranges: tuple[IndexRange, ...]) -> bool
             if own != given:
                 return False
             continue
-        first, last = substitute(mine.first, env), substitute(mine.last, env)
+        first, last = index_at(mine.first, env), index_at(mine.last, env)
         if not (surely_at_most(first, given, ranges) and surely_at_most(given, last, ranges)):
             return False
     return True

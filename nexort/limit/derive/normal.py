@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from nexort.limit.derive.algebra import (
     BoundNames,
+    index_at,
     rebuilt,
-    substitute,
 )
 from nexort.limit.derive.applications import Applications
 from nexort.limit.derive.cutting import cut_rule
@@ -197,7 +197,7 @@ def orient_loops(
         env[loop.var] = (var - rest).scaled(sign)
         one, other = first.scaled(sign) + rest, last.scaled(sign) + rest
         ranges.append(IndexRange(loop.var, *((one, other) if sign > 0 else (other, one))))
-    at = tuple(substitute(i, env) for i in indices)
+    at = tuple(index_at(i, env) for i in indices)
     names = [r.var for r in ranges]
     for index in at:
         mixed = index.names & set(names)

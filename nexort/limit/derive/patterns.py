@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from nexort.limit.derive.algebra import BoundNames, substitute
+from nexort.limit.derive.algebra import BoundNames, index_at
 from nexort.limit.derive.derivation import IndexRange
 from nexort.limit.derive.formula import Average, Bracket, Formula, Indices, Ket, Response
 from nexort.limit.derive.lines import Line, System
@@ -71,10 +71,10 @@ def members(system: System, name: str, side: str, names: BoundNames) -> list[Cas
     for line in system.kets[name]:
         env = {r.var: Affine.variable(names.fresh(r.var)) for r in line.ranges}
         ranges = tuple(
-            IndexRange(env[r.var].terms[0][0], substitute(r.first, env), substitute(r.last, env))
+            IndexRange(env[r.var].terms[0][0], index_at(r.first, env), index_at(r.last, env))
             for r in line.ranges
         )
-        indices = tuple(substitute(i, env) for i in line.indices)
+        indices = tuple(index_at(i, env) for i in line.indices)
         found.append(CaseSide(line, Ket(name, indices, labels), ranges))
     return found
 
@@ -129,7 +129,7 @@ class Undecided(Exception):
 
 
 def _at(ket: Ket, env: dict[str, Affine]) -> Ket:
-    return replace(ket, indices=tuple(substitute(i, env) for i in ket.indices))
+    return replace(ket, indices=tuple(index_at(i, env) for i in ket.indices))
 
 
 def _compare(a: Affine, b: Affine) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nexort.limit.derive.algebra import BoundNames, axis_sum, delta, loop_sum, rebuilt, substitute
+from nexort.limit.derive.algebra import BoundNames, axis_sum, delta, index_at, loop_sum, rebuilt
 from nexort.limit.derive.arithmetic import add, mul
 from nexort.limit.derive.dependence import Dependence, DotSource, Offsets, outside, shorten_loops
 from nexort.limit.derive.derivation import IndexRange
@@ -104,13 +104,13 @@ class Structure:
         env = {r.var: Affine.variable(self.names.fresh(r.var)) for r in other.ranges}
         env |= {x.label: Affine.variable(THERE + x.label) for x in other.labels}
         loops = tuple(
-            IndexRange(env[r.var].terms[0][0], substitute(r.first, env), substitute(r.last, env))
+            IndexRange(env[r.var].terms[0][0], index_at(r.first, env), index_at(r.last, env))
             for r in other.ranges
         )
         solved: dict[str, Affine] = {}
         condition = []
         for mine, theirs in zip(a.indices, b.indices, strict=True):
-            there = substitute(substitute(theirs, env), solved)
+            there = index_at(index_at(theirs, env), solved)
             gap = mine - there
             free = [r.var for r in loops if dict(there.terms).get(r.var) in (1, -1)]
             if not gap.terms:
@@ -122,9 +122,9 @@ class Structure:
                 solved[free[0]] = value
             else:
                 condition.append((mine, there))
-        indices = tuple(substitute(substitute(i, env), solved) for i in other.indices)
+        indices = tuple(index_at(index_at(i, env), solved) for i in other.indices)
         left = tuple(
-            IndexRange(r.var, substitute(r.first, solved), substitute(r.last, solved))
+            IndexRange(r.var, index_at(r.first, solved), index_at(r.last, solved))
             for r in loops
             if r.var not in solved
         )
@@ -182,7 +182,7 @@ class Structure:
             body = mul(line.scale, other.scale, acted, Response(argument, hat))
             there = {THERE + x.label: a for x, a in zip(other.labels, axes, strict=True)}
             for left, right in source.condition:
-                body = mul(body, delta(left, substitute(right, there)))
+                body = mul(body, delta(left, index_at(right, there)))
             for label, own in zip(labels, other.labels, strict=True):
                 body = axis_sum(label, own.axis, body)
             for loop in reversed(source.loops):

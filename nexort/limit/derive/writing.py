@@ -7,7 +7,7 @@ from collections.abc import Iterator, Set
 from dataclasses import fields, replace
 from typing import Any
 
-from nexort.limit.derive.algebra import index_names, rebuilt, reindex, substitute
+from nexort.limit.derive.algebra import index_at, index_names, rebuilt, reindex
 from nexort.limit.derive.defined import first_undefined
 from nexort.limit.derive.derivation import (
     AxisLabel,
@@ -99,7 +99,7 @@ class LineWriter:
         return tuple(AxisLabel(self.name(x.label), x.axis) for x in labels)
 
     def _at(self, index: Affine) -> Affine:
-        return substitute(index, self.names)
+        return index_at(index, self.names)
 
 
 def with_readable_names(

@@ -32,7 +32,7 @@ def covariance_object(engine: Meanings, a: Gaussian, b: Gaussian, kinked: bool) 
     """COV of a pair, with its gap where that is known and matters."""
     parts = [engine.covariance(a, a), engine.covariance(b, b), engine.covariance(a, b)]
     if kinked:
-        found = gap_of(engine, a, b)
+        found = ket_gap(engine, a, b)
         if found is not None:
             parts.append(found)
     return engine.values.make(What.COV, tuple(parts), None)
@@ -54,7 +54,7 @@ def without_cross(engine: Meanings, roots: Sequence[Value]) -> list[Value]:
     return [done[r] for r in roots]
 
 
-def gap_of(engine: Meanings, a: Gaussian, b: Gaussian) -> Value | None:
+def ket_gap(engine: Meanings, a: Gaussian, b: Gaussian) -> Value | None:
     """The gap of two Gaussian kets, or None."""
     known = engine.gaps
     if (a, b) not in known:
@@ -131,7 +131,7 @@ def _signed(engine: Meanings, inside: Value, c: Value, d: Value) -> Value:
 def _of_ket(engine: Meanings, x: Form, y: Form) -> Value | None:
     """The gap (of the uncentred kind, 1 - <x|y> / (|x| |y|)) of two entries of one ket."""
     if x.gaussian is not None and y.gaussian is not None:
-        return gap_of(engine, x.gaussian, y.gaussian)
+        return ket_gap(engine, x.gaussian, y.gaussian)
     s, t = _only(x), _only(y)
     if s is None or t is None:
         return None
@@ -141,7 +141,7 @@ def _of_ket(engine: Meanings, x: Form, y: Form) -> Value | None:
     function = univariate(f.node())
     if not has_gap(function):
         return None
-    inside = gap_of(engine, f.z, g.z)
+    inside = ket_gap(engine, f.z, g.z)
     if inside is None:
         return None
     # the orientation of the expectations, so that they share the object

@@ -23,7 +23,7 @@ from nexort.limit.existence.forms import collect_bases, factors, graph_power, po
 from nexort.limit.existence.line import exists_on_line, profile, rates_at_ends
 from nexort.limit.existence.ranges import VARIABLE, bounds
 from nexort.limit.existence.rays import along_lines
-from nexort.limit.existence.variables import VariableSpace, gradient_of, linear_forms, one_direction
+from nexort.limit.existence.variables import VariableSpace, linear_forms, linear_part, one_direction
 from nexort.limit.existence.verdict import EXISTS, UNKNOWN, Existence, Known, diverges
 from nexort.program import build
 from nexort.program.nodes import Node, Op
@@ -65,7 +65,7 @@ def _parts(node: Node, space: VariableSpace) -> list[_Part] | None:
     parts: list[_Part] = []
     for base, exponent in collect_bases(found):
         forms = linear_forms(base, space)
-        rows = [gradient_of(p, space) @ space.root for _, p in forms]
+        rows = [linear_part(p, space) @ space.root for _, p in forms]
         spread = np.array([r for r in rows if np.linalg.norm(r) > 0]).reshape(
             -1, space.root.shape[1]
         )
@@ -186,7 +186,7 @@ def _of_line(part: _Part, space: VariableSpace, *, falls: bool = False) -> _Shap
 def _orientation(part: _Part, space: VariableSpace, unit: Array) -> float:
     """The sign of the form that the line's variable stands for along a direction."""
     forms = linear_forms(part.node, space)
-    vectors = [gradient_of(p, space) for _, p in forms]
+    vectors = [linear_part(p, space) for _, p in forms]
     first = int(np.argmax([np.linalg.norm(v @ space.root) for v in vectors]))
     v = vectors[first] / np.abs(vectors[first]).max()
     v = v * np.sign(v[np.flatnonzero(v)[0]])

@@ -52,7 +52,7 @@ def linear_forms(node: Node, space: VariableSpace) -> list[tuple[Node, Polynomia
     return list(found.items())
 
 
-def gradient_of(p: Polynomial, space: VariableSpace) -> Array:
+def linear_part(p: Polynomial, space: VariableSpace) -> Array:
     found = np.zeros(len(space.leaves))
     for m, c in p.items():
         if m:
@@ -68,7 +68,7 @@ def one_direction(node: Node, space: VariableSpace) -> tuple[Node, float] | None
     forms = linear_forms(node, space)
     if not forms:
         return node, 0.0
-    vectors = [gradient_of(p, space) for _, p in forms]
+    vectors = [linear_part(p, space) for _, p in forms]
     spread = [v @ space.root for v in vectors]
     sizes = [float(np.linalg.norm(u)) for u in spread]
     first = int(np.argmax(sizes))

@@ -95,7 +95,7 @@ class _Letters:
         for field in fields(line):
             value = getattr(line, field.name)
             if field.name == "axes":
-                changed["axes"] = tuple(algebra.substitute(i, env) for i in value)
+                changed["axes"] = tuple(algebra.index_at(i, env) for i in value)
             elif hasattr(value, "__dataclass_fields__") and field.name != "matrix":
                 renamed = algebra.reindex(self._apart(value), env)
                 taken = whole | algebra.index_names(renamed)

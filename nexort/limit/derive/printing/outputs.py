@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from nexort.limit.derive.algebra import BoundNames, index_names, reindex, substitute, unbound
+from nexort.limit.derive.algebra import BoundNames, index_at, index_names, reindex, unbound
 from nexort.limit.derive.derivation import Derivation, Equation, IndexRange, OutputFormula
 from nexort.limit.derive.formula import Bracket, Formula, Symbol
 from nexort.limit.derive.lines import least, surely_at_most
@@ -146,7 +146,7 @@ def _matched(
         if coefficient == 1 and name in free and name not in env:
             env[name] = given - Affine(own.constant)
         else:
-            gap = substitute(own, env) - given
+            gap = index_at(own, env) - given
             maybe |= bool(gap.terms)
             if not gap.terms and gap.constant:
                 return
@@ -155,7 +155,7 @@ def _matched(
         return
     inside = True  # and ``maybe``: for some values of the ranges only
     for r in equation.ranges:
-        first, last = substitute(r.first, env), substitute(r.last, env)
+        first, last = index_at(r.first, env), index_at(r.last, env)
         below, above = env[r.var] - first, last - env[r.var]
         if any(not x.terms and x.constant < 0 for x in (below, above)):
             return

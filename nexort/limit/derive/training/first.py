@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from nexort.limit.derive.algebra import BoundNames, Env, rebuilt, reindex, substitute
+from nexort.limit.derive.algebra import BoundNames, Env, index_at, rebuilt, reindex
 from nexort.limit.derive.derivation import KetDefinition
 from nexort.limit.derive.formula import ZERO, Formula, LoopSum
 from nexort.limit.derive.lines import Line, System
@@ -59,7 +59,7 @@ def _at_start(line: Line) -> Line | None:
     env: Env = {span.var: START}
     matrix = line.matrix
     if matrix is not None:
-        matrix = replace(matrix, indices=tuple(substitute(i, env) for i in matrix.indices))
+        matrix = replace(matrix, indices=tuple(index_at(i, env) for i in matrix.indices))
     return replace(
         line,
         indices=(*line.indices[:-1], START),

@@ -34,7 +34,7 @@ from nexort.training.task import Gradient, Key, Task, Weight, seed_slot
 
 
 @dataclass(frozen=True)
-class Piece:
+class TermPiece:
     """Some terms of a weight: the rows ``lefts`` of the ket ``left`` and ``rights`` of ``right``;
     for a vector or a scalar ``right`` is the slot of its tail that stands for ``left``. ``outs``
     are positions in f."""
@@ -54,7 +54,7 @@ class StepGraph:
     """A ket whose covariance, over steps and inputs, the untrained output has; None where that is
     not drawn."""
     wanted: Mapping[Node, Node]
-    pieces: Mapping[Key, tuple[Piece, ...]]
+    pieces: Mapping[Key, tuple[TermPiece, ...]]
     tails: Mapping[Key, GradientTail]
 
 
@@ -161,7 +161,7 @@ class _Builder:
         times = range(task.steps + 1) if alone else [t]
         wanted = dict.fromkeys(x for s in times for x in recorder.wanted(s))
         plain = standard_nodes(task, [task.out, *wanted], left)
-        pieces: dict[Key, list[Piece]] = {key: [] for key in self.gradients}
+        pieces: dict[Key, list[TermPiece]] = {key: [] for key in self.gradients}
         tails = {}
         for at, seed in self.seeds.items():
             roots = [x for g in self.gradients.values() for pair in g.pairs for x in pair]
@@ -185,7 +185,9 @@ class _Builder:
             tails,
         )
 
-    def _pair(self, left: Node, right: Node, done: dict[Node, Node], at: tuple[int, ...]) -> Piece:
+    def _pair(
+        self, left: Node, right: Node, done: dict[Node, Node], at: tuple[int, ...]
+    ) -> TermPiece:
         sizes = [self.task.step.shape(x.type.axes) for x in (left, right)]
         joined = np.broadcast_shapes(*sizes)
         rows = [np.broadcast_to(np.arange(np.prod(s, dtype=int)).reshape(s), joined).reshape(-1)
@@ -193,12 +195,14 @@ class _Builder:
         side = left if left in self.along else right
         shift = len(joined) - len(side.type.axes)
         places = tuple(None if j is None else j + shift for j in self.along[side])
-        return Piece(done[left], done[right], rows[0], rows[1], self._outs(joined, places, at))
+        return TermPiece(done[left], done[right], rows[0], rows[1], self._outs(joined, places, at))
 
-    def _of_tail(self, x: Node, slot: Node, along: Along, ket: Node, at: tuple[int, ...]) -> Piece:
+    def _of_tail(
+        self, x: Node, slot: Node, along: Along, ket: Node, at: tuple[int, ...]
+    ) -> TermPiece:
         shape = self.task.step.shape(x.type.axes)
         rows = np.arange(np.prod(shape, dtype=int))
-        return Piece(ket, slot, rows, rows, self._outs(shape, along, at))
+        return TermPiece(ket, slot, rows, rows, self._outs(shape, along, at))
 
     def _outs(self, shape: tuple[int, ...], places: Along, at: tuple[int, ...]) -> Array:
         """The position in f of every entry of an array along whose axes f runs."""
