@@ -15,7 +15,7 @@ LANGUAGES = {"syntax/tree.py", "limit/derive/formula.py"}
 and a typed one, a written ``Ket`` and one in a formula."""
 
 ON_TOP = "driver.py"
-"""Its functions are the stages, by their names; each calls the function of that name below."""
+"""Its functions are the stages, named as what they call."""
 
 COMMANDS = "command"
 """The command of a module of ``nexort/cli``."""
@@ -40,35 +40,3 @@ def test_a_public_name_means_one_thing() -> None:
     assert len(found) > 1000
     twice = {k: v for k, v in found.items() if len(v) > 1 and k != COMMANDS}
     assert not twice, "\n".join(f"{k}: {', '.join(v)}" for k, v in sorted(twice.items()))
-
-
-def test_stages_are_called_by_one_name() -> None:
-    """A function of the driver that has a namesake below is that one's stage: the driver calls it, or
-    a module that the driver calls does."""
-    below = definitions()
-    for node in ast.parse((PACKAGE / ON_TOP).read_text()).body:
-        if isinstance(node, ast.FunctionDef) and node.name in below:
-            called = names_in(node)
-            for x in ast.walk(node):
-                if isinstance(x, ast.ImportFrom) and x.module is not None:
-                    path = PACKAGE.parent / x.module.replace(".", "/")
-                    module = path.with_suffix(".py")
-                    called |= names_in(ast.parse(module.read_text())) if module.exists() else set()
-            assert node.name in called, node.name
-
-
-def names_in(tree: ast.AST) -> set[str]:
-    """What is imported or read as an attribute or called by its name."""
-    return {
-        name
-        for x in ast.walk(tree)
-        for name in (
-            [alias.name for alias in x.names]
-            if isinstance(x, ast.ImportFrom)
-            else [x.attr]
-            if isinstance(x, ast.Attribute)
-            else [x.func.id]
-            if isinstance(x, ast.Call) and isinstance(x.func, ast.Name)
-            else []
-        )
-    }
