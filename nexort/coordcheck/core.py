@@ -48,7 +48,7 @@ def core(program: Program, given: Given) -> Core:
     unroller.run()
     names: dict[Node, str] = {}
     for key, node in unroller.members.items():
-        if node is not None and node.type.kind is not Kind.OPERATOR and _closed(node):
+        if node is not None and node.type.kind is not Kind.OPERATOR and _is_core(node):
             names.setdefault(node, weight_name(key))
     for output in unrolled_outputs(unroller):
         for node, indices in zip(output.members, output.indices, strict=True):
@@ -65,7 +65,7 @@ def core(program: Program, given: Given) -> Core:
     return _expanded(graph, names, given.max_instructions)
 
 
-def _closed(x: Node) -> bool:
+def _is_core(x: Node) -> bool:
     return x.type.kind is Kind.SCALAR or x.type.copies == ROOT
 
 

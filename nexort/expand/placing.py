@@ -204,7 +204,7 @@ class Placing:
 
     def _inner(self, left: Node, right: Node) -> Node:
         """<x|y>; the ket with a name is the bra."""
-        if _named(left) or not _named(right):
+        if _is_named(left) or not _has_name(right):
             return build.inner(self(left), self(right))
         turned = build.inner(self(right), self(left))
         if not left.type.axes or not right.type.axes:
@@ -222,7 +222,7 @@ def _literal(value: object) -> Node:
     return build.constant(value)
 
 
-def _named(x: Node) -> bool:
+def _is_named(x: Node) -> bool:
     return x.op in NAMED or (x.op is Op.TAKE and x.args[0].op in NAMED)
 
 

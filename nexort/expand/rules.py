@@ -172,7 +172,7 @@ class _Reader:
                     self._add(a, "g", place, sums, rules, count) if self._is_sum(a) else a
                     for a in args
                 ]
-            if self._acts(x) and not _named(args[0]):
+            if self._acts(x) and not _is_leaf(args[0]):
                 args[0] = self._add(args[0], "z", place, sums, rules, count)
             made = x.with_args(tuple(args))
             inside = not (top and x is root)
@@ -243,7 +243,7 @@ def leaf(name: str, key: tuple[Affine, ...], type: Type) -> Node:
     return Node(op, (), (name, key), type)
 
 
-def _named(x: Node) -> bool:
+def _is_leaf(x: Node) -> bool:
     return x.op in (Op.INIT_VECTOR, Op.INIT_SCALAR)
 
 

@@ -34,7 +34,7 @@ def generic(program: Program, given: Given) -> tuple[dict[str, int], dict[str, i
     report.stop()
     names = _names(training.network)
     above = {name: v + MORE for name, v in params.items() if name in names and isinstance(v, int)}
-    free = {p: v for p, v in above.items() if not _derived(program, p)}
+    free = {p: v for p, v in above.items() if not _is_derived(program, p)}
     params, sizes = resolve(program, {**given.numbers, **free}, report)
     report.stop()
     base = {name: v for name, v in params.items() if isinstance(v, int)}
@@ -43,7 +43,7 @@ def generic(program: Program, given: Given) -> tuple[dict[str, int], dict[str, i
     return {**base, **known, **loose}, known
 
 
-def _derived(program: Program, name: str) -> bool:
+def _is_derived(program: Program, name: str) -> bool:
     """Whether a param's default depends on another."""
     default = program.params[name].default
     return default is not None and any(x.op is Op.PARAM for x in walk([default]))

@@ -126,19 +126,19 @@ def room(*args: Any) -> Array | None:
 
 def outer_array(x: Array, y: Array) -> Array:
     """x y of a column x and a row y; entry by entry for other shapes."""
-    if not _crossed(x, y):
+    if not _are_crossed(x, y):
         return np.asarray(np.multiply(x, y, out=room(x, y)))
     return _matrix(x, np.zeros_like(x), y, np.zeros_like(y))
 
 
 def outer_sum(x: Array, y: Array) -> Array:
     """x + y of a column x and a row y; entry by entry for other shapes."""
-    if not _crossed(x, y):
+    if not _are_crossed(x, y):
         return np.asarray(np.add(x, y, out=room(x, y)))
     return _matrix(x, np.ones_like(x), np.ones_like(y), y)
 
 
-def _crossed(x: Array, y: Array) -> bool:
+def _are_crossed(x: Array, y: Array) -> bool:
     """Whether they are a column and a row of one floating-point dtype."""
     shapes = x.ndim == y.ndim == 2 and x.shape[1] == y.shape[0] == 1
     return shapes and x.dtype == y.dtype and x.dtype.kind == "f"

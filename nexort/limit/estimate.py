@@ -144,11 +144,11 @@ class Summary:
             told = 2 * (excess + lasting)
             biased = bool(known.size and told.flat[worst] > error.flat[worst] ** 2)
             lasts = bool((lasting > (ROUNDED * top) ** 2).any())
-        alike = _rounded(coarse, fine, top)
+        alike = _is_exact(coarse, fine, top)
         return Summary(value, error, biased, rounded, lasts and not alike, alike)
 
 
-def _rounded(coarse: Array, fine: Array, top: float) -> bool:
+def _is_exact(coarse: Array, fine: Array, top: float) -> bool:
     """Whether nothing was sampled: all runs, of N/2 points and of N, agree to rounding."""
     if not (np.isfinite(coarse).all() and np.isfinite(fine).all()):
         return False

@@ -113,7 +113,11 @@ def task_verdict(training: Training, task: Task) -> Verdict:
     asked = judged.asked()
     if failed := failures(asked):
         # where both find the same fault what the theorem says of exponents is more telling
-        if unmet and FAILURE[unmet[0].group] == FAILURE[failed[0].group] and _seen(unmet[0], asked):
+        if (
+            unmet
+            and FAILURE[unmet[0].group] == FAILURE[failed[0].group]
+            and _has_told_size(unmet[0], asked)
+        ):
             raise _problem(training, task.weights, unmet)
         raise _outgrown(training, failed)
     if unmet:
@@ -156,7 +160,7 @@ def refuse_limitless(program: Program, given: Given) -> None:
     in_limit(program, placeholders(program, given))
 
 
-def _seen(unmet: Condition, asked: Sequence[Condition]) -> bool:
+def _has_told_size(unmet: Condition, asked: Sequence[Condition]) -> bool:
     """Whether gradients by the weight have the size that the theorem tells from its d."""
     if unmet.group != "faithful at initialization":
         return True

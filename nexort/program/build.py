@@ -238,7 +238,7 @@ def local_over(node: Node, args: tuple[Node, ...]) -> Node:
 # ---- bra-kets ------------------------------------------------------------------------------------
 
 
-def _closed(value: Node, position: int, what: str) -> None:
+def _check_closed(value: Node, position: int, what: str) -> None:
     if value.type.open:
         raise TypeProblem(
             "open-copy", f"{what} needs an ordinary ket, found one on iid copies",
@@ -249,13 +249,13 @@ def _closed(value: Node, position: int, what: str) -> None:
 def inner(left: Node, right: Node) -> Node:
     """``<x|y>``."""
     for position, side in enumerate((left, right)):
-        _closed(side, position, "a bra-ket")
+        _check_closed(side, position, "a bra-ket")
     return Node(Op.INNER, (left, right), None, scalar(left.type.axes + right.type.axes))
 
 
 def average(value: Node) -> Node:
     """``<1|x>``."""
-    _closed(value, 0, "an average")
+    _check_closed(value, 0, "an average")
     return Node(Op.AVERAGE, (value,), None, scalar(value.type.axes))
 
 
@@ -266,7 +266,7 @@ def copy(value: Node, number: int) -> Node:
         raise TypeProblem("wrong-kind", message, None, (0,))
     if number < 1:
         raise TypeProblem("bad-copy", "iid copies are numbered from 1", None, (0,))
-    _closed(value, 0, "an iid copy")
+    _check_closed(value, 0, "an iid copy")
     return Node(Op.COPY, (value,), number, ket(value.type.axes, frozenset({number})))
 
 
@@ -309,7 +309,7 @@ def apply(acting: Node, value: Node) -> Node:
         message = f"an operator acts on kets, found {_article(value.type)}"
         hint = "put the operator before a ket: W |x>" if value.type.kind is Kind.SCALAR else None
         raise TypeProblem("wrong-kind", message, hint, (0, 1))
-    _closed(value, 1, "an operator")
+    _check_closed(value, 1, "an operator")
     return Node(Op.APPLY, (acting, value), None, ket(acting.type.axes + value.type.axes))
 
 
@@ -339,7 +339,7 @@ def add_operators(left: Node, right: Node) -> Node:
 def outer(left: Node, chi: Node | None, right: Node) -> Node:
     """``|x> chi <y|``: the sum over the shared axes of chi_i |x_i><y_i|."""
     for position, side in enumerate((left, right)):
-        _closed(side, 2 * position, "an outer product")
+        _check_closed(side, 2 * position, "an outer product")
     try:
         if len(left.type.axes) != len(right.type.axes):
             longer = max(left.type.axes, right.type.axes, key=len)

@@ -63,7 +63,7 @@ def _well_typed(node: Node) -> None:
     if expected is not None and expected != node.type:
         raise InternalError(f"{node.op.name} has type {node.type}, expected {expected}")
     if node.op in (Op.INNER, Op.AVERAGE, Op.APPLY, Op.MATMUL, Op.COPY):
-        _closed(node.op, (a for a in node.args if a.type.kind is Kind.KET))
+        _check_closed(node.op, (a for a in node.args if a.type.kind is Kind.KET))
     node.sound = True
 
 
@@ -88,6 +88,6 @@ def _expected(node: Node) -> Type | None:
             return None
 
 
-def _closed(op: Op, kets: Iterable[Node]) -> None:
+def _check_closed(op: Op, kets: Iterable[Node]) -> None:
     if any(k.type.open for k in kets):
         raise InternalError(f"{op.name} of a ket on iid copies")

@@ -246,7 +246,7 @@ def kernels(
     a pair of inputs depends on the others.
     """
     _check_inputs(inputs, options)
-    shown = _shown(program, names, inputs)
+    shown = _are_shown(program, names, inputs)
     found = compile_kernels(program, names, inputs, known)
     picked, engine, plan = found.picked, found.engine, found.plan
     kind = np.dtype(options.dtype)
@@ -276,7 +276,7 @@ def kernels(
     )  # fmt: skip
 
 
-def _shown(program: Unrolled, names: Sequence[str] | None, inputs: Inputs) -> bool:
+def _are_shown(program: Unrolled, names: Sequence[str] | None, inputs: Inputs) -> bool:
     """Whether the kernels' expectations are shown to exist. Raises NexortError."""
     outputs = tuple(over_inputs(program.outputs, names))
     found = []

@@ -68,13 +68,13 @@ def groups(engine: Meanings, factors: Sequence[Factor]) -> list[list[Factor]]:
     """Factors in groups such that those of different groups are independent."""
     found: list[list[Factor]] = []
     for f in factors:
-        near = [g for g in found if any(_correlated(engine, f, x) for x in g)]
+        near = [g for g in found if any(_are_correlated(engine, f, x) for x in g)]
         found = [g for g in found if g not in near]
         found.append([f, *(x for g in near for x in g)])
     return found
 
 
-def _correlated(engine: Meanings, a: Factor, b: Factor) -> bool:
+def _are_correlated(engine: Meanings, a: Factor, b: Factor) -> bool:
     if not a.z.families & b.z.families:
         return False
     return engine.covariance(a.z, b.z) is not engine.values.zero

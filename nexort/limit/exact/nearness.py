@@ -194,7 +194,7 @@ def _close(
         sine[apart] = _sine_squared(x, y, sign)
     gap = sine / (1 + np.sqrt(1 - np.minimum(sine, 1)))
     # sums of data are rounded
-    error = np.where(apart, np.square(ROUNDINGS * EPS), 0) if _summed(value) else 0.0
+    error = np.where(apart, np.square(ROUNDINGS * EPS), 0) if _has_sums(value) else 0.0
     return np.where(s * t > 0, gap, found), error
 
 
@@ -211,7 +211,7 @@ def _sine_squared(x: Array, y: Array, sign: int) -> Array:
     return found
 
 
-def _summed(value: Value) -> bool:
+def _has_sums(value: Value) -> bool:
     """Whether some column is a sum of products."""
     return any(v.what is What.SUM for v in dependency_order(value.args[3:]))
 

@@ -70,7 +70,7 @@ def _parts(v: Value) -> tuple[Hashable, float] | None:
     numbers, rests = zip(*(_multiple(a) for a in v.args), strict=True)
     if not all(rests) or not all(n > 0 for n in numbers):
         return None
-    return (rests, tuple(_rounded(n / numbers[2]) for n in numbers[:2])), numbers[2]
+    return (rests, tuple(_ratio_class(n / numbers[2]) for n in numbers[:2])), numbers[2]
 
 
 def _multiple(v: Value) -> tuple[float, Hashable]:
@@ -80,13 +80,13 @@ def _multiple(v: Value) -> tuple[float, Hashable]:
         first = terms[0][0]
         if first <= 0:
             return 1.0, (v,)
-        return first, ("add", tuple((x, _rounded(n / first)) for n, x in terms))
+        return first, ("add", tuple((x, _ratio_class(n / first)) for n, x in terms))
     factors = v.args if v.what is What.CALL and v.attr == "mul" else (v,)
     number = math.prod(f.number for f in factors if f.number is not None)
     return number, tuple(f for f in factors if f.number is None)
 
 
-def _rounded(ratio: float) -> tuple[bool, int]:
+def _ratio_class(ratio: float) -> tuple[bool, int]:
     """Equal for ratios that differ by roundings of folded numbers (but for a small chance)."""
     return ratio > 0, round(math.log(abs(ratio)) / ROUNDING) if ratio else 0
 

@@ -85,13 +85,13 @@ def _components(parts: list[_Part]) -> list[list[_Part]]:
     """Independent groups."""
     groups: list[list[_Part]] = []
     for part in parts:
-        near = [g for g in groups if any(_linked(part, p) for p in g)]
+        near = [g for g in groups if any(_are_linked(part, p) for p in g)]
         groups = [g for g in groups if g not in near]
         groups.append([part, *(p for g in near for p in g)])
     return groups
 
 
-def _linked(a: _Part, b: _Part) -> bool:
+def _are_linked(a: _Part, b: _Part) -> bool:
     if not len(a.spread) or not len(b.spread):
         return False
     sizes = np.outer(np.linalg.norm(a.spread, axis=1), np.linalg.norm(b.spread, axis=1))

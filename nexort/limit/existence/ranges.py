@@ -261,7 +261,7 @@ def _sqrt(a: ValueRange) -> ValueRange:
     return _constant_power(a, 0.5)
 
 
-def _signed(a: ValueRange) -> bool:
+def _keeps_sign(a: ValueRange) -> bool:
     """Whether a keeps one sign and is nowhere 0."""
     return a.positive or _neg(a).positive
 
@@ -356,7 +356,7 @@ def _leaky(a: ValueRange, slope: ValueRange) -> ValueRange:
 
 def _elu(a: ValueRange) -> ValueRange:
     low = max(a.low, math.expm1(a.low) if a.low < 0 else a.low, -1.0)
-    return _made(low, a.high, _signed(a), a.up, a.down if a.positive else WILD)
+    return _made(low, a.high, _keeps_sign(a), a.up, a.down if a.positive else WILD)
 
 
 def _gate(least: float) -> Callable[[ValueRange], ValueRange]:
@@ -380,7 +380,7 @@ def _step(a: ValueRange) -> ValueRange:
 
 
 def _sign(a: ValueRange) -> ValueRange:
-    if _signed(a):
+    if _keeps_sign(a):
         return constant_range(1.0 if a.positive else -1.0)
     return _made(-1.0, 1.0, a.nonzero, BOUNDED, BOUNDED)
 

@@ -141,7 +141,7 @@ def _judged(node: Node, space: VariableSpace) -> Existence:
     if problem is not None:
         return undefined_expectation(problem)
     # poles of terms may cancel: factors as they are come first
-    if product_exists(node, space, lines=False) is EXISTS or _dominated(node, space, DEPTH):
+    if product_exists(node, space, lines=False) is EXISTS or _is_dominated(node, space, DEPTH):
         return EXISTS
     terms = _terms(node)
     if len(terms) > 1:
@@ -154,13 +154,13 @@ def _judged(node: Node, space: VariableSpace) -> Existence:
 
 
 def _of_term(node: Node, space: VariableSpace) -> Existence:
-    if _dominated(node, space, DEPTH):
+    if _is_dominated(node, space, DEPTH):
         return EXISTS
     own = one_direction(node, space)
     return product_exists(node, space) if own is None else line.exists_on_line(*own)
 
 
-def _dominated(node: Node, space: VariableSpace, depth: int) -> bool:
+def _is_dominated(node: Node, space: VariableSpace, depth: int) -> bool:
     """Whether f exists because of a bound: |f| itself, with |a + b|^e <= C (|a|^e + |b|^e)."""
     if bounds(node, dict.fromkeys(space.leaves, VARIABLE), almost=True).tame:
         return True
@@ -178,7 +178,7 @@ def _dominated(node: Node, space: VariableSpace, depth: int) -> bool:
         if base.attr in ("add", "sub"):
             rest = [*parts[:k], *parts[k + 1 :]]
             sums = [graph_product([(a, exponent), *rest]) for a in base.args]
-            return all(_dominated(x, space, depth - 1) for x in sums)
+            return all(_is_dominated(x, space, depth - 1) for x in sums)
     return product_exists(node, space, lines=False) is EXISTS
 
 

@@ -62,10 +62,10 @@ def text_pieces(box: Box, depth: int = 0) -> list[Piece]:
             power = text if number and len(text) == 1 else f"({text})"
             return _followed(text_pieces(base, depth), raised if plain else f"^{power}")
         case Fraction(top, bottom):
-            over, under = _closed(top, depth), _closed(bottom, depth)
+            over, under = _is_closed(top, depth), _is_closed(bottom, depth)
             return [*over, _token("/", depth), *under]
         case Root(body):
-            return [_token("√", depth), *_closed(body, depth)]
+            return [_token("√", depth), *_is_closed(body, depth)]
         case Fenced(left, body, right):
             return _fenced(left.text, body, right.text, depth)
         case Large(sign, below, above, short):
@@ -104,7 +104,7 @@ def _fenced(left: str, body: Box, right: str, depth: int) -> list[Piece]:
     return [_token(left, depth), *text_pieces(body, depth + 1), _token(right, depth)]
 
 
-def _closed(box: Box, depth: int) -> list[Piece]:
+def _is_closed(box: Box, depth: int) -> list[Piece]:
     """A box that is one thing beside a slash or a root: in parentheses unless it is."""
     if isinstance(box, Row | Fraction) and not _is_one(box):
         return _fenced("(", box, ")", depth)

@@ -63,7 +63,7 @@ def exists(task: Task, places: Mapping[str, Span]) -> bool:
             own = [x for x in walk(kets) if x.op is Op.MATMUL]
         text = f"in the gradient by '{weight_name(key)}', "
         parts.append(_Part(text, places.get(key[0]), tuple(own)))
-    shown = _shown(step, [part for part in parts if part.roots])
+    shown = _are_shown(step, [part for part in parts if part.roots])
     return shown and not (squares and examine(step.program(squares), EASY))
 
 
@@ -76,7 +76,7 @@ class _Part:
     roots: tuple[Node, ...]
 
 
-def _shown(step: Start, parts: Sequence[_Part]) -> bool:
+def _are_shown(step: Start, parts: Sequence[_Part]) -> bool:
     """Whether all parts are shown to exist. Raises NexortError."""
     try:
         return not examine(step.program(x for part in parts for x in part.roots), HARD)

@@ -54,12 +54,12 @@ def read_outputs(
     )
     found = Reading(set(), set(), {})
     for output in task.outputs:
-        if not _shown(task, laws, output, found) or not shown:
+        if not _is_shown(task, laws, output, found) or not shown:
             found.unknown.add(output.name)
     return found
 
 
-def _shown(task: Task, laws: Laws, output: UnrolledOutput, found: Reading) -> bool:
+def _is_shown(task: Task, laws: Laws, output: UnrolledOutput, found: Reading) -> bool:
     """Whether an output is shown to exist; its value, where it is a singular function of f_0, is
     added to what is found, else what samples say of it. Raises NexortError."""
     inside = walk(output.members)
