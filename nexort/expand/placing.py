@@ -204,7 +204,7 @@ class Placing:
 
     def _inner(self, left: Node, right: Node) -> Node:
         """<x|y>; the ket with a name is the bra."""
-        if _is_named(left) or not _has_name(right):
+        if _is_named(left) or not _is_named(right):
             return build.inner(self(left), self(right))
         turned = build.inner(self(right), self(left))
         if not left.type.axes or not right.type.axes:
