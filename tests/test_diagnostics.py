@@ -20,7 +20,15 @@ from nexort.support.diagnostics import Diagnostic, Source, Span
 
 GOLDEN = Path(__file__).parent / "golden" / "errors"
 PROGRAMS = sorted(path.stem for path in GOLDEN.glob("*.nxt"))
-STAGES = ("syntax", "elaborate", "program", "transform", "lower", "driver.py", "cli/options.py")
+STAGES = (
+    "syntax",
+    "elaborate",
+    "program",
+    "transform",
+    "limit/sample",
+    "driver.py",
+    "cli/options.py",
+)
 """Where every code needs a golden file; the other stages have tests of their own."""
 
 COMMANDS = r"# (eval|check|derive|expand|classify|scaling|dichotomy|coordcheck|--)"
