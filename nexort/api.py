@@ -395,7 +395,7 @@ class TensorProgram:
         Raises NexortError for what the core language has no words for.
         """
         core = driver.expand(self.program, Given(self.numbers, {}, self.max_instructions))
-        source = Source(core.source.name, driver.program_text(core))
+        source = Source(core.source.name, driver.text(core))
         return TensorProgram(replace(core, source=source), None, self.max_instructions)
 
     def table(self) -> list[tuple[str, ...]]:

@@ -129,7 +129,7 @@ def expand(program: Program, given: Given) -> Program:
     return written(program, given)
 
 
-def program_text(program: Program) -> str:
+def text(program: Program) -> str:
     """A program in the language. Raises NexortError for what it has no words for."""
     from nexort.program.printer import print_program
 

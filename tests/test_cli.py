@@ -108,10 +108,10 @@ def test_verify_of_a_wrong_limit_exits_with_one(
 ) -> None:
     from nexort.cli import main
     from nexort.limit.dots import sources_of_dots
-    from nexort.limit.exact import engine
+    from nexort.limit.exact import meanings
 
     monkeypatch.setattr(
-        engine, "sources_of_dots", lambda roots: dict.fromkeys(sources_of_dots(roots), ())
+        meanings, "sources_of_dots", lambda roots: dict.fromkeys(sources_of_dots(roots), ())
     )
     with pytest.raises(SystemExit) as done:
         main(["verify", str(here / "moments.nxt"), "--width", "64,128,256", "--seeds", "16"])

@@ -136,11 +136,11 @@ def test_a_process_that_is_stopped_is_noticed(monkeypatch: pytest.MonkeyPatch) -
 
 SLEEPERS = """
 import os, sys, time
-from nexort.support.workers import spread
+from nexort.support.workers import run_unordered
 def task(k):
     sys.stdout.write(f"{os.getpid()}\\n"); sys.stdout.flush()
     time.sleep(60)
-list(spread(task, range(3), 3))
+list(run_unordered(task, range(3), 3))
 """
 
 

@@ -35,4 +35,4 @@ def command(
 
     options.check_output(output)
     program, given = options.load_program(file, settings, data, max_instructions)
-    options.write(driver.program_text(driver.expand(program, given)), output)
+    options.write(driver.text(driver.expand(program, given)), output)

@@ -131,14 +131,14 @@ def _dump_of(stage: str) -> Callable[..., None]:
             return
         program = driver.compile_source(source)
         if stage == "program":
-            say(driver.program_text(program).rstrip())
+            say(driver.text(program).rstrip())
             return
         given = options.read_given(program, settings, data)
         if max_instructions is not None:
             given = replace(given, max_instructions=max_instructions)
         match stage:
             case "expanded":
-                say(driver.program_text(driver.expand(program, given)).rstrip())
+                say(driver.text(driver.expand(program, given)).rstrip())
             case "unrolled":
                 say("\n".join(_unrolled(program, given)))
             case "plan":

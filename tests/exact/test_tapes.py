@@ -72,8 +72,8 @@ class Spy:
     def __init__(self) -> None:
         self.held: list[bool] = []
 
-    def run(self, *args: Any) -> bool:
-        held = MACHINE.run(*args)
+    def run_code(self, *args: Any) -> bool:
+        held = MACHINE.run_code(*args)
         self.held.append(held)
         return bool(held)
 
@@ -251,7 +251,7 @@ def test_arcsines_to_rounding(dtype: Any) -> None:
     ])  # fmt: skip
     out = np.empty((1, 1, len(x)), dtype)
     one, ones = np.ones((1, 1), dtype), np.ones((1, len(x)), dtype)
-    assert MACHINE.run(code, one, ones, x.reshape(1, 1, -1), out, registers, dtype)
+    assert MACHINE.run_code(code, one, ones, x.reshape(1, 1, -1), out, registers, dtype)
     known = np.arcsin(x.astype(np.longdouble))
     assert np.abs((out[0, 0] - known) / np.spacing(np.abs(known).astype(dtype))).max() < 2.5
 

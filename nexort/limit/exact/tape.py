@@ -72,7 +72,7 @@ class Tape:
                 np.copyto(into, x, casting="same_kind")
         results = empty((len(self.results), *shape), dtype)
         number = np.dtype(dtype).type
-        held = machine().run(self.code, rows, columns, loaded, results, self.registers, number)
+        held = machine().run_code(self.code, rows, columns, loaded, results, self.registers, number)
         return results if held else None
 
 
