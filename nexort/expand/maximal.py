@@ -37,7 +37,7 @@ class MaximalExpansion:
     free: bool = False
     """Whether the rules are equations."""
     process: Node | None = None
-    """What of the output is a Gaussian process, if anything is; see :class:`Tangent`."""
+    """What of the output is a Gaussian process, if anything is; see :class:`TangentExpansion`."""
 
     @property
     def squares(self) -> Mapping[str, str]:
