@@ -1,4 +1,5 @@
-"""The power of n that sizes are counted to have, beside which fits are set (nexort.parametrization)."""
+"""The power of n that sizes are counted to have, beside which fits are set
+(nexort.parametrization)."""
 
 from __future__ import annotations
 
