@@ -34,7 +34,7 @@ from nexort.program.network import Training
 from nexort.program.nodes import LOOPS, Node, Op, walk
 from nexort.program.numbers import Number
 from nexort.program.program import OUTPUTS, RETURN, TRAIN, Program
-from nexort.program.shifting import NotSymbolicError
+from nexort.program.shifting import NotSymbolicError, within
 from nexort.program.types import Kind, scalar
 from nexort.program.verify import verify_program
 from nexort.support.diagnostics import InternalError, NexortError, Span, fail
@@ -166,6 +166,19 @@ def _with_numbers(program: Program, numbers: Mapping[str, Number]) -> Program:
     return replace(program, params=params, dims=dims)
 
 
+def _with_ranges(program: Program, base: Mapping[str, int]) -> Program:
+    """A program whose families of weights have their ranges in numbers, as run loops have."""
+    training = program.training
+    assert training is not None
+    mapped = {name: Affine(value) for name, value in base.items()}
+    network = training.network
+    weights = {
+        name: replace(w, ranges=tuple(within(r, mapped) for r in w.ranges))
+        for name, w in network.weights.items()
+    }
+    return replace(program, training=replace(training, network=replace(network, weights=weights)))
+
+
 # ---- trainings -----------------------------------------------------------------------------------
 
 
@@ -211,6 +224,7 @@ def _read(program: Program, given: Given, *, symbolic: bool, free: bool) -> _Tra
         body, output = network.body, network.output
     else:
         base, sizes, body, output = unroll_network(program, given)
+        program = _with_ranges(program, base)
     verdict = verdict_of(program, base, given.max_instructions)
     last = training.steps
     if not last.terms and not free:
