@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from training_networks import CASES, mlp
+from training_networks import CASES, INPUTS, VECTORS, Case, mlp
 from training_runs import (
     OPTIMIZERS,
     STEPS,
@@ -102,6 +102,63 @@ def test_updates_divided_by_norms(name: str, optimizer: str, lines: str) -> None
     for whole in (False, True):
         reading = read(derivation, case, whole=whole)
         for t, expected in enumerate(loop(case, how, divided=divided)):
+            assert reading.output("f", t) == pytest.approx(expected, rel=1e-9, abs=1e-11)
+
+
+def wide(w: Any, n: int) -> Any:
+    x = np.tanh(w["u", ()] @ INPUTS)
+    return w["v", ()][:, None] * (np.sin(w["W", (3,)] @ x) + x)
+
+
+def gated(w: Any, n: int) -> Any:
+    z = np.log(1 + np.exp(w["W", ()] @ (w["u", ()] @ INPUTS)))
+    h = w["A", ()] @ z
+    return w["v", ()][:, None] * np.tanh(h / np.sqrt((h**2).mean(axis=0) + 0.1))
+
+
+OTHERS = {
+    "members that run": Case(
+        """
+network f(xi) {
+  weight u : vector[d]
+  weight W[1..L] : matrix
+  weight v : vector
+  |x[0]> = tanh(|u> @ xi)
+  for l in 1..L { |x[l]> = sin(W[l] |x[0]>) + |x[0]> }
+  return <v|x[L]>
+}
+""",
+        wide,
+        {**VECTORS, **{("W", (layer,)): ("matrix", ()) for layer in (1, 2, 3)}},
+        {"L": 3},
+    ),
+    "a weight of 0": Case(
+        """
+network f(xi) {
+  weight u : vector[d]
+  weight W : matrix ~ N(0, 0)
+  weight A : matrix
+  weight v : vector
+  |z> = softplus(W(|u> @ xi))
+  |h> = A |z>
+  return |v> * tanh(|h> / sqrt(diag(<h|h>) + 0.1))
+}
+""",
+        gated,
+        {**VECTORS, ("W", ()): ("matrix", ()), ("A", ()): ("matrix", ())},
+        deviations={"W": 0.0},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_members_and_kets_that_are_only_moves(name: str) -> None:
+    """W[3] of W[1..3] moves where no other does; softplus(W |x>) has a mean where W is 0."""
+    case = OTHERS[name]
+    derivation = derived(program(case, "adam", "mup"), **case.numbers)
+    for whole in (False, True):
+        reading = read(derivation, case, whole=whole)
+        for t, expected in enumerate(loop(case, adam)):
             assert reading.output("f", t) == pytest.approx(expected, rel=1e-9, abs=1e-11)
 
 

@@ -139,16 +139,15 @@ class Parities:
         entry = activations.lookup(name)
         parity = entry.parity if entry is not None else None
         inner = [self.of(a) for a in args]
-        if len(inner) == 1 and inner[0] is not None and parity == "odd":
+        if len(inner) == 1 and parity == "odd":
             return inner[0]
         if len(inner) == 1 and inner[0] is not None and parity == "even":
             return {s: 0 if p is not None else None for s, p in inner[0].items()}
         return self._opaque(inner)
 
-    def _opaque(self, inner: list[Parity | None]) -> Parity | None:
+    def _opaque(self, inner: list[Parity | None]) -> Parity:
+        """The parity of any function: what is not known yet is 0, and a function of 0 is even."""
         known = [p for p in inner if p is not None]
-        if len(known) < len(inner):
-            return None
         return {s: 0 if all(p[s] == 0 for p in known) else None for s in self.symmetries}
 
 
