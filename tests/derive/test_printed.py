@@ -69,6 +69,20 @@ def test_closed_forms_where_a_variance_is_zero() -> None:
     assert "0/0" not in text
 
 
+def test_parts_of_a_family_with_sums_in_some_of_its_rules() -> None:
+    """W[l]^T |x[l]> under a sum has an index more than W[l+1]^T |x[l+1]>."""
+    text = """
+    param L = 3
+    matrix W[1..L] ~ N(0, 1/n)
+    vector a ~ N(0, 1)
+    |x[L]> = |a>
+    for l in L-1..1 { |x[l]> = erf(W[l+1]^T |x[l+1]>) }
+    |x[0]> = erf(sum(l in 1..L) W[l]^T |x[l]>)
+    output <x[0]|x[0]>, <x[0]|x[1]>
+    """
+    checked(nexort.loads(text))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 14))
 def test_more_single_outputs(seed: int) -> None:

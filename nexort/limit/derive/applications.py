@@ -397,8 +397,8 @@ class Applications(Naming):
         ranges = place_.ranges + tuple(IndexRange(b, *self.indexer.bound[b]) for b in bound)
         indices = place_.indices + tuple(Affine.variable(b) for b in bound)
         line = Line(
-            name or self.fresh_name(base, labels), indices, ranges, labels, argument, place_.span,
-            matrix, scale, auxiliary,
+            name or self.fresh_name(base, indices, labels), indices, ranges, labels, argument,
+            place_.span, matrix, scale, auxiliary,
         )  # fmt: skip
         if not auxiliary:
             self.system.kets.setdefault(line.name, []).append(line)

@@ -48,7 +48,7 @@ class Naming:
 
     def __init__(self, indexer: Indexer, system: System, taken: set[str]) -> None:
         self.indexer, self.system, self.taken = indexer, system, taken
-        self.auxiliary: dict[tuple[str, str, tuple[str, ...], int], str] = {}
+        self.auxiliary: dict[tuple[str, str, int, tuple[str, ...], int], str] = {}
         self.known: dict[tuple[object, ...], str] = {}
 
     def named_arguments(self, value: Formula, labels: tuple[AxisLabel, ...]) -> Formula:
@@ -86,7 +86,7 @@ class Naming:
         bound = sorted(index_names(value) & set(self.indexer.bound))
         ranges = self.place.ranges + tuple(IndexRange(b, *self.indexer.bound[b]) for b in bound)
         indices = self.place.indices + tuple(Affine.variable(b) for b in bound)
-        name = self.fresh_name(base, labels)
+        name = self.fresh_name(base, indices, labels)
         return Line(name, indices, ranges, labels, value, self.place.span, auxiliary=True)
 
     def auxiliary_ket(self, value: Formula, labels: tuple[AxisLabel, ...]) -> Ket:
@@ -109,11 +109,12 @@ class Naming:
         self.system.kets.setdefault(line.name, []).append(line)
         return line.ket
 
-    def fresh_name(self, base: str, labels: tuple[AxisLabel, ...]) -> str:
-        """The name of the next part: the same for parts at the same place of a family's rules."""
+    def fresh_name(self, base: str, indices: Indices, labels: tuple[AxisLabel, ...]) -> str:
+        """The name of the next part: the same for parts at the same place of a family's rules that
+        have as many indices."""
         axes = tuple(x.axis for x in labels)
         count = self.place.count[base] = self.place.count.get(base, 0) + 1
-        key = (self.place.name, base, axes, count)
+        key = (self.place.name, base, len(indices), axes, count)
         if key not in self.auxiliary:
             self.auxiliary[key] = self.free_name(base)
         return self.auxiliary[key]
