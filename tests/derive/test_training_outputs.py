@@ -129,6 +129,37 @@ def test_printed_outputs_read_back(parametrization: str, output: str, more: str)
     assert disagreements(program, limit=program.limit(samples=2048)) == []
 
 
+ZERO_WEIGHT = """
+dim M
+data xi[2, M] = [[0.03, 1.36, 1.22], [-0.3, -0.53, 0.57]]
+network f(xi) {
+  weight u : vector[2]
+  weight P : matrix ~ N(0, 0)
+  weight Q : matrix
+  weight v : vector
+  |x> = |u> @ xi
+  |p> = P |x>
+  |q> = Q |x>
+  |z> = |x> @ <p|q>
+  return |v> * (|x> + P |z>)
+}
+train f {
+  parametrization ntp
+  optimizer sgd(lr=0.1)
+  error f - 1
+  steps 2
+  centre
+}
+output f
+"""
+
+
+def test_cotangents_that_vanish_are_those_of_every_output() -> None:
+    """P^T acts as 0 on what depends on the output, so that |dz> does not."""
+    program = nexort.loads(ZERO_WEIGHT)
+    assert disagreements(program, limit=program.limit(samples=512)) == []
+
+
 # ---- what may not exist --------------------------------------------------------------------------
 
 

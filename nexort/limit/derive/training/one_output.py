@@ -97,10 +97,11 @@ class _Outputs:
         match formula:
             case Symbol(name, _, axes) if name == self.single.seed:
                 return mul(*(delta(i, j) for i, j in zip(at, axes, strict=True)))
-            case Ket(name, indices, axes) | Symbol(name, indices, axes) if name in self.families:
+            case Ket(name, indices, axes) | Symbol(name, indices, axes) if name in self.arity:
                 more = len(indices) - self.arity[name]
-                front = indices[:more] if more else at
-                return replace(formula, indices=indices[more:], axes=(*front, *axes))
+                if name in self.families:
+                    axes = (*(indices[:more] or at), *axes)
+                return replace(formula, indices=indices[more:], axes=axes)
             case LoopSum(var, _, _, body) if (k := self._number(var)) is not None:
                 return axis_sum(var, self.single.axes[k].name, self._formula(body, at))
             case _:
