@@ -43,12 +43,15 @@ Root = tuple[str, str]
 @dataclass(frozen=True, slots=True)
 class DotSource:
     """An application ``W^T |y>`` that gives a dot of an application of W: the line, its index
-    (solved from the matrix where it can be), loops over what is left of it, and a condition."""
+    (solved from the matrix where it can be), loops over what is left of it, and a condition.
+    ``depends`` bounds its index by that of the ket which W is applied to: ends of loops cannot say
+    min(t, T - 1)."""
 
     line: Line
     indices: Indices
     loops: tuple[IndexRange, ...]
     condition: tuple[tuple[Affine, Affine], ...] = ()
+    depends: Offsets = ()
 
 
 def uses(
@@ -79,12 +82,18 @@ def _edges(line: Line, sources: Iterable[DotSource]) -> Iterator[tuple[Line, str
         for ket, loops in uses(line.value):
             yield line, ket.name, offsets(line.indices, ket.indices, line.ranges + loops)
         return
+    assert isinstance(line.value, Ket)
+    near = offsets(line.indices, line.value.indices, line.ranges)
     for source in sources:
         argument = source.line.value
         assert isinstance(argument, Ket)
         env = source.line.env(source.indices, source.line.axes)
         indices = tuple(index_at(i, env) for i in argument.indices)
-        yield line, argument.name, offsets(line.indices, indices, line.ranges + source.loops)
+        ranges = line.ranges + source.loops
+        hat = _chained(near, source.depends, len(line.indices))
+        far = _chained(hat, offsets(source.indices, indices, ranges), len(line.indices))
+        direct = offsets(line.indices, indices, ranges)
+        yield line, argument.name, _each(lambda a, b: _meeting([a, b]), direct, far)
 
 
 class Dependence:
@@ -301,7 +310,8 @@ def shorten_loops(
         if loop is None:
             continue
         first, last = loop.first, loop.last
-        for mine, (low, high) in zip(base, row, strict=True):
+        # of two ends that cannot be compared the one that moves along
+        for mine, (low, high) in sorted(zip(base, row, strict=True), key=lambda x: not x[0].terms):
             if high != inf and (loop.var, "last") not in loose:
                 end = mine + Affine(int(high))
                 last = end if surely_at_most(end, last, ranges) else last

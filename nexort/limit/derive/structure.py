@@ -166,7 +166,7 @@ class Structure:
         loops = shorten_loops(
             source.loops, source.indices, line.value.indices, depends, line.ranges, self.unbounded
         )
-        return replace(source, loops=loops)
+        return replace(source, loops=loops, depends=depends)
 
     def dot(self, line: Line) -> Formula:
         """dot(Wx) = sigma^2 sum over W^T y of |y> E[d|x> / d hat(W^T y)] (Def 2.6.5, MatMul)."""

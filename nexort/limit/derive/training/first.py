@@ -10,7 +10,7 @@ from nexort.limit.derive.derivation import KetDefinition
 from nexort.limit.derive.formula import ZERO, Formula, LoopSum
 from nexort.limit.derive.lines import Line, System
 from nexort.limit.derive.structure import Structure
-from nexort.limit.derive.walking import walk_formula
+from nexort.limit.derive.walking import terms_of, walk_formula
 from nexort.program.index import Affine
 
 START, ONE = Affine(), Affine(1)
@@ -34,11 +34,18 @@ def _noted(k: KetDefinition, reasons: set[str | None]) -> KetDefinition:
     [why] = reasons
     if why is None:
         return k
-    t = k.ket.indices[-1]
-    sums = [x for x in walk_formula(k.dot) if isinstance(x, LoopSum)]
-    if any(x.last == t for x in sums):
-        return replace(k, note=f"The dot vanishes at the first step: {why}")
-    return replace(k, note=f"Only earlier steps give a dot, the first none: at one step, {why}")
+    before = k.ket.indices[-1] - ONE
+    if all(any(_ends_by(before, x) for x in walk_formula(term)) for term in terms_of(k.dot)):
+        return replace(k, note=f"Only earlier steps give a dot, the first none: at one step, {why}")
+    return replace(k, note=f"The dot vanishes at the first step: {why}")
+
+
+def _ends_by(step: Affine, formula: Formula) -> bool:
+    """Whether a formula is a sum over steps until that one, or an earlier one."""
+    if not isinstance(formula, LoopSum):
+        return False
+    gap = step - formula.last
+    return not gap.terms and gap.constant >= 0
 
 
 def _first(system: System) -> System:
