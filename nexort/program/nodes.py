@@ -53,6 +53,7 @@ width n in ``finite/arrays.py`` and its transpose in ``training/backprop.py``; a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from enum import Enum, auto
 from itertools import count
@@ -170,7 +171,9 @@ _interned: dict[Hashable, _Interned] = {}
 _serial = count()
 
 
-def _forget(dead: ref[Node]) -> None:
+def _forget(dead: ref[Node], ending: Callable[[], bool] = sys.is_finalizing) -> None:
+    if ending():  # keys may no longer compare
+        return
     assert isinstance(dead, _Interned)
     if _interned.get(dead.key) is dead:
         del _interned[dead.key]

@@ -67,6 +67,18 @@ def perceptron(phi: str, depth: int) -> nexort.TensorProgram:
     return nexort.loads(text.replace("relu(z)", body), L=depth)
 
 
+def test_an_input_that_is_zero(tmp_path: Path) -> None:
+    """Its variance is 0, its covariances are 0 but for roundings."""
+    text = (
+        "dim d, M\ndata x[d, M]\nvector u[d] ~ N(0, 1)\nmatrix W ~ N(0, 1/n)\n"
+        "|w> = W celu(|u> @ x, 0.7)\n|p> = celu(|w>, 0.7)^2\n|q> = abs(|w>)\n"
+        "output <p|q>, <p|p>, <1|p>"
+    )
+    x = np.array([[0, 1, -1, 2, 0.5, 0.3], [0, 0, 0, 0, 1, -0.9]])
+    x[:, 3] = 0
+    compared(nexort.loads(text), tmp_path, x=x)
+
+
 @pytest.mark.parametrize("phi", ["hardtanh", "relu6", "hardswish", "selu"])
 def test_perceptrons_whose_slopes_jump(phi: str, tmp_path: Path) -> None:
     """Of different inputs: a jump loses half of the digits of equal ones."""

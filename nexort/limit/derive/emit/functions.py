@@ -219,11 +219,12 @@ def _by_root(x: Formula) -> bool:
             return False
 
 
-def floors(variances: str) -> str:
-    """What comes before closed forms that divide by variances: c is 0 where one is, and so is the
-    quotient."""
+def floors(variances: str) -> list[str]:
+    """What comes before closed forms that divide by variances: c is 0 where one is, but for
+    roundings, and so is the quotient."""
     floored = (f"np.maximum({x}, {SMALL})" for x in variances)
-    return f"{', '.join(variances)} = {', '.join(floored)}"
+    floor = f"{', '.join(variances)} = {', '.join(floored)}"
+    return ["c = np.where((p > 0) & (q > 0), c, 0)", floor] if len(variances) > 1 else [floor]
 
 
 def needs_floors(formula: Formula) -> bool:

@@ -361,7 +361,7 @@ class _Module:
         elif closed.P not in read:
             value = f"np.full(np.shape(p), {value})"
         if functions.needs_floors(known.formula):
-            lines.append(INDENT + (functions.floors("p" if arguments == "p" else "pq")))
+            lines += [INDENT + x for x in functions.floors("p" if arguments == "p" else "pq")]
         if re.search(r"\broot\b", value):
             lines.append(INDENT + functions.root_of(known.formula))
         return "\n".join([*lines, *functions.wrap_line("return ", value, INDENT)])
