@@ -131,7 +131,7 @@ def code(formula: Formula, variances: str = "pq") -> Callable[..., Any]:
     """A closed form as the numpy function that is emitted."""
     names: dict[str, Any] = {"np": np, "special": special}
     exec(BIVARIATE_RULE, names)
-    first = [floors(variances)] if needs_floors(formula) else []
+    first = floors(variances) if needs_floors(formula) else []
     first += [root_of(formula)] if variances == "pq" else []
     body = "\n    ".join([*first, f"return {plain_code(formula)[0]}"])
     exec(
