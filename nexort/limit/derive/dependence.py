@@ -8,7 +8,7 @@ of t, t - 1, ..., and no later one. Scalars are numbers and cut the dependence; 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import inf
 
@@ -54,6 +54,17 @@ class DotSource:
     depends: Offsets = ()
 
 
+def steadied(now: Iterable[DotSource], before: Iterable[DotSource]) -> list[DotSource]:
+    """Sources without the bounds that moved since they were found before."""
+    known = {s.line.name: s.depends for s in before}
+    return [
+        replace(s, depends=_each(_widened, last, _each(_hull, last, s.depends)))
+        if len(last := known.get(s.line.name, s.depends)) == len(s.depends)
+        else replace(s, depends=())
+        for s in now
+    ]
+
+
 def uses(
     formula: Formula, ranges: tuple[IndexRange, ...] = ()
 ) -> Iterator[tuple[Ket, tuple[IndexRange, ...]]]:
@@ -93,7 +104,9 @@ def _edges(line: Line, sources: Iterable[DotSource]) -> Iterator[tuple[Line, str
         hat = _chained(near, source.depends, len(line.indices))
         far = _chained(hat, offsets(source.indices, indices, ranges), len(line.indices))
         direct = offsets(line.indices, indices, ranges)
-        yield line, argument.name, _each(lambda a, b: _meeting([a, b]), direct, far)
+        bounded = len(source.depends) == len(source.indices)
+        both = _each(lambda a, b: _meeting([a, b]), direct, far) if bounded else direct
+        yield line, argument.name, both
 
 
 class Dependence:

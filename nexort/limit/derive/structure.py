@@ -6,7 +6,14 @@ from dataclasses import replace
 
 from nexort.limit.derive.algebra import BoundNames, axis_sum, delta, index_at, loop_sum, rebuilt
 from nexort.limit.derive.arithmetic import add, mul
-from nexort.limit.derive.dependence import Dependence, DotSource, Offsets, outside, shorten_loops
+from nexort.limit.derive.dependence import (
+    Dependence,
+    DotSource,
+    Offsets,
+    outside,
+    shorten_loops,
+    steadied,
+)
 from nexort.limit.derive.derivation import IndexRange
 from nexort.limit.derive.formula import (
     ZERO,
@@ -69,19 +76,20 @@ class Structure:
         """The least fixed point of: a source gives a dot if the argument depends on its hat.
 
         A ket depends on roots only through its rules and through dots that are there, so that the
-        relation grows from no dots at all; ends of loops that keep moving are given up.
+        relation grows from no dots at all; bounds and ends of loops that keep moving are given up.
         """
         rounds = 0
         while True:
             self.dependence = Dependence(self.system, self.dots)
             self.why = {}
             kept = {line: self._kept(line, found) for line, found in self.candidates.items()}
-            if kept == self.dots:
-                return
-            rounds += 1
             if rounds > 3:
                 for line, found in kept.items():
                     self._give_up(found, self.dots[line])
+                    kept[line] = steadied(found, self.dots[line])
+            if kept == self.dots:
+                return
+            rounds += 1
             self.dots = kept
 
     def _give_up(self, now: list[DotSource], before: list[DotSource]) -> None:
