@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from reading import Reading
-from training_runs import (
-    derived,
-)
+from training_runs import derived
+
+from nexort.limit.derive.formula import LoopSum
+from nexort.limit.derive.walking import walk_formula
+from nexort.program.index import Affine
 
 # ---- dots ----------------------------------------------------------------------------------------
 
@@ -129,3 +131,39 @@ output f
     assert max(np.array(errors) / lengths) < 5 / np.sqrt(width)
     assert max(np.array(without) / lengths) > 5 / np.sqrt(width)
     assert sum(without) > 3 * sum(errors)
+
+
+def test_dots_are_no_later_than_what_they_are_of() -> None:
+    """A weight tied over layers, both ways: forward kets have a step more than backward ones."""
+    derivation = derived("""
+param L = 3
+dim d, M
+data xi[d, M], y[M]
+network f(xi) {
+  weight u : vector[d]
+  weight v : vector
+  weight A : matrix
+  |x[0]> = relu(|u> @ xi)
+  for l in 1..L {
+    |h[l]> = A^T |x[0]>
+    |x[l]> = softplus(|h[l]> + 0.5 * A |x[l-1]>) + 0.4 * |x[l-1]>
+  }
+  return <v|x[L]>
+}
+train f {
+  parametrization mup
+  optimizer sgd(lr=0.1)
+  error f - y
+  steps 2
+}
+output f
+""")
+    sums = [
+        x
+        for k in derivation.kets
+        if k.dot is not None
+        for x in walk_formula(k.dot)
+        if isinstance(x, LoopSum) and x.first == Affine()
+    ]
+    assert len(sums) > 10
+    assert all(x.last.terms for x in sums), [str(x.last) for x in sums]
