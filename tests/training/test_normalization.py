@@ -58,7 +58,8 @@ def test_neural_tangent_limit(optimizer: str, lines: str) -> None:
     text = text.replace("parametrization mup", "parametrization ntp\n  centre")
     tangent = nexort.loads(text[: text.rindex("output")] + "output f\n")
     assert tangent.program.training is not None
-    found = tangent.verify((64, 256, 1024), seeds=24)
+    limit = tangent.limit(samples=2048)
+    found = tangent.verify((64, 256, 1024), seeds=24, limit=limit)
     assert found.holds, found
     assert np.abs(found.outputs[0].limit).max() > 0.1
 
