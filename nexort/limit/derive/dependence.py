@@ -54,7 +54,7 @@ class DotSource:
     depends: Offsets = ()
 
 
-def steadied(now: Iterable[DotSource], before: Iterable[DotSource]) -> list[DotSource]:
+def steady_sources(now: Iterable[DotSource], before: Iterable[DotSource]) -> list[DotSource]:
     """Sources without the bounds that moved since they were found before."""
     known = {s.line.name: s.depends for s in before}
     return [
@@ -101,12 +101,12 @@ def _edges(line: Line, sources: Iterable[DotSource]) -> Iterator[tuple[Line, str
         env = source.line.env(source.indices, source.line.axes)
         indices = tuple(index_at(i, env) for i in argument.indices)
         ranges = line.ranges + source.loops
-        hat = _chained(near, source.depends, len(line.indices))
-        far = _chained(hat, offsets(source.indices, indices, ranges), len(line.indices))
-        direct = offsets(line.indices, indices, ranges)
-        bounded = len(source.depends) == len(source.indices)
-        both = _each(lambda a, b: _meeting([a, b]), direct, far) if bounded else direct
-        yield line, argument.name, both
+        found = offsets(line.indices, indices, ranges)
+        if len(source.depends) == len(source.indices):
+            hat = _chained(near, source.depends, len(line.indices))
+            far = _chained(hat, offsets(source.indices, indices, ranges), len(line.indices))
+            found = _each(lambda a, b: _meeting([a, b]), found, far)
+        yield line, argument.name, found
 
 
 class Dependence:

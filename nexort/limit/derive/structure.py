@@ -12,7 +12,7 @@ from nexort.limit.derive.dependence import (
     Offsets,
     outside,
     shorten_loops,
-    steadied,
+    steady_sources,
 )
 from nexort.limit.derive.derivation import IndexRange
 from nexort.limit.derive.formula import (
@@ -86,7 +86,7 @@ class Structure:
             if rounds > 3:
                 for line, found in kept.items():
                     self._give_up(found, self.dots[line])
-                    kept[line] = steadied(found, self.dots[line])
+                    kept[line] = steady_sources(found, self.dots[line])
             if kept == self.dots:
                 return
             rounds += 1
